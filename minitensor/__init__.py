@@ -1,0 +1,44 @@
+"""minitensor: the tensor framework whose programs may fork.
+
+The layers, each of which imports only from those below it:
+
+    0  errors, config, trace, fork, dtype, optable    what everything else speaks of
+    1  backend                                        devices and the C core
+    2  context, tensor, runtime                       where things are, and what they are
+    3  ops                                            what one can do with them
+    4  multiprocessing                                and with other processes
+    5  smi                                            looking inside from outside
+"""
+
+from __future__ import annotations
+
+from minitensor import context, fork, ops, runtime
+from minitensor.context import get_context, get_current_device, set_context, set_device
+from minitensor.dtype import (
+    DType,
+    bfloat16,
+    bool_,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError
+from minitensor.tensor import Tensor, tensor
+
+__version__ = "0.1.0"
+__all__ = [
+    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "Tensor", "bfloat16", "bool_",
+    "complex64", "complex128", "context", "float16", "float32", "float64", "fork", "get_context", "get_current_device",
+    "int8", "int16", "int32", "int64", "ops", "runtime", "set_context", "set_device", "tensor", "uint8", "uint16",
+    "uint32", "uint64",
+]  # fmt: skip

@@ -1,0 +1,219 @@
+"""The exclusive lock on a simulated card: one process at a time, and never a stale one.
+
+The problem.  A card belongs to a process from its first task until the process ends or lets go.  It must become free when the
+process crashes or is killed, a second process must be told at once who has it, and a fork must neither share nor drop it.
+
+What fails.  A file whose existence is the lock outlives a crash.  A pid file wants somebody to decide whether that pid still is who it
+was.  `flock` and open-file-description locks belong to the open file, so a forked child holds them too, and they
+stay held after a SIGKILL of the parent for as long as any child lives.
+
+The solution.  POSIX record locks (F_SETLK).  The kernel ties them to the process, drops them at its end however it ends, doesn't give
+them to a forked child, and names the holder's pid (F_GETLK).  They have traps of their own:
+
+  * The lock goes when the process closes *any* descriptor of the file, also one that a harmless reader opened.  So a process has one
+    descriptor of each lock file, opened here, and while it holds the lock nobody here opens the file again.
+  * A forked child inherits that descriptor but not the lock.  It closes the descriptor first thing: that drops only locks of the
+    closing process, of which there are none.  From then on the child is a process like any other.
+  * Code that makes a daemon of its process may close every descriptor, and so gives the card away unawares.  It usually does that
+    in a child, which never had the lock.  What can be done here is not to close, later, a descriptor whose number means another file by now.
+  * `exec` ends the program that holds the card: O_CLOEXEC closes the descriptor, and the lock goes.
+  * A holder in another pid namespace (a container that shares the folder) has pid 0 in F_GETLK.  The file's text then
+    says who it is, as the holder itself sees its pid.
+  * A lock file is never removed: whoever had it open would go on locking a file that nobody else finds.  If a cleaner of the
+    temporary folder removes it, the one who comes next makes a new one, and exclusion is lost for those that hold the old.
+
+Where the files lie.  In a temporary folder everybody may make files, also in our name.  So the folder is the user's own (0700, not
+a symbolic link, owner checked), and the files are 0600 and opened with O_NOFOLLOW.  The price: users of one machine don't see each
+other's locks, and simulate a set of cards each.  So do processes of one user whose TMPDIR differs; MINITENSOR_ASCEND_LOCK_DIR
+brings them together.
+
+What is guaranteed.  `claim` never waits: it returns with the lock or raises with the holder's name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+
+from minitensor import config, errors, fork
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Claim", "Holder", "claim", "holder"]
+
+_COMMAND = 120  # so many characters of a command are shown
+# struct flock of the 64-bit Linux ABI: type, whence, start, length, pid; the BSDs and macOS have type and whence at the end.
+_FLOCK = struct.Struct("hhqqi4x" if sys.platform == "linux" else "qqihh")
+_claims: dict[str, Claim] = {}  # by path
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a card: pid and command line.  The command is "" when it can't be found out."""
+
+    pid: int
+    command: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid}" + (f" ({self.command})" if self.command else "")
+
+
+@dataclass(eq=False)
+class Claim:
+    """A lock that this process holds."""
+
+    path: str
+    descriptor: int
+    pid: int
+    _file: tuple[int, int]
+
+    def release(self) -> None:
+        """Lets go of the card."""
+        with _guard:
+            if _claims.pop(self.path, None) is self:
+                self._close()
+
+    def _close(self) -> None:
+        try:
+            if _identity(self.descriptor) == self._file:
+                os.close(self.descriptor)  # and the lock with it, when it is ours
+        except OSError:
+            pass  # somebody has closed it before
+
+
+def _identity(file: int | str) -> tuple[int, int]:
+    status = os.stat(file)
+    return status.st_dev, status.st_ino
+
+
+def _folder() -> str:
+    path = config.get("MINITENSOR_ASCEND_LOCK_DIR")
+    if not path:
+        path = os.path.join(tempfile.gettempdir(), f"minitensor-{os.getuid()}")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise errors.DeviceError(
+            f"[Ascend] the folder of the lock files, {path}, has to be a folder of your own that nobody else may write to; it "
+            f"is {stat.filemode(status.st_mode)} of user {status.st_uid}.  Set MINITENSOR_ASCEND_LOCK_DIR to another one"
+        )
+    return path
+
+
+def _open(card: int) -> tuple[str, int]:
+    if fcntl is None:
+        raise errors.DeviceError("[Ascend] this system has no POSIX record locks, by which a card is held; compute on CPU")
+    path = os.path.join(_folder(), f"ascend-{card}.lock")
+    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX allows EAGAIN and EACCES
+        return False
+    return True
+
+
+def _holder_pid(descriptor: int) -> int | None:
+    """Who has the lock: None for nobody, a pid, or 0 when that process has none here."""
+    linux = sys.platform == "linux"
+    question = _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0) if linux else _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, 0)
+    answer = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    kind, pid = (answer[0], answer[4]) if linux else (answer[3], answer[2])
+    return None if kind == fcntl.F_UNLCK else max(pid, 0)
+
+
+def _command(pid: int | str) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()[:_COMMAND]
+    except OSError:
+        return ""
+
+
+def _who(descriptor: int) -> Holder | None:
+    pid = _holder_pid(descriptor)
+    if pid is None:
+        return None
+    said, _, command = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
+    written = int(said) if said.isdigit() else 0
+    return Holder(pid or written, _command(pid) if pid else command) if pid != written else Holder(pid, _command(pid) or command)
+
+
+def _retry(card: int) -> tuple[str, int, Holder | None]:
+    """Opens and locks: path, descriptor, and None or who was faster."""
+    while True:
+        path, descriptor = _open(card)
+        try:
+            while not _lock(descriptor):
+                other = _who(descriptor)
+                if other is not None:  # else it has just ended, and the lock is there to be had
+                    return path, descriptor, other
+            if _identity(descriptor) == _identity(path):
+                return path, descriptor, None
+        except FileNotFoundError:
+            pass  # removed between open and lock: once more, with a new file
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def claim(card: int) -> Claim:
+    """Takes a card for this process, at once or not at all; the claim there is, when the process has it already.
+
+    Raises:
+        BlockingIOError: when another process has it; `args[0]` is its Holder.
+        DeviceError: when the folder of the lock files can't be trusted.
+    """
+    with _guard:
+        mine = _claims.get(os.path.join(_folder(), f"ascend-{card}.lock")) if fcntl else None
+        if mine is not None:
+            return mine
+        path, descriptor, other = _retry(card)
+        if other is not None:
+            os.close(descriptor)
+            raise BlockingIOError(other)
+        pid = os.getpid()
+        text = f"{pid} {_command('self') or ' '.join(sys.argv)[:_COMMAND]}\n".encode()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text, 0)
+        result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
+        return result
+
+
+def holder(card: int) -> Holder | None:
+    """Who has a card now; None when it is free.
+
+    Raises:
+        DeviceError: when the folder of the lock files can't be trusted.
+    """
+    with _guard:
+        if fcntl and os.path.join(_folder(), f"ascend-{card}.lock") in _claims:
+            return Holder(os.getpid(), _command("self"))  # opening and closing the file would drop the lock
+        _, descriptor = _open(card)
+        try:
+            return _who(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _forget_in_child() -> None:
+    global _guard
+    _guard = threading.Lock()
+    for inherited in _claims.values():
+        inherited._close()
+    _claims.clear()
+
+
+fork.register(after_in_child=_forget_in_child, name="ascend lock", level=1)

@@ -1,0 +1,136 @@
+"""What a backend is: the protocol, and the device that the rest of the framework sees.
+
+A backend names its devices and says what they can do; the core does the rest: it keeps the memory of every device apart and
+counts it against its capacity, keeps the streams, and calls `launch` on a stream for each task that no C kernel does.  So a
+backend may be as small as a name and a `launch`.  One is found by its name: built in, or by an entry point of the group
+`minitensor.backends` (see `backend/__init__.py` and CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minitensor import fork, trace
+from minitensor.backend import native
+from minitensor.dtype import DTYPES, DType
+
+__all__ = ["Backend", "Device", "Task"]
+
+
+@dataclass
+class Task:
+    """One task of a stream, as `Backend.launch` gets it.
+
+    Attributes:
+        op: the op's name in the op table, or that of a host op such as `matmul`.
+        outputs: arrays to be written; views of the device's memory.
+        inputs: arrays to be read, not yet broadcast or cast; views of the device's memory, which are not valid afterwards.
+        params: the op's other arguments, such as `axis`.
+        compute: the dtype that the table's rule makes the op compute in; None for host ops.
+        reference: computes the outputs with NumPy: what a device does that has nothing better.
+    """
+
+    op: str
+    outputs: list[np.ndarray]
+    inputs: list[np.ndarray]
+    params: dict[str, Any]
+    compute: DType | None
+    reference: Callable[[], None]
+
+
+class Backend(ABC):
+    """A kind of device.  The class attributes say what it lacks, so that nobody has to find out by a crash."""
+
+    name: ClassVar[str]  #: as `set_device` and `t.device` name it
+    native: ClassVar[bool] = False  #: the C kernels may run on its memory
+    host_visible: ClassVar[bool] = False  #: NumPy may share its memory; otherwise `asnumpy` copies
+    inherited: ClassVar[bool] = True  #: a forked child may go on using what its parent has there
+    dtypes: ClassVar[frozenset[str]] = frozenset(dtype.name for dtype in DTYPES)  #: what a tensor there can hold
+    ops: ClassVar[frozenset[str] | None] = None  #: what it can run; None: everything
+    alignment: ClassVar[int] = 64  #: bytes
+
+    def device_count(self) -> int:
+        """How many devices this process may use."""
+        return 1
+
+    def capacity(self, index: int) -> int:
+        """Bytes of memory of a device; 0 means that only the system's memory bounds it."""
+        return 0
+
+    def acquire(self, index: int) -> None:
+        """Takes a device, before its first task.  Raises a DeviceError when it can't be had."""
+
+    def release(self, index: int) -> None:
+        """Lets go of a device that `acquire` took."""
+
+    def lost_message(self, index: int) -> str:
+        """What a forked child is told that touches its parent's tensors; for backends that are not `inherited`."""
+        return f"it lies on {self.name}:{index} of the parent process; make a tensor of your own"
+
+    def memory_error(self, index: int, message: str) -> Exception:
+        """The exception for memory that could not be had."""
+        return MemoryError(message)
+
+    def transfer(self, target: np.ndarray, source: np.ndarray) -> None:
+        """Copies between the host and a device, on a stream of the device; one of the two is the device's memory."""
+        np.copyto(target, source)
+
+    @abstractmethod
+    def launch(self, task: Task) -> None:
+        """Runs a task on a stream's thread: writes `task.outputs`, returns when that is done, or raises."""
+
+
+@dataclass(eq=False)
+class Device:
+    """One device of this process.  `id` is the core's number of it from the first task on, None before."""
+
+    backend: Backend
+    index: int
+    id: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __str__(self) -> str:
+        return self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"
+
+    def activate(self) -> int:
+        """The core's number of the device; the first call takes the device."""
+        if self.id is not None:
+            return self.id
+        with self._lock:
+            if self.id is None:
+                self.backend.acquire(self.index)
+                try:
+                    self.id = native.add_device(self)
+                except BaseException:
+                    self.backend.release(self.index)
+                    raise
+                trace.record("device.acquired", device=str(self))
+        return self.id
+
+    @property
+    def active(self) -> bool:
+        """Has this process used the device?"""
+        return self.id is not None
+
+    def forget(self) -> None:
+        """In a forked child: what the parent has on this device can't be touched here, and a first task takes it anew."""
+        self._lock = threading.Lock()
+        if self.id is None or self.backend.inherited:
+            return
+        native.lose_device(self.id, self.backend.lost_message(self.index))
+        trace.record("device.lost", device=str(self))
+        self.id = None
+
+
+def _forget_devices() -> None:
+    for device in list(native.devices.values()):
+        device.forget()
+
+
+fork.register(after_in_child=_forget_devices, name="devices", level=1)

@@ -1,0 +1,372 @@
+"""The one door to the C core.
+
+Everything above deals in references (`native/core.h`): numbers, positive for a tensor, negative for a call that is not over.  Here
+a call that is not over is brought to its end (`finish`), waits are cut into slices so that Ctrl-C works (`wait`), the core's errors
+become exceptions, and the core's two calls back into Python live: running a host task, and giving back an object.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitensor import config, errors, fork, optable, special, trace
+from minitensor.backend._core import ffi, lib
+from minitensor.dtype import DTYPES
+
+if TYPE_CHECKING:
+    from minitensor.backend.base import Device, Task
+
+__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "lose_device", "pending_work",
+           "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+
+SLICE_MS = 50  # how long a wait lasts before Python looks at signals
+devices: dict[int, Device] = {}  # by the core's number
+_STATUS = {getattr(lib, name): name for name in errors.STATUSES}
+_synchronous = False
+
+
+# --- objects that C holds --------------------------------------------------------------------------------------------
+# A handle is alive until C gives it back through mt_py_release.  A dict's set and pop are atomic under the GIL.
+_handles: dict[int, Any] = {}
+
+
+def hold(thing: Any) -> Any:
+    """A `void *` by which C can hold a Python object; C gives it back once, through mt_py_release."""
+    handle = ffi.new_handle(thing)
+    _handles[int(ffi.cast("intptr_t", handle))] = handle
+    return handle
+
+
+@ffi.def_extern()
+def mt_py_release(handle: Any) -> None:
+    _handles.pop(int(ffi.cast("intptr_t", handle)), None)
+
+
+@ffi.def_extern()
+def mt_py_host(handle: Any) -> Any:
+    """Runs a host task on the thread of its stream; a handle to the exception if it raises."""
+    try:
+        ffi.from_handle(handle)()
+    except BaseException as error:  # it rises where the value is read
+        return hold(error)
+    return ffi.NULL
+
+
+# --- where the user's program issued an op ---------------------------------------------------------------------------
+_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_sites: list[tuple[str, int]] = [("", 0)]  # by number; 0 is nowhere.  As many as the program has lines that queue work
+_site_numbers: dict[tuple[str, int], int] = {}
+_sites_lock = threading.Lock()
+
+
+def _renew_sites_lock() -> None:
+    global _sites_lock
+    _sites_lock = threading.Lock()
+
+
+def _site() -> int:
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_package):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return 0
+    key = (frame.f_code.co_filename, frame.f_lineno)
+    number = _site_numbers.get(key)
+    if number is None:
+        with _sites_lock:
+            number = _site_numbers.setdefault(key, len(_sites))
+            if number == len(_sites):
+                _sites.append(key)
+    return number
+
+
+def _where(site: int) -> str:
+    name, line = _sites[site]
+    return f"{name}:{line}" if name else ""
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+def _text(chars: Any) -> str:
+    return ffi.string(chars).decode(errors="replace")
+
+
+def _fail(call: int) -> None:
+    """Raises what a call that failed says."""
+    status, op, message = lib.mt_call_status(call), _text(lib.mt_call_op(call)), _text(lib.mt_call_message(call))
+    lib.mt_call_drop(call)
+    name = _STATUS[status]
+    if name == "MT_MEMORY_ERROR":
+        for device in devices.values():
+            if f" on {device}, " in message:
+                raise device.backend.memory_error(device.index, f"[{op}] {message}")
+    raise errors.translate(name, op, message)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {}  # NumPy's way to do an op of the table, compiled on first use
+
+
+def numpy_function(op: optable.Op) -> Callable[..., Any]:
+    """The table's NumPy oracle of an op as a function of its operands `a`, `b`, `c` (and `axis`, `keepdims`)."""
+    function = _FUNCTIONS.get(op.name)
+    if function is None:
+        names = ["a", "b", "c"][: op.inputs] + (["axis", "keepdims"] if op.reduction else [])
+        code = compile(f"lambda {', '.join(names)}: {op.numpy}", f"<op table: {op.name}>", "eval")
+        function = _FUNCTIONS[op.name] = eval(code, {"np": np, "sp": special})
+    return function
+
+
+def array(ref: int) -> np.ndarray:
+    """A tensor's memory as a NumPy array, valid while the tensor is held and written to by nobody."""
+    t = ffi.cast("mt_tensor *", ref)
+    dtype = DTYPES[t.dtype].numpy
+    if t.weak:
+        return np.frombuffer(ffi.buffer(lib.mt_data(ref), dtype.itemsize), dtype).reshape(())
+    nbytes = ffi.new("int64_t *")
+    base = lib.mt_storage_base(ref, nbytes)
+    if t.size == 0:
+        return np.empty(ffi.unpack(t.shape, t.ndim), dtype)
+    return np.ndarray(
+        ffi.unpack(t.shape, t.ndim), dtype, ffi.buffer(base, nbytes[0]), t.offset, ffi.unpack(t.strides, t.ndim)
+    )
+
+
+def _table_reference(op: optable.Op, task: Task) -> None:
+    operands = task.inputs
+    first = 1 if op.rule == "where" else 0
+    compute = task.compute.numpy  # type: ignore[union-attr]
+    operands = [a if i < first else a.astype(compute) for i, a in enumerate(operands)]
+    with np.errstate(all="ignore"):
+        result = numpy_function(op)(*operands, **task.params)
+        np.copyto(task.outputs[0], result, casting="unsafe")
+
+
+def _copy_reference(task: Task) -> None:
+    with np.errstate(all="ignore"):
+        np.copyto(task.outputs[0], task.inputs[0], casting="unsafe")
+
+
+def _launcher(
+    op: str,
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    params: dict[str, Any],
+    compute: int | None,
+    function: Callable[..., None] | None,
+) -> Callable[[], None]:
+    """What the stream's worker runs for a task without a kernel: the backend's `launch`."""
+    from minitensor.backend.base import Task
+
+    number = ffi.cast("mt_tensor *", outputs[0]).device if outputs else 0
+    backend = devices[number].backend
+    lacking = [DTYPES[d] for d in {ffi.cast("mt_tensor *", t).dtype for t in outputs} if DTYPES[d].name not in backend.dtypes]
+    if lacking:
+        raise TypeError(f"[{op}] {backend.name} has no {lacking[0]}; it has {', '.join(sorted(backend.dtypes))}")
+    if backend.ops is not None and op not in (*backend.ops, "to"):
+        raise TypeError(f"[{op}] {backend.name} can't do it; bring the tensor to the host with t.to('CPU')")
+
+    def launch() -> None:
+        task = Task(op, [array(t) for t in outputs], [array(t) for t in inputs], params,
+                    None if compute is None else DTYPES[compute], lambda: reference())  # fmt: skip
+
+        def reference() -> None:
+            if function is not None:
+                function(task)
+            elif op in optable.OPS:
+                _table_reference(optable.OPS[op], task)
+            else:
+                _copy_reference(task)
+
+        reference() if op == "to" else backend.launch(task)
+
+    return launch
+
+
+_three = ffi.typeof("mt_ref[3]")
+
+
+def finish(ref: int, params: dict[str, Any] | None = None) -> int:
+    """Brings a call to its end: queues its work, or raises what is wrong with it.  Returns the result's reference."""
+    status = lib.mt_call_status(ref)
+    if status == lib.MT_HOST:
+        inputs = ffi.new(_three)
+        n = lib.mt_call_inputs(ref, inputs)
+        try:
+            launch = _launcher(_text(lib.mt_call_op(ref)), list(inputs[0:n]), [lib.mt_call_output(ref)], params or {},
+                               lib.mt_call_compute_dtype(ref), None)  # fmt: skip
+        except BaseException:
+            lib.mt_call_drop(ref)
+            raise
+        lib.mt_call_host(ref, hold(launch))
+    elif status != lib.MT_QUEUE:
+        _fail(ref)
+    return _submit(ref)
+
+
+def _submit(ref: int) -> int:
+    site = _site()
+    try:
+        result = lib.mt_submit(ref, site, SLICE_MS)
+        while result < 0:  # the queue is full, a fork is under way, or somebody has to see the value now
+            if lib.mt_call_status(result) not in (lib.MT_QUEUE, lib.MT_HOST):
+                _fail(result)
+            result = lib.mt_submit(ref, site, SLICE_MS)
+    except KeyboardInterrupt:
+        lib.mt_call_drop(ref)
+        raise
+    if _synchronous:
+        try:
+            wait(result)
+        except BaseException:
+            lib.mt_release(result)
+            raise
+    return result
+
+
+def host_task(
+    op: str, device: int, function: Callable[[Task], None], inputs: Sequence[int], outputs: Sequence[int],
+    params: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Queues a task that the host does with NumPy: `function` gets a `Task` and writes its outputs.
+
+    Args:
+        op: its name, for errors.
+        device: the core's number of the device that the tensors are on.
+        function: what a backend does that has nothing better; called on the stream's thread.
+        inputs, outputs: references of tensors.
+        params: the op's other arguments, for backends that want them.
+    """
+    launch = _launcher(op, inputs, outputs, params or {}, None, function)
+    ref = lib.mt_host(op.encode(), device, len(inputs), list(inputs), len(outputs), list(outputs))
+    if lib.mt_call_status(ref) != lib.MT_HOST:
+        _fail(ref)
+    lib.mt_call_host(ref, hold(launch))
+    lib.mt_release(_submit(ref))
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------
+def wait_slices(poll: Callable[[int], int]) -> int:
+    """Calls `poll(milliseconds)` until it no longer says MT_TIMEOUT; signals are handled in between."""
+    status = poll(SLICE_MS)
+    while status == lib.MT_TIMEOUT:
+        status = poll(SLICE_MS)
+    return status
+
+
+def _raise(error: Any) -> None:
+    """Raises one of the core's errors, with the op and the user's line."""
+    where, op = _where(error.site), _text(error.op)
+    try:
+        if error.status != lib.MT_HOST_RAISED:
+            raise errors.translate(_STATUS[error.status], op, _text(error.message), where)
+        cause = ffi.from_handle(error.exception)
+    finally:
+        lib.mt_error_release(error)
+    text = f"{cause}" if str(cause).startswith("[") else f"[{op}] {cause}"
+    try:
+        copy = type(cause)(f"{text} (issued at {where})" if where else text)
+    except Exception:  # an exception that wants other arguments
+        copy = RuntimeError(f"[{op}] {type(cause).__name__}: {cause} (issued at {where})")
+    raise copy from cause
+
+
+def wait(ref: int, unused: bool = False) -> None:
+    """Waits until a tensor has its value; with `unused`, also until no queued task reads it.
+
+    Raises:
+        Exception: what went wrong when its value was to be computed.
+        RuntimeError: when called inside a host task for a value that its own stream has not come to yet.
+    """
+    poll = lib.mt_wait_unused if unused else lib.mt_wait
+    status = poll(ref, SLICE_MS)
+    while status == lib.MT_TIMEOUT:
+        status = poll(ref, SLICE_MS)
+    if status != lib.MT_OK:
+        error = lib.mt_error_of(ref)
+        if error == ffi.NULL:
+            raise RuntimeError("[wait] a host task can't wait for a value that its own stream comes to after it")
+        _raise(error)
+
+
+def synchronize(stream: int) -> None:
+    """Waits until a stream has done everything, and raises the first error that nobody was told of."""
+    if wait_slices(lambda ms: lib.mt_stream_sync(stream, ms)) == lib.MT_RUNTIME_ERROR:
+        raise RuntimeError("[synchronize] a host task can't wait for the stream that it runs on")
+    error = lib.mt_stream_take_error(stream)
+    if error != ffi.NULL:
+        _raise(error)
+
+
+def pending_work() -> list[str]:
+    """What the streams are at now: one line for each that is not idle."""
+    out = ffi.new("mt_running[64]")
+    n = lib.mt_busy(out, 64)
+    return [f"{_text(out[i].op)} ({_where(out[i].site) or 'unknown line'}) and {out[i].queued} more" for i in range(n)]
+
+
+# --- devices and modes -----------------------------------------------------------------------------------------------
+def add_device(device: Device) -> int:
+    """Makes a device known to the core; its number there."""
+    backend = device.backend
+    flags = lib.MT_DEVICE_NATIVE * backend.native | lib.MT_DEVICE_HOST_VISIBLE * backend.host_visible
+    number = lib.mt_device_new(str(device).encode(), flags, backend.capacity(device.index), backend.alignment)
+    if number < 0:
+        raise errors.DeviceError(f"[device] no room for another device beside {', '.join(map(str, devices.values()))}")
+    devices[number] = device
+    return number
+
+
+def lose_device(number: int, why: str) -> None:
+    """In a forked child: the tensors of this device raise DeviceLostError from now on."""
+    lib.mt_device_lose(number, why.encode()[:250])
+
+
+def set_synchronous(on: bool) -> None:
+    """Whether each op runs, and fails, at its call."""
+    global _synchronous
+    _synchronous = on
+    lib.mt_set_synchronous(on)
+
+
+def is_synchronous() -> bool:
+    return _synchronous
+
+
+def _configure() -> None:
+    lib.mt_set_inline_limit(config.get("MINITENSOR_INLINE_ELEMENTS"))
+    lib.mt_set_queue_bound(config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES"))
+    lib.mt_set_cache_limit(config.get("MINITENSOR_CACHE"))
+    set_synchronous(config.get("MINITENSOR_SYNCHRONOUS"))
+
+
+# --- fork and shutdown -----------------------------------------------------------------------------------------------
+def _before_fork() -> None:
+    threads = lib.mt_thread_count()
+    while lib.mt_fork_drain(1000) == lib.MT_TIMEOUT:
+        trace.record("fork.draining", waiting_for=pending_work())
+    trace.record("fork.drained")
+    lib.mt_fork_prepare()
+    trace.record("fork.joined", threads=threads)
+
+
+def _after_in_child() -> None:
+    lib.mt_fork_child()
+    _renew_sites_lock()
+
+
+def _shutdown() -> None:
+    """Before the interpreter goes: what is queued is done, the threads end, and nothing calls Python any more."""
+    while lib.mt_fork_drain(SLICE_MS) == lib.MT_TIMEOUT:
+        pass
+    lib.mt_shutdown()
+
+
+_configure()
+fork.register(_before_fork, lib.mt_fork_parent, _after_in_child, name="executor", level=1)
+atexit.register(_shutdown)

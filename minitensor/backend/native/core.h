@@ -1,0 +1,137 @@
+/* The C core's face: everything that Python may call.  This one header is both the C declaration and what cffi reads
+ * (_build.py drops the lines that begin with '#'), so nothing is declared twice.
+ *
+ * Conventions
+ *   - cffi releases the GIL around every call, so no thread ever waits for a lock of the core while it holds the GIL.
+ *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and gives back with
+ *     mt_release; negative, a call that is not over (mt_call_status says why: an error to raise, work to queue with
+ *     mt_submit, or work that the host has to do); never zero.
+ *   - No function aborts on a user's mistake, and none raises: status codes go up, one place in Python
+ *     (errors.py) makes exceptions of them.
+ *   - Waits take a time-out in milliseconds and return MT_TIMEOUT, so that Python can look for signals in between.
+ */
+#ifndef MT_CORE_H
+#define MT_CORE_H
+#include <stdint.h>
+
+typedef int64_t mt_ref;
+
+enum mt_status {
+    MT_OK, MT_TIMEOUT,
+    MT_QUEUE,        /* a call: ready, give it to mt_submit */
+    MT_HOST,         /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
+    MT_TYPE_ERROR, MT_VALUE_ERROR, MT_INDEX_ERROR, MT_MEMORY_ERROR, MT_RUNTIME_ERROR, MT_ZERO_DIVISION_ERROR,
+    MT_DEVICE_LOST,  /* the tensor lies on a device that belongs to the process we were forked from */
+    MT_HOST_RAISED   /* a host function raised; the error carries its exception */
+};
+
+enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
+enum { MT_DEVICE_NATIVE = 1, MT_DEVICE_HOST_VISIBLE = 2 };          /* device flags: C kernels run there; the host may look */
+
+/* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
+typedef struct mt_storage mt_storage;
+typedef struct mt_tensor {
+    mt_storage *storage;     /* NULL for a weak scalar, whose value is inside */
+    int64_t offset;          /* bytes from the storage's start to the first element */
+    int64_t size;            /* elements */
+    int32_t dtype, device, ndim, weak;
+    int64_t *shape;
+    int64_t *strides;
+    ...;
+} mt_tensor;
+
+mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);          /* C order */
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                   void *base, int64_t nbytes, int64_t offset, void *owner);       /* memory of somebody else's; owner goes to mt_py_release at the end */
+mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
+mt_ref mt_weak_int(int64_t value, int is_bool);      /* Python scalars: they take part in promotion by kind only */
+mt_ref mt_weak_float(double value);
+mt_ref mt_weak_complex(double real, double imag);
+void mt_release(mt_ref tensor);
+char *mt_data(mt_ref tensor);                         /* address of element 0; the caller has waited */
+char *mt_storage_base(mt_ref tensor, int64_t *nbytes);
+int64_t mt_storage_id(mt_ref tensor);                 /* equal for views of one storage */
+int mt_overlaps(mt_ref first, mt_ref second);         /* 1: they may have bytes in common */
+/* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
+ * storage is then waited for before its call returns. */
+void *mt_export(mt_ref tensor);
+void mt_unexport(void *storage);
+
+/* --- ops ------------------------------------------------------------------------------------------------------------ */
+mt_ref mt_unary(int op, mt_ref a);
+mt_ref mt_binary(int op, mt_ref a, mt_ref b);
+mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
+mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype);       /* bit i of axes: dimension i; dtype -1: by the rule */
+mt_ref mt_cast(mt_ref a, int dtype);                  /* a contiguous copy in another dtype, or the same */
+mt_ref mt_copy(mt_ref target, mt_ref source);         /* into target's elements, broadcasting and casting; returns a new count of target */
+mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);  /* a call in state MT_HOST; returns the first output, or a weak 0 when none */
+
+/* --- calls that are not over ------------------------------------------------------------------------------------------- */
+int mt_call_status(mt_ref call);
+const char *mt_call_message(mt_ref call);
+const char *mt_call_op(mt_ref call);
+int mt_call_inputs(mt_ref call, mt_ref *inputs);      /* borrowed; returns how many (at most 3 for an elementwise op) */
+mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none */
+int mt_call_compute_dtype(mt_ref call);
+void mt_call_host(mt_ref call, void *handle);         /* the core calls mt_py_host(handle) once, then mt_py_release(handle) */
+mt_ref mt_submit(mt_ref call, uint32_t site, int timeout_ms);   /* the result; or the call itself again, when the queue stayed full */
+void mt_call_drop(mt_ref call);
+
+/* --- waiting and errors ------------------------------------------------------------------------------------------------- */
+typedef struct mt_error {
+    int32_t status;
+    uint32_t site;
+    char op[32];
+    char message[256];
+    void *exception;          /* for MT_HOST_RAISED: what mt_py_host returned */
+    ...;
+} mt_error;
+int mt_wait(mt_ref tensor, int timeout_ms);            /* MT_OK, MT_TIMEOUT, or the status of the error that the value is */
+int mt_wait_unused(mt_ref tensor, int timeout_ms);     /* the same, and nothing queued reads or writes it any more */
+mt_error *mt_error_of(mt_ref tensor);                  /* a new count, or NULL */
+void mt_error_release(mt_error *error);
+
+/* --- streams and events --------------------------------------------------------------------------------------------------- */
+typedef struct mt_event mt_event;
+int mt_stream_new(int device);                          /* an id; -1: out of memory */
+void mt_stream_release(int stream);                     /* what is queued still runs */
+int mt_stream_current(int device);                      /* of this thread */
+void mt_stream_set_current(int device, int stream);
+int mt_stream_device(int stream);
+int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
+int mt_stream_sync(int stream, int timeout_ms);
+mt_error *mt_stream_take_error(int stream);             /* the first that nobody has been told of, or NULL */
+mt_event *mt_event_new(void);
+void mt_event_release(mt_event *event);
+int mt_event_record(mt_event *event, int stream);
+int mt_event_wait(mt_event *event, int stream);         /* work queued on stream from now on comes after the event */
+int mt_event_query(mt_event *event);
+int mt_event_sync(mt_event *event, int timeout_ms);
+double mt_event_time_ms(mt_event *event);               /* when the stream reached it, on a monotonic clock; -1: not yet */
+typedef struct mt_running { int32_t stream, running, queued; uint32_t site; char op[32]; } mt_running;
+int mt_busy(mt_running *out, int n);                    /* the streams that are at work now; how many were written */
+
+/* --- devices and memory ---------------------------------------------------------------------------------------------------- */
+typedef struct mt_memory_stats {
+    int64_t allocated, max_allocated, reserved, max_reserved, cached_blocks, allocations, capacity;
+} mt_memory_stats;
+int mt_device_new(const char *name, int flags, int64_t capacity, int alignment);     /* an id; -1: no more */
+void mt_device_stats(int device, mt_memory_stats *out);
+void mt_device_reset_max(int device);
+void mt_device_set_capacity(int device, int64_t capacity);
+int64_t mt_device_trim(int device);                     /* cached blocks back to the system; bytes */
+void mt_device_lose(int device, const char *why);       /* its tensors can't be touched from now on; why is the error's text */
+
+/* --- the process -------------------------------------------------------------------------------------------------------------- */
+void mt_set_synchronous(int on);                        /* every op runs at its call */
+void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
+void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
+void mt_set_cache_limit(int64_t bytes);
+int mt_thread_count(void);
+int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
+void mt_fork_prepare(void);                             /* joins the workers, takes every lock */
+void mt_fork_parent(void);
+void mt_fork_child(void);
+void mt_shutdown(void);                                 /* joins the workers; from now on every op runs at its call, and Python is not called */
+
+#endif

@@ -1,0 +1,147 @@
+/* What the core's files share with each other and with nobody else. */
+#ifndef MT_INTERNAL_H
+#define MT_INTERNAL_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What Python need not see of the public structs (core.h has `...;` in their place). */
+#define MT_TENSOR_PRIVATE                                                                                                  \
+    _Atomic int64_t refs;                                                                                                  \
+    union { uint8_t b; int64_t i; double f; double c[2]; } value; /* of a weak scalar */                                   \
+    int64_t dims[];                                               /* shape, then strides */
+#define MT_ERROR_PRIVATE                                                                                                   \
+    _Atomic int64_t refs;                                                                                                  \
+    bool reported;                                                /* guarded by the executor's lock */                     \
+    struct mt_error *next;                                        /* in the stream's list of errors nobody was told of */
+
+#include "core_c.h"      /* core.h as C reads it: made by _build.py */
+#include "generated.h"   /* dtypes, promotion and the op table: made by _build.py from dtype.py and optable.py */
+
+/* --- who waits for what ------------------------------------------------------------------------------------------------------
+ * A mark is a place in a stream: everything up to number `seq` of stream `stream`.  seq 0 is reached from the start. */
+typedef struct { int32_t stream; uint64_t seq; } mt_mark;
+
+typedef struct mt_device {
+    char name[32];
+    int flags, alignment;
+    atomic_bool lost;
+    char why_lost[256];
+    int default_stream;
+    pthread_mutex_t lock;            /* guards the memory fields below */
+    int64_t capacity;                /* 0: no limit of its own */
+    mt_memory_stats stats;
+    struct mt_block *cache[128];     /* free blocks by size class */
+} mt_device;
+
+struct mt_storage {
+    _Atomic int64_t refs;
+    mt_device *device;
+    char *data;                      /* set once, before the storage is shared */
+    int64_t nbytes;
+    void *owner;                     /* somebody else's memory: what to hand to mt_py_release */
+    bool external;
+    atomic_int exports;              /* NumPy arrays that look at it now */
+    /* Guarded by the executor's lock: */
+    mt_mark last_write, last_read;
+    mt_error *error;                 /* why there is no value */
+};
+
+typedef struct {                     /* a tensor as kernels see it */
+    char *data;
+    int dtype;
+    int64_t strides[MT_MAX_NDIM];    /* bytes */
+} mt_operand;
+
+/* One unit of work of a stream.  Data, not code: the worker sees what it is before it runs it. */
+typedef struct mt_task {
+    struct mt_task *next;
+    enum { MT_TASK_ELEMENTWISE, MT_TASK_COPY, MT_TASK_REDUCE, MT_TASK_HOST, MT_TASK_EVENT, MT_TASK_NOTHING } kind;
+    int op, compute;                 /* the op's code; the dtype it computes in */
+    uint64_t axes;                   /* of a reduction */
+    char host_op[32];                /* a host task's name */
+    void *host;                      /* its handle, until it has run */
+    mt_event *event;
+    uint32_t site;                   /* the user's line; Python keeps the table */
+    uint64_t seq;
+    int64_t bytes;                   /* of its outputs, for the bound on queued work */
+    int n_in, n_out, n_wait;
+    mt_tensor **in, **out;           /* counted references; in a stack task they point into `few` */
+    mt_mark *wait;                   /* other streams' work that has to be over first */
+    mt_tensor *few[4];
+    mt_mark few_waits[8];
+} mt_task;
+
+/* A call that is not over: what a negative mt_ref points to. */
+typedef struct mt_call {
+    int status;
+    bool queued;                     /* mt_submit has queued it and now waits for its end */
+    uint64_t seq;
+    int stream;
+    char op[32];
+    char message[256];
+    mt_error *failed;                /* it ran at once and failed: the error lacks its site */
+    mt_tensor *result;
+    mt_task *task;
+} mt_call;
+
+static inline mt_tensor *mt_t(mt_ref ref) { return (mt_tensor *)(intptr_t)ref; }
+static inline mt_call *mt_c(mt_ref ref) { return (mt_call *)(intptr_t)-ref; }
+static inline mt_ref mt_ref_of(mt_tensor *t) { return (mt_ref)(intptr_t)t; }
+
+/* alloc.c */
+extern mt_device mt_devices[MT_MAX_DEVICES];
+extern atomic_int mt_device_count;
+void mt_mutex_init(pthread_mutex_t *lock);
+char *mt_block_alloc(mt_device *device, int64_t nbytes);        /* NULL: no memory */
+void mt_block_free(mt_device *device, char *data, int64_t nbytes);
+void mt_alloc_lock_all(void);
+void mt_alloc_unlock_all(void);
+void mt_alloc_reset_locks(void);
+
+/* tensor.c */
+mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                         int64_t offset);              /* takes over the caller's count of storage; NULL: no memory */
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape);   /* NULL: no memory */
+void mt_tensor_retain(mt_tensor *tensor);
+void mt_tensor_release(mt_tensor *tensor);
+static inline char *mt_tensor_data(const mt_tensor *t) {
+    return t->storage ? t->storage->data + t->offset : (char *)&t->value;
+}
+
+/* call.c */
+mt_ref mt_call_new(mt_call **call);
+mt_ref mt_fail(const char *op, int status, const char *format, ...);
+mt_ref mt_no_memory(const char *op, int device, int64_t nbytes);
+int64_t mt_size(int ndim, const int64_t *shape);       /* elements; -1: more than an int64 of bytes can count */
+void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
+
+/* executor.c */
+mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack; takes over its references and the result's; runs it
+                                                          at once or returns a call */
+const char *mt_task_op(const mt_task *task);
+mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with room for so many; NULL: no memory */
+void mt_task_free(mt_task *task);
+extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
+
+/* run.c */
+int mt_task_run(const mt_task *task, void **exception);   /* MT_OK or the status of the failure */
+
+/* kernels: pure functions of their arguments; they know no task, no lock and no stream.
+ * All return 0, or 1 when an element met FAIL. */
+typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c, int64_t n);   /* contiguous, in one dtype */
+mt_kernel mt_kernel_find(int op, int dtype);          /* generated: NULL where NumPy has to do it */
+/* out[i] = op(in[0][i], ...): operands are broadcast to shape already (stride 0); each is cast to `compute` on the way. */
+int mt_run_elementwise(int op, int compute, int ndim, const int64_t *shape, const mt_operand *out, int n_in,
+                       const mt_operand *in);
+/* out = in, cast.  Works for every dtype when both are the same, for kernel dtypes when not. */
+int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
+/* out has in's dimensions with those in `axes` of stride 0 (out->strides[d] == 0 for d in axes). */
+int mt_run_reduce(int op, int compute, int ndim, const int64_t *shape, uint64_t axes, const mt_operand *out,
+                  const mt_operand *in);
+bool mt_cast_supported(int from, int to);
+
+#endif

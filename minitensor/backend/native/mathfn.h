@@ -1,0 +1,72 @@
+/* The functions that the op table's expressions call, for float and double alike.
+ *
+ * Why not <tgmath.h>: its macros expand each argument a dozen times, which makes compiling nested expressions slow, and
+ * they can't be given our own functions. */
+#ifndef MT_MATHFN_H
+#define MT_MATHFN_H
+#include <math.h>
+#include <stdint.h>
+
+static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
+    uint64_t result = 1;
+    for (; exponent; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+
+/* NumPy's (and Python's) division: the remainder has the divisor's sign, and quotient * b + remainder is a.  Computing
+ * floor(a / b) instead is wrong where a / b rounds up to a whole number. */
+#define MT_DIVISION(T, suffix)                                                                                             \
+    static inline T mt_floor_divide##suffix(T a, T b) {                                                                    \
+        if (b == 0) return a / b;                                                                                           \
+        T mod = fmod##suffix(a, b);                                                                                         \
+        T div = (a - mod) / b;                                                                                              \
+        if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                                                     \
+        if (div == 0) return copysign##suffix(0, a / b);                                                                    \
+        T whole = floor##suffix(div);                                                                                       \
+        return div - whole > (T)0.5 ? whole + 1 : whole;                                                                    \
+    }                                                                                                                       \
+    static inline T mt_remainder##suffix(T a, T b) {                                                                       \
+        T mod = fmod##suffix(a, b);                                                                                         \
+        if (b == 0 || mod != mod) return mod;                                                                               \
+        if (mod == 0) return copysign##suffix(0, b);                                                                        \
+        return (b < 0) != (mod < 0) ? mod + b : mod;                                                                        \
+    }
+MT_DIVISION(float, f)
+MT_DIVISION(double, )
+
+#define MT_PICK(x, f, d) _Generic((x), float: f, default: d)
+#define fabs(x) MT_PICK(x, fabsf, fabs)(x)
+#define sqrt(x) MT_PICK(x, sqrtf, sqrt)(x)
+#define exp(x) MT_PICK(x, expf, exp)(x)
+#define exp2(x) MT_PICK(x, exp2f, exp2)(x)
+#define expm1(x) MT_PICK(x, expm1f, expm1)(x)
+#define log(x) MT_PICK(x, logf, log)(x)
+#define log2(x) MT_PICK(x, log2f, log2)(x)
+#define log10(x) MT_PICK(x, log10f, log10)(x)
+#define log1p(x) MT_PICK(x, log1pf, log1p)(x)
+#define sin(x) MT_PICK(x, sinf, sin)(x)
+#define cos(x) MT_PICK(x, cosf, cos)(x)
+#define tan(x) MT_PICK(x, tanf, tan)(x)
+#define asin(x) MT_PICK(x, asinf, asin)(x)
+#define acos(x) MT_PICK(x, acosf, acos)(x)
+#define atan(x) MT_PICK(x, atanf, atan)(x)
+#define sinh(x) MT_PICK(x, sinhf, sinh)(x)
+#define cosh(x) MT_PICK(x, coshf, cosh)(x)
+#define tanh(x) MT_PICK(x, tanhf, tanh)(x)
+#define asinh(x) MT_PICK(x, asinhf, asinh)(x)
+#define acosh(x) MT_PICK(x, acoshf, acosh)(x)
+#define atanh(x) MT_PICK(x, atanhf, atanh)(x)
+#define ceil(x) MT_PICK(x, ceilf, ceil)(x)
+#define floor(x) MT_PICK(x, floorf, floor)(x)
+#define trunc(x) MT_PICK(x, truncf, trunc)(x)
+#define rint(x) MT_PICK(x, rintf, rint)(x)
+#define erf(x) MT_PICK(x, erff, erf)(x)
+#define fmod(x, y) MT_PICK(x, fmodf, fmod)(x, y)
+#define pow(x, y) MT_PICK(x, powf, pow)(x, y)
+#define atan2(x, y) MT_PICK(x, atan2f, atan2)(x, y)
+#define hypot(x, y) MT_PICK(x, hypotf, hypot)(x, y)
+#define copysign(x, y) MT_PICK(x, copysignf, copysign)(x, y)
+#define mt_floor_divide(x, y) MT_PICK(x, mt_floor_dividef, mt_floor_divide)(x, y)
+#define mt_remainder(x, y) MT_PICK(x, mt_remainderf, mt_remainder)(x, y)
+#endif

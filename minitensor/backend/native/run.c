@@ -1,0 +1,54 @@
+/* Running one task: from its tensors to the kernels' operands.  Knows no stream and takes no lock. */
+#include "internal.h"
+
+/* A tensor as it looks when broadcast to ndim dimensions. */
+static mt_operand operand(const mt_tensor *t, int ndim, const int64_t *shape) {
+    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
+    int shift = ndim - t->ndim;
+    for (int d = 0; d < ndim; d++)
+        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && shape[d] != 1) ? 0 : t->strides[d - shift];
+    return result;
+}
+
+/* The output of a reduction, with its dimensions where the input has them and stride 0 where it reduces. */
+static mt_operand reduced(const mt_tensor *out, const mt_tensor *in, uint64_t axes) {
+    mt_operand result = {.data = mt_tensor_data(out), .dtype = out->dtype};
+    bool keepdims = out->ndim == in->ndim;
+    for (int d = 0, k = 0; d < in->ndim; d++) {
+        bool gone = axes >> d & 1;
+        result.strides[d] = gone ? 0 : out->strides[k];
+        if (!gone || keepdims) k++;
+    }
+    return result;
+}
+
+int mt_task_run(const mt_task *task, void **exception) {
+    mt_tensor *out = task->n_out ? task->out[0] : NULL;
+    int bad = 0;
+    switch (task->kind) {
+    case MT_TASK_ELEMENTWISE: {
+        mt_operand in[3], target = operand(out, out->ndim, out->shape);
+        for (int i = 0; i < task->n_in; i++) in[i] = operand(task->in[i], out->ndim, out->shape);
+        bad = mt_run_elementwise(task->op, task->compute, out->ndim, out->shape, &target, task->n_in, in);
+        break;
+    }
+    case MT_TASK_COPY: {
+        mt_operand in = operand(task->in[0], out->ndim, out->shape), target = operand(out, out->ndim, out->shape);
+        bad = mt_run_copy(out->ndim, out->shape, &target, &in);
+        break;
+    }
+    case MT_TASK_REDUCE: {
+        const mt_tensor *in = task->in[0];
+        mt_operand source = operand(in, in->ndim, in->shape), target = reduced(out, in, task->axes);
+        bad = mt_run_reduce(task->op, task->compute, in->ndim, in->shape, task->axes, &target, &source);
+        break;
+    }
+    case MT_TASK_HOST:
+        *exception = mt_py_host(task->host);
+        return *exception ? MT_HOST_RAISED : MT_OK;
+    case MT_TASK_EVENT:
+    case MT_TASK_NOTHING:
+        break;
+    }
+    return bad ? MT_OP_ERROR_STATUS[task->op] : MT_OK;
+}

@@ -1,0 +1,180 @@
+/* Storages and tensors.
+ *
+ * A storage is counted memory on one device; a tensor is an immutable view of it: dtype, offset, shape, strides.  Python's
+ * Tensor holds one count of one tensor, every queued task one of each tensor it reads or writes, so memory lives exactly
+ * as long as somebody can still reach it, and no task can see freed memory.  Counts are atomic, nothing else here needs a lock:
+ * all other fields are written before the object is shared (the executor's marks apart, see executor.c). */
+#include <stdlib.h>
+
+#include "internal.h"
+
+static mt_storage *storage_new(mt_device *device, int64_t nbytes) {
+    mt_storage *storage = calloc(1, sizeof *storage);
+    if (!storage) return NULL;
+    atomic_init(&storage->refs, 1);
+    storage->device = device;
+    storage->nbytes = nbytes;
+    return storage;
+}
+
+static void storage_release(mt_storage *storage) {
+    if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
+    if (!storage->external) mt_block_free(storage->device, storage->data, storage->nbytes);
+    else if (storage->owner && !atomic_load(&mt_python_gone)) mt_py_release(storage->owner);
+    if (storage->error) mt_error_release(storage->error);
+    free(storage);
+}
+
+mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                         int64_t offset) {
+    mt_tensor *t = malloc(sizeof *t + 2 * (size_t)ndim * sizeof(int64_t));
+    if (!t) return NULL;
+    atomic_init(&t->refs, 1);
+    t->storage = storage;
+    t->offset = offset;
+    t->dtype = dtype;
+    t->device = device;
+    t->ndim = ndim;
+    t->weak = 0;
+    t->shape = t->dims;
+    t->strides = t->dims + ndim;
+    t->size = 1;
+    for (int i = 0; i < ndim; i++) t->size *= t->shape[i] = shape[i];
+    int64_t step = MT_ITEMSIZE[dtype];
+    for (int i = ndim - 1; i >= 0; i--) {
+        t->strides[i] = strides ? strides[i] : step;
+        if (shape[i] > 0) step *= shape[i];
+    }
+    return t;
+}
+
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
+    int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
+    mt_storage *storage = storage_new(&mt_devices[device], nbytes);
+    if (!storage) return NULL;
+    storage->data = mt_block_alloc(storage->device, nbytes);
+    mt_tensor *t = storage->data ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    if (!t) {
+        if (storage->data) mt_block_free(storage->device, storage->data, nbytes);
+        free(storage);
+    }
+    return t;
+}
+
+void mt_tensor_retain(mt_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
+
+void mt_tensor_release(mt_tensor *t) {
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
+    if (t->storage) storage_release(t->storage);
+    free(t);
+}
+
+void mt_release(mt_ref tensor) { mt_tensor_release(mt_t(tensor)); }
+
+mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
+    if (ndim > MT_MAX_NDIM)
+        return mt_fail("empty", MT_VALUE_ERROR, "%d dimensions, a tensor has at most %d", ndim, MT_MAX_NDIM);
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] < 0)
+            return mt_fail("empty", MT_VALUE_ERROR, "a dimension can't be negative, got %lld", (long long)shape[i]);
+    if (atomic_load(&mt_devices[device].lost)) return mt_fail("empty", MT_DEVICE_LOST, "%s", mt_devices[device].why_lost);
+    int64_t size = mt_size(ndim, shape);
+    if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
+    mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape);
+    return t ? mt_ref_of(t) : mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
+}
+
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
+                   int64_t offset, void *owner) {
+    mt_storage *storage = storage_new(&mt_devices[device], nbytes);
+    if (!storage) return mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
+    storage->external = true;
+    storage->data = base;
+    atomic_init(&storage->exports, 1);                  /* its owner can look at it for as long as it lives */
+    mt_tensor *t = mt_tensor_new(storage, device, dtype, ndim, shape, strides, offset);
+    if (!t) {
+        free(storage);
+        return mt_no_memory("from_numpy", device, (int64_t)sizeof *t);
+    }
+    storage->owner = owner;
+    return mt_ref_of(t);
+}
+
+mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset) {
+    mt_storage *storage = mt_t(base)->storage;
+    mt_tensor *t = mt_tensor_new(storage, mt_t(base)->device, dtype, ndim, shape, strides, offset);
+    if (!t) return mt_no_memory("view", mt_t(base)->device, (int64_t)sizeof *t);
+    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
+    return mt_ref_of(t);
+}
+
+static mt_tensor *weak(int dtype) {
+    mt_tensor *t = mt_tensor_new(NULL, -1, dtype, 0, NULL, NULL, 0);
+    if (t) t->weak = 1;
+    return t;
+}
+
+mt_ref mt_weak_int(int64_t value, int is_bool) {
+    mt_tensor *t = weak(is_bool ? MT_DT_bool : MT_DT_int64);
+    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
+    if (is_bool) t->value.b = value != 0;
+    else t->value.i = value;
+    return mt_ref_of(t);
+}
+
+mt_ref mt_weak_float(double value) {
+    mt_tensor *t = weak(MT_DT_float64);
+    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
+    t->value.f = value;
+    return mt_ref_of(t);
+}
+
+mt_ref mt_weak_complex(double real, double imag) {
+    mt_tensor *t = weak(MT_DT_complex128);
+    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
+    t->value.c[0] = real;
+    t->value.c[1] = imag;
+    return mt_ref_of(t);
+}
+
+char *mt_data(mt_ref tensor) { return mt_tensor_data(mt_t(tensor)); }
+
+char *mt_storage_base(mt_ref tensor, int64_t *nbytes) {
+    *nbytes = mt_t(tensor)->storage->nbytes;
+    return mt_t(tensor)->storage->data;
+}
+
+int64_t mt_storage_id(mt_ref tensor) { return (int64_t)(intptr_t)mt_t(tensor)->storage; }
+
+void *mt_export(mt_ref tensor) {
+    mt_storage *storage = mt_t(tensor)->storage;
+    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&storage->exports, 1);
+    return storage;
+}
+
+void mt_unexport(void *handle) {
+    mt_storage *storage = handle;
+    atomic_fetch_sub(&storage->exports, 1);
+    storage_release(storage);
+}
+
+/* First and last byte that a tensor touches in its storage. */
+static void extent(const mt_tensor *t, int64_t *low, int64_t *high) {
+    *low = t->offset;
+    *high = t->offset + MT_ITEMSIZE[t->dtype] - 1;
+    for (int d = 0; d < t->ndim; d++) {
+        int64_t reach = (t->shape[d] - 1) * t->strides[d];
+        if (reach < 0) *low += reach;
+        else *high += reach;
+    }
+}
+
+int mt_overlaps(mt_ref first, mt_ref second) {
+    const mt_tensor *a = mt_t(first), *b = mt_t(second);
+    if (!a->storage || a->storage != b->storage || !a->size || !b->size) return false;
+    int64_t low_a, high_a, low_b, high_b;
+    extent(a, &low_a, &high_a);
+    extent(b, &low_b, &high_b);
+    return low_a <= high_b && low_b <= high_a;
+}

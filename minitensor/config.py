@@ -1,0 +1,85 @@
+"""Every environment variable that minitensor reads: declared here, read here, listed in docs/configuration.md.
+
+A flag is read at the moment somebody asks for it, so a test or a launcher may set it in `os.environ` before the first
+use.  A value that can't be read is an error that names the variable, never silently a default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Flag", "FLAGS", "get", "parse_bytes"]
+
+_UNITS = {"": 1, "B": 1, "K": 2**10, "KB": 2**10, "KIB": 2**10, "M": 2**20, "MB": 2**20, "MIB": 2**20,
+          "G": 2**30, "GB": 2**30, "GIB": 2**30, "T": 2**40, "TB": 2**40, "TIB": 2**40}  # fmt: skip
+
+
+def parse_bytes(text: str) -> int:
+    """`"5GB"`, `"512 MiB"`, `"1.5G"` or `"4096"` in bytes; the units are powers of 1024, as MindSpore's are.
+
+    Raises:
+        ValueError: when the text is no size.
+    """
+    number = text.strip().upper()
+    unit = number.lstrip("0123456789.").strip()
+    digits = number[: len(number) - len(number.lstrip("0123456789."))]
+    if unit not in _UNITS or not digits:
+        raise ValueError(f"not a size: {text!r}; write it as '5GB', '512MB' or a number of bytes")
+    return int(float(digits) * _UNITS[unit])
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("negative")
+    return value
+
+
+def _switch(text: str) -> bool:
+    return {"0": False, "1": True, "false": False, "true": True, "off": False, "on": True}[text.lower()]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An environment variable: how its text is read, what holds where it is not set, and what it is for."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    doc: str
+
+
+FLAGS: dict[str, Flag] = {
+    flag.name: flag
+    for flag in (
+        Flag("MINITENSOR_DEVICE_TARGET", str, "CPU", "The device target that a process starts with: CPU, Ascend or an installed backend's name."),
+        Flag("MINITENSOR_DEVICE_ID", _positive, "0", "The index of the device that a process starts with."),
+        Flag("MINITENSOR_ASCEND_DEVICES", _positive, "8", "How many Ascend devices this machine simulates."),
+        Flag("MINITENSOR_ASCEND_MEMORY", parse_bytes, "32GB", "The memory of each simulated Ascend device."),
+        Flag("MINITENSOR_ASCEND_LOCK_DIR", str, "", "Where the Ascend devices' lock files lie; empty: a folder of the user's own below the temporary folder."),
+        Flag("ASCEND_RT_VISIBLE_DEVICES", str, "", "Comma-separated ids of the Ascend devices that the process sees, as indexes 0 to n-1; empty: all."),
+        Flag("MINITENSOR_SYNCHRONOUS", _switch, "0", "1: start with pynative_synchronize, which runs each op at its call."),
+        Flag("MINITENSOR_INLINE_ELEMENTS", _positive, "16384", "Up to so many elements an op on an idle stream runs in the calling thread."),
+        Flag("MINITENSOR_QUEUE_TASKS", _positive, "4096", "So many tasks may wait in a stream before a submitter has to."),
+        Flag("MINITENSOR_QUEUE_BYTES", parse_bytes, "2GB", "So many bytes of results may wait in a stream before a submitter has to."),
+        Flag("MINITENSOR_CACHE", parse_bytes, "1GB", "So many freed bytes the allocator keeps for each device."),
+        Flag("MINITENSOR_TRACE", str, "", "A file to which each process appends its events as JSON lines; empty: events stay in memory."),
+    )
+}  # fmt: skip
+
+
+def get(name: str) -> Any:
+    """The value of the flag `name`.
+
+    Raises:
+        ValueError: when the environment holds something that is no value of it.
+    """
+    flag = FLAGS[name]
+    text = os.environ.get(name, "") or flag.default
+    try:
+        return flag.parse(text)
+    except (ValueError, KeyError, OverflowError) as error:
+        raise ValueError(f"[config] {name} can't be {text!r}; it is: {flag.doc}") from error

@@ -1,0 +1,154 @@
+"""Element types and how they promote: the one declaration, for Python and for C.
+
+The C core is generated from this file (`backend/native/_build.py`): the codes, the sizes and the promotion table below
+are the ones it compiles in.  So this module imports nothing but the standard library until somebody asks for a NumPy
+dtype.
+
+Promotion follows the Python array API standard (2024.12) where it speaks, and for what it leaves open MindSpore: an
+integer with a float keeps the float's dtype (`int64 + float16` is `float16`), `float16 + bfloat16` is `float32`, and
+`uint64` with a signed integer, for which no integer dtype is wide enough, is `float64`, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+__all__ = [
+    "DType", "DTYPES", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+    "bfloat16", "float32", "float64", "complex64", "complex128", "promote", "to_float", "as_dtype", "from_numpy",
+]  # fmt: skip
+
+
+class DType:
+    """An element type.  `repr` is `minitensor.float32`, `str` is `Float32`, as MindSpore prints them.
+
+    Attributes:
+        name: the field's name of it, `float32`.
+        code: its number in the C core.
+        kind: `b`ool, signed `i`nteger, `u`nsigned integer, `f`loat or `c`omplex.
+        itemsize: bytes of one element.
+        ctype: the C type that kernels compute it in, or "" where there is no C kernel and NumPy computes it.
+    """
+
+    def __init__(self, name: str, code: int, kind: str, itemsize: int, ctype: str, title: str) -> None:
+        self.name, self.code, self.kind, self.itemsize, self.ctype = name, code, kind, itemsize, ctype
+        self._title = title
+
+    def __repr__(self) -> str:
+        return f"minitensor.{self.name}"
+
+    def __str__(self) -> str:
+        return self._title
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _by_name, (self.name,)  # a dtype is a singleton in every process
+
+    @cached_property
+    def numpy(self) -> Any:
+        """The `numpy.dtype` of the same layout (from ml_dtypes for bfloat16)."""
+        import numpy
+
+        if self.name == "bfloat16":
+            import ml_dtypes
+
+            return numpy.dtype(ml_dtypes.bfloat16)
+        return numpy.dtype(self.name)
+
+    @property
+    def is_floating(self) -> bool:
+        return self.kind == "f"
+
+    @property
+    def is_integer(self) -> bool:
+        return self.kind in "iu"
+
+
+_ROWS = (  # name, kind, itemsize, C type of its kernels, printed name; the order is the code
+    ("bool", "b", 1, "uint8_t", "Bool"),
+    ("int8", "i", 1, "int8_t", "Int8"),
+    ("int16", "i", 2, "int16_t", "Int16"),
+    ("int32", "i", 4, "int32_t", "Int32"),
+    ("int64", "i", 8, "int64_t", "Int64"),
+    ("uint8", "u", 1, "uint8_t", "UInt8"),
+    ("uint16", "u", 2, "uint16_t", "UInt16"),
+    ("uint32", "u", 4, "uint32_t", "UInt32"),
+    ("uint64", "u", 8, "uint64_t", "UInt64"),
+    ("float16", "f", 2, "", "Float16"),
+    ("bfloat16", "f", 2, "", "BFloat16"),
+    ("float32", "f", 4, "float", "Float32"),
+    ("float64", "f", 8, "double", "Float64"),
+    ("complex64", "c", 8, "", "Complex64"),
+    ("complex128", "c", 16, "", "Complex128"),
+)
+DTYPES = tuple(DType(name, code, *rest) for code, (name, *rest) in enumerate(_ROWS))
+(bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+ float16, bfloat16, float32, float64, complex64, complex128) = DTYPES  # fmt: skip
+_BY_NAME = {dtype.name: dtype for dtype in DTYPES}
+_ALIASES = {"bool_": "bool", "half": "float16", "float": "float32", "double": "float64", "int": "int64"}
+
+
+def _by_name(name: str) -> DType:
+    return _BY_NAME[name]
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The dtype that values of `a` and `b` meet in."""
+    if a is b:
+        return a
+    if "b" in (a.kind, b.kind):
+        return b if a.kind == "b" else a
+    if a.kind in "iu" and b.kind in "iu":
+        if a.kind == b.kind:
+            return max(a, b, key=lambda d: d.itemsize)
+        signed, unsigned = (a, b) if a.kind == "i" else (b, a)
+        if signed.itemsize > unsigned.itemsize:
+            return signed
+        return {1: int16, 2: int32, 4: int64, 8: float64}[unsigned.itemsize]
+    if a.kind in "iu" or b.kind in "iu":
+        return b if a.kind in "iu" else a
+    if a.kind == b.kind == "f":
+        return float32 if a.itemsize == b.itemsize else max(a, b, key=lambda d: d.itemsize)
+    real = [d for d in (a, b) if d.kind == "f"]
+    return complex128 if complex128 in (a, b) or real == [float64] else complex64
+
+
+def to_float(dtype: DType) -> DType:
+    """The dtype in which a function of real numbers (`log`, a true division) computes: floats keep theirs."""
+    return dtype if dtype.kind in "fc" else float32
+
+
+def as_dtype(value: Any, op: str = "dtype") -> DType:
+    """A `DType` from one of ours, its name ("float32", "Float32"), a Python type or a NumPy dtype.
+
+    Raises:
+        TypeError: when `value` names no dtype that minitensor has.
+    """
+    if isinstance(value, DType):
+        return value
+    if isinstance(value, str):
+        name = value.lower()
+        found = _BY_NAME.get(_ALIASES.get(name, name))
+        if found is not None:
+            return found
+    elif isinstance(value, type) and value in _PYTHON:
+        return _PYTHON[value]
+    elif value is not None:
+        try:
+            return from_numpy(value)
+        except TypeError:
+            pass
+    raise TypeError(f"[{op}] not a dtype: {value!r}; take one of {', '.join(_BY_NAME)}")
+
+
+_PYTHON = {bool: bool_, int: int64, float: float32, complex: complex128}
+
+
+def from_numpy(dtype: Any) -> DType:
+    """The dtype of a NumPy array's elements.  Raises TypeError for those that no tensor holds."""
+    import numpy
+
+    name = numpy.dtype(dtype).name
+    if name not in _BY_NAME:
+        raise TypeError(f"[dtype] a tensor can't hold NumPy's {name}; cast the array to one of {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]

@@ -1,0 +1,54 @@
+"""Exceptions, and the one place where a status of the C core becomes one.
+
+Every message has the form `[op] what was wrong, what was given, what would do`.  The classes are ones that people already
+catch; ours are subclasses of them.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "STATUSES", "translate"]
+
+
+class DeviceError(RuntimeError):
+    """A device can't do what was asked.  `code` is the CANN code where there is one (107001, ...), else 0."""
+
+    code: int = 0
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.code)
+
+
+class DeviceBusyError(DeviceError):
+    """An exclusive device belongs to another process; the message names it."""
+
+
+class DeviceLostError(DeviceError):
+    """A tensor lies on a device that belongs to the process which this one was forked from."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device has no room for what was asked."""
+
+
+#: what each status of the core (`core.h`) is in Python
+STATUSES: dict[str, type[Exception]] = {
+    "MT_TYPE_ERROR": TypeError,
+    "MT_VALUE_ERROR": ValueError,
+    "MT_INDEX_ERROR": IndexError,
+    "MT_MEMORY_ERROR": MemoryError,
+    "MT_RUNTIME_ERROR": RuntimeError,
+    "MT_ZERO_DIVISION_ERROR": ZeroDivisionError,
+    "MT_DEVICE_LOST": DeviceLostError,
+}
+
+
+def translate(status: str, op: str, message: str, where: str = "") -> Exception:
+    """The exception for a status of the C core.
+
+    `where` is the user's line that issued the op, for an error that only running could find.
+    """
+    return STATUSES[status](f"[{op}] {message}" + (f" (issued at {where})" if where else ""))

@@ -1,0 +1,230 @@
+"""What every op goes through: from Python arguments to one call of the core.
+
+The hot path is one C call and one object: `ref = call(code, a._h, b._h)`, and a Tensor around it.  All else (a Python scalar, a NumPy
+array, a full queue, an error) leaves it by an exception or a negative reference.  Measured on the way here: a dictionary look-up or
+an isinstance check for each operand costs as much as the C call itself, so neither is on the path.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minitensor.backend import native
+from minitensor.backend.base import Task
+from minitensor.backend.native import finish, lib
+from minitensor.dtype import DType
+from minitensor.optable import CODES, Op
+from minitensor.tensor import Tensor, empty, wrap
+
+__all__ = [
+    "elementwise", "as_tensor", "host", "host_many", "aliases", "axis_aliases", "normalize_axis", "normalize_axes",
+    "assign", "as_ints", "is_operand",
+]  # fmt: skip
+
+_new = object.__new__
+_SCALARS = (bool, int, float, complex)
+
+
+def is_operand(value: Any) -> bool:
+    """May it stand beside a tensor in an operator?"""
+    return isinstance(value, (Tensor, *_SCALARS, np.ndarray, np.generic, list, tuple))
+
+
+def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
+    """A tensor as it is; anything else that `Tensor(...)` takes as a new one, on the device of `like`.
+
+    Raises:
+        TypeError: when `value` is none of these.
+    """
+    if isinstance(value, Tensor):
+        return value
+    try:
+        return Tensor(value, device=None if like is None else like.device)
+    except TypeError as error:
+        raise TypeError(f"[{op}] takes tensors, got {type(value).__name__}: {error}") from None
+
+
+def _weak(value: Any, op: str) -> int:
+    """A Python scalar as the core takes it: it joins in promotion by its kind only."""
+    if isinstance(value, (bool, int)):
+        try:
+            return lib.mt_weak_int(value, isinstance(value, bool))
+        except OverflowError:
+            raise OverflowError(f"[{op}] {value} is beyond 64 bits, which is the widest integer a tensor holds") from None
+    if isinstance(value, complex):
+        return lib.mt_weak_complex(value.real, value.imag)
+    return lib.mt_weak_float(value)
+
+
+def _call_slowly(call: Callable[..., int], code: int, op: str, values: Sequence[Any]) -> int:
+    """A call with operands that are not all tensors."""
+    like = next((v for v in values if isinstance(v, Tensor)), None)
+    if like is None:
+        like = as_tensor(values[0], op)
+        values = [like, *values[1:]]
+    scalars: list[int] = []
+    try:
+        refs, held = [], []
+        for value in values:
+            if isinstance(value, _SCALARS):
+                scalars.append(_weak(value, op))
+                refs.append(scalars[-1])
+            else:
+                held.append(as_tensor(value, op, like))
+                refs.append(held[-1]._h)
+        return call(code, *refs)
+    finally:
+        for ref in scalars:
+            lib.mt_release(ref)
+
+
+def elementwise(op: Op) -> Callable[..., Tensor]:
+    """The function of a row of the op table."""
+    code, name = CODES[op.name], op.name
+    if op.inputs == 1:
+
+        def unary(input: Any, _call: Any = lib.mt_unary) -> Tensor:
+            try:
+                ref = _call(code, input._h)
+            except AttributeError:
+                ref = _call(code, as_tensor(input, name)._h)
+            t = _new(Tensor)
+            t._h = ref if ref > 0 else finish(ref)
+            return t
+
+        return unary
+    if op.inputs == 2:
+
+        def binary(input: Any, other: Any, _call: Any = lib.mt_binary) -> Tensor:
+            try:
+                ref = _call(code, input._h, other._h)
+            except AttributeError:
+                ref = _call_slowly(_call, code, name, (input, other))
+            t = _new(Tensor)
+            t._h = ref if ref > 0 else finish(ref)
+            return t
+
+        return binary
+
+    def ternary(a: Any, b: Any, c: Any) -> Tensor:
+        try:
+            ref = lib.mt_ternary(code, a._h, b._h, c._h)
+        except AttributeError:
+            ref = _call_slowly(lib.mt_ternary, code, name, (a, b, c))
+        return wrap(ref if ref > 0 else finish(ref))
+
+    return ternary
+
+
+def assign(target: Tensor, value: Any, op: str) -> None:
+    """Writes `value`, broadcast and cast, into the elements of `target`, and so into the storage that it views."""
+    if isinstance(value, _SCALARS):
+        source = wrap(_weak(value, op))
+    else:
+        source = as_tensor(value, op, target)
+        if source._device is not target._device:
+            source = source.to(target._device)
+        if lib.mt_overlaps(target._h, source._h):  # x[1:] = x[:-1] means the value from before the assignment
+            source = source.copy()
+    ref = lib.mt_copy(target._h, source._h)
+    lib.mt_release(ref if ref > 0 else finish(ref))
+
+
+# --- ops that NumPy does on the stream -------------------------------------------------------------------------------
+def host_many(
+    op: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[tuple[Sequence[int], DType]],
+    params: dict[str, Any] | None = None,
+) -> list[Tensor]:
+    """Tensors that `function` computes on the stream, from NumPy arrays to NumPy arrays.
+
+    Args:
+        op: the op's name.
+        function: gets one array for each input and `params` as keywords; returns one array (or a sequence of them, when there
+            are several outputs) of the shapes announced; they are cast to the dtypes announced.  It runs on a worker thread,
+            later; what it raises rises where a result is read.
+        inputs: tensors of one device.
+        outputs: shape and dtype of each result.
+        params: further keywords.
+    """
+    device = inputs[0]._device if inputs else None
+    results = [empty(shape, dtype, device) for shape, dtype in outputs]
+
+    def run(task: Task) -> None:
+        with np.errstate(all="ignore"):
+            value = function(*task.inputs, **task.params)
+            for target, part in zip(task.outputs, [value] if len(results) == 1 else value):
+                np.copyto(target, part, casting="unsafe")
+
+    native.host_task(op, results[0]._core.device, run, [t._h for t in inputs], [t._h for t in results], params)
+    return results
+
+
+def host(
+    op: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor],
+    shape: Sequence[int],
+    dtype: DType,
+    params: dict[str, Any] | None = None,
+) -> Tensor:
+    """`host_many` with one result."""
+    return host_many(op, function, inputs, [(shape, dtype)], params)[0]
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: `aliases(dim="axis")` makes the function take `dim=` for `axis=`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def renamed(*args: Any, **kwargs: Any) -> Any:
+            for alias in kwargs.keys() & names.keys():
+                if names[alias] in kwargs:
+                    raise TypeError(f"[{function.__name__}] {alias} and {names[alias]} are one argument, got both")
+                kwargs[names[alias]] = kwargs.pop(alias)
+            return function(*args, **kwargs)
+
+        return renamed
+
+    return decorate
+
+
+axis_aliases = aliases(dim="axis", dims="axis", keepdim="keepdims", keep_dims="keepdims")
+
+
+def normalize_axis(op: str, axis: Any, ndim: int) -> int:
+    """An axis counted from the front.  Raises TypeError for no integer and ValueError when it is out of range."""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise TypeError(f"[{op}] an axis must be an int, got {axis!r}")
+    number = axis.__index__()
+    if not -ndim <= number < ndim:
+        raise ValueError(f"[{op}] axis {number} is out of range for {ndim} dimensions; take one of {-ndim} to {ndim - 1}")
+    return number % ndim
+
+
+def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, in order; None means all.  Raises ValueError for the same one twice."""
+    if axis is None:
+        return tuple(range(ndim))
+    several = axis if isinstance(axis, (tuple, list)) else (axis,)
+    result = sorted(normalize_axis(op, one, ndim) for one in several)
+    if len(set(result)) != len(result):
+        raise ValueError(f"[{op}] an axis is named twice in {axis}")
+    return tuple(result)
+
+
+def as_ints(op: str, values: Any, what: str = "shape") -> tuple[int, ...]:
+    """A shape, or another run of ints, from an int or a sequence of them (tensors of one integer included)."""
+    several: Iterable[Any] = values if isinstance(values, (tuple, list)) else (
+        values.tolist() if isinstance(values, Tensor) and values.ndim else (values,))  # fmt: skip
+    try:
+        return tuple(v.__index__() for v in several)
+    except (AttributeError, TypeError):
+        raise TypeError(f"[{op}] {what} must be an int or a tuple of ints, got {values!r}") from None

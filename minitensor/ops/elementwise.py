@@ -1,0 +1,217 @@
+"""Functions of single elements: the rows of the op table, and what is made of them."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from minitensor.backend.native import finish, lib
+from minitensor.dtype import DType, as_dtype
+from minitensor.ops._dispatch import as_tensor, assign, elementwise, is_operand
+from minitensor.optable import ELEMENTWISE, Op
+from minitensor.tensor import Tensor, wrap
+
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {}  # by name and alias
+
+
+def _published(op: Op) -> Callable[..., Tensor]:
+    function = elementwise(op)
+    names = op.params[: op.inputs]
+    if op.inputs == 3:  # its operands have names of their own: cond, input, other
+        inner = function
+
+        def named(*args: Any, **kwargs: Any) -> Tensor:
+            if kwargs:
+                args = _SIGNATURES[op.name].bind(*args, **kwargs).args
+            return inner(*args)
+
+        function = named
+    _SIGNATURES[op.name] = inspect.Signature(
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any) for n in names],
+        return_annotation=Tensor,
+    )
+    function.__signature__ = _SIGNATURES[op.name]  # type: ignore[attr-defined]
+    function.__name__ = function.__qualname__ = op.name
+    function.__module__ = "minitensor.ops"
+    function.__doc__ = f"{op.doc}\n\nElement by element, with broadcasting; NumPy's name for it: `{op.numpy}`."
+    return function
+
+
+_SIGNATURES: dict[str, inspect.Signature] = {}
+for _op in ELEMENTWISE:
+    FUNCTIONS[_op.name] = _published(_op)
+    for _alias in _op.aliases:
+        FUNCTIONS[_alias] = FUNCTIONS[_op.name]
+
+
+# --- operators -------------------------------------------------------------------------------------------------------
+_IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+def _operator(op: Op, swapped: bool = False) -> Callable[..., Any]:
+    function = FUNCTIONS[op.name]
+    if op.inputs == 1:
+        return lambda self: function(self)
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if not hasattr(other, "_h") and not is_operand(other):
+            return NotImplemented
+        return function(other, self) if swapped else function(self, other)
+
+    return operator
+
+
+def _in_place(op: Op) -> Callable[..., Any]:
+    function = FUNCTIONS[op.name]
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if not is_operand(other):
+            return NotImplemented
+        result = function(self, other)
+        order = "biufc"
+        if order.index(result.dtype.kind.replace("u", "i")) > order.index(self.dtype.kind.replace("u", "i")):
+            raise TypeError(f"[{op.name}] the result is {result.dtype}, which {self.dtype} can't hold; write t = t ... instead")
+        assign(self, result, op.name)
+        return self
+
+    return operator
+
+
+def install() -> None:
+    """Gives Tensor its operators, and a method for each function of one or two operands."""
+    for op in ELEMENTWISE:
+        if op.operator:
+            setattr(Tensor, f"__{op.operator}__", _operator(op))
+            if op.inputs == 2 and op.operator not in _COMPARISONS:
+                setattr(Tensor, f"__r{op.operator}__", _operator(op, swapped=True))
+            if op.operator in _IN_PLACE:
+                setattr(Tensor, f"__i{op.operator}__", _in_place(op))
+        if op.inputs <= 2:
+            for name in (op.name, *op.aliases):
+                setattr(Tensor, name, FUNCTIONS[op.name])
+    Tensor.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[attr-defined]
+    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
+    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
+        setattr(Tensor, method.__name__, method)
+    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
+    Tensor.astype = astype  # type: ignore[attr-defined]
+
+
+# --- made of them ----------------------------------------------------------------------------------------------------
+_abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
+logical_not = FUNCTIONS["logical_not"]
+
+
+def round(input: Any, *, decimals: int = 0) -> Tensor:
+    """Rounds to `decimals` places, halves to even, as NumPy does.
+
+    Example:
+        >>> ops.round(Tensor([0.5, 1.5, 2.25]), decimals=1)
+        Tensor(shape=[3], dtype=Float32, value= [ 5.00000000e-01,  1.50000000e+00,  2.20000005e+00])
+    """
+    input = as_tensor(input, "round")
+    if decimals == 0 or (input.dtype.kind in "biu" and decimals > 0):
+        return _rint(input)
+    factor = 10.0 ** builtins.abs(decimals)
+    if decimals > 0:
+        return _rint(input * factor) / factor
+    result = _rint(input / factor) * factor
+    return cast(result, input.dtype)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype.
+
+    Raises:
+        ValueError: for another rounding mode.
+    """
+    if rounding_mode is None:
+        return FUNCTIONS["true_divide"](input, other)
+    if rounding_mode == "floor":
+        return FUNCTIONS["floor_divide"](input, other)
+    if rounding_mode != "trunc":
+        raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+    remainder = FUNCTIONS["fmod"](input, other)
+    if remainder.dtype.kind in "iu":  # exact: what fmod leaves off is the rest of a truncated division
+        return FUNCTIONS["floor_divide"](FUNCTIONS["sub"](input, remainder), other)
+    return _trunc(FUNCTIONS["true_divide"](input, other))
+
+
+divide = div
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
+    """Elements below `min` become `min`, those above `max` become `max`; either may be left out, NaN stays.
+
+    Raises:
+        ValueError: when both are left out.
+    """
+    if min is None and max is None:
+        raise ValueError("[clamp] needs a min, a max or both")
+    result = as_tensor(input, "clamp")
+    if min is not None:
+        result = FUNCTIONS["maximum"](result, min)
+    if max is not None:
+        result = FUNCTIONS["minimum"](result, max)
+    return result
+
+
+def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
+    """The same as `clamp`."""
+    return clamp(input, min, max)
+
+
+def cast(input: Any, dtype: DType | str) -> Tensor:
+    """The elements in another dtype, in a tensor of its own.
+
+    Floats are cut off towards zero; what an integer dtype can't hold wraps; everything but zero is True.
+
+    Raises:
+        TypeError: when `dtype` is none, or complex numbers would lose their imaginary part.
+    """
+    source = as_tensor(input, "cast")
+    ref = lib.mt_cast(source._h, as_dtype(dtype, "cast").code)
+    return wrap(ref if ref > 0 else finish(ref))
+
+
+def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:
+    """The tensor in another dtype; with `copy=False` itself when it has that dtype already."""
+    return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
+
+
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
+    a, b = as_tensor(input, "isclose"), as_tensor(other, "isclose")
+    if a.dtype.kind not in "fc" and b.dtype.kind not in "fc":
+        a, b = cast(a, "float64"), cast(b, "float64")
+    isfinite, isnan = FUNCTIONS["isfinite"], FUNCTIONS["isnan"]
+    near = (_abs(a - b) <= atol + rtol * _abs(b)) & isfinite(a) & isfinite(b)
+    result = near | (a == b)
+    return result | (isnan(a) & isnan(b)) if equal_nan else result
+
+
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Is `isclose` true everywhere?"""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
+    a = as_tensor(input, "nan_to_num")
+    if a.dtype.kind != "f":
+        return a.copy()
+    import ml_dtypes
+
+    limits = ml_dtypes.finfo(a.dtype.numpy)
+    a = _where(FUNCTIONS["isnan"](a), float(nan), a)
+    a = _where(a == float("inf"), float(limits.max) if posinf is None else posinf, a)
+    return _where(a == float("-inf"), float(limits.min) if neginf is None else neginf, a)
+
+
+def is_tensor(value: Any) -> bool:
+    """Is it a Tensor?"""
+    return isinstance(value, Tensor)
+

@@ -1,0 +1,42 @@
+"""The few functions of numbers that the op table needs of NumPy and NumPy lacks (`sp` in the table's expressions)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+__all__ = ["erf", "sigmoid", "argmin", "argmax"]
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def erf(a: np.ndarray) -> np.ndarray:
+    """The error function, computed in double precision."""
+    return _erf(a).astype(a.dtype) if a.size else a.copy()
+
+
+def sigmoid(a: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-a)), computed in double precision."""
+    with np.errstate(over="ignore"):
+        return (1 / (1 + np.exp(-a.astype(np.float64)))).astype(a.dtype)
+
+
+def _arg(function: Any, a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """argmin or argmax over several axes at once, counted in C order over them."""
+    axis = tuple(sorted(x % a.ndim for x in axis))
+    kept = [d for d in range(a.ndim) if d not in axis]
+    rows = a.transpose(kept + list(axis)).reshape([a.shape[d] for d in kept] + [-1])
+    result = function(rows, axis=-1)
+    return result.reshape([1 if d in axis else a.shape[d] for d in range(a.ndim)]) if keepdims else result
+
+
+def argmin(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """Positions of the first least elements over `axis`."""
+    return _arg(np.argmin, a, axis, keepdims)
+
+
+def argmax(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """Positions of the first greatest elements over `axis`."""
+    return _arg(np.argmax, a, axis, keepdims)

@@ -1,0 +1,457 @@
+"""Tensor: a view on a storage.
+
+A Tensor is one reference of the C core (`_h`) and nothing else; shape and dtype are read from the core when somebody asks and
+then kept.  It has no arithmetic: `minitensor.ops` installs the operators and the methods that compute.  What is here is how values
+come in, how they go out to Python, NumPy and other processes, and how a tensor prints.
+
+Values are asynchronous: a tensor may be handed around while its value is still being computed; whoever looks at the value
+waits for it, and is told there if computing it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitensor import context
+from minitensor.backend import Device, get_device, native
+from minitensor.backend.native import ffi, finish, lib
+from minitensor.dtype import DTYPES, DType, complex128, float32, from_numpy, int64
+
+__all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
+
+_new = object.__new__
+_TAKES = "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a buffer, __array__ or __dlpack__"
+
+
+class Tensor:
+    """An array of one dtype on one device.
+
+    Args:
+        input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or anything with the buffer, array or DLPack
+            protocol.  Always copied.  Python floats become float32, ints int64; arrays keep their dtype.
+        dtype: a `minitensor` dtype; the data is cast to it.
+        shape: with `init`, in place of data: the shape.
+        init: with `shape`: "zeros", "ones", or a number that fills it.
+        device: "CPU", "Ascend", "Ascend:1"; None: the current device of `minitensor.context`.
+
+    Raises:
+        TypeError: for data that no tensor holds (str, None, dict, range, ragged lists) and for a dtype that is none.
+        MemoryError: when the device has no room.
+
+    Example:
+        >>> from minitensor import Tensor
+        >>> Tensor([1, 2.5])
+        Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])
+    """
+
+    __slots__ = ("_h", "_shape", "_dtype", "__weakref__")
+    __array_priority__ = 1000.0  # ndarray + Tensor is ours to compute
+    _h: int
+    _shape: tuple[int, ...]
+    _dtype: DType
+
+    def __init__(
+        self,
+        input_data: Any = None,
+        dtype: DType | None = None,
+        shape: int | Sequence[int] | None = None,
+        init: Any = None,
+        *,
+        device: str | None = None,
+    ) -> None:
+        if dtype is not None and not isinstance(dtype, DType):
+            raise TypeError(f"[Tensor] dtype must be a minitensor dtype such as minitensor.float32, got {dtype!r}")
+        if init is not None:
+            if input_data is not None or shape is None:
+                raise TypeError("[Tensor] init goes with a shape and without data, as in Tensor(shape=(2, 3), init='zeros')")
+            source = np.full(shape, {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
+                             (dtype or float32).numpy)  # fmt: skip
+        elif isinstance(input_data, Tensor):
+            target = as_device(device) if device is not None else input_data._device
+            moved = input_data.to(target)
+            self._h = _checked(lib.mt_cast(moved._h, (dtype or moved.dtype).code))
+            return
+        else:
+            source = _to_numpy(input_data, dtype)
+            if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
+                raise ValueError(f"[Tensor] shape {tuple(np.atleast_1d(shape))} is not the data's, which is {source.shape}")
+        self._h = _copy_in(source, as_device(device))
+
+    def __del__(self, _release: Any = lib.mt_release) -> None:
+        try:
+            _release(self._h)
+        except AttributeError:
+            pass  # its making failed
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+    @property
+    def _core(self) -> Any:
+        return ffi.cast("mt_tensor *", self._h)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the dimensions."""
+        try:
+            return self._shape
+        except AttributeError:
+            t = self._core
+            self._shape = tuple(ffi.unpack(t.shape, t.ndim)) if t.ndim else ()
+            return self._shape
+
+    @property
+    def dtype(self) -> DType:
+        """The type of the elements."""
+        try:
+            return self._dtype
+        except AttributeError:
+            self._dtype = DTYPES[self._core.dtype]
+            return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions it has."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return self._core.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one element to the next, for each dimension."""
+        t = self._core
+        return tuple(ffi.unpack(t.strides, t.ndim)) if t.ndim else ()
+
+    @property
+    def _offset(self) -> int:
+        """Bytes from the storage's start to the first element."""
+        return self._core.offset
+
+    @property
+    def _device(self) -> Device:
+        return native.devices[self._core.device]
+
+    @property
+    def device(self) -> str:
+        """Where it lies: "CPU", "Ascend:0"."""
+        return str(self._device)
+
+    def is_contiguous(self) -> bool:
+        """Do its elements lie one after the other in C order?"""
+        step = self.dtype.itemsize
+        for length, stride in zip(reversed(self.shape), reversed(self.strides)):
+            if length != 1 and stride != step:
+                return self.size == 0
+            step *= length
+        return True
+
+    def _view(self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None) -> Tensor:
+        """Another view of the same storage; strides and the offset from the storage's start in bytes."""
+        return wrap(_checked(lib.mt_view(self._h, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
+
+    # --- between devices ---------------------------------------------------------------------------------------------
+    def to(self, device: str | Device | DType, dtype: DType | None = None) -> Tensor:
+        """The tensor on another device, or in another dtype; itself when it is there already.
+
+        Args:
+            device: "CPU", "Ascend", "Ascend:1", or a dtype.
+            dtype: a dtype to cast to as well.
+        """
+        if isinstance(device, DType):
+            device, dtype = self._device, device
+        target = as_device(device)
+        result = self
+        if target is not self._device:
+            where = target if target.backend.name != "CPU" else self._device
+            result = empty(self.shape, self.dtype, target)
+            backend = where.backend
+            native.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
+                             [self._h], [result._h])  # fmt: skip
+        if dtype is not None and dtype is not result.dtype:
+            result = wrap(_checked(lib.mt_cast(result._h, dtype.code)))
+        return result
+
+    # --- to NumPy and Python -----------------------------------------------------------------------------------------
+    @staticmethod
+    def from_numpy(array: np.ndarray) -> Tensor:
+        """A tensor on the CPU that shares the array's memory: each sees what the other writes.
+
+        Raises:
+            TypeError: when it is no array, or its dtype is one that no tensor holds.
+            ValueError: when the array is read-only.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"[from_numpy] takes a numpy.ndarray, got {type(array).__name__}; Tensor(...) copies other data")
+        if not array.flags.writeable:
+            raise ValueError("[from_numpy] the array is read-only and a tensor could write to it; Tensor(array) copies it")
+        dtype = from_numpy(array.dtype)
+        if not array.dtype.isnative:
+            raise TypeError("[from_numpy] the array is in foreign byte order; Tensor(array) copies and turns it")
+        low, high = np.lib.array_utils.byte_bounds(array) if hasattr(np.lib, "array_utils") else np.byte_bounds(array)
+        start = array.__array_interface__["data"][0]
+        return wrap(_checked(lib.mt_external(
+            as_device("CPU").activate(), dtype.code, array.ndim, list(array.shape), list(array.strides),
+            ffi.cast("void *", low), high - low, start - low, native.hold(array),
+        )))  # fmt: skip
+
+    def asnumpy(self) -> np.ndarray:
+        """The value as a NumPy array: the same memory where NumPy can see it (the CPU), else a copy.
+
+        While an array that shares memory is alive, ops on that memory run at their call.
+
+        Raises:
+            Exception: what went wrong when the value was to be computed.
+        """
+        if not self._device.backend.host_visible:
+            return self.to("CPU").asnumpy()
+        native.wait(self._h, unused=True)
+        if self.size == 0:
+            return np.empty(self.shape, self.dtype.numpy)
+        nbytes = ffi.new("int64_t *")
+        base = lib.mt_storage_base(self._h, nbytes)
+        export = lib.mt_export(self._h)
+        owner = ffi.gc(ffi.cast("char *", base), lambda _, unexport=lib.mt_unexport: unexport(export))
+        buffer = ffi.buffer(owner, nbytes[0])
+        return np.ndarray(self.shape, self.dtype.numpy, buffer, self._offset, self.strides)
+
+    numpy = asnumpy
+
+    def _value(self) -> np.ndarray:
+        """The value for a look: an array that is valid only while nothing else happens."""
+        if not self._device.backend.host_visible:
+            return self.to("CPU").asnumpy()
+        native.wait(self._h)
+        return native.array(self._h)
+
+    def item(self, *index: int) -> bool | int | float | complex:
+        """The only element as a Python number; with an index, that element.
+
+        Raises:
+            ValueError: when there is more than one element, or none.
+        """
+        value = self._value()
+        if not index and value.size != 1:
+            raise ValueError(f"[item] only a tensor of one element is a Python number, got shape {self.shape}")
+        result = value.item(*index)
+        return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
+
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        value = self._value()
+        return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.asnumpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"[asnumpy] a cast from {self.dtype} to {dtype} needs a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self.asnumpy())
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.asnumpy().__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU, as dlpack.h numbers it: what is elsewhere comes out as a copy
+
+    @staticmethod
+    def from_dlpack(source: Any) -> Tensor:
+        """A tensor that shares the memory of an object with `__dlpack__`; a read-only one is copied."""
+        if not hasattr(source, "__dlpack__"):
+            raise TypeError(f"[from_dlpack] takes an object with __dlpack__, got {type(source).__name__}")
+        array = np.from_dlpack(source)
+        return Tensor.from_numpy(array) if array.flags.writeable else Tensor(array)
+
+    def _one(self, what: str) -> Any:
+        if self.size != 1:
+            raise ValueError(f"[{what}] only a tensor of one element has a {what} value, got shape {self.shape}")
+        return self.item()
+
+    def __bool__(self) -> bool:
+        return bool(self._one("bool"))
+
+    def __int__(self) -> int:
+        return int(self._one("int"))
+
+    def __float__(self) -> float:
+        return float(self._one("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._one("complex"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "biu":
+            raise TypeError(f"[index] only an integer is an index, got {self.dtype}")
+        return int(self._one("index"))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("[len] a tensor without dimensions has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("[iter] a tensor without dimensions can't be iterated over")
+        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+
+    __hash__ = object.__hash__
+
+    # --- copies and other processes ----------------------------------------------------------------------------------
+    def copy(self) -> Tensor:
+        """The same value in memory of its own, contiguous."""
+        return wrap(_checked(lib.mt_cast(self._h, self.dtype.code)))
+
+    def __copy__(self) -> Tensor:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        memo[id(self)] = result = self.copy()
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if not self._device.backend.host_visible:
+            raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
+        return _rebuild, (np.ascontiguousarray(self._value()).reshape(self.shape),)
+
+    # --- how it prints -----------------------------------------------------------------------------------------------
+    def __str__(self) -> str:
+        return str(self._value())
+
+    def __repr__(self) -> str:
+        from minitensor.printing import value_text
+
+        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self._value())})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def wrap(ref: int) -> Tensor:
+    """The Tensor of a reference, which it takes over."""
+    t = _new(Tensor)
+    t._h = ref
+    return t
+
+
+def _checked(ref: int) -> int:
+    return ref if ref > 0 else finish(ref)
+
+
+def as_device(device: str | Device | None) -> Device:
+    """A device from its name ("CPU", "Ascend", "Ascend:1"); None is the current one."""
+    if device is None:
+        return context.current_device()
+    if isinstance(device, Device):
+        return device
+    if not isinstance(device, str):
+        raise TypeError(f"[device] a device is named by a string such as 'CPU' or 'Ascend:0', got {device!r}")
+    name, _, index = device.partition(":")
+    if index and not index.isdigit():
+        raise ValueError(f"[device] not a device: {device!r}; write it as 'Ascend' or 'Ascend:0'")
+    return get_device(name, int(index or 0))
+
+
+def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> Tensor:
+    """A tensor whose elements are whatever the memory holds."""
+    number = (device or context.current_device()).activate()
+    if dtype.name not in native.devices[number].backend.dtypes:
+        raise TypeError(f"[Tensor] {native.devices[number]} has no {dtype}")
+    return wrap(_checked(lib.mt_empty(number, dtype.code, len(shape), list(shape))))
+
+
+def _copy_in(source: np.ndarray, device: Device) -> int:
+    """A new tensor with an array's values, as a reference."""
+    host = device if device.backend.host_visible else as_device("CPU")
+    t = empty(source.shape, from_numpy(source.dtype), host)
+    if source.size:
+        np.copyto(native.array(t._h), source)
+    if host is not device:
+        t = t.to(device)
+    ref, t._h = t._h, _checked(lib.mt_weak_int(0, 0))  # the caller owns the count now
+    return ref
+
+
+def _rebuild(array: np.ndarray) -> Tensor:
+    return Tensor(array, device="CPU")
+
+
+def _first_leaf(data: Any) -> Any:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
+
+
+def _without_tensors(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_without_tensors(element) for element in data]
+    return data._value() if isinstance(data, Tensor) else data
+
+
+def _to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
+    """What a Tensor is made from, as an array that need not be a copy."""
+    python = False
+    if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
+        array, python = np.asarray(data), True
+    elif isinstance(data, (list, tuple)):
+        leaf = _first_leaf(data)
+        python = not isinstance(leaf, (np.ndarray, np.generic, Tensor))
+        try:
+            array = np.array(_without_tensors(data))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TypeError(f"[Tensor] the nested lists are no array ({error}); all lists of one level need one length") from error
+        if array.size == 0 and python:
+            array = array.astype(np.float32)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    elif data is None or isinstance(data, (str, bytes, dict, set, range)):
+        raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}")
+    elif hasattr(data, "__array__"):
+        array = np.asarray(data)
+    elif hasattr(data, "__dlpack__"):
+        array = np.from_dlpack(data)
+    else:
+        try:
+            array = np.asarray(memoryview(data))
+        except TypeError:
+            raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}") from None
+    if array.dtype == object and python:
+        raise TypeError("[Tensor] an element is no number, or an integer too large for 64 bits")
+    if dtype is not None:
+        from_numpy(array.dtype)
+        if array.dtype.kind == "c" and dtype.kind not in "cb":
+            raise TypeError(f"[Tensor] complex data does not fit into {dtype}")
+        with np.errstate(all="ignore"):
+            return array.astype(dtype.numpy)
+    if python:
+        natural = {"f": float32, "i": int64, "u": None, "c": complex128}.get(array.dtype.kind)
+        if natural is not None:
+            array = array.astype(natural.numpy)
+    from_numpy(array.dtype)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def tensor(input_data: Any = None, dtype: DType | None = None, shape: Any = None, init: Any = None) -> Tensor:
+    """`Tensor(...)` as a function, as MindSpore has it."""
+    return Tensor(input_data, dtype, shape, init)
+
