@@ -220,7 +220,7 @@ REDUCTIONS: tuple[Op, ...] = (
        "np.max(a, axis=axis, keepdims=keepdims)", "The greatest element; NaN wins."),
     Op("any", 1, "logical", "a | b", "np.any(a, axis=axis, keepdims=keepdims)", "True where one element is non-zero."),
     Op("all", 1, "logical", "a & b", "np.all(a, axis=axis, keepdims=keepdims)", "True where no element is zero."),
-    Op("mean", 1, "float", "a + b", "np.mean(a, axis=axis, keepdims=keepdims)", "The arithmetic mean.", complex=True),
+    Op("mean", 1, "float", "a + b", "sp.mean(a, axis, keepdims)", "The arithmetic mean.", complex=True),
     Op("argmin", 1, "index", {"biuf": "b < a"}, "sp.argmin(a, axis, keepdims)",
        "Position of the first least element; NaN wins."),
     Op("argmax", 1, "index", {"biuf": "b > a"}, "sp.argmax(a, axis, keepdims)",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["erf", "sigmoid", "argmin", "argmax"]
+__all__ = ["erf", "sigmoid", "mean", "argmin", "argmax"]
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -21,6 +21,12 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-a)), computed in double precision."""
     with np.errstate(over="ignore"):
         return (1 / (1 + np.exp(-a.astype(np.float64)))).astype(a.dtype)
+
+
+def mean(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """np.mean, without its warning when there is nothing to take the mean of."""
+    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float32 if a.dtype == np.float16 else None)
+    return (total / (a.size // total.size if total.size else 1 if a.size else 0)).astype(a.dtype)
 
 
 def _arg(function: Any, a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:

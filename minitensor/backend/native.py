@@ -141,8 +141,8 @@ def _table_reference(op: optable.Op, task: Task) -> None:
     operands = task.inputs
     first = 1 if op.rule == "where" else 0
     compute = task.compute.numpy  # type: ignore[union-attr]
-    operands = [a if i < first else a.astype(compute) for i, a in enumerate(operands)]
     with np.errstate(all="ignore"):
+        operands = [a if i < first else a.astype(compute) for i, a in enumerate(operands)]
         result = numpy_function(op)(*operands, **task.params)
         np.copyto(task.outputs[0], result, casting="unsafe")
 

@@ -1,0 +1,21 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("MINITENSOR_TEST_PROFILE", "suite"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ascend_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Simulated devices of this test process's own: workers that run side by side must not fight for one."""
+    folder: Path = tmp_path_factory.mktemp("ascend")
+    folder.chmod(0o700)
+    os.environ["MINITENSOR_ASCEND_LOCK_DIR"] = str(folder)
