@@ -6,9 +6,12 @@ methods.
 
 from __future__ import annotations
 
-from minitensor.ops import elementwise, reduce
-from minitensor.ops.reduce import *  # noqa: F403
+from importlib import import_module
 
-globals().update(elementwise.FUNCTIONS)
-elementwise.install()
-reduce.install()
+_FAMILIES = ("elementwise", "reduce", "shape", "creation", "indexing", "linalg", "random", "nn", "host")
+
+for _family in _FAMILIES:
+    _module = import_module(f"{__name__}.{_family}")
+    for _name in _module.__all__:
+        globals()[_name] = getattr(_module, _name)
+    getattr(_module, "install", lambda: None)()

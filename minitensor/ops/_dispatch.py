@@ -91,7 +91,8 @@ def elementwise(op: Op) -> Callable[..., Tensor]:
             try:
                 ref = _call(code, input._h)
             except AttributeError:
-                ref = _call(code, as_tensor(input, name)._h)
+                input = as_tensor(input, name)  # by a name: a reference is a number and keeps nothing alive
+                ref = _call(code, input._h)
             t = _new(Tensor)
             t._h = ref if ref > 0 else finish(ref)
             return t

@@ -215,3 +215,6 @@ def is_tensor(value: Any) -> bool:
     """Is it a Tensor?"""
     return isinstance(value, Tensor)
 
+
+__all__ = [*FUNCTIONS, "round", "div", "divide", "clamp", "clip", "cast", "isclose", "allclose", "nan_to_num", "is_tensor"]
+globals().update(FUNCTIONS)
