@@ -93,6 +93,7 @@ class Device:
     backend: Backend
     index: int
     id: int | None = None
+    limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __str__(self) -> str:

@@ -315,7 +315,8 @@ def add_device(device: Device) -> int:
     """Makes a device known to the core; its number there."""
     backend = device.backend
     flags = lib.MT_DEVICE_NATIVE * backend.native | lib.MT_DEVICE_HOST_VISIBLE * backend.host_visible
-    number = lib.mt_device_new(str(device).encode(), flags, backend.capacity(device.index), backend.alignment)
+    limit = backend.capacity(device.index) if device.limit is None else device.limit
+    number = lib.mt_device_new(str(device).encode(), flags, limit, backend.alignment)
     if number < 0:
         raise errors.DeviceError(f"[device] no room for another device beside {', '.join(map(str, devices.values()))}")
     devices[number] = device

@@ -97,7 +97,9 @@ int mt_stream_new(int device);                          /* an id; -1: out of mem
 void mt_stream_release(int stream);                     /* what is queued still runs */
 int mt_stream_current(int device);                      /* of this thread */
 void mt_stream_set_current(int device, int stream);
+int mt_stream_default(int device);
 int mt_stream_device(int stream);
+int mt_stream_count(void);                              /* ids go from 1 to this */
 int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
 int mt_stream_sync(int stream, int timeout_ms);
 mt_error *mt_stream_take_error(int stream);             /* the first that nobody has been told of, or NULL */

@@ -552,7 +552,15 @@ int mt_stream_current(int device) {
 }
 
 void mt_stream_set_current(int device, int id) { current_stream[device] = id; }
+int mt_stream_default(int device) { return mt_devices[device].default_stream; }
 int mt_stream_device(int id) { return streams[id]->device; }
+
+int mt_stream_count(void) {
+    pthread_mutex_lock(&lock);
+    int count = n_streams - 1;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
 
 int mt_stream_query(int id) {
     pthread_mutex_lock(&lock);

@@ -1,0 +1,14 @@
+"""A child process computes. Its parent has imported the framework and may have used it; the forked child has the same
+framework, working, and what it prints is the value."""
+
+from minitensor import Tensor, ops
+import minitensor.multiprocessing as multiprocessing
+
+def child_process():
+    y = ops.log(Tensor(2.0))
+    print("ops.log(Tensor(2.0))=", y)
+
+if __name__ == '__main__':
+    p = multiprocessing.Process(target=child_process)
+    p.start()
+    p.join()

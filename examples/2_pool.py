@@ -1,0 +1,14 @@
+"""A pool of two processes takes tensors as arguments and gives tensors as results, as a pool does with any Python
+object."""
+
+from minitensor import Tensor, ops
+import minitensor.multiprocessing as multiprocessing
+
+def child_process(x):
+    return ops.log(x)
+
+if __name__ == '__main__':
+    with multiprocessing.Pool(processes=2) as pool:
+        inputs = [Tensor(2.0), Tensor(2.0)]
+        outputs = pool.map(child_process, inputs)
+        print("ops.log(Tensor(2.0))=", outputs)

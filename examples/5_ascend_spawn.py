@@ -1,0 +1,23 @@
+"""A child in a fresh interpreter, started before the parent's first task on the Ascend device, chooses the CPU by hand.
+Afterwards the parent computes on the device, which only that first task took."""
+
+from minitensor import Tensor, ops, context
+import minitensor.multiprocessing as multiprocessing
+
+def child_process(q):
+    # Child process may not be able to acquire resources when using the same resources as parent process.
+    context.set_context(device_target="CPU")
+    y = ops.log(Tensor(2.0))
+    q.put(y)
+    return
+
+if __name__ == '__main__':
+    context.set_context(device_target="Ascend")
+    multiprocessing.set_start_method("spawn", force=True)
+    q = multiprocessing.Queue()
+    p = multiprocessing.Process(target=child_process, args=(q,))
+    p.start()
+    print("child process:ops.log(Tensor(2.0))=", q.get())
+    p.join()
+    # Child process may not be able to acquire resources when this compute task is executed before the child process is created.
+    print("parent process:ops.log(Tensor(2.0))=", ops.log(Tensor(2.0)))

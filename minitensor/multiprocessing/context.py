@@ -1,0 +1,159 @@
+"""Contexts and process classes: the standard ones, whose factories give our queues and pools.
+
+One start method for a program. `multiprocessing.set_start_method` and ours set the same thing and each sees what the
+other has set; we keep no state of our own. The start method says how *this program* starts its children, and a
+drop-in must not split that in two: with a state of our own a program that changed the import in its main file would
+say `set_start_method("spawn")` and the libraries it uses, still on the standard package, would go on forking. It also
+makes children right without a word from us: the standard code that prepares a child tells it the start method, and
+ours follows.
+
+Process classes. In the standard package `isinstance(p, multiprocessing.Process)` is False for a process that came
+from `get_context("spawn")`: its classes are siblings. Code that checks types wants to know "is it a process", so ours
+are all subclasses of both `Process` classes, the standard one and our own, and of their standard counterpart. The
+base that overrides stands last: each class takes from its standard counterpart what is particular to its method (how
+to start) and from ours only what the counterpart doesn't say.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as _package
+import sys
+from collections.abc import Callable, Iterable
+from multiprocessing import context as _standard
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+from ._alias import fall_back
+
+if TYPE_CHECKING:
+    from . import pool, queues
+
+__all__ = _standard.__all__
+__getattr__, __dir__ = fall_back(__name__, _standard)
+
+
+class BaseContext(_standard.BaseContext):
+    """What all our contexts share: the factories of what is ours."""
+
+    def Queue(self, maxsize: int = 0) -> queues.Queue:
+        """Return a queue whose `put` pickles at the call."""
+        from .queues import Queue
+
+        return Queue(maxsize, ctx=self.get_context())
+
+    def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue:
+        """Return a queue that counts the tasks not yet done."""
+        from .queues import JoinableQueue
+
+        return JoinableQueue(maxsize, ctx=self.get_context())
+
+    def SimpleQueue(self) -> queues.SimpleQueue:
+        """Return a queue without a thread: a locked pipe."""
+        from .queues import SimpleQueue
+
+        return SimpleQueue(ctx=self.get_context())
+
+    def Pool(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> pool.Pool:
+        """Return a pool of worker processes."""
+        from .pool import Pool
+
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
+    def get_context(self, method: str | None = None) -> _standard.BaseContext:
+        """Return this context, or the one for `method`."""
+        if method is None:
+            return self
+        if method not in _concrete_contexts:
+            raise ValueError(
+                f"[get_context] cannot find context for {method!r}, this platform has {', '.join(_concrete_contexts)}"
+            )
+        context = _concrete_contexts[method]
+        context._check_available()
+        return context
+
+
+class Process(_package.Process):
+    """A process started by the program's start method."""
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        return _default_context.get_context().Process._Popen(process_obj)
+
+    @staticmethod
+    def _after_fork() -> None:
+        _default_context.get_context().Process._after_fork()
+
+
+class DefaultContext(_standard.DefaultContext, BaseContext):
+    """The standard package's default context, seen with our concrete contexts in place of its own."""
+
+    Process = Process
+
+    def __init__(self) -> None:
+        # The standard constructor would reset the start method; here is nothing to initialise, because nothing is kept.
+        pass
+
+    @property
+    def _default_context(self) -> _standard.BaseContext:
+        return _ours(_standard._default_context._default_context)
+
+    @property
+    def _actual_context(self) -> _standard.BaseContext | None:
+        actual = _standard._default_context._actual_context
+        return None if actual is None else _ours(actual)
+
+    @_actual_context.setter
+    def _actual_context(self, context: _standard.BaseContext | None) -> None:
+        name = None if context is None else context._name
+        _standard._default_context._actual_context = None if name is None else _standard._concrete_contexts[name]
+
+
+def _ours(context: _standard.BaseContext) -> _standard.BaseContext:
+    # A context that some library has added to the standard table has no counterpart here and serves as it is.
+    return _concrete_contexts.get(context._name, context)
+
+
+class SpawnProcess(_standard.SpawnProcess, Process):
+    """A process started in a fresh interpreter."""
+
+
+class SpawnContext(_standard.SpawnContext, BaseContext):
+    """Processes start in a fresh interpreter."""
+
+    Process = SpawnProcess
+
+
+_concrete_contexts: dict[str, _standard.BaseContext] = {"spawn": SpawnContext()}
+
+if sys.platform != "win32":
+
+    class ForkProcess(_standard.ForkProcess, Process):
+        """A process started by forking."""
+
+        # `Process` asks the default context, which may be this one, whose answer would be `Process` again.
+        _after_fork = staticmethod(BaseProcess._after_fork)
+
+    class ForkServerProcess(_standard.ForkServerProcess, Process):
+        """A process that a server forks."""
+
+        _after_fork = staticmethod(BaseProcess._after_fork)
+
+    class ForkContext(_standard.ForkContext, BaseContext):
+        """Processes start by forking."""
+
+        Process = ForkProcess
+
+    class ForkServerContext(_standard.ForkServerContext, BaseContext):
+        """A server forks the processes."""
+
+        Process = ForkServerProcess
+
+    _concrete_contexts.update(fork=ForkContext(), forkserver=ForkServerContext())
+
+_default_context = DefaultContext()
