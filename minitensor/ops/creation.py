@@ -1,0 +1,187 @@
+"""New tensors from shapes and ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minitensor import tensor as _tensor
+from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, int64
+from minitensor.ops._dispatch import as_ints, as_tensor, assign, normalize_axis
+from minitensor.tensor import Tensor, as_device
+
+__all__ = [
+    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
+    "logspace", "eye", "one_hot", "diag", "tri",
+]  # fmt: skip
+
+
+def empty(*size: Any, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+    """A tensor whose elements are whatever the memory holds; float32 by default."""
+    shape = _shape("empty", size[0] if len(size) == 1 else size)
+    return _tensor.empty(shape, as_dtype(dtype or float32, "empty"), as_device(device))
+
+
+def _shape(op: str, size: Any) -> tuple[int, ...]:
+    shape = as_ints(op, size, "size")
+    if any(n < 0 for n in shape):
+        raise ValueError(f"[{op}] a dimension can't be negative, got {shape}")
+    return shape
+
+
+def _natural(value: Any) -> DType:
+    if isinstance(value, Tensor):
+        return value.dtype
+    return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else complex128 if isinstance(value, complex) else float32
+
+
+def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+    """A tensor filled with a number, in the number's dtype by default: `full((2,), 3.)` is float32.
+
+    Raises:
+        TypeError: when the size is no int or ints.
+        ValueError: for a negative dimension.
+    """
+    result = empty(_shape("full", size), dtype=dtype or _natural(fill_value), device=device)
+    assign(result, fill_value, "full")
+    return result
+
+
+def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+    """A tensor of zeros; float32 by default.
+
+    Example:
+        >>> ops.zeros((2, 2), dtype="int32")
+        Tensor(shape=[2, 2], dtype=Int32, value=
+        [[0, 0],
+         [0, 0]])
+    """
+    return full(_shape("zeros", size), 0, dtype=dtype or float32, device=device)
+
+
+def ones(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+    """A tensor of ones; float32 by default."""
+    return full(_shape("ones", size), 1, dtype=dtype or float32, device=device)
+
+
+def full_like(input: Any, fill_value: Any, *, dtype: DType | str | None = None) -> Tensor:
+    """Of the shape, device and (by default) dtype of `input`, filled with a number."""
+    t = as_tensor(input, "full_like")
+    return full(t.shape, fill_value, dtype=dtype or t.dtype, device=t.device)
+
+
+def zeros_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+    """Zeros of the shape, device and (by default) dtype of `input`."""
+    return full_like(input, 0, dtype=dtype)
+
+
+def ones_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+    """Ones of the shape, device and (by default) dtype of `input`."""
+    return full_like(input, 1, dtype=dtype)
+
+
+def empty_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+    """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
+    t = as_tensor(input, "empty_like")
+    return empty(t.shape, dtype=dtype or t.dtype, device=t.device)
+
+
+def _number(op: str, value: Any) -> Any:
+    if isinstance(value, (Tensor, np.generic)):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"[{op}] takes numbers, got {value!r}")
+    return value
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | str | None = None, device: str | None = None
+) -> Tensor:
+    """Numbers from `start` up to, not including, `end`; int64 for ints, else float32.
+
+    Raises:
+        ValueError: when the step is 0.
+
+    Example:
+        >>> ops.arange(2, 8, 3)
+        Tensor(shape=[2], dtype=Int64, value= [2, 5])
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (_number("arange", v) for v in (start, end, step))
+    if step == 0:
+        raise ValueError("[arange] the step can't be 0")
+    natural = int64 if all(isinstance(v, int) for v in (start, end, step)) else float32
+    values = np.arange(start, end, step)
+    return Tensor(values, as_dtype(dtype or natural, "arange"), device=device)
+
+
+def range(start: Any, end: Any = None, step: Any = 1) -> Tensor:
+    """The same as `arange`."""
+    return arange(start, end, step)
+
+
+def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+    """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
+    [count] = _shape("linspace", steps)
+    values = np.linspace(_number("linspace", start), _number("linspace", end), count)
+    return Tensor(values, as_dtype(dtype or float32, "linspace"), device=device)
+
+
+def logspace(start: Any, end: Any, steps: int, base: float = 10, *, dtype: DType | str | None = None) -> Tensor:
+    """`base` to the powers that `linspace(start, end, steps)` gives."""
+    [count] = _shape("logspace", steps)
+    values = np.logspace(_number("logspace", start), _number("logspace", end), count, base=base)
+    return Tensor(values, as_dtype(dtype or float32, "logspace"))
+
+
+def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+    """An n x m matrix with ones on the diagonal; float32 by default."""
+    [rows] = _shape("eye", n)
+    [columns] = _shape("eye", n if m is None else m)
+    result = zeros((rows, columns), dtype, device=device)
+    length = min(rows, columns)
+    if length:
+        assign(result._view((length,), (result.itemsize * (columns + 1),), 0), 1, "eye")
+    return result
+
+
+def tri(n: int, m: int | None = None, k: int = 0, dtype: DType | str | None = None) -> Tensor:
+    """An n x m matrix with ones at and below diagonal k."""
+    return ones((n, n if m is None else m), dtype).tril(k)
+
+
+def diag(input: Any, k: int = 0) -> Tensor:
+    """A vector on the diagonal k of a matrix of zeros; of a matrix, that diagonal as a view."""
+    t = as_tensor(input, "diag")
+    if t.ndim == 2:
+        rows, columns = t.shape
+        length = max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))
+        start = k * t.strides[1] if k >= 0 else -k * t.strides[0]
+        return t._view((length,), (t.strides[0] + t.strides[1],), t._offset + (start if length else 0))
+    if t.ndim != 1:
+        raise ValueError(f"[diag] takes one or two dimensions, got shape {t.shape}")
+    size = t.shape[0] + abs(k)
+    result = zeros((size, size), t.dtype, device=t.device)
+    if t.size:
+        assign(diag(result, k), t, "diag")
+    return result
+
+
+def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axis: int = -1) -> Tensor:
+    """`on_value` at the position that each index names along a new dimension of length `depth`, `off_value` elsewhere.
+
+    An index that is negative or beyond `depth` names no position.  int64 for ints, else float32.
+    """
+    t = as_tensor(indices, "one_hot")
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"[one_hot] indices must be integers, got {t.dtype}")
+    [length] = _shape("one_hot", depth)
+    axis = normalize_axis("one_hot", axis, t.ndim + 1)
+    hot = t.expand_dims(axis) == arange(length, device=t.device).reshape([-1] + [1] * (t.ndim - axis))
+    from minitensor.ops.elementwise import FUNCTIONS
+
+    return FUNCTIONS["where"](hot, on_value, off_value)
+
+

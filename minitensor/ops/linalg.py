@@ -1,0 +1,302 @@
+"""Matrices: NumPy's BLAS and LAPACK, on the stream.
+
+Shapes and dtypes are checked at the call; what only the numbers can tell (a singular matrix) rises where the result is read.  Half
+precision is multiplied in float32 and rounded once.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
+from minitensor.ops._dispatch import as_ints, as_tensor, host, host_many, is_operand, normalize_axis
+from minitensor.tensor import Tensor
+
+__all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
+           "inverse", "inv", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
+
+
+def _wide(a: np.ndarray) -> np.ndarray:
+    """An array in the dtype that NumPy multiplies it in: BLAS knows no half precision."""
+    return a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
+
+
+def _product(op: str, function: Callable[..., Any], operands: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    dtype = operands[0].dtype
+    for t in operands[1:]:
+        dtype = promote(dtype, t.dtype)
+
+    def compute(*arrays: np.ndarray) -> Any:
+        return function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
+
+    return host(op, compute, operands, shape, dtype)
+
+
+def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    if not a or not b:
+        raise ValueError(f"[{op}] takes tensors of at least one dimension, got shapes {a} and {b}; use * for numbers")
+    left, right = ((1, *a) if len(a) == 1 else a), ((*b, 1) if len(b) == 1 else b)
+    if left[-1] != right[-2]:
+        raise ValueError(f"[{op}] shapes {a} and {b} do not fit: {left[-1]} columns by {right[-2]} rows")
+    try:
+        batch = np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        raise ValueError(f"[{op}] shapes {a} and {b} do not broadcast ahead of their last two dimensions") from None
+    return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
+
+
+def matmul(input: Any, other: Any) -> Tensor:
+    """Matrix product, as `numpy.matmul`: vectors stand for a row or a column, dimensions ahead of the last two broadcast.
+
+    Raises:
+        ValueError: when the shapes do not fit.
+
+    Example:
+        >>> ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
+        Tensor(shape=[1, 1], dtype=Float32, value=
+        [[ 1.10000000e+01]])
+    """
+    a = as_tensor(input, "matmul", other if isinstance(other, Tensor) else None)
+    b = as_tensor(other, "matmul", a)
+    return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape))
+
+
+def _ranked(op: str, ranks: Sequence[int], *values: Any) -> list[Tensor]:
+    tensors = [as_tensor(v, op) for v in values]
+    for t, rank in zip(tensors, ranks):
+        if t.ndim != rank:
+            raise ValueError(f"[{op}] takes tensors of {' and '.join(map(str, ranks))} dimensions, got shape {t.shape}")
+    return tensors
+
+
+def mm(input: Any, mat2: Any) -> Tensor:
+    """Product of two matrices."""
+    return matmul(*_ranked("mm", (2, 2), input, mat2))
+
+
+def bmm(input: Any, mat2: Any) -> Tensor:
+    """Products of two batches of matrices; their numbers must be equal."""
+    a, b = _ranked("bmm", (3, 3), input, mat2)
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(f"[bmm] {a.shape[0]} and {b.shape[0]} matrices; give as many of each")
+    return matmul(a, b)
+
+
+def mv(input: Any, vec: Any) -> Tensor:
+    """Product of a matrix and a vector."""
+    return matmul(*_ranked("mv", (2, 1), input, vec))
+
+
+def dot(input: Any, other: Any) -> Tensor:
+    """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
+    a = as_tensor(input, "dot")
+    b = as_tensor(other, "dot", a)
+    if not a.ndim or not b.ndim:
+        return a * b
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(f"[dot] shapes {a.shape} and {b.shape} do not fit")
+    shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
+    return _product("dot", np.dot, [a, b], shape)
+
+
+def inner(input: Any, other: Any) -> Tensor:
+    """Sum of products over the last dimension of both."""
+    a = as_tensor(input, "inner")
+    b = as_tensor(other, "inner", a)
+    if not a.ndim or not b.ndim:
+        return a * b
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"[inner] the last dimensions of {a.shape} and {b.shape} differ")
+    return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
+
+
+def outer(input: Any, vec2: Any) -> Tensor:
+    """Every element of one vector times every element of another: a matrix."""
+    a, b = _ranked("outer", (1, 1), input, vec2)
+    return a.expand_dims(1) * b
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2)."""
+    product = mm(mat1, mat2)
+    return as_tensor(input, "addmm", product) * beta + product * alpha
+
+
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
+    """Sum of products over some dimensions of both: the last of one and the first of the other, or a pair of lists."""
+    a = as_tensor(x1, "tensordot")
+    b = as_tensor(x2, "tensordot", a)
+    if isinstance(axes, int):
+        pair = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        left, right = axes
+        pair = list(as_ints("tensordot", left, "axes")), list(as_ints("tensordot", right, "axes"))
+    first = [normalize_axis("tensordot", d, a.ndim) for d in pair[0]]
+    second = [normalize_axis("tensordot", d, b.ndim) for d in pair[1]]
+    if [a.shape[d] for d in first] != [b.shape[d] for d in second]:
+        raise ValueError(f"[tensordot] shapes {a.shape} and {b.shape} differ along the axes {axes}")
+    shape = [n for d, n in enumerate(a.shape) if d not in first] + [n for d, n in enumerate(b.shape) if d not in second]
+    return _product("tensordot", lambda x, y: np.tensordot(x, y, (first, second)), [a, b], shape)
+
+
+def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of an einsum: found by NumPy, on arrays of one element each seen through stride 0."""
+    dummies = [np.broadcast_to(np.zeros((), np.bool_), [builtins.min(n, 1) for n in shape]) for shape in shapes]
+    lengths: dict[str, int] = {}
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(f"{len(terms)} terms for {len(shapes)} tensors")
+    dots: tuple[int, ...] = ()
+    for term, shape in zip(terms, shapes):
+        head, ellipsis, tail = term.partition("...")
+        named = len(head) + len(tail)
+        if named > len(shape) or (not ellipsis and named != len(shape)):
+            raise ValueError(f"{term!r} does not name the {len(shape)} dimensions of {shape}")
+        dots = np.broadcast_shapes(dots, shape[len(head) : len(shape) - len(tail)])
+        for letter, n in [*zip(head, shape), *zip(tail, shape[len(shape) - len(tail) :])]:
+            if lengths.setdefault(letter, n) == 1:
+                lengths[letter] = n
+            if n not in (1, lengths[letter]):
+                raise ValueError(f"{letter!r} is {lengths[letter]} and {n}")
+    if not arrow:
+        letters = "".join(terms).replace(".", "")
+        output = "..." * ("..." in inputs) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    np.einsum(equation, *dummies)  # everything else that can be wrong with an equation
+    head, ellipsis, tail = output.partition("...")
+    return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Sums of products in Einstein's notation, as `numpy.einsum`.
+
+    Raises:
+        ValueError: when the equation or the shapes are wrong.
+
+    Example:
+        >>> ops.einsum("ij,j->i", Tensor([[1, 2], [3, 4]]), Tensor([1, 10]))
+        Tensor(shape=[2], dtype=Int64, value= [21, 43])
+    """
+    if not isinstance(equation, str):
+        raise TypeError(f"[einsum] the equation must be a str, got {type(equation).__name__}")
+    several = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
+    tensors = [as_tensor(t, "einsum") for t in several]
+    try:
+        shape = _einsum_shape(equation, [t.shape for t in tensors])
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"[einsum] {equation!r} with shapes {', '.join(str(t.shape) for t in tensors)}: {error}") from None
+    return _product("einsum", lambda *arrays: np.einsum(equation, *arrays, optimize=len(arrays) > 2), tensors, shape)
+
+
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions, as the last dimension.  A view."""
+    t = as_tensor(input, "diagonal")
+    if t.ndim < 2:
+        raise ValueError(f"[diagonal] takes at least two dimensions, got shape {t.shape}")
+    a, b = normalize_axis("diagonal", dim1, t.ndim), normalize_axis("diagonal", dim2, t.ndim)
+    if a == b:
+        raise ValueError("[diagonal] dim1 and dim2 are the same")
+    length = builtins.max(0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0)))
+    start = (offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]) if length else 0
+    kept = [d for d in range(t.ndim) if d not in (a, b)]
+    return t._view([t.shape[d] for d in kept] + [length], [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
+                   t._offset + start)  # fmt: skip
+
+
+def trace(input: Any) -> Tensor:
+    """Sum of the diagonal of the first two dimensions."""
+    return diagonal(input).sum(axis=-1)
+
+
+def kron(input: Any, other: Any) -> Tensor:
+    """Kronecker product."""
+    a, b = as_tensor(input, "kron"), as_tensor(other, "kron")
+    rank = builtins.max(a.ndim, b.ndim)
+    x, y = ((1,) * (rank - t.ndim) + t.shape for t in (a, b))
+    left = a.reshape([n for length in x for n in (length, 1)])
+    right = b.reshape([n for length in y for n in (1, length)])
+    return (left * right).reshape([n * m for n, m in zip(x, y)])
+
+
+# --- LAPACK ----------------------------------------------------------------------------------------------------------
+def _square(op: str, value: Any) -> tuple[Tensor, DType]:
+    t = as_tensor(value, op)
+    if t.ndim < 2 or t.shape[-1] != t.shape[-2]:
+        raise ValueError(f"[{op}] takes square matrices, got shape {t.shape}")
+    return t, to_float(t.dtype)
+
+
+def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
+    return lambda *arrays: function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
+
+
+def inverse(input: Any) -> Tensor:
+    """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
+    t, dtype = _square("inverse", input)
+    return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype)
+
+
+def inv(x: Any) -> Tensor:
+    """The same as `inverse`."""
+    return inverse(x)
+
+
+def det(input: Any) -> Tensor:
+    """Determinants."""
+    t, dtype = _square("det", input)
+    return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype)
+
+
+def cholesky(input: Any, upper: bool = False) -> Tensor:
+    """The triangular matrix L with L @ L.mT == input; with `upper` its transpose."""
+    t, dtype = _square("cholesky", input)
+    result = host("cholesky", _lapack(np.linalg.cholesky, dtype), [t], t.shape, dtype)
+    return result.mT if upper else result
+
+
+def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
+    """X with A @ X == B; a B of one dimension is a vector."""
+    a, dtype = _square("solve", A)
+    b = as_tensor(B, "solve", a)
+    dtype = to_float(promote(dtype, b.dtype))
+    column = b.expand_dims(-1) if b.ndim == 1 else b
+    shape = _matmul_shape("solve", a.shape, column.shape)
+    result = host("solve", _lapack(np.linalg.solve, dtype), [a, column], shape, dtype)
+    return result.squeeze(-1) if b.ndim == 1 else result
+
+
+def qr(input: Any) -> tuple[Tensor, Tensor]:
+    """(Q with orthonormal columns, R upper triangular) with Q @ R == input."""
+    t = as_tensor(input, "qr")
+    if t.ndim < 2:
+        raise ValueError(f"[qr] takes matrices, got shape {t.shape}")
+    *batch, m, n = t.shape
+    dtype, k = to_float(t.dtype), builtins.min(m, n)
+    q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], [((*batch, m, k), dtype), ((*batch, k, n), dtype)])
+    return q, r
+
+
+def svd(input: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """(S, U, V) with U @ diag(S) @ V.mT == input; the singular values in S descend."""
+    t = as_tensor(input, "svd")
+    if t.ndim < 2:
+        raise ValueError(f"[svd] takes matrices, got shape {t.shape}")
+    *batch, m, n = t.shape
+    dtype, k = to_float(t.dtype), builtins.min(m, n)
+    real = {complex64: float32, complex128: float64}.get(dtype, dtype)
+    u, s, v = host_many("svd", lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False), [t],
+                        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)])  # fmt: skip
+    return s, u, v.mT
+
+
+def install() -> None:
+    """The methods of Tensor, and @."""
+    for function in (matmul, mm, bmm, mv, dot, inner, outer, addmm, trace, diagonal, inverse, det, cholesky):
+        setattr(Tensor, function.__name__, function)
+    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
+    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
+

@@ -1,0 +1,232 @@
+"""Indexing against NumPy, whose rules it follows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minitensor as mt
+from minitensor import Tensor, ops
+from minitensor.backend.native import lib
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4)
+
+
+def numbered(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+
+
+@st.composite
+def mixed_index(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Ints, slices, None, Ellipsis, integer arrays that broadcast, and masks."""
+    parts: list[Any] = []
+    together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
+    dims = list(shape)
+    while dims:
+        kind = draw(st.sampled_from(["int", "slice", "array", "list", "mask", "none", "stop", "mask2"]))
+        n = dims[0]
+        if kind == "stop":
+            break
+        if kind == "none":
+            parts.append(None)
+            continue
+        if kind == "mask2" and len(dims) > 1:
+            parts.append(draw(hnp.arrays(np.bool_, tuple(dims[:2]))))
+            dims = dims[2:]
+            continue
+        dims = dims[1:]
+        if kind == "int":
+            parts.append(draw(st.integers(-n, n - 1)))
+        elif kind in ("slice", "mask2"):
+            parts.append(draw(st.slices(n)))
+        elif kind == "array":
+            parts.append(draw(hnp.arrays(np.int64, together, elements=st.integers(-n, n - 1))))
+        elif kind == "list":
+            parts.append(draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=1)))
+        else:
+            parts.append(draw(hnp.arrays(np.bool_, (n,))))
+    if draw(st.booleans()):
+        parts.append(Ellipsis)
+    return tuple(parts)
+
+
+def as_tensors(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(Tensor(p) if isinstance(p, np.ndarray) else p for p in key)
+
+
+@given(SHAPES, st.data())
+def test_basic(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    key = data.draw(hnp.basic_indices(shape, allow_newaxis=True))
+    view, expected = t[key], array[key]
+    assert view.shape == expected.shape
+    np.testing.assert_array_equal(view.asnumpy(), expected)
+    assert lib.mt_storage_id(view._h) == lib.mt_storage_id(t._h)
+    t[key] = -1
+    array[key] = -1
+    np.testing.assert_array_equal(t.asnumpy(), array)
+
+
+@given(SHAPES, st.data())
+def test_mixed(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    key = data.draw(mixed_index(shape))
+    try:
+        expected = array[key]
+    except IndexError:
+        with pytest.raises(IndexError):
+            t[as_tensors(key)].asnumpy()
+        return
+    for given_key in (key, as_tensors(key)):
+        result = t[given_key]
+        assert result.shape == expected.shape
+        np.testing.assert_array_equal(result.asnumpy(), expected)
+    values = data.draw(st.sampled_from([np.float32(-1), np.arange(expected.size, dtype=np.float32).reshape(expected.shape)]))
+    t[as_tensors(key)] = Tensor(values)
+    places = np.arange(array.size).reshape(shape)[key]
+    assume(np.unique(places).size == places.size or values.ndim == 0)  # who writes last to one place is nobody's promise
+    array[key] = values
+    np.testing.assert_array_equal(t.asnumpy(), array)
+
+
+def test_bools_and_empties() -> None:
+    array, t = numbered((2, 3)), Tensor(numbered((2, 3)))
+    for key in (True, False, np.array(True), [], ([], 0), (np.zeros((2, 3), bool),), (slice(0, 0), [0]), ([0], slice(0, 0)),
+                [True, False], ([True, False], 1), np.int32(1), (..., np.array(1))):  # fmt: skip
+        assert t[key].shape == array[key].shape
+        np.testing.assert_array_equal(t[key].asnumpy(), array[key])
+    assert t[Tensor(1)].tolist() == [3, 4, 5] and t[Tensor([1, 0]), Tensor(2)].tolist() == [5, 2]
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "text"),
+    [
+        (5, IndexError, "index 5 is out of bounds for dimension with size 2"), (-3, IndexError, "index -3 is out of bounds"),
+        ((0, 0, 0), IndexError, "too many indices"), ("a", TypeError, "got 'a'"), (1.0, IndexError, "got 1.0"),
+        ((..., ...), IndexError, "only one Ellipsis"), (np.array([1.0]), IndexError, "only integers and bools"),
+        (np.array([True]), IndexError, "mask of shape"), (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
+        (([0, 1], [0, 1, 2]), IndexError, "broadcast"),
+    ],
+)  # fmt: skip
+def test_mistakes_rise_at_the_call(key: Any, error: type[Exception], text: str) -> None:
+    t = Tensor(numbered((2, 3)))
+    with pytest.raises(error, match=rf"^\[\w+\] .*{text}"):
+        t[key]
+    with pytest.raises(error, match=rf"^\[\w+\] .*{text}"):
+        t[key] = 0
+
+
+def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
+    t = Tensor(numbered((2, 3)))
+    chosen = t[Tensor([0, 7])]
+    with pytest.raises(IndexError, match=r"^\[getitem\] index 7 is out of bounds .*issued at .*test_indexing.py"):
+        chosen.asnumpy()
+    with pytest.raises(IndexError):
+        ops.gather(t, Tensor([9]), 0).asnumpy()
+
+
+def test_assignment_casts_and_broadcasts() -> None:
+    t = Tensor(np.zeros((2, 3), np.int32))
+    t[0] = 1.9
+    t[:, 1] = Tensor([5.0, 6.0])
+    t[Tensor([1]), :] = Tensor([[7], [8]])[1]
+    t[t == 1] = -1
+    assert t.tolist() == [[-1, 5, -1], [8, 8, 8]]
+    t[1:] = t[:1]
+    t[0, 1:] = t[0, :-1]
+    assert t.tolist() == [[-1, -1, 5], [-1, 5, -1]]
+    for wrong in (lambda: t.__setitem__(0, [1, 2]), lambda: t.__setitem__([0, 1], Tensor(np.zeros((3, 3))))):
+        with pytest.raises(ValueError, match="does not fit"):
+            wrong()
+    with pytest.raises(TypeError, match="complex"):
+        t[0] = 1j
+    t[[0, 1]] = t[[1, 0]]
+    assert t.tolist() == [[-1, 5, -1], [-1, -1, 5]]
+
+
+@given(hnp.arrays(np.float32, SHAPES, elements=st.integers(-3, 3)), st.data())
+def test_sorted(array: np.ndarray, data: st.DataObject) -> None:
+    t, axis = Tensor(array), data.draw(st.integers(-array.ndim, array.ndim - 1))
+    values, places = ops.sort(t, axis)
+    np.testing.assert_array_equal(values.asnumpy(), np.sort(array, axis))
+    np.testing.assert_array_equal(places.asnumpy(), np.argsort(array, axis, kind="stable"))
+    values, places = ops.sort(t, axis, descending=True)
+    np.testing.assert_array_equal(values.asnumpy(), -np.sort(-array, axis))
+    np.testing.assert_array_equal(places.asnumpy(), np.argsort(-array, axis, kind="stable"))
+    k = data.draw(st.integers(0, array.shape[axis]))
+    top, where = ops.topk(t, k, axis)
+    np.testing.assert_array_equal(top.asnumpy(), np.take(-np.sort(-array, axis), range(k), axis))
+    np.testing.assert_array_equal(np.take_along_axis(array, where.asnumpy(), axis), top.asnumpy())
+    unique, inverse = ops.unique(t)
+    np.testing.assert_array_equal(unique.asnumpy(), np.unique(array))
+    np.testing.assert_array_equal(unique.asnumpy()[inverse.asnumpy()], array)
+    np.testing.assert_array_equal(ops.nonzero(t).asnumpy(), np.argwhere(array))
+    np.testing.assert_array_equal(ops.masked_select(t, t > 0).asnumpy(), array[array > 0])
+    np.testing.assert_array_equal(t.masked_fill(t > 0, 9).asnumpy(), np.where(array > 0, 9, array))
+
+
+@given(SHAPES, st.data())
+def test_gathered_and_scattered(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    n = shape[axis]
+    index = data.draw(hnp.arrays(np.int32, hnp.array_shapes(min_dims=0, max_dims=2, max_side=3), elements=st.integers(-n, n - 1)))
+    np.testing.assert_array_equal(ops.gather(t, Tensor(index), axis).asnumpy(), np.take(array, index, axis))
+    places = data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, n - 1)))
+    np.testing.assert_array_equal(ops.gather_elements(t, axis, Tensor(places)).asnumpy(), np.take_along_axis(array, places, axis))
+    added = array.copy()
+    where = list(np.indices(shape))
+    where[axis] = places
+    np.add.at(added, tuple(where), 2)
+    np.testing.assert_array_equal(ops.scatter_add(t, axis, Tensor(places), Tensor(np.full(shape, 2.0))).asnumpy(), added)
+    order = np.argsort(places, axis)  # each place once: a permutation
+    written = array.copy()
+    np.put_along_axis(written, order, array, axis)
+    np.testing.assert_array_equal(ops.scatter(t, axis, Tensor(order), t).asnumpy(), written)
+
+
+def test_by_coordinates() -> None:
+    t = Tensor(numbered((2, 3)))
+    assert ops.gather_nd(t, Tensor([[0, 1], [1, 2]])).tolist() == [1, 5]
+    assert ops.gather_nd(t, Tensor([[1]])).tolist() == [[3, 4, 5]]
+    assert ops.tensor_scatter_update(t, Tensor([[0, 0], [1, 1]]), Tensor([8.0, 9.0])).tolist() == [[8, 1, 2], [3, 9, 5]]
+    assert ops.index_add(t, Tensor([0, 0]), Tensor(np.ones((2, 3))), 0).tolist() == [[2, 3, 4], [3, 4, 5]]
+    assert ops.index_select(t, 1, Tensor([2, 0])).tolist() == [[2, 0], [5, 3]]
+    assert ops.take(t, Tensor([5, 0])).tolist() == [5, 0]
+    assert ops.searchsorted(Tensor([1, 3]), Tensor([0, 1, 4])).tolist() == [0, 0, 2]
+    assert ops.searchsorted(Tensor([1, 3]), Tensor([1]), right=True).tolist() == [1]
+    assert ops.bincount(Tensor([0, 2, 2])).tolist() == [1, 0, 2]
+    assert [v.tolist() for v in ops.nonzero(Tensor([0, 3]), as_tuple=True)] == [[1]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t: ops.gather(t, Tensor([0.5]), 0), lambda t: ops.gather(t, Tensor([0]), 5), lambda t: ops.topk(t, 9),
+        lambda t: ops.masked_fill(t, Tensor([1, 0]), 0), lambda t: ops.gather_nd(t, Tensor([[0, 0, 0]])),
+        lambda t: ops.gather_elements(t, 0, Tensor([0])), lambda t: ops.scatter(t, 0, Tensor([[0]]), Tensor([[1.0], [2.0]])[:0]),
+        lambda t: ops.index_add(t, Tensor([0]), Tensor([1.0]), 0), lambda t: ops.bincount(Tensor([-1])), lambda t: ops.sort(t, 3),
+    ],
+)  # fmt: skip
+def test_functions_refuse(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] "):
+        wrong(Tensor(numbered((2, 3))))
+
+
+@pytest.mark.parametrize("device", ["CPU", "Ascend"])
+def test_on_every_device(device: str) -> None:
+    t = Tensor(numbered((3, 4)), device=device)
+    index = Tensor([2, 0], device=device)
+    for result in (t[1], t[index], t[t > 3], t[[0, 1]], ops.sort(t)[0], ops.unique(t)[0], ops.nonzero(t), ops.gather(t, index, 1)):
+        assert result.device.startswith(device)
+    t[index] = 5
+    t[t == 5] = 0
+    t[0, 1] = 8
+    assert t.tolist() == [[0, 8, 0, 0], [4, 0, 6, 7], [0, 0, 0, 0]]
+    assert mt.ops.argsort(t[1], descending=True).tolist() == [3, 2, 0, 1]

@@ -1,0 +1,188 @@
+"""Shapes against NumPy: what is a view, what is a copy, what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minitensor as mt
+from minitensor import Tensor, ops
+from minitensor.backend.native import lib
+
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+FULL = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4)
+
+
+def numbered(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+
+
+def is_view(a: Tensor, b: Tensor) -> bool:
+    return lib.mt_storage_id(a._h) == lib.mt_storage_id(b._h)
+
+
+def same(actual: Tensor, expected: np.ndarray) -> None:
+    value = actual.asnumpy()
+    assert value.shape == expected.shape
+    np.testing.assert_array_equal(value, expected)
+
+
+@given(SHAPES, st.data())
+def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array = numbered(shape)
+    order = data.draw(st.permutations(range(len(shape))))
+    source, t = array.transpose(order), Tensor(array).transpose(*order) if shape else Tensor(array)
+    factors = data.draw(st.permutations([n for n in shape if n != 1] + [1] * data.draw(st.integers(0, 2))))
+    wanted = list(factors)
+    if len(wanted) > 1 and data.draw(st.booleans()):
+        wanted[0:2] = [wanted[0] * wanted[1]]
+    if wanted and math.prod(wanted) and data.draw(st.booleans()):
+        wanted[data.draw(st.integers(0, len(wanted) - 1))] = -1
+    same(t.reshape(wanted), source.reshape(wanted))
+    same(t.reshape(*wanted) if wanted else t.reshape(()), source.reshape(wanted))
+    if array.size:  # NumPy makes a view exactly where one can be made
+        assert is_view(t.reshape(wanted), t) == np.shares_memory(source.reshape(wanted), array)
+
+
+def test_reshape_refuses() -> None:
+    t = Tensor(np.zeros((2, 3)))
+    for shape in ((4,), (-1, -1), (-2, 3), (5, -1)):
+        with pytest.raises(ValueError, match=r"^\[reshape\] 6 elements of shape \(2, 3\) do not fill"):
+            t.reshape(shape)
+    with pytest.raises(TypeError, match=r"^\[reshape\] shape must be"):
+        t.reshape("a")
+    with pytest.raises(ValueError, match="allow no view"):
+        t.T.view(6)
+    assert is_view(t.view(3, 2), t)
+
+
+@given(FULL, st.data())
+def test_views(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    n = len(shape)
+    a, b = (data.draw(st.integers(-n, n - 1)) for _ in range(2))
+    order = data.draw(st.permutations(range(n)))
+    pairs = [
+        (t.T, array.T), (t.transpose(), array.T), (t.permute(order), array.transpose(order)),
+        (ops.transpose(t, tuple(order)), array.transpose(order)), (t.swapaxes(a, b), array.swapaxes(a, b)),
+        (ops.moveaxis(t, a, b), np.moveaxis(array, a, b)), (t.expand_dims(a), np.expand_dims(array, a)),
+        (ops.unsqueeze(t, n), np.expand_dims(array, n)), (t.squeeze(), array.squeeze()), (t.flip(a), np.flip(array, a)),
+        (ops.flip(t), np.flip(array)), (ops.broadcast_to(t, (2, *shape)), np.broadcast_to(array, (2, *shape))),
+        (t.flatten(), array.reshape(-1)), (t.expand(3, *[-1] * n), np.broadcast_to(array, (3, *shape))),
+    ]  # fmt: skip
+    if n >= 2:
+        pairs.append((t.mT, array.swapaxes(-1, -2)))
+    for view, expected in pairs:
+        same(view, expected)
+        assert is_view(view, t)
+    same(t.flatten("F"), array.flatten("F"))
+    first = data.draw(st.integers(0, n - 1))
+    same(t.flatten(start_dim=first), array.reshape(*shape[:first], -1))
+
+
+@given(FULL, st.data())
+def test_pieces(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    length = shape[axis]
+    size = data.draw(st.integers(1, 5))
+    cuts = list(range(size, length, size))
+    for pieces, expected in [
+        (ops.split(t, size, axis), np.split(array, cuts, axis)),
+        (t.unbind(axis), list(np.moveaxis(array, axis, 0))),
+        (t.chunk(size, axis), np.split(array, range(-(-length // size), length, -(-length // size)), axis)),
+        (t.split([1, length - 1], axis), np.split(array, [1], axis)),
+    ]:
+        assert len(pieces) == len(expected)
+        for piece, part in zip(pieces, expected):
+            same(piece, part)
+            assert is_view(piece, t)
+    same(ops.concat(ops.split(t, size, axis), axis), array)
+    same(ops.cat([t, t], dim=axis), np.concatenate([array, array], axis))
+    same(ops.stack([t, t], axis), np.stack([array, array], axis))
+
+
+@given(SHAPES, st.data())
+def test_repeated(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    times = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
+    same(t.tile(tuple(times)), np.tile(array, times))
+    same(t.repeat_interleave(2), np.repeat(array, 2))
+    if shape:
+        axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+        counts = data.draw(st.lists(st.integers(0, 3), min_size=shape[axis], max_size=shape[axis]))
+        if len(counts) > 1:
+            same(t.repeat_interleave(counts, axis), np.repeat(array, counts, axis))
+        same(t.repeat_interleave(3, axis), np.repeat(array, 3, axis))
+        shift = data.draw(st.integers(-5, 5))
+        same(t.roll(shift, axis), np.roll(array, shift, axis))
+        same(ops.roll(t, shift), np.roll(array, shift))
+
+
+@given(FULL, st.data())
+def test_padded(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    dims = data.draw(st.integers(1, len(shape)))
+    for mode, numpy_mode in (("constant", "constant"), ("replicate", "edge"), ("circular", "wrap"), ("reflect", "reflect")):
+        sizes = [data.draw(st.integers(0, n - 1 if mode == "reflect" else 3)) for n in shape[::-1][:dims] for _ in range(2)]
+        pairs = [(0, 0)] * (len(shape) - dims) + [(sizes[i], sizes[i + 1]) for i in range(2 * dims - 2, -1, -2)]
+        keywords = {"constant_values": 7} if mode == "constant" else {}
+        same(ops.pad(t, sizes, mode, 7), np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(-5, 5))
+def test_triangles(n: int, m: int, k: int) -> None:
+    array = numbered((2, n, m)) + 1
+    same(ops.tril(Tensor(array), k), np.tril(array, k))
+    same(Tensor(array).triu(k), np.triu(array, k))
+    assert ops.triu(Tensor([[True]])).dtype is mt.bool_
+
+
+def test_grids() -> None:
+    x, y, z = np.arange(3), np.arange(4), np.arange(2)
+    for indexing in ("xy", "ij"):
+        for grid, expected in zip(ops.meshgrid(Tensor(x), Tensor(y), Tensor(z), indexing=indexing), np.meshgrid(x, y, z, indexing=indexing)):
+            same(grid, expected)
+    a, b = ops.broadcast_tensors(Tensor([[1], [2]]), Tensor([1, 2, 3]))
+    assert a.shape == b.shape == (2, 3)
+
+
+def test_writes_through_views_reach_the_base() -> None:
+    t = Tensor(np.zeros((2, 3), np.float32))
+    t.T[0] = 1
+    t.reshape(6)[5] = 2
+    t.flip()[0, 0] += 3
+    for piece in t.unbind(0):
+        piece *= 2
+    assert t.tolist() == [[2, 0, 0], [2, 0, 10]]
+    with pytest.raises(ValueError, match="broadcast view"):
+        ops.broadcast_to(Tensor([1]), (3,))[:] = 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t: t.transpose(0, 0), lambda t: t.squeeze(0), lambda t: ops.broadcast_to(t, (3, 3)), lambda t: t.expand_dims(5),
+        lambda t: ops.concat([t, Tensor([1])]), lambda t: ops.concat([]), lambda t: ops.stack([t, t.T]), lambda t: t.split(0),
+        lambda t: t.split([1, 2]), lambda t: t.tile(-1), lambda t: ops.pad(t, [1]), lambda t: ops.pad(t, [1, 1], "mirror"),
+        lambda t: ops.tril(Tensor([1])), lambda t: t.flatten("K"), lambda t: t.repeat_interleave([1, 2, 3], 0), lambda t: t.roll((1, 2), 0),
+        lambda t: ops.pad(t, [3, 3], "reflect"), lambda t: t.chunk(0), lambda t: ops.broadcast_tensors(t, Tensor([1, 2, 3, 4])),
+    ],
+)  # fmt: skip
+def test_mistakes_rise_at_the_call(wrong: object) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] "):
+        wrong(Tensor(np.zeros((2, 3))))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("dtype", [mt.bfloat16, mt.float16, mt.complex64, mt.bool_, mt.uint16])
+@pytest.mark.parametrize("device", ["CPU", "Ascend"])
+def test_every_dtype_moves(dtype: mt.DType, device: str) -> None:
+    t = Tensor([[1, 0], [1, 1]], dtype, device=device)
+    assert t.T.copy().asnumpy().astype(np.complex64).tolist() == [[1, 1], [0, 1]]
+    assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [[1, 0], [1, 1], [1, 1], [1, 0]]
+    assert ops.tile(t, (1, 2)).shape == (2, 4)
