@@ -1,4 +1,4 @@
-"""What devices there are, as MindSpore asks it: `device_context.ascend.device_count()`."""
+"""`device_context.cpu` and `device_context.ascend`: is there such a device, and how many of them?"""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from minitensor.backend import get_backend
 __all__ = ["ascend", "cpu"]
 
 
-class _Target:
+class DeviceContext:
+    """What one kind of device has to say about itself."""
+
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def device_count(self) -> int:
-        """How many devices of the target this process may use."""
-        return get_backend(self._name).device_count()
-
     def is_available(self) -> bool:
-        """Is there one?"""
+        """Is there at least one?  It may belong to another process at the moment."""
         return self.device_count() > 0
 
+    def device_count(self) -> int:
+        """How many this process sees."""
+        return get_backend(self._name).device_count()
 
-ascend, cpu = _Target("Ascend"), _Target("CPU")
+
+ascend = DeviceContext("Ascend")
+cpu = DeviceContext("CPU")

@@ -1,157 +1,216 @@
-"""The device at work: waiting for it, its streams, its memory."""
+"""Running: waiting for the device, its memory, its streams.
+
+Ops are asynchronous: a call returns before its work is done, and a value is waited for when somebody looks at it.  The functions
+here are for programs that want to wait, or to say what runs beside what, themselves.
+"""
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
+from typing import Any
 
 from minitensor import context
 from minitensor.backend import Device, get_device, native, stream
 from minitensor.backend.native import ffi, lib
-from minitensor.backend.stream import Event
 
 __all__ = [
     "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache", "launch_blocking",
     "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
-    "reset_max_memory_allocated", "reset_peak_memory_stats", "set_cur_stream", "synchronize",
+    "reset_peak_memory_stats", "set_cur_stream", "synchronize",
 ]  # fmt: skip
-
-_current: dict[tuple[int, int], Stream] = {}  # by thread and device: a stream that is current stays alive
 
 
 def synchronize() -> None:
-    """Waits until the current device has done everything that was submitted to it.
+    """Waits until the current device has done everything on all its streams.
 
     Raises:
-        Exception: the first error of an op that nobody was told of, once.
+        Exception: the first failure that nobody was told of, with the op and the line that issued it; once.
+        RuntimeError: when called inside a host task, which would wait for itself.
     """
     device = context.current_device()
     if device.id is None:
-        return
-    for number in range(1, lib.mt_stream_count() + 1):
-        if lib.mt_stream_device(number) == device.id:
-            native.synchronize(number)
+        return  # never used
+    streams = stream.stream_ids(device.id)
+    for one in streams:
+        native.wait_slices(lambda ms, one=one: lib.mt_stream_sync(one, ms))  # type: ignore[misc]
+    for one in streams:
+        native.synchronize(one)
 
 
 def launch_blocking() -> None:
-    """From now on each op runs, and fails, at its call; for finding errors."""
+    """From now on each op runs, and fails, at its call; as `set_context(pynative_synchronize=True)`.  For finding errors."""
     native.set_synchronous(True)
 
 
+# --- memory ----------------------------------------------------------------------------------------------------------
+def _device(device_target: str | None) -> Device:
+    current = context.current_device()
+    if device_target is None or device_target == current.backend.name:
+        return current
+    if not isinstance(device_target, str):
+        raise TypeError(f"The parameter 'device_target' must be {str}, but got {type(device_target)}")
+    return get_device(device_target)
+
+
+def _stats(device_target: str | None) -> Any:
+    device, stats = _device(device_target), ffi.new("mt_memory_stats *")
+    if device.id is not None:
+        lib.mt_device_stats(device.id, stats)
+    return stats
+
+
+def memory_allocated(device_target: str | None = None) -> int:
+    """Bytes that tensors take now on the current device, or on the first one of `device_target`."""
+    return _stats(device_target).allocated
+
+
+def max_memory_allocated(device_target: str | None = None) -> int:
+    """The most bytes that tensors took at a time, since the start or `reset_peak_memory_stats`."""
+    return _stats(device_target).max_allocated
+
+
+def memory_reserved(device_target: str | None = None) -> int:
+    """Bytes taken from the device: those of tensors, and freed ones that are kept for the next."""
+    return _stats(device_target).reserved
+
+
+def max_memory_reserved(device_target: str | None = None) -> int:
+    """The most bytes that were taken from the device at a time."""
+    return _stats(device_target).max_reserved
+
+
+def memory_stats(device_target: str | None = None) -> dict[str, int]:
+    """All of it: bytes, but for the numbers of `cached_blocks` and of `allocations` so far; `capacity` 0 is no bound."""
+    stats = _stats(device_target)
+    return {
+        "total_allocated_memory": stats.allocated,
+        "max_allocated_memory": stats.max_allocated,
+        "total_reserved_memory": stats.reserved,
+        "max_reserved_memory": stats.max_reserved,
+        "total_idle_memory": stats.reserved - stats.allocated,
+        "cached_blocks": stats.cached_blocks,
+        "allocations": stats.allocations,
+        "capacity": stats.capacity,
+    }
+
+
+def reset_peak_memory_stats(device_target: str | None = None) -> None:
+    """The maxima start anew from what is taken now."""
+    device = _device(device_target)
+    if device.id is not None:
+        lib.mt_device_reset_max(device.id)
+
+
+def empty_cache(device_target: str | None = None) -> int:
+    """Gives freed memory that was kept for the next tensors back to the system; returns the bytes."""
+    device = _device(device_target)
+    return lib.mt_device_trim(device.id) if device.id is not None else 0
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+_thread = threading.local()  # .streams: the thread's current streams by device number; keeps them from being released
+
+
 class Stream(stream.Stream):
-    """A queue of work on the current device.
+    """A queue of work of the current device.
 
     Args:
-        priority: accepted for MindSpore's sake; all streams are equal.
+        priority: kept for programs that give one; the simulated devices treat all streams alike.
+
+    Raises:
+        DeviceError: no stream is left (code 207008), or the device can't be had.
 
     Example:
         >>> from minitensor import Tensor, ops, runtime
         >>> side = runtime.Stream()
         >>> with runtime.StreamCtx(side):
-        ...     y = ops.exp(Tensor([0.0]))
+        ...     y = ops.log(Tensor(2.0))
         >>> side.synchronize()
-        >>> y
-        Tensor(shape=[1], dtype=Float32, value= [ 1.00000000e+00])
     """
 
-    def __init__(self, priority: int = 0, *, device: Device | None = None, _existing: int | None = None) -> None:
-        super().__init__(priority, device=device or context.current_device(), _existing=_existing)
+    def __init__(self, priority: int = 0) -> None:
+        super().__init__(context.current_device(), priority)
+
+    def record_event(self, event: stream.Event | None = None) -> stream.Event:
+        return super().record_event(Event() if event is None else event)
 
 
-def _thread() -> int:
-    import threading
+class Event(stream.Event):
+    """A mark in a stream: reached when the work is done that was submitted before it.
 
-    return threading.get_ident()
+    Args:
+        enable_timing: take the time when it is reached, for `elapsed_time` in milliseconds.
+        blocking: kept for programs that give it; waiting never spins here.
 
+    Example:
+        >>> from minitensor import Tensor, ops, runtime
+        >>> start, end = runtime.Event(enable_timing=True), runtime.Event(enable_timing=True)
+        >>> start.record(); y = ops.log(Tensor(2.0)); end.record(); end.synchronize()
+        >>> start.elapsed_time(end) >= 0
+        True
+    """
 
-def current_stream() -> Stream:
-    """The stream that ops of this thread go to, on the current device."""
-    device = context.current_device()
-    number = lib.mt_stream_current(device.activate())
-    kept = _current.get((_thread(), device.activate()))
-    return kept if kept is not None and kept.id == number else Stream(device=device, _existing=number)
+    def record(self, stream: stream.Stream | None = None) -> None:
+        """Marks the work that `stream` (None: the current one) was given so far; a mark set before is forgotten."""
+        super().record(current_stream() if stream is None else stream)
+
+    def wait(self, stream: stream.Stream | None = None) -> None:
+        """Work that `stream` (None: the current one) is given from now on comes after the event."""
+        super().wait(current_stream() if stream is None else stream)
 
 
 def default_stream() -> Stream:
-    """The stream that every thread begins with, on the current device."""
+    """The stream that the current device has from the start."""
+    return Stream._default(context.current_device())
+
+
+def current_stream() -> Stream:
+    """The stream that this thread gives its work on the current device to."""
     device = context.current_device()
-    return Stream(device=device, _existing=lib.mt_stream_default(device.activate()))
+    chosen = getattr(_thread, "streams", {}).get(device.activate())
+    return default_stream() if chosen is None else chosen
 
 
-def set_cur_stream(stream: Stream | None) -> None:
-    """Ops of this thread go to `stream` from now on; None changes nothing."""
-    if stream is None:
-        return
+def set_cur_stream(stream: Stream) -> None:
+    """This thread gives its work on the stream's device to `stream` from now on.
+
+    Raises:
+        TypeError: when it is no Stream.
+    """
     if not isinstance(stream, Stream):
         raise TypeError(f"[set_cur_stream] takes a Stream, got {type(stream).__name__}")
-    device = stream.device.activate()
-    _current[_thread(), device] = stream
-    lib.mt_stream_set_current(device, stream.id)
+    if not hasattr(_thread, "streams"):
+        _thread.streams = {}
+    before = _thread.streams.get(stream._number)
+    lib.mt_stream_set_current(stream._number, stream._id)
+    _thread.streams[stream._number] = stream
+    del before  # released only after it is no longer current
 
 
 class StreamCtx:
-    """`with StreamCtx(stream):` ops inside go to the stream; None changes nothing."""
+    """`with StreamCtx(stream):` makes a stream the current one of this thread, and the former one again at the end.
+
+    Args:
+        stream: None changes nothing, so that a program may leave the choice open.
+    """
 
     def __init__(self, ctx_stream: Stream | None) -> None:
+        if ctx_stream is not None and not isinstance(ctx_stream, Stream):
+            raise TypeError(f"[StreamCtx] takes a Stream or None, got {type(ctx_stream).__name__}")
         self.stream = ctx_stream
-        self._before: list[Stream] = []
+        self._former: list[Stream] = []  # a stack: it may be entered again inside itself
 
-    def __enter__(self) -> Stream | None:
+    def __enter__(self) -> StreamCtx:
         if self.stream is not None:
-            self._before.append(current_stream())
+            number = self.stream._number
+            former = getattr(_thread, "streams", {}).get(number)
+            self._former.append(Stream._default(self.stream.device) if former is None else former)
             set_cur_stream(self.stream)
-        return self.stream
+        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._before:
-            set_cur_stream(self._before.pop())
-
-
-# --- memory ----------------------------------------------------------------------------------------------------------
-def _stats(device_target: str | None) -> tuple[int | None, dict[str, int]]:
-    device = context.current_device() if device_target is None else get_device(device_target)
-    stats = ffi.new("mt_memory_stats *")
-    if device.id is not None:
-        lib.mt_device_stats(device.id, stats)
-    return device.id, {name: getattr(stats, name) for name, _ in ffi.typeof("mt_memory_stats").fields}
-
-
-def memory_stats(device_target: str | None = None) -> dict[str, int]:
-    """The memory of a device, in bytes: `allocated` by tensors, `reserved` with the allocator's cache, the most of each,
-    `capacity` (0: no bound of its own), and the numbers of `cached_blocks` and of `allocations` so far."""
-    return _stats(device_target)[1]
-
-
-def memory_allocated(device_target: str | None = None) -> int:
-    """Bytes that tensors hold."""
-    return memory_stats(device_target)["allocated"]
-
-
-def max_memory_allocated(device_target: str | None = None) -> int:
-    """The most bytes that tensors held at one time."""
-    return memory_stats(device_target)["max_allocated"]
-
-
-def memory_reserved(device_target: str | None = None) -> int:
-    """Bytes that tensors and the allocator's cache hold."""
-    return memory_stats(device_target)["reserved"]
-
-
-def max_memory_reserved(device_target: str | None = None) -> int:
-    """The most bytes that tensors and the allocator's cache held at one time."""
-    return memory_stats(device_target)["max_reserved"]
-
-
-def reset_peak_memory_stats(device_target: str | None = None) -> None:
-    """The maxima count from now on."""
-    number, _ = _stats(device_target)
-    if number is not None:
-        lib.mt_device_reset_max(number)
-
-
-reset_max_memory_allocated = reset_peak_memory_stats
-
-
-def empty_cache(device_target: str | None = None) -> int:
-    """Gives the allocator's free blocks back to the system; how many bytes."""
-    number, _ = _stats(device_target)
-    return 0 if number is None else lib.mt_device_trim(number)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.stream is not None:
+            set_cur_stream(self._former.pop())

@@ -1,139 +1,190 @@
-"""Streams and events: the order in which a device works.
+"""Streams and events: queues of work that run side by side, and marks in them.
 
-Ops go to the current stream of their thread and run there one after the other; two streams run side by side.  The framework
-itself keeps the order that data needs (a value is complete wherever it is read); events are for order beyond that, and for timing.
+Work of one stream runs in order; streams run side by side.  Data keeps its order by itself (a task waits for the tensors it reads, on
+whatever stream they are made), so results never depend on streams.  Events order what no tensor does, and take the time.
 """
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-from minitensor.backend import native
+from minitensor import errors
 from minitensor.backend.base import Device
-from minitensor.backend.native import lib
+from minitensor.backend.native import ffi, lib, synchronize, wait_slices
 
-__all__ = ["Stream", "Event"]
+__all__ = ["Event", "Stream", "stream_ids"]
+
+_ids: dict[int, set[int]] = {}  # of every stream ever made for a device, by its number; the core hands ids out again
 
 
-class Event:
-    """A place in a stream.
+def default_id(number: int) -> int:
+    """The stream that a device has from the start, by the device's number."""
+    current = lib.mt_stream_current(number)
+    lib.mt_stream_set_current(number, 0)  # of this thread only
+    default = lib.mt_stream_current(number)
+    lib.mt_stream_set_current(number, current)
+    return default
 
-    Args:
-        enable_timing: whether `elapsed_time` may be asked.
-        blocking: accepted for MindSpore's sake; a wait here never spins.
 
-    Example:
-        >>> from minitensor import Tensor, ops, runtime
-        >>> begin, end = runtime.Event(enable_timing=True), runtime.Event(enable_timing=True)
-        >>> begin.record(); y = ops.exp(Tensor([1.0])); end.record(); end.synchronize()
-        >>> begin.elapsed_time(end) >= 0
-        True
-    """
+def stream_ids(number: int) -> list[int]:
+    """All streams of a device, by its number; those that nobody has any more may still have work."""
+    return [default_id(number), *_ids.get(number, ())]
 
-    def __init__(self, enable_timing: bool = False, blocking: bool = False) -> None:
-        self.enable_timing, self.blocking = enable_timing, blocking
-        self._handle = lib.mt_event_new()
-        if not self._handle:
-            raise MemoryError("[Event] no memory for an event")
 
-    def __del__(self, _release: Any = lib.mt_event_release) -> None:
-        with contextlib.suppress(AttributeError):
-            _release(self._handle)
-
-    def record(self, stream: Stream | None = None) -> None:
-        """Marks the work submitted to a stream so far (None: the current stream)."""
-        _done(lib.mt_event_record(self._handle, _id(stream)), "Event.record")
-
-    def wait(self, stream: Stream | None = None) -> None:
-        """Work submitted to the stream from now on comes after the event; of an event never recorded, at once."""
-        _done(lib.mt_event_wait(self._handle, _id(stream)), "Event.wait")
-
-    def query(self) -> bool:
-        """Has the stream come to it?"""
-        return bool(lib.mt_event_query(self._handle))
-
-    def synchronize(self) -> None:
-        """Waits until the stream has come to it."""
-        status = native.wait_slices(lambda ms: lib.mt_event_sync(self._handle, ms))
-        _done(status, "Event.synchronize")
-
-    def elapsed_time(self, end: Event) -> float:
-        """Milliseconds between two events that their streams have come to.
-
-        Raises:
-            RuntimeError: when one has no timing, was not recorded, or is still to come.
-        """
-        for event in (self, end):
-            if not event.enable_timing:
-                raise RuntimeError("[Event.elapsed_time] an event has no timing; make it with Event(enable_timing=True)")
-        start, stop = lib.mt_event_time_ms(self._handle), lib.mt_event_time_ms(end._handle)
-        if start < 0 or stop < 0:
-            raise RuntimeError("[Event.elapsed_time] an event was not recorded or is still to come; call synchronize() on it")
-        return stop - start
+def _no_deadlock(status: int, op: str) -> None:
+    if status == lib.MT_RUNTIME_ERROR:
+        raise RuntimeError(f"[{op}] a host task can't wait for the stream that it runs on")
 
 
 class Stream:
-    """A queue of work on a device, with a worker of its own.
+    """A queue of work of one device.
 
     Args:
-        priority: accepted for MindSpore's sake; all streams are equal.
-        device: whose; the current device by default (`minitensor.runtime.Stream` fills it in).
+        device: whose work it takes.
+        priority: kept for programs that give one; the simulated devices treat all streams alike.
+
+    Raises:
+        DeviceError: no stream is left (code 207008), or the device can't be had.
     """
 
-    def __init__(self, priority: int = 0, *, device: Device, _existing: int | None = None) -> None:
-        if not isinstance(priority, int):
+    _id: int
+
+    def __init__(self, device: Device, priority: int = 0) -> None:
+        if not isinstance(priority, int) or isinstance(priority, bool):
             raise TypeError(f"[Stream] priority must be an int, got {priority!r}")
-        self.priority, self.device = priority, device
-        self._owned = _existing is None
-        self.id = lib.mt_stream_new(device.activate()) if _existing is None else _existing
-        if self.id < 0:
-            raise RuntimeError("[Stream] no stream is left: ret[207008]; let go of streams that are no longer used")
+        self.device, self.priority = device, priority
+        self._number = device.activate()
+        number = lib.mt_stream_new(self._number)
+        if number < 0:
+            raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of those that are not needed", 207008)
+        self._id = number
+        self._owned = True
+        _ids.setdefault(self._number, set()).add(number)
+
+    @classmethod
+    def _default(cls, device: Device) -> Any:
+        stream = cls.__new__(cls)
+        stream.device, stream.priority, stream._number, stream._owned = device, 0, device.activate(), False
+        stream._id = default_id(stream._number)
+        return stream
 
     def __del__(self, _release: Any = lib.mt_stream_release) -> None:
-        if getattr(self, "_owned", False) and self.id >= 0:
-            _release(self.id)
+        if self.__dict__.get("_owned"):  # not so when its making failed
+            _release(self._id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and other.id == self.id
+        return isinstance(other, Stream) and (self._number, self._id) == (other._number, other._id)
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash((self._number, self._id))
 
     def __repr__(self) -> str:
-        return f"Stream({self.device}, id={self.id})"
+        return f"Stream(device={self.device}, id={self._id})"
 
     def record_event(self, event: Event | None = None) -> Event:
-        """Marks the work submitted so far; the event, a new one if none is given."""
+        """Marks the work submitted so far, with a new event or the one given; returns the event."""
         event = Event() if event is None else event
-        event.record(self)
+        event._record(self)
         return event
 
     def wait_event(self, event: Event) -> None:
-        """Work submitted from now on comes after the event."""
-        event.wait(self)
+        """Work submitted from now on comes after the event; at once when it was never recorded."""
+        if not isinstance(event, Event):
+            raise TypeError(f"[wait_event] takes an Event, got {type(event).__name__}")
+        status = lib.mt_event_wait(event._event, self._id)
+        if status != lib.MT_OK:
+            raise RuntimeError("[wait_event] the system refuses memory or a thread for the stream")
 
     def wait_stream(self, stream: Stream) -> None:
-        """Work submitted from now on comes after what was submitted to the other stream so far."""
-        stream.record_event().wait(self)
+        """Work submitted from now on comes after what `stream` was given so far."""
+        if not isinstance(stream, Stream):
+            raise TypeError(f"[wait_stream] takes a Stream, got {type(stream).__name__}")
+        self.wait_event(stream.record_event())
 
     def synchronize(self) -> None:
-        """Waits until everything submitted is done, and raises the first error that nobody was told of."""
-        native.synchronize(self.id)
+        """Waits until everything submitted so far is done.
+
+        Raises:
+            Exception: the first failure of this stream's work that nobody was told of.
+            RuntimeError: when called inside a host task of this very stream.
+        """
+        synchronize(self._id)
 
     def query(self) -> bool:
-        """Is everything submitted done?"""
-        return bool(lib.mt_stream_query(self.id))
+        """Is everything submitted so far done?"""
+        return bool(lib.mt_stream_query(self._id))
 
 
-def _id(stream: Stream | None) -> int:
-    from minitensor import runtime
+class Event:
+    """A mark in a stream: reached when the work is done that was submitted before it.
 
-    return (runtime.current_stream() if stream is None else stream).id
+    Args:
+        enable_timing: take the time when it is reached, for `elapsed_time`.
+        blocking: kept for programs that give it; waiting never spins here.
+    """
 
+    def __init__(self, enable_timing: bool = False, blocking: bool = False) -> None:
+        for name, value in (("enable_timing", enable_timing), ("blocking", blocking)):
+            if not isinstance(value, bool):
+                raise TypeError(f"[Event] {name} must be a bool, got {value!r}")
+        self.enable_timing, self.blocking = enable_timing, blocking
+        self._recorded = False
+        event = lib.mt_event_new()
+        if event == ffi.NULL:
+            raise MemoryError("[Event] no memory for an event: ret[207007]")
+        self._event = event
 
-def _done(status: int, what: str) -> None:
-    if status == lib.MT_MEMORY_ERROR:
-        raise MemoryError(f"[{what}] no memory for the task")
-    if status != lib.MT_OK:
-        raise RuntimeError(f"[{what}] can't be done here: a host task can't wait for its own stream, or no thread is to be had")
+    def __del__(self, _release: Any = lib.mt_event_release) -> None:
+        event = self.__dict__.get("_event")
+        if event is not None:
+            _release(event)
+
+    def _record(self, stream: Stream) -> None:
+        if lib.mt_event_record(self._event, stream._id) != lib.MT_OK:
+            raise RuntimeError("[record] the system refuses memory or a thread for the stream")
+        self._recorded = True
+
+    def record(self, stream: Stream) -> None:
+        """Marks the work that `stream` was given so far; a mark set before is forgotten."""
+        if not isinstance(stream, Stream):
+            raise TypeError(f"[record] takes a Stream, got {type(stream).__name__}")
+        self._record(stream)
+
+    def wait(self, stream: Stream) -> None:
+        """Work that `stream` is given from now on comes after the event."""
+        if not isinstance(stream, Stream):
+            raise TypeError(f"[wait] takes a Stream, got {type(stream).__name__}")
+        stream.wait_event(self)
+
+    def synchronize(self) -> None:
+        """Waits until the event is reached; returns at once when it was never recorded.
+
+        Raises:
+            RuntimeError: when called inside a host task of the stream it was recorded on, which would wait for itself.
+        """
+        _no_deadlock(wait_slices(lambda ms: lib.mt_event_sync(self._event, ms)), "Event.synchronize")
+
+    def query(self) -> bool:
+        """Is it reached?  True when it was never recorded."""
+        return bool(lib.mt_event_query(self._event))
+
+    def elapsed_time(self, end_event: Event) -> float:
+        """Milliseconds from this event to `end_event`.
+
+        Raises:
+            TypeError: when `end_event` is no Event.
+            RuntimeError: when one of the two takes no time, was not recorded, or is not reached yet.
+        """
+        if not isinstance(end_event, Event):
+            raise TypeError(f"[elapsed_time] takes an Event, got {type(end_event).__name__}")
+        times = []
+        for which, event in (("first", self), ("second", end_event)):
+            if not event.enable_timing:
+                raise RuntimeError(f"[elapsed_time] the {which} event takes no time; make it with Event(enable_timing=True)")
+            if not event._recorded:
+                raise RuntimeError(f"[elapsed_time] the {which} event was not recorded; call its record() first")
+            time = lib.mt_event_time_ms(event._event)
+            if time < 0:
+                raise RuntimeError(f"[elapsed_time] the {which} event is not reached yet; call its synchronize() first")
+            times.append(time)
+        return times[1] - times[0]

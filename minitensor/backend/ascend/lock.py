@@ -38,6 +38,7 @@ import struct
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 from minitensor import config, errors, fork
@@ -83,11 +84,9 @@ class Claim:
                 self._close()
 
     def _close(self) -> None:
-        try:
+        with suppress(OSError):  # somebody may have closed it before
             if _identity(self.descriptor) == self._file:
                 os.close(self.descriptor)  # and the lock with it, when it is ours
-        except OSError:
-            pass  # somebody has closed it before
 
 
 def _identity(file: int | str) -> tuple[int, int]:
@@ -146,12 +145,13 @@ def _who(descriptor: int) -> Holder | None:
     if pid is None:
         return None
     said, _, command = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
-    written = int(said) if said.isdigit() else 0
-    return Holder(pid or written, _command(pid) if pid else command) if pid != written else Holder(pid, _command(pid) or command)
+    if pid == 0:
+        return Holder(int(said) if said.isdigit() else 0, command)
+    return Holder(pid, _command(pid) or (command if said == str(pid) else ""))
 
 
-def _retry(card: int) -> tuple[str, int, Holder | None]:
-    """Opens and locks: path, descriptor, and None or who was faster."""
+def _open_locked(card: int) -> tuple[str, int, Holder | None]:
+    """Opens the file and takes the lock: path, descriptor, and None or who was faster.  Goes on only while the state changes."""
     while True:
         path, descriptor = _open(card)
         try:
@@ -180,14 +180,14 @@ def claim(card: int) -> Claim:
         mine = _claims.get(os.path.join(_folder(), f"ascend-{card}.lock")) if fcntl else None
         if mine is not None:
             return mine
-        path, descriptor, other = _retry(card)
+        path, descriptor, other = _open_locked(card)
         if other is not None:
             os.close(descriptor)
             raise BlockingIOError(other)
         pid = os.getpid()
-        text = f"{pid} {_command('self') or ' '.join(sys.argv)[:_COMMAND]}\n".encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text, 0)
+        with suppress(OSError):  # a full disk: only messages read it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{pid} {_command('self') or ' '.join(sys.argv)[:_COMMAND]}\n".encode(), 0)
         result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
         return result
 

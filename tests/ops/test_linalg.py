@@ -1,0 +1,115 @@
+"""Matrices against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minitensor as mt
+from minitensor import Tensor, ops
+
+SMALL = st.floats(-4, 4, width=32)
+
+
+def close(actual: Tensor, expected: Any, tolerance: float = 1e-4) -> None:
+    value = actual.asnumpy()
+    assert value.shape == np.shape(expected)
+    np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
+
+
+@given(hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=4), st.data())
+def test_matmul(shapes: Any, data: st.DataObject) -> None:
+    a, b = (data.draw(hnp.arrays(np.float32, shape, elements=SMALL)) for shape in shapes.input_shapes)
+    close(ops.matmul(Tensor(a), Tensor(b)), np.matmul(a, b))
+    close(Tensor(a) @ Tensor(b), a @ b)
+    assert (Tensor(a) @ Tensor(b)).shape == shapes.result_shape
+
+
+@pytest.mark.parametrize("dtype", [mt.int64, mt.float16, mt.bfloat16, mt.float64, mt.complex64, mt.bool_])
+def test_dtypes_are_kept(dtype: mt.DType) -> None:
+    t = Tensor([[1, 0], [1, 1]], dtype)
+    product = t @ t
+    assert product.dtype is dtype
+    assert product.asnumpy().astype(np.complex64).tolist() == [[1, 0], [1 if dtype is mt.bool_ else 2, 1]]
+    assert (Tensor([[1, 2]], mt.int8) @ Tensor([[1.5], [2]], mt.float16)).dtype is mt.float16
+
+
+@given(st.data())
+def test_products(data: st.DataObject) -> None:
+    n, m, k = (data.draw(st.integers(1, 4)) for _ in range(3))
+    a, b, c = (data.draw(hnp.arrays(np.float32, shape, elements=SMALL)) for shape in ((n, m), (m, k), (n, k)))
+    x, y, z = Tensor(a), Tensor(b), Tensor(c)
+    for actual, expected in [
+        (ops.mm(x, y), a @ b), (ops.dot(x, y), a @ b), (ops.mv(x, y[:, 0]), a @ b[:, 0]), (ops.inner(x, x), np.inner(a, a)),
+        (ops.outer(x[0], y[0]), np.outer(a[0], b[0])), (ops.addmm(z, x, y, beta=2, alpha=3), 2 * c + 3 * (a @ b)),
+        (ops.bmm(ops.stack([x, x]), ops.stack([y, y])), np.stack([a @ b] * 2)), (ops.tensordot(x, y, 1), a @ b),
+        (ops.tensordot(x, z, ([0], [0])), a.T @ c), (ops.kron(x, y), np.kron(a, b)), (ops.trace(x), np.trace(a)),
+        (ops.diagonal(x, 1), np.diagonal(a, 1)), (ops.dot(x[0], x[0]), np.dot(a[0], a[0])),
+    ]:  # fmt: skip
+        close(actual, expected, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij,jk", [(2, 3), (3, 4)]), ("ii", [(3, 3)]), ("ii->i", [(3, 3)]), ("ij->ji", [(2, 3)]),
+        ("...ij,...jk->...ik", [(2, 2, 3), (3, 4)]), ("i,i->", [(3,), (3,)]), ("bij,bjk,kl->bil", [(2, 1, 3), (2, 3, 2), (2, 4)]),
+        ("ij,kj", [(2, 3), (4, 3)]), ("i...->...", [(2, 3)]), ("ij->", [(0, 3)]),
+    ],
+)  # fmt: skip
+def test_einsum(equation: str, shapes: list[tuple[int, ...]]) -> None:
+    arrays = [np.arange(np.prod(s), dtype=np.float32).reshape(s) for s in shapes]
+    close(ops.einsum(equation, *[Tensor(a) for a in arrays]), np.einsum(equation, *arrays))
+
+
+def test_lapack() -> None:
+    a = np.array([[4.0, 1, 0], [1, 3, 1], [0, 1, 2]], np.float32)
+    t = Tensor(a)
+    close(ops.inverse(t) @ t, np.eye(3))
+    close(ops.det(t), np.linalg.det(a))
+    lower = ops.cholesky(t)
+    close(lower @ lower.T, a)
+    close(ops.cholesky(t, upper=True), np.linalg.cholesky(a).T)
+    close(t @ ops.solve(t, Tensor([1.0, 2, 3])), [1, 2, 3])
+    close(t @ ops.solve(t, Tensor(np.ones((3, 2), np.float32))), np.ones((3, 2)))
+    q, r = ops.qr(t[:, :2])
+    close(q @ r, a[:, :2])
+    s, u, v = ops.svd(t[:2])
+    close(u @ ops.diag(s) @ v.T, a[:2])
+
+
+def test_a_singular_matrix_rises_where_the_result_is_read() -> None:
+    result = ops.inverse(Tensor(np.zeros((2, 2))))
+    depends = result + 1
+    for t in (result, depends):
+        with pytest.raises(np.linalg.LinAlgError, match=r"^\[inverse\] Singular matrix \(issued at .*test_linalg.py:\d+\)"):
+            t.asnumpy()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: ops.matmul(Tensor([[1.0]]), Tensor([[1.0], [2.0]])), lambda: ops.matmul(Tensor(1.0), Tensor([1.0])),
+        lambda: Tensor(np.ones((2, 1, 1))) @ Tensor(np.ones((3, 1, 1))), lambda: ops.mm(Tensor([1.0]), Tensor([1.0])),
+        lambda: ops.bmm(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((2, 2, 2)))), lambda: ops.einsum("ij->k", Tensor([[1.0]])),
+        lambda: ops.einsum("i,i", Tensor([1.0, 2]), Tensor([1.0, 2, 3])), lambda: ops.einsum(1), lambda: ops.inverse(Tensor([[1.0, 2]])),
+        lambda: ops.einsum("i,j", Tensor([1.0])), lambda: ops.tensordot(Tensor([[1.0, 2]]), Tensor([1.0]), 1),
+        lambda: ops.dot(Tensor([1.0]), Tensor([1.0, 2])), lambda: ops.solve(Tensor([[1.0]]), Tensor([1.0, 2])),
+        lambda: ops.diagonal(Tensor([1.0])), lambda: ops.matmul(Tensor([[1.0]]), "a"),
+    ],
+)  # fmt: skip
+def test_mistakes_rise_at_the_call(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] "):
+        wrong()
+
+
+def test_on_ascend() -> None:
+    t = Tensor(np.eye(2, dtype=np.float32), device="Ascend")
+    assert (t @ t).device == "Ascend:0" and ops.inverse(t).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(RuntimeError, match=r"^\[matmul\] its tensors lie on Ascend:0 and on CPU"):
+        t @ Tensor(np.eye(2, dtype=np.float32))
