@@ -1,7 +1,7 @@
 """Which device and which mode: `set_context`, `set_device` and what asks for them.
 
-The context belongs to the process.  It says where new tensors are made and takes no device by itself: that is done by the first
-task there.  Names, types, defaults and exceptions are MindSpore's.
+The context belongs to the process.  It says where new tensors are made and takes no device by itself: that is done by
+the first task there.  Names, types, defaults and exceptions are MindSpore's.
 
     keyword                type   default    meaning
     mode                   int    1          PYNATIVE_MODE; see `set_context` for GRAPH_MODE
@@ -13,8 +13,8 @@ task there.  Names, types, defaults and exceptions are MindSpore's.
 
 `MINITENSOR_DEVICE_TARGET` and `MINITENSOR_DEVICE_ID` replace the first defaults; they are read when first needed.
 
-After a fork the child's device target is CPU, its device 0, and everything may be set again: an exclusive device belongs to the
-parent.  The other settings are no device's and are kept.
+After a fork the child's device target is CPU, its device 0, and everything may be set again: an exclusive device
+belongs to the parent.  The other settings are no device's and are kept.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def _check_type(name: str, value: Any, expected: type) -> None:
 def set_context(**kwargs: Any) -> None:
     """Sets what this process computes on, and how; all of it or, when something is wrong, nothing.
 
-    `device_target` may change at any time: tensors stay where they are and new ones are made on the new target.  It does not take
-    the device.  `device_id` can't change any more once the device was used.
+    `device_target` may change at any time: tensors stay where they are and new ones are made on the new target.  It
+    does not take the device.  `device_id` can't change any more once the device was used.
 
     `mode=GRAPH_MODE` is refused: a program that sets it expects its functions to be compiled, and would otherwise learn
     only from its speed that they are not.
@@ -175,8 +175,8 @@ def set_context(**kwargs: Any) -> None:
     if choice != now:
         if choice.device_target == now.device_target and _used():
             raise TypeError(
-                f"[set_context] device_id can not be set repeatedly: {now.device_target}:{now.device_id} was used already, got "
-                f"{choice.device_id}; set it before the first op"
+                f"[set_context] device_id can not be set repeatedly: {now.device_target}:{now.device_id} was "
+                f"used already, got {choice.device_id}; set it before the first op"
             )
         _choose(choice)
     if "max_device_memory" in kwargs:
@@ -207,8 +207,12 @@ def get_context(attr_key: str) -> Any:
     _check_type("attr_key", attr_key, str)
     if attr_key in CurrentDevice._fields:
         return getattr(_choice(), attr_key)
-    values = {"mode": PYNATIVE_MODE, "max_device_memory": 1024.0 if _memory is None else _memory, "deterministic": _deterministic,
-              "pynative_synchronize": native.is_synchronous()}  # fmt: skip
+    values = {
+        "mode": PYNATIVE_MODE,
+        "max_device_memory": 1024.0 if _memory is None else _memory,
+        "pynative_synchronize": native.is_synchronous(),
+        "deterministic": _deterministic,
+    }
     if attr_key not in values:
         raise ValueError(f"[get_context] argument {attr_key} is not recognized; it takes {', '.join(_PARAMETERS)}")
     return values[attr_key]
@@ -242,8 +246,8 @@ def set_device(device_target: str, device_id: int | None = None) -> None:
     if choice != now:
         if _used():
             raise RuntimeError(
-                f"[set_device] {now.device_target}:{now.device_id} was computed on already, got {device_target}:{index}; call "
-                "set_device before the first op, or name the device where a tensor is made: Tensor(..., device=...), t.to(...)"
+                f"[set_device] {now.device_target}:{now.device_id} was computed on already, got {device_target}:{index}"
+                "; call set_device before the first op, or give tensors a device: Tensor(..., device=...), t.to(...)"
             )
         _choose(choice)
 

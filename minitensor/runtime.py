@@ -1,7 +1,7 @@
 """Running: waiting for the device, its memory, its streams.
 
-Ops are asynchronous: a call returns before its work is done, and a value is waited for when somebody looks at it.  The functions
-here are for programs that want to wait, or to say what runs beside what, themselves.
+Ops are asynchronous: a call returns before its work is done, and a value is waited for when somebody looks at it.
+The functions here are for programs that want to wait, or to say what runs beside what, themselves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def synchronize() -> None:
 
 
 def launch_blocking() -> None:
-    """From now on each op runs, and fails, at its call; as `set_context(pynative_synchronize=True)`.  For finding errors."""
+    """From now on each op runs, and fails, at its call; as with `set_context(pynative_synchronize=True)`."""
     native.set_synchronous(True)
 
 
@@ -81,7 +81,7 @@ def max_memory_reserved(device_target: str | None = None) -> int:
 
 
 def memory_stats(device_target: str | None = None) -> dict[str, int]:
-    """All of it: bytes, but for the numbers of `cached_blocks` and of `allocations` so far; `capacity` 0 is no bound."""
+    """All of it, in bytes, but for the numbers of `cached_blocks` and of `allocations`; `capacity` 0 is no bound."""
     stats = _stats(device_target)
     return {
         "total_allocated_memory": stats.allocated,

@@ -1,7 +1,8 @@
 """Streams and events: queues of work that run side by side, and marks in them.
 
-Work of one stream runs in order; streams run side by side.  Data keeps its order by itself (a task waits for the tensors it reads, on
-whatever stream they are made), so results never depend on streams.  Events order what no tensor does, and take the time.
+Work of one stream runs in order; streams run side by side.  Data keeps its order by itself (a task waits for the
+tensors it reads, on whatever stream they are made), so results never depend on streams.  Events order what no tensor
+does, and take the time.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Stream:
         self._number = device.activate()
         number = lib.mt_stream_new(self._number)
         if number < 0:
-            raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of those that are not needed", 207008)
+            raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of the idle ones", 207008)
         self._id = number
         self._owned = True
         _ids.setdefault(self._number, set()).add(number)
@@ -180,7 +181,7 @@ class Event:
         times = []
         for which, event in (("first", self), ("second", end_event)):
             if not event.enable_timing:
-                raise RuntimeError(f"[elapsed_time] the {which} event takes no time; make it with Event(enable_timing=True)")
+                raise RuntimeError(f"[elapsed_time] the {which} event takes no time; use Event(enable_timing=True)")
             if not event._recorded:
                 raise RuntimeError(f"[elapsed_time] the {which} event was not recorded; call its record() first")
             time = lib.mt_event_time_ms(event._event)

@@ -59,11 +59,12 @@ def test_manager(ctx, run_process, kind):
         items, table, queue, back = manager.list(), manager.dict(), manager.Queue(), manager.Queue()
         items.append(payload(kind))
         table["key"] = payload(kind, 7)
-        run_process(targets.echo, queue, back)
+        echo = run_process(targets.echo, queue, back)
         queue.put(payload(kind, 8))
         assert plain(items[0]) == plain(payload(kind))
         assert plain(dict(table)) == plain({"key": payload(kind, 7)})
         assert plain(back.get()) == plain(payload(kind, 8))
+        echo.join()  # it still waits for the manager's answer
 
 
 @KINDS

@@ -26,8 +26,8 @@ def cards() -> tuple[int, ...]:
     ids = [int(word) for word in words if word.isascii() and word.isdigit()]
     if len(ids) != len(words) or len(set(ids)) != len(ids) or max(ids) >= count:
         raise ValueError(
-            f"[config] ASCEND_RT_VISIBLE_DEVICES can't be {text!r}; it is a comma-separated list of different cards, and this "
-            f"machine has {f'0 to {count - 1}' if count else 'none'} (MINITENSOR_ASCEND_DEVICES={count})"
+            f"[config] ASCEND_RT_VISIBLE_DEVICES can't be {text!r}; it is a list of different cards, such as 0,2, and "
+            f"this machine has {f'0 to {count - 1}' if count else 'none'} (MINITENSOR_ASCEND_DEVICES={count})"
         )
     return tuple(ids)
 
@@ -45,7 +45,7 @@ class AscendBackend(Backend):
     alignment = 512
 
     def __init__(self) -> None:
-        self._claims: dict[int, lock.Claim] = {}  # by index; a forked child finds its parent's, which `lost_message` names
+        self._claims: dict[int, lock.Claim] = {}  # by index; in a forked child, its parent's
 
     def device_count(self) -> int:
         return len(cards())
@@ -63,8 +63,8 @@ class AscendBackend(Backend):
         visible = cards()
         if index >= len(visible):
             raise errors.DeviceError(
-                f"[{self.name}:{index}] no such device: ret[107001]. Got device count[{len(visible)}] and device id[{index}]; "
-                "the cards that are visible have changed since the program began",
+                f"[{self.name}:{index}] no such device: ret[107001]. Got device count[{len(visible)}] and device "
+                f"id[{index}]; the cards that are visible have changed since the program began",
                 107001,
             )
         try:
@@ -77,8 +77,9 @@ class AscendBackend(Backend):
         others = [f'set_device("{self.name}", {i})' for i in range(len(visible)) if i != index and _free(visible[i])]
         another = f"use another device ({others[0]})" if others else "wait until it ends (all devices are taken)"
         raise errors.DeviceBusyError(
-            f"[{self.name}:{index}] device busy: Ascend kernel runtime initialization failed, other processes may be occupying "
-            f'{card}: held by {holder}; end it, {another}, or compute on CPU (set_context(device_target="CPU"))',
+            f"[{self.name}:{index}] device busy: Ascend kernel runtime initialization failed, other processes "
+            f"may be occupying {card}: held by {holder}; end it, {another}, "
+            'or compute on CPU (set_context(device_target="CPU"))',
             507033,
         )
 
@@ -91,15 +92,15 @@ class AscendBackend(Backend):
         claim = self._claims.get(index)
         whose = f"process {claim.pid}" if claim is not None else "another process"
         return (
-            f"the tensor lies on {self.name}:{index} of {whose}, from which this one was forked; there, bring it to the host "
-            'with t.to("CPU") before forking or sending, or make a tensor here'
+            f"the tensor lies on {self.name}:{index} of {whose}, from which this one was forked; there, bring it to "
+            'the host with t.to("CPU") before forking or sending, or make a tensor here'
         )
 
     def memory_error(self, index: int, message: str) -> Exception:
         size = re.search(r"no memory for (\d+) bytes", message)
         return errors.DeviceMemoryError(
-            f"{message}: EL0004: Malloc device memory failed, size[{size[1] if size else '?'}], ret[207001]; let go of tensors, "
-            "use smaller ones, or raise set_context(max_device_memory=...) where that is the bound",
+            f"{message}: EL0004: Malloc device memory failed, size[{size[1] if size else '?'}], ret[207001]; let go of "
+            "tensors, use smaller ones, or raise set_context(max_device_memory=...) where that is the bound",
             207001,
         )
 

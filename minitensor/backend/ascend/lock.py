@@ -1,31 +1,35 @@
 """The exclusive lock on a simulated card: one process at a time, and never a stale one.
 
-The problem.  A card belongs to a process from its first task until the process ends or lets go.  It must become free when the
-process crashes or is killed, a second process must be told at once who has it, and a fork must neither share nor drop it.
+The problem.  A card belongs to a process from its first task until the process ends or lets go.  It must become free
+when the process crashes or is killed, a second process must be told at once who has it, and a fork must neither share
+nor drop it.
 
-What fails.  A file whose existence is the lock outlives a crash.  A pid file wants somebody to decide whether that pid still is who it
-was.  `flock` and open-file-description locks belong to the open file, so a forked child holds them too, and they
-stay held after a SIGKILL of the parent for as long as any child lives.
+What fails.  A file whose existence is the lock outlives a crash.  A pid file wants somebody to decide whether that
+pid still is who it was.  `flock` and open-file-description locks belong to the open file, so a forked child holds
+them too, and they stay held after a SIGKILL of the parent for as long as any child lives.
 
-The solution.  POSIX record locks (F_SETLK).  The kernel ties them to the process, drops them at its end however it ends, doesn't give
-them to a forked child, and names the holder's pid (F_GETLK).  They have traps of their own:
+The solution.  POSIX record locks (F_SETLK).  The kernel ties them to the process, drops them at its end however it
+ends, doesn't give them to a forked child, and names the holder's pid (F_GETLK).  They have traps of their own:
 
-  * The lock goes when the process closes *any* descriptor of the file, also one that a harmless reader opened.  So a process has one
-    descriptor of each lock file, opened here, and while it holds the lock nobody here opens the file again.
-  * A forked child inherits that descriptor but not the lock.  It closes the descriptor first thing: that drops only locks of the
-    closing process, of which there are none.  From then on the child is a process like any other.
-  * Code that makes a daemon of its process may close every descriptor, and so gives the card away unawares.  It usually does that
-    in a child, which never had the lock.  What can be done here is not to close, later, a descriptor whose number means another file by now.
+  * The lock goes when the process closes *any* descriptor of the file, also one that a harmless reader opened.  So a
+    process has one descriptor of each lock file, opened here, and while it holds the lock nobody here opens the file
+    again.
+  * A forked child inherits that descriptor but not the lock.  It closes the descriptor first thing: that drops only
+    locks of the closing process, of which there are none.  From then on the child is a process like any other.
+  * Code that makes a daemon of its process may close every descriptor, and so gives the card away unawares.  It
+    usually does that in a child, which never had the lock.  What can be done here is not to close, later, a
+    descriptor whose number means another file by now.
   * `exec` ends the program that holds the card: O_CLOEXEC closes the descriptor, and the lock goes.
   * A holder in another pid namespace (a container that shares the folder) has pid 0 in F_GETLK.  The file's text then
     says who it is, as the holder itself sees its pid.
-  * A lock file is never removed: whoever had it open would go on locking a file that nobody else finds.  If a cleaner of the
-    temporary folder removes it, the one who comes next makes a new one, and exclusion is lost for those that hold the old.
+  * A lock file is never removed: whoever had it open would go on locking a file that nobody else finds.  If a cleaner
+    of the temporary folder removes it, the one who comes next makes a new one, and exclusion is lost for those that
+    hold the old.
 
-Where the files lie.  In a temporary folder everybody may make files, also in our name.  So the folder is the user's own (0700, not
-a symbolic link, owner checked), and the files are 0600 and opened with O_NOFOLLOW.  The price: users of one machine don't see each
-other's locks, and simulate a set of cards each.  So do processes of one user whose TMPDIR differs; MINITENSOR_ASCEND_LOCK_DIR
-brings them together.
+Where the files lie.  In a temporary folder everybody may make files, also in our name.  So the folder is the user's
+own (0700, not a symbolic link, owner checked), and the files are 0600 and opened with O_NOFOLLOW.  The price: users
+of one machine don't see each other's locks, and simulate a set of cards each.  So do processes of one user whose
+TMPDIR differs; MINITENSOR_ASCEND_LOCK_DIR brings them together.
 
 What is guaranteed.  `claim` never waits: it returns with the lock or raises with the holder's name.
 """
@@ -51,7 +55,7 @@ except ImportError:  # Windows
 __all__ = ["Claim", "Holder", "claim", "holder"]
 
 _COMMAND = 120  # so many characters of a command are shown
-# struct flock of the 64-bit Linux ABI: type, whence, start, length, pid; the BSDs and macOS have type and whence at the end.
+# struct flock of the 64-bit Linux ABI: type, whence, start, length, pid; elsewhere the first two come last.
 _FLOCK = struct.Struct("hhqqi4x" if sys.platform == "linux" else "qqihh")
 _claims: dict[str, Claim] = {}  # by path
 _guard = threading.Lock()
@@ -102,15 +106,15 @@ def _folder() -> str:
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise errors.DeviceError(
-            f"[Ascend] the folder of the lock files, {path}, has to be a folder of your own that nobody else may write to; it "
-            f"is {stat.filemode(status.st_mode)} of user {status.st_uid}.  Set MINITENSOR_ASCEND_LOCK_DIR to another one"
+            f"[Ascend] the folder of the lock files, {path}, has to be yours, and nobody else may write to it; it is "
+            f"{stat.filemode(status.st_mode)} of user {status.st_uid}.  Set MINITENSOR_ASCEND_LOCK_DIR to another one"
         )
     return path
 
 
 def _open(card: int) -> tuple[str, int]:
     if fcntl is None:
-        raise errors.DeviceError("[Ascend] this system has no POSIX record locks, by which a card is held; compute on CPU")
+        raise errors.DeviceError("[Ascend] this system has no POSIX record locks to hold a card with; compute on CPU")
     path = os.path.join(_folder(), f"ascend-{card}.lock")
     return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
@@ -151,7 +155,7 @@ def _who(descriptor: int) -> Holder | None:
 
 
 def _open_locked(card: int) -> tuple[str, int, Holder | None]:
-    """Opens the file and takes the lock: path, descriptor, and None or who was faster.  Goes on only while the state changes."""
+    """Opens the file and takes the lock: path, descriptor, and None or who was faster.  Never waits."""
     while True:
         path, descriptor = _open(card)
         try:

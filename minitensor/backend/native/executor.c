@@ -23,8 +23,8 @@
  *
  * Fork.  mt_fork_drain closes the gate (no submitter passes but workers, whose nested ops run at once, and the forking thread) and
  * waits for the streams to be empty; mt_fork_prepare joins the workers and keeps the executor's and the allocator's locks.  So the
- * child is a copy of a process in which nothing runs.  The parent unlocks and opens the gate, threads start again with the next task; the child
- * makes its locks anew, because a lock's owner does not exist there.  The locks are recursive, since other before-fork hooks of the same
+ * child is a copy of a process in which nothing runs.  The parent unlocks and opens the gate, threads start again with the next task; in the
+ * child the locks are made anew (renew_locks), because their owner does not exist there.  The locks are recursive, since other before-fork hooks of the same
  * thread may drop tensors.  When the forking thread is itself a worker in the middle of a host task, that task and what waits
  * for it can't be drained: the parent keeps the queue, in the child those values are errors that say so. */
 #include <errno.h>
@@ -79,9 +79,19 @@ static void cond_init(pthread_cond_t *cond) {
     pthread_condattr_destroy(&attributes);
 }
 
+/* In a forked child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
+ * before ours may use tensors already; their ops run at once, since the gate is still closed. */
+static void renew_locks(void) {
+    if (fork_depth == 0) return;                            /* a fork that we were not told of: subprocess, say, about to exec */
+    mt_mutex_init(&lock);
+    cond_init(&progress);
+    mt_alloc_reset_locks();
+}
+
 __attribute__((constructor)) static void init(void) {
     mt_mutex_init(&lock);
     cond_init(&progress);
+    pthread_atfork(NULL, NULL, renew_locks);
 }
 
 static double now_ms(void) {
@@ -331,14 +341,16 @@ static void *work(void *argument) {
             return NULL;
         }
         s->running = NULL;
-        s->done = task->seq;
-        s->queued--;
-        s->queued_bytes -= task->bytes;
-        pthread_cond_broadcast(&progress);
+        uint64_t seq = task->seq;
+        int64_t bytes = task->bytes;
         pthread_mutex_unlock(&lock);
-        mt_task_free(task);                                 /* may call Python: not under the lock */
-        if (error) mt_error_release(error);
+        mt_task_free(task);                                 /* may call Python, so not under the lock; and before the task counts as */
+        if (error) mt_error_release(error);                 /* done, so that who waits for it finds its memory free */
         pthread_mutex_lock(&lock);
+        s->done = seq;
+        s->queued--;
+        s->queued_bytes -= bytes;
+        pthread_cond_broadcast(&progress);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -516,6 +528,26 @@ mt_error *mt_stream_take_error(int id) {
         if (!reported) return error;
         mt_error_release(error);                            /* somebody read the value and was told */
     }
+}
+
+/* For an allocation that failed: waits until some task has ended and given its memory back.  False: there is none to wait for, or
+ * nothing has moved for ten seconds. */
+bool mt_executor_wait_some(void) {
+    struct timespec deadline = deadline_in(10000);
+    uint64_t before = 0, now = 0;
+    bool busy = false;
+    pthread_mutex_lock(&lock);
+    for (int i = 1; i < n_streams; i++) {
+        before += streams[i]->done;
+        busy |= !idle(streams[i]);
+    }
+    now = before;
+    while (busy && !alone() && now == before && wait_progress(&deadline)) {
+        now = 0;
+        for (int i = 1; i < n_streams; i++) now += streams[i]->done;
+    }
+    pthread_mutex_unlock(&lock);
+    return now != before;
 }
 
 /* --- streams and events ---------------------------------------------------------------------------------------------------------- */
@@ -761,9 +793,6 @@ void mt_fork_parent(void) {
 
 void mt_fork_child(void) {
     atomic_fetch_add(&generation, 1);
-    mt_mutex_init(&lock);
-    cond_init(&progress);
-    mt_alloc_reset_locks();
     gate_closed = false;
     fork_depth = 0;
     working_on = NULL;

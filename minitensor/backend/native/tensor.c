@@ -52,7 +52,8 @@ mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape
     int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
     mt_storage *storage = storage_new(&mt_devices[device], nbytes);
     if (!storage) return NULL;
-    storage->data = mt_block_alloc(storage->device, nbytes);
+    do storage->data = mt_block_alloc(storage->device, nbytes);       /* queued work may hold memory that it is about to free */
+    while (!storage->data && mt_executor_wait_some());
     mt_tensor *t = storage->data ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
     if (!t) {
         if (storage->data) mt_block_free(storage->device, storage->data, nbytes);

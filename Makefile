@@ -1,0 +1,61 @@
+# What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-pythons lint docs wheel clean
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py \
+        $(wildcard minitensor/backend/native/*.c minitensor/backend/native/*.h minitensor/backend/native/*.py)
+SOURCES := $(CORE) $(shell find minitensor -name '*.py')
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: .venv/.installed ## the five programs of the document: what they print, and what the forks did
+	@$(BIN)/python tools/demo.py
+
+test: .venv/.installed ## the whole suite, in parallel; ARGS="-k queue" is handed to pytest
+	@$(BIN)/python -m pytest -q -n auto --dist=worksteal $(ARGS)
+
+test-pythons: build/wheels/.made ## the one wheel and a core of the suite on every other CPython that is here
+	@tools/test_pythons.sh build/wheels/*.whl
+
+lint: .venv/.lint ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+docs: ## the generated pages: docs/ops.md, docs/configuration.md
+	@$(PYTHON) docs/generate.py
+
+wheel: build/wheels/.made ## the wheel that serves every CPython from 3.10 on
+	@ls build/wheels/*.whl
+
+clean: ## everything that was made here, the environment included
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf minitensor/backend/native/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
+	find minitensor tests examples tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that a step is over; an interrupted one is done again.
+.venv/.made:
+	@echo "· an environment in .venv, of $$($(PYTHON) --version)"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.made $(CORE)
+	@echo "· dependencies, and the C core: some 30 seconds to a minute"
+	@$(PIP) install -e '.[test,demo]'
+	@touch $@
+
+.venv/.lint: .venv/.made pyproject.toml
+	@echo "· ruff and mypy"
+	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy
+	@touch $@
+
+build/wheels/.made: .venv/.made $(SOURCES)
+	@echo "· the wheel"
+	@rm -rf build
+	@$(PIP) wheel --no-deps --wheel-dir build/wheels .
+	@touch $@

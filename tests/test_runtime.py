@@ -1,0 +1,299 @@
+"""Streams, events, waiting and memory.  Races are forced with events of `threading`; nothing here measures time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minitensor import Tensor, float32, ops, runtime
+from minitensor.backend.native import lib
+
+
+class Gate:
+    """A host call that waits until the test opens it."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+
+    def call(self, t: Tensor) -> Tensor:
+        def wait(a: np.ndarray) -> np.ndarray:
+            self.entered.set()
+            assert self.open.wait(60)
+            return a + 1
+
+        return ops.host_call(wait, [t], shape=t.shape, dtype=t.dtype, name="gated")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    result = Gate()
+    yield result
+    result.open.set()
+    runtime.synchronize()
+
+
+def test_submission_returns_before_the_work_is_done(gate: Gate) -> None:
+    t = gate.call(Tensor([1.0]))
+    later = t * 2  # queued behind a task that can't end before the next line
+    assert not runtime.current_stream().query()
+    gate.open.set()
+    assert later.tolist() == [4.0]
+    runtime.synchronize()
+    assert runtime.current_stream().query()
+
+
+def test_streams_run_side_by_side(gate: Gate) -> None:
+    blocked = gate.call(Tensor([1.0]))
+    side = runtime.Stream()
+    with runtime.StreamCtx(side):
+        beside = ops.host_call(lambda a: a * 3, [Tensor([2.0])], shape=1, dtype="float32")
+        assert runtime.current_stream() == side
+    assert beside.tolist() == [6.0]
+    assert not runtime.default_stream().query()
+    gate.open.set()
+    assert blocked.tolist() == [2.0]
+
+
+def test_data_orders_streams_by_itself(gate: Gate) -> None:
+    t = gate.call(Tensor([1.0]))
+    with runtime.StreamCtx(runtime.Stream()):
+        doubled = t * 2  # on another stream, of a value that is still to come
+        t += 10  # and written to behind that
+    again = t + 0
+    gate.open.set()
+    assert (doubled.tolist(), again.tolist()) == ([4.0], [12.0])
+
+
+def test_events_order_streams(gate: Gate) -> None:
+    order: list[str] = []
+    t = Tensor([0.0])
+
+    def note(name: str) -> Tensor:
+        return ops.host_call(lambda a: order.append(name) or a, [t], shape=1, dtype="float32")
+
+    event = runtime.Event()
+    side = runtime.Stream()
+    gate.call(Tensor([1.0]))
+    note("first")
+    event.record()
+    assert not event.query()
+    side.wait_event(event)
+    with runtime.StreamCtx(side):
+        last = note("second")
+    assert order == []
+    gate.open.set()
+    last.asnumpy()
+    event.synchronize()
+    assert event.query() and order == ["first", "second"]
+    third = runtime.Stream()
+    third.wait_stream(side)
+    third.synchronize()
+
+
+def test_timing() -> None:
+    begin, end = runtime.Event(enable_timing=True), runtime.Event(enable_timing=True)
+    with pytest.raises(RuntimeError, match="not recorded"):
+        begin.elapsed_time(end)
+    begin.record()
+    t = ops.host_call(lambda a: a, [Tensor([1.0])], shape=1, dtype="float32")
+    end.record()
+    end.synchronize()
+    assert begin.elapsed_time(end) >= 0 and t.tolist() == [1.0]
+    with pytest.raises(RuntimeError, match="takes no time"):
+        begin.elapsed_time(runtime.Event())
+
+
+def test_an_event_never_recorded_holds_nobody_up() -> None:
+    event = runtime.Event()
+    event.synchronize()
+    event.wait()
+    assert event.query() and (Tensor([1.0]) + 1).tolist() == [2.0]
+
+
+def test_the_current_stream_is_the_threads_own() -> None:
+    seen: list[Any] = []
+    side = runtime.Stream()
+    with runtime.StreamCtx(side):
+        thread = threading.Thread(target=lambda: seen.append(runtime.current_stream()))
+        thread.start()
+        thread.join()
+        with runtime.StreamCtx(None):
+            assert runtime.current_stream() == side
+    assert seen == [runtime.default_stream()] != [side]
+    with pytest.raises(TypeError, match=r"^\[set_cur_stream\]"):
+        runtime.set_cur_stream(3)  # type: ignore[arg-type]
+
+
+def test_streams_are_used_again() -> None:
+    before = lib.mt_stream_count()
+    for _ in range(50):
+        with runtime.StreamCtx(runtime.Stream()):
+            t = ops.host_call(lambda a: a, [Tensor([1.0])], shape=1, dtype="float32")
+        t.asnumpy()
+        runtime.synchronize()
+    assert lib.mt_stream_count() <= before + 3
+
+
+def test_an_error_is_told_once_and_to_those_who_depend_on_it() -> None:
+    def fail(a: np.ndarray) -> np.ndarray:
+        raise OSError("no such thing")
+
+    failed = ops.host_call(fail, [Tensor([1.0])], shape=1, dtype="float32", name="lookup")
+    depends, other = failed + 1, Tensor([1.0]) + 1
+    with pytest.raises(OSError, match=r"^\[lookup\] no such thing \(issued at .*test_runtime.py:\d+\)$") as caught:
+        runtime.synchronize()
+    assert isinstance(caught.value.__cause__, OSError)
+    runtime.synchronize()  # told once
+    for t in (failed, depends, depends):
+        with pytest.raises(OSError, match=r"^\[lookup\]"):
+            t.asnumpy()
+    assert other.tolist() == [2.0]
+
+
+def test_an_error_that_was_read_is_not_told_again() -> None:
+    failed = Tensor([1]) // Tensor([0])
+    with pytest.raises(ZeroDivisionError):
+        failed.asnumpy()
+    runtime.synchronize()
+
+
+def test_ops_inside_a_host_call_run_on_the_spot() -> None:
+    def inside(a: np.ndarray) -> np.ndarray:
+        return ops.exp(Tensor(a) * 0).asnumpy() + 1
+
+    assert ops.host_call(inside, [Tensor([5.0])], shape=1, dtype="float32").tolist() == [2.0]
+
+
+def test_a_host_call_that_waits_for_what_comes_after_it_is_told_so(gate: Gate) -> None:
+    later: list[Tensor] = []
+
+    def inside(a: np.ndarray) -> np.ndarray:
+        assert gate.open.wait(60)
+        return later[0].asnumpy()
+
+    t = ops.host_call(inside, [Tensor([5.0])], shape=1, dtype="float32")
+    later.append(t + 1)
+    gate.open.set()
+    with pytest.raises(RuntimeError, match="can't wait for a value that its own stream comes to after it"):
+        t.asnumpy()
+
+
+def test_a_full_queue_makes_the_submitter_wait(gate: Gate) -> None:
+    try:
+        lib.mt_set_queue_bound(4, 2**31)
+        gate.call(Tensor([1.0]))
+        t = Tensor([1.0])
+        submitted: list[int] = []
+        three = threading.Event()
+
+        def submit() -> None:
+            nonlocal t
+            for i in range(8):
+                t = t + 1
+                submitted.append(i)
+                if i == 2:
+                    three.set()
+
+        assert gate.entered.wait(60)
+        thread = threading.Thread(target=submit)
+        thread.start()
+        assert three.wait(60)
+        thread.join(0.2)
+        assert thread.is_alive() and len(submitted) == 3  # one runs, three wait, the fourth has to
+        gate.open.set()
+        thread.join()
+        assert t.tolist() == [9.0]
+    finally:
+        lib.mt_set_queue_bound(4096, 2**31)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from minitensor import Tensor, ops, runtime
+from minitensor.backend.native import lib
+entered, go = threading.Event(), threading.Event()
+def wait(a):
+    entered.set()
+    go.wait(60)
+    return a + 1
+t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
+entered.wait(60)
+def fill():
+    lib.mt_set_queue_bound(1, 2**31)
+    for _ in range(3):
+        ops.host_call(lambda a: a, [Tensor([1.0])], shape=1, dtype="float32")
+how = {"read": t.asnumpy, "synchronize": runtime.synchronize, "full": fill}[sys.argv[1]]
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    how()
+    print("not interrupted")
+except KeyboardInterrupt:
+    print("interrupted")
+go.set()
+lib.mt_set_queue_bound(4096, 2**31)
+print(t.tolist(), (t + 1).tolist())
+"""
+
+
+@pytest.mark.parametrize("how", ["read", "synchronize", "full"])
+def test_ctrl_c_interrupts_every_wait_and_leaves_all_usable(how: str) -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, how], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\n[2.0] [3.0]\n", "")
+
+
+def test_an_interrupted_program_ends_as_python_ends_it() -> None:
+    program = INTERRUPTED.replace("except KeyboardInterrupt:", "except ZeroDivisionError:").replace("threading.Timer", "go.wait, threading.Timer")
+    program = program.replace("go.wait, threading.Timer", "threading.Timer(0.6, go.set).start(); threading.Timer")
+    done = subprocess.run([sys.executable, "-c", program, "read"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGINT and "KeyboardInterrupt" in done.stderr
+
+
+def test_memory_is_counted() -> None:
+    runtime.synchronize()
+    runtime.empty_cache()
+    before = runtime.memory_stats()
+    t = ops.zeros(2_000_000)
+    assert runtime.memory_allocated() >= before["total_allocated_memory"] + t.nbytes
+    runtime.reset_peak_memory_stats()
+    top = runtime.max_memory_allocated()
+    del t
+    runtime.synchronize()  # the work that fills it holds it, too
+    assert runtime.memory_allocated() == before["total_allocated_memory"] and runtime.max_memory_allocated() == top
+    assert runtime.memory_reserved() >= before["total_reserved_memory"] + 8_000_000
+    assert runtime.empty_cache() >= 8_000_000
+    assert runtime.memory_reserved() == runtime.memory_allocated()
+    assert runtime.memory_stats("Ascend").keys() == before.keys()
+
+
+def test_freed_blocks_are_used_again() -> None:
+    first = ops.zeros(100_000)
+    address = lib.mt_data(first._h)
+    runtime.synchronize()
+    del first
+    assert lib.mt_data(ops.zeros(100_000)._h) == address
+
+
+def test_temporaries_of_queued_work_live_until_it_is_done(gate: Gate) -> None:
+    t = gate.call(Tensor(np.ones(1000, np.float32)))
+    for _ in range(100):
+        t = t + Tensor(np.ones(1000, np.float32))
+    gate.open.set()
+    assert t.asnumpy().min() == t.asnumpy().max() == 102
+    assert t.dtype is float32
+
+
+def test_a_thread_that_ends_leaves_its_work_to_be_done(gate: Gate) -> None:
+    results: list[Tensor] = []
+    thread = threading.Thread(target=lambda: results.append(gate.call(Tensor([1.0])) * 2))
+    thread.start()
+    thread.join()
+    gate.open.set()
+    assert results[0].tolist() == [4.0] and os.getpid() > 0
