@@ -81,7 +81,9 @@ _ROWS = (  # name, kind, itemsize, C type of its kernels, printed name; the orde
     ("complex64", "c", 8, "", "Complex64"),
     ("complex128", "c", 16, "", "Complex128"),
 )
-DTYPES = tuple(DType(name, code, *rest) for code, (name, *rest) in enumerate(_ROWS))
+DTYPES = tuple(
+    DType(name, code, kind, itemsize, ctype, title) for code, (name, kind, itemsize, ctype, title) in enumerate(_ROWS)
+)
 (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
  float16, bfloat16, float32, float64, complex64, complex128) = DTYPES  # fmt: skip
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES}

@@ -172,8 +172,9 @@ class Tensor:
             dtype: a dtype to cast to as well.
         """
         if isinstance(device, DType):
-            device, dtype = self._device, device
-        target = as_device(device)
+            target, dtype = self._device, device
+        else:
+            target = as_device(device)
         result = self
         if target is not self._device:
             where = target if target.backend.name != "CPU" else self._device
@@ -342,9 +343,19 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # what minitensor.ops installs
 
         def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
+        __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = _binary
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = _binary
+        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = _binary
+        __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _binary  # type: ignore[assignment]
 
 
 def wrap(ref: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +22,9 @@ def afterwards_on_cpu() -> Iterator[None]:
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **environment})  # fmt: skip
+    with tempfile.TemporaryDirectory() as locks:  # devices of its own
+        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "MINITENSOR_ASCEND_LOCK_DIR": locks, **environment})  # fmt: skip
 
 
 def test_defaults() -> None:

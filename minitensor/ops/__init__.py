@@ -7,6 +7,12 @@ methods.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the names come from the families at import
+
+    def __getattr__(name: str) -> Any: ...
+
 
 _FAMILIES = ("elementwise", "reduce", "shape", "creation", "indexing", "linalg", "random", "nn", "host")
 

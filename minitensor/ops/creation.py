@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minitensor import tensor as _tensor
 from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, assign, normalize_axis
 from minitensor.tensor import Tensor, as_device
+from minitensor.tensor import empty as _empty
 
 __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
@@ -20,7 +20,7 @@ __all__ = [
 def empty(*size: Any, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
     """A tensor whose elements are whatever the memory holds; float32 by default."""
     shape = _shape("empty", size[0] if len(size) == 1 else size)
-    return _tensor.empty(shape, as_dtype(dtype or float32, "empty"), as_device(device))
+    return _empty(shape, as_dtype(dtype or float32, "empty"), as_device(device))
 
 
 def _shape(op: str, size: Any) -> tuple[int, ...]:

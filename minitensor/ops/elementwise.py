@@ -92,8 +92,7 @@ def install() -> None:
         if op.inputs <= 2:
             for name in (op.name, *op.aliases):
                 setattr(Tensor, name, FUNCTIONS[op.name])
-    Tensor.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[attr-defined]
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
+    setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
         setattr(Tensor, method.__name__, method)
     Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]

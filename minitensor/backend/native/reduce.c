@@ -108,7 +108,7 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
 #define NEVER(a) 0
 #define IS_NAN(a) ((a) != (a))
 /* the running value a takes in b: BEATS is < or >, and a NaN beats all but an earlier one */
-#define BETTER(a, b, BEATS, NAN_) (!NAN_(a) && (NAN_(b) || (b) BEATS (a)))
+#define BETTER(a, b, BEATS, NAN_) ((NAN_(a) == 0) & (NAN_(b) | ((b) BEATS (a))))
 
 #define EXTREME(name, T, identity, BEATS, NAN_)                                                                            \
     static void name##_start(void *acc, void *aux, int64_t n) {                                                            \
