@@ -19,7 +19,7 @@ PACKAGE = HERE.parent / "minitensor"
 NOTE = "<!-- Made by docs/generate.py; `make docs` makes it again. -->\n"
 FAMILIES = {
     "elementwise": "Made of elementwise ops",
-    "reduce": "Reductions",
+    "reduce": "Reductions: the functions",
     "shape": "Shape",
     "creation": "Creation",
     "indexing": "Indexing and sorting",
@@ -68,6 +68,8 @@ def op_row(op: Any) -> list[str]:
     kinds = " ".join(KINDS[kind] for kind in "biufc" if kind in op.kinds)
     if op.rule in ("float", "test", "logical"):
         kinds = "all" if op.complex else "all but complex"
+    elif op.rule == "sum":
+        kinds = f"bool {kinds}"
     fails = f" Raises {op.error[0]}: {op.error[1]}." if op.error[0] else ""
     return [name, code(SYMBOLS.get(op.operator, "")), kinds, RULES[op.rule], op.doc + fails]
 

@@ -15,21 +15,10 @@ from minitensor.backend.native import ffi, lib, synchronize, wait_slices
 
 __all__ = ["Event", "Stream", "stream_ids"]
 
-_ids: dict[int, set[int]] = {}  # of every stream ever made for a device, by its number; the core hands ids out again
-
-
-def default_id(number: int) -> int:
-    """The stream that a device has from the start, by the device's number."""
-    current = lib.mt_stream_current(number)
-    lib.mt_stream_set_current(number, 0)  # of this thread only
-    default = lib.mt_stream_current(number)
-    lib.mt_stream_set_current(number, current)
-    return default
-
 
 def stream_ids(number: int) -> list[int]:
     """All streams of a device, by its number; those that nobody has any more may still have work."""
-    return [default_id(number), *_ids.get(number, ())]
+    return [one for one in range(1, lib.mt_stream_count() + 1) if lib.mt_stream_device(one) == number]
 
 
 def _no_deadlock(status: int, op: str) -> None:
@@ -60,13 +49,12 @@ class Stream:
             raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of the idle ones", 207008)
         self._id = number
         self._owned = True
-        _ids.setdefault(self._number, set()).add(number)
 
     @classmethod
     def _default(cls, device: Device) -> Any:
         stream = cls.__new__(cls)
         stream.device, stream.priority, stream._number, stream._owned = device, 0, device.activate(), False
-        stream._id = default_id(stream._number)
+        stream._id = lib.mt_stream_default(stream._number)
         return stream
 
     def __del__(self, _release: Any = lib.mt_stream_release) -> None:
