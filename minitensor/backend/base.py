@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,7 +94,7 @@ class Device:
     index: int
     id: int | None = None
     limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    lost: bool = False  #: a parent's, which this process was forked from
 
     def __str__(self) -> str:
         return self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"
@@ -103,7 +103,7 @@ class Device:
         """The core's number of the device; the first call takes the device."""
         if self.id is not None:
             return self.id
-        with self._lock:
+        with _activating:
             if self.id is None:
                 self.backend.acquire(self.index)
                 try:
@@ -121,15 +121,22 @@ class Device:
 
     def forget(self) -> None:
         """In a forked child: what the parent has on this device can't be touched here, and a first task takes it anew."""
-        self._lock = threading.Lock()
-        if self.id is None or self.backend.inherited:
+        if self.id is None or self.lost or self.backend.inherited:
             return
         native.lose_device(self.id, self.backend.lost_message(self.index))
         trace.record("device.lost", device=str(self))
+        # The parent's tensors stay where they are: a look at one must not take a device that this process can have.
+        native.devices[self.id] = Device(self.backend, self.index, self.id, lost=True)
         self.id = None
 
 
+# One for all: a thread that takes its first device while another forks is known to nobody in the child.
+_activating = threading.Lock()
+
+
 def _forget_devices() -> None:
+    global _activating
+    _activating = threading.Lock()
     for device in list(native.devices.values()):
         device.forget()
 

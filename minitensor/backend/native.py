@@ -210,16 +210,17 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
 
 
 def _submit(ref: int) -> int:
-    site = _site()
+    site, pending = _site(), (lib.MT_QUEUE, lib.MT_HOST)
     try:
         result = lib.mt_submit(ref, site, SLICE_MS)
-        while result < 0:  # the queue is full, a fork is under way, or somebody has to see the value now
-            if lib.mt_call_status(result) not in (lib.MT_QUEUE, lib.MT_HOST):
-                _fail(result)
+        while result < 0 and lib.mt_call_status(result) in pending:
+            # The queue is full, a fork is under way, or somebody has to see the value now.
             result = lib.mt_submit(ref, site, SLICE_MS)
-    except KeyboardInterrupt:
+    except BaseException:  # of a signal handler, between two slices
         lib.mt_call_drop(ref)
         raise
+    if result < 0:
+        _fail(result)
     if _synchronous:
         try:
             wait(result)

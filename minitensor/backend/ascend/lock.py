@@ -136,10 +136,14 @@ def _holder_pid(descriptor: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else max(pid, 0)
 
 
+def _one_line(command: str) -> str:
+    return " ".join(command.split())[:_COMMAND]  # the program that `python -c` gets may have many
+
+
 def _command(pid: int | str) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()[:_COMMAND]
+            return _one_line(file.read().replace(b"\0", b" ").decode(errors="replace"))
     except OSError:
         return ""
 
@@ -191,7 +195,7 @@ def claim(card: int) -> Claim:
         pid = os.getpid()
         with suppress(OSError):  # a full disk: only messages read it
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{pid} {_command('self') or ' '.join(sys.argv)[:_COMMAND]}\n".encode(), 0)
+            os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(' '.join(sys.argv))}\n".encode(), 0)
         result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
         return result
 

@@ -1,5 +1,7 @@
 /* The executor: streams, their workers, and who waits for whom.
  *
+ * Its files: executor.c runs tasks, submit.c gets them in, streams.c is for those who wait, process.c for fork and shutdown.
+ *
  * The problem.  A call of an op should cost its submitter less than a microsecond and return before the work is done, while values
  * must come out as if each op had run at its call: for many Python threads, many streams, NumPy arrays that share a
  * tensor's memory, and a fork at any moment.
@@ -31,47 +33,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "internal.h"
+#include "executor.h"
 
-typedef struct stream {
-    int id, device;
-    bool released;               /* nobody has its id; mt_stream_new may hand it out again */
-    bool started, stop;          /* the worker: there is one; it has to end */
-    bool claimed;                /* a submitter's thread runs a task of it */
-    bool waiting;                /* its worker waits for other streams */
-    uint64_t submitted, done;    /* numbers of tasks; idle when equal */
-    int64_t queued, queued_bytes;
-    mt_task *head, *tail, *running;
-    mt_error *errors;            /* nobody was told of these, the first first */
-    pthread_t thread;
-    pthread_cond_t work;
-} stream;
-
-struct mt_event {
-    _Atomic int64_t refs;
-    mt_mark mark;                /* guarded by the lock, as is the time */
-    double time_ms;
-};
-
-enum { MAX_STREAMS = 1024 };
-
-static pthread_mutex_t lock;
-static pthread_cond_t progress;
-static stream *streams[MAX_STREAMS];
-static int n_streams = 1;                    /* id 0 is no stream: a zeroed mark is reached */
-static bool gate_closed, shut_down, synchronous;
-static int fork_depth;                       /* a signal handler may fork inside a before-fork hook */
-static pthread_t gate_owner;
-static atomic_uint generation;               /* of forks: a worker that wakes in a child sees that it is no worker there */
-static int64_t inline_limit = 16384, max_tasks = 4096, max_bytes = (int64_t)2 << 30;
+mt_executor mt_exec = {.n_streams = 1, .inline_limit = 16384, .max_tasks = 4096, .max_bytes = (int64_t)2 << 30};
+_Thread_local int mt_current_stream[MT_MAX_DEVICES];
+_Thread_local mt_stream *mt_working_on;
 atomic_bool mt_python_gone;
 
-static _Thread_local int current_stream[MT_MAX_DEVICES];        /* 0: the device's default */
-static _Thread_local stream *working_on;                        /* inside a host task of this stream */
-
-static void cond_init(pthread_cond_t *cond) {
+void mt_cond_init(pthread_cond_t *cond) {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -79,28 +49,13 @@ static void cond_init(pthread_cond_t *cond) {
     pthread_condattr_destroy(&attributes);
 }
 
-/* In a forked child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
- * before ours may use tensors already; their ops run at once, since the gate is still closed. */
-static void renew_locks(void) {
-    if (fork_depth == 0) return;                            /* a fork that we were not told of: subprocess, say, about to exec */
-    mt_mutex_init(&lock);
-    cond_init(&progress);
-    mt_alloc_reset_locks();
-}
-
-__attribute__((constructor)) static void init(void) {
-    mt_mutex_init(&lock);
-    cond_init(&progress);
-    pthread_atfork(NULL, NULL, renew_locks);
-}
-
-static double now_ms(void) {
+double mt_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-static struct timespec deadline_in(int timeout_ms) {
+struct timespec mt_deadline_in(int timeout_ms) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     t.tv_sec += timeout_ms / 1000;
@@ -109,16 +64,12 @@ static struct timespec deadline_in(int timeout_ms) {
     return t;
 }
 
-/* --- everything from here to the next line of dashes is called with the lock held ------------------------------------------ */
+/* --- to be called with the lock held --------------------------------------------------------------------------------------------- */
 
-static bool idle(const stream *s) { return s->submitted == s->done; }
-static bool reached(mt_mark mark) { return mark.stream == 0 || streams[mark.stream]->done >= mark.seq; }
-static bool forking(void) { return gate_closed && pthread_equal(gate_owner, pthread_self()); }
-static bool alone(void) { return working_on || forking() || shut_down; }
 
 static void *work(void *argument);
 
-static bool ensure_worker(stream *s) {
+bool mt_ensure_worker(mt_stream *s) {
     if (s->started) return true;
     sigset_t all, old;
     sigfillset(&all);                                       /* signals are for the threads that Python knows */
@@ -128,43 +79,43 @@ static bool ensure_worker(stream *s) {
     return s->started;
 }
 
-static bool wait_progress(const struct timespec *deadline) {
-    return pthread_cond_timedwait(&progress, &lock, deadline) != ETIMEDOUT;
+bool mt_wait_progress(const struct timespec *deadline) {
+    return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
 }
 
-static bool wait_mark(mt_mark mark, const struct timespec *deadline) {
-    while (!reached(mark)) {
-        stream *s = streams[mark.stream];
-        if (s->head && !gate_closed) ensure_worker(s);      /* it may have been refused a thread before */
-        if (!wait_progress(deadline)) return reached(mark);
+bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
+    while (!mt_reached(mark)) {
+        mt_stream *s = mt_exec.streams[mark.stream];
+        if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);      /* it may have been refused a thread before */
+        if (!mt_wait_progress(deadline)) return mt_reached(mark);
     }
     return true;
 }
 
-static void wait_for(mt_task *task, const stream *s, mt_mark mark) {
-    if (mark.stream != s->id && !reached(mark)) task->wait[task->n_wait++] = mark;
+static void wait_for(mt_task *task, const mt_stream *s, mt_mark mark) {
+    if (mark.stream != s->id && !mt_reached(mark)) task->wait[task->n_wait++] = mark;
 }
 
-static bool waits_over(const mt_task *task) {
+bool mt_waits_over(const mt_task *task) {
     for (int i = 0; i < task->n_wait; i++)
-        if (!reached(task->wait[i])) return false;
+        if (!mt_reached(task->wait[i])) return false;
     return true;
 }
 
 /* Is everything over that a task run right now would have to wait for?  *blocking: the first that is not. */
-static bool ready(const mt_task *task, mt_mark *blocking) {
+bool mt_ready(const mt_task *task, mt_mark *blocking) {
     for (int i = 0; i < task->n_in; i++) {
         mt_storage *storage = task->in[i]->storage;
-        if (storage && !reached(*blocking = storage->last_write)) return false;
+        if (storage && !mt_reached(*blocking = storage->last_write)) return false;
     }
     for (int i = 0; i < task->n_out; i++) {
         mt_storage *storage = task->out[i]->storage;
-        if (!reached(*blocking = storage->last_write) || !reached(*blocking = storage->last_read)) return false;
+        if (!mt_reached(*blocking = storage->last_write) || !mt_reached(*blocking = storage->last_read)) return false;
     }
     return true;
 }
 
-static bool exported(const mt_task *task) {
+bool mt_exported(const mt_task *task) {
     for (int i = 0; i < task->n_in; i++)
         if (task->in[i]->storage && atomic_load_explicit(&task->in[i]->storage->exports, memory_order_relaxed)) return true;
     for (int i = 0; i < task->n_out; i++)
@@ -172,7 +123,7 @@ static bool exported(const mt_task *task) {
     return false;
 }
 
-static void enqueue(stream *s, mt_task *task) {
+void mt_enqueue(mt_stream *s, mt_task *task) {
     task->seq = ++s->submitted;
     mt_mark here = {s->id, task->seq};
     for (int i = 0; i < task->n_in; i++) {
@@ -203,7 +154,7 @@ static mt_error *inherited_error(const mt_task *task) {
     return NULL;
 }
 
-static void poison(const mt_task *task, mt_error *error) {
+void mt_poison(const mt_task *task, mt_error *error) {
     for (int i = 0; i < task->n_out; i++) {
         mt_storage *storage = task->out[i]->storage;
         if (storage->error) continue;                       /* the first error is the cause */
@@ -212,7 +163,7 @@ static void poison(const mt_task *task, mt_error *error) {
     }
 }
 
-static mt_error *error_new(const mt_task *task, int status, const char *message, void *exception) {
+mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception) {
     mt_error *error = calloc(1, sizeof *error);
     if (!error) {                                           /* an error must not get lost for want of memory */
         static mt_error none = {.status = MT_MEMORY_ERROR, .op = "task", .message = "failed, and no memory was left to say why"};
@@ -228,7 +179,7 @@ static mt_error *error_new(const mt_task *task, int status, const char *message,
     return error;
 }
 
-static void report_later(stream *s, mt_error *error) {
+static void report_later(mt_stream *s, mt_error *error) {
     mt_error **end = &s->errors;
     while (*end) end = &(*end)->next;
     atomic_fetch_add(&error->refs, 1);
@@ -236,54 +187,54 @@ static void report_later(stream *s, mt_error *error) {
 }
 
 /* Runs a task, giving up the lock meanwhile; returns its error (a new count) or NULL. */
-static mt_error *run(stream *s, mt_task *task) {
+static mt_error *run(mt_stream *s, mt_task *task) {
     mt_error *error = inherited_error(task);
     if (error) {
-        poison(task, error);
+        mt_poison(task, error);
         return NULL;                                        /* told of once, by the stream that it came from */
     }
-    stream *outer = working_on;
-    unsigned born = atomic_load(&generation);
-    if (task->kind == MT_TASK_HOST) working_on = s;
+    mt_stream *outer = mt_working_on;
+    unsigned born = atomic_load(&mt_exec.generation);
+    if (task->kind == MT_TASK_HOST) mt_working_on = s;
     void *exception = NULL;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mt_exec.lock);
     int status = mt_task_run(task, &exception);
-    pthread_mutex_lock(&lock);
-    if (born == atomic_load(&generation)) working_on = outer;
+    pthread_mutex_lock(&mt_exec.lock);
+    if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) {
-        task->event->time_ms = now_ms();
+        task->event->time_ms = mt_now_ms();
     }
     if (status == MT_OK) return NULL;
-    error = error_new(task, status, status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
-    poison(task, error);
+    error = mt_error_new(task, status, status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
+    mt_poison(task, error);
     report_later(s, error);
     return error;
 }
 
 /* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without, beside the streams. */
-static mt_error *run_here(stream *s, mt_task *task, bool claim) {
+mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
     uint64_t seq = 0;
-    unsigned born = atomic_load(&generation);
+    unsigned born = atomic_load(&mt_exec.generation);
     if (claim) {
         s->claimed = true;
         seq = ++s->submitted;
         s->running = task;
     }
     mt_error *error = run(s, task);
-    if (claim && born == atomic_load(&generation)) {
+    if (claim && born == atomic_load(&mt_exec.generation)) {
         s->claimed = false;
         s->running = NULL;
         s->done = seq;
-        if (s->head && !gate_closed) ensure_worker(s);
+        if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);
         if (s->head) pthread_cond_signal(&s->work);
-        pthread_cond_broadcast(&progress);
+        pthread_cond_broadcast(&mt_exec.progress);
     }
     return error;
 }
 
-static stream *stream_of_thread(int device) {
-    int id = current_stream[device];
-    return streams[id && !streams[id]->released ? id : mt_devices[device].default_stream];
+mt_stream *mt_stream_of_thread(int device) {
+    int id = mt_current_stream[device];
+    return mt_exec.streams[id && !mt_exec.streams[id]->released ? id : mt_devices[device].default_stream];
 }
 
 /* --- tasks --------------------------------------------------------------------------------------------------------------------- */
@@ -302,7 +253,7 @@ mt_task *mt_task_new(int n_in, int n_out) {
     return task;
 }
 
-static void release_references(mt_task *task) {
+void mt_release_references(mt_task *task) {
     for (int i = 0; i < task->n_in; i++) mt_tensor_release(task->in[i]);
     for (int i = 0; i < task->n_out; i++) mt_tensor_release(task->out[i]);
     if (task->event) mt_event_release(task->event);
@@ -310,523 +261,41 @@ static void release_references(mt_task *task) {
 }
 
 void mt_task_free(mt_task *task) {
-    release_references(task);
+    mt_release_references(task);
     free(task);
 }
 
-static int64_t effort(const mt_task *task) {
-    int64_t size = 0;
-    for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
-    for (int i = 0; i < task->n_out; i++) size = task->out[i]->size > size ? task->out[i]->size : size;
-    return size;
-}
-
 static void *work(void *argument) {
-    stream *s = argument;
-    unsigned born = atomic_load(&generation);
-    pthread_mutex_lock(&lock);
+    mt_stream *s = argument;
+    unsigned born = atomic_load(&mt_exec.generation);
+    pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
-        while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &lock);
+        while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
         if (s->stop) break;                                 /* what is queued stays queued */
         mt_task *task = s->head;
         s->waiting = true;
-        while (!waits_over(task) && !s->stop) pthread_cond_wait(&progress, &lock);
+        while (!mt_waits_over(task) && !s->stop) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
         s->waiting = false;
         if (s->stop) break;
         s->head = task->next;
         s->running = task;
         mt_error *error = run(s, task);
-        if (born != atomic_load(&generation)) {             /* a host task forked and this is the child: no stream is ours any more */
-            pthread_mutex_unlock(&lock);
+        if (born != atomic_load(&mt_exec.generation)) {             /* a host task forked and this is the child: no stream is ours any more */
+            pthread_mutex_unlock(&mt_exec.lock);
             return NULL;
         }
         s->running = NULL;
         uint64_t seq = task->seq;
         int64_t bytes = task->bytes;
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&mt_exec.lock);
         mt_task_free(task);                                 /* may call Python, so not under the lock; and before the task counts as */
         if (error) mt_error_release(error);                 /* done, so that who waits for it finds its memory free */
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&mt_exec.lock);
         s->done = seq;
         s->queued--;
         s->queued_bytes -= bytes;
-        pthread_cond_broadcast(&progress);
+        pthread_cond_broadcast(&mt_exec.progress);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mt_exec.lock);
     return NULL;
-}
-
-/* A stack task becomes a call that waits for mt_submit. */
-static mt_ref postpone(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
-    mt_call *call;
-    mt_ref ref = mt_call_new(&call);
-    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : mt_task_new(task->n_in, task->n_out);
-    if (call->status == MT_MEMORY_ERROR || (!failed && !copy)) {
-        mt_call_drop(ref);
-        release_references(task);
-        mt_tensor_release(result);
-        if (failed) mt_error_release(failed);
-        return mt_no_memory(mt_task_op(task), 0, (int64_t)sizeof *task);
-    }
-    call->status = task->kind == MT_TASK_HOST ? MT_HOST : MT_QUEUE;
-    call->stream = stream;
-    call->result = result;
-    call->failed = failed;
-    if (failed) {
-        call->status = MT_QUEUE;
-        release_references(task);
-        return ref;
-    }
-    mt_tensor **in = copy->in, **out = copy->out;
-    mt_mark *wait = copy->wait;
-    *copy = *task;
-    copy->in = memcpy(in, task->in, (size_t)task->n_in * sizeof *in);
-    copy->out = memcpy(out, task->out, (size_t)task->n_out * sizeof *out);
-    copy->wait = wait;
-    call->task = copy;
-    return ref;
-}
-
-mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
-    mt_mark blocking;
-    pthread_mutex_lock(&lock);
-    stream *s = stream_of_thread(result->device);
-    bool beside = alone();
-    bool now = task->kind != MT_TASK_HOST && ready(task, &blocking) &&
-               (beside || (!gate_closed && idle(s) && (effort(task) <= inline_limit || synchronous || exported(task))));
-    mt_error *error = now ? run_here(s, task, !beside) : NULL;
-    pthread_mutex_unlock(&lock);
-    if (!now || error) return postpone(task, result, s->id, error);
-    release_references(task);
-    return mt_ref_of(result);
-}
-
-/* The call is over: what is left of it. */
-static mt_ref conclude(mt_call *call) {
-    mt_tensor *result = call->result;
-    call->result = NULL;
-    mt_call_drop(-(mt_ref)(intptr_t)call);
-    return mt_ref_of(result);
-}
-
-static mt_ref refuse(mt_call *call, mt_ref ref, int status, const char *why) {
-    snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
-    call->status = status;
-    snprintf(call->message, sizeof call->message, "%s", why);
-    return ref;
-}
-
-static mt_ref submit_beside(mt_call *call, mt_ref ref, stream *s) {
-    mt_mark blocking;
-    while (!ready(call->task, &blocking)) {
-        if (working_on && blocking.stream == working_on->id)
-            return refuse(call, ref, MT_RUNTIME_ERROR, "inside a host task, waits for a value that its own stream has not come to yet");
-        struct timespec soon = deadline_in(1000);
-        wait_mark(blocking, &soon);
-    }
-    call->failed = run_here(s, call->task, false);
-    return 0;
-}
-
-mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
-    mt_call *call = mt_c(ref);
-    struct timespec deadline = deadline_in(timeout_ms);
-    mt_mark blocking;
-    if (call->failed) {                                     /* it ran at once, before its site was known */
-        pthread_mutex_lock(&lock);
-        call->failed->site = site;
-        pthread_mutex_unlock(&lock);
-        return conclude(call);
-    }
-    mt_task *task = call->task;
-    stream *s = streams[call->stream];
-    pthread_mutex_lock(&lock);
-    bool wait = call->queued, finished = false;
-    if (!call->queued) {
-        task->site = site;
-        if (alone()) {
-            mt_ref refused = submit_beside(call, ref, s);
-            pthread_mutex_unlock(&lock);
-            return refused ? refused : conclude(call);
-        }
-        while (gate_closed || (s->queued && (s->queued >= max_tasks || s->queued_bytes + task->bytes > max_bytes))) {
-            if (wait_progress(&deadline)) continue;
-            pthread_mutex_unlock(&lock);
-            return ref;
-        }
-        wait = synchronous || exported(task);
-        if (wait && idle(s) && ready(task, &blocking)) {
-            call->failed = run_here(s, task, true);
-            finished = true;
-        } else if (!ensure_worker(s)) {
-            pthread_mutex_unlock(&lock);
-            return refuse(call, ref, MT_RUNTIME_ERROR, "the system refuses to start a thread for the stream; lower the number of threads");
-        } else {
-            enqueue(s, task);
-            call->seq = task->seq;
-            call->task = NULL;                              /* the stream's now */
-            call->queued = true;
-        }
-    }
-    if (wait && !finished && !wait_mark((mt_mark){s->id, call->seq}, &deadline)) {
-        pthread_mutex_unlock(&lock);
-        return ref;
-    }
-    pthread_mutex_unlock(&lock);
-    return conclude(call);
-}
-
-/* --- waiting and errors ------------------------------------------------------------------------------------------------------------ */
-
-static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
-    if (!storage) return MT_OK;
-    struct timespec deadline = deadline_in(timeout_ms);
-    int status = MT_OK;
-    pthread_mutex_lock(&lock);
-    mt_mark marks[2] = {storage->last_write, unused ? storage->last_read : (mt_mark){0, 0}};
-    for (int i = 0; i < 2 && status == MT_OK; i++) {
-        if (reached(marks[i])) continue;
-        if (working_on && marks[i].stream == working_on->id) status = MT_RUNTIME_ERROR;
-        else if (!wait_mark(marks[i], &deadline)) status = MT_TIMEOUT;
-    }
-    if (status == MT_OK && storage->error) status = storage->error->status;
-    pthread_mutex_unlock(&lock);
-    return status;
-}
-
-int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
-int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
-
-mt_error *mt_error_of(mt_ref tensor) {
-    pthread_mutex_lock(&lock);
-    mt_error *error = mt_t(tensor)->storage ? mt_t(tensor)->storage->error : NULL;
-    if (error) {
-        atomic_fetch_add(&error->refs, 1);
-        error->reported = true;
-    }
-    pthread_mutex_unlock(&lock);
-    return error;
-}
-
-void mt_error_release(mt_error *error) {
-    if (atomic_fetch_sub_explicit(&error->refs, 1, memory_order_acq_rel) != 1) return;
-    if (error->exception && !atomic_load(&mt_python_gone)) mt_py_release(error->exception);
-    free(error);
-}
-
-mt_error *mt_stream_take_error(int id) {
-    for (;;) {
-        pthread_mutex_lock(&lock);
-        mt_error *error = streams[id]->errors;
-        bool reported = error && error->reported;
-        if (error) {
-            streams[id]->errors = error->next;
-            error->next = NULL;
-            error->reported = true;
-        }
-        pthread_mutex_unlock(&lock);
-        if (!reported) return error;
-        mt_error_release(error);                            /* somebody read the value and was told */
-    }
-}
-
-/* For an allocation that failed: waits until some task has ended and given its memory back.  False: there is none to wait for, or
- * nothing has moved for ten seconds. */
-bool mt_executor_wait_some(void) {
-    struct timespec deadline = deadline_in(10000);
-    uint64_t before = 0, now = 0;
-    bool busy = false;
-    pthread_mutex_lock(&lock);
-    for (int i = 1; i < n_streams; i++) {
-        before += streams[i]->done;
-        busy |= !idle(streams[i]);
-    }
-    now = before;
-    while (busy && !alone() && now == before && wait_progress(&deadline)) {
-        now = 0;
-        for (int i = 1; i < n_streams; i++) now += streams[i]->done;
-    }
-    pthread_mutex_unlock(&lock);
-    return now != before;
-}
-
-/* --- streams and events ---------------------------------------------------------------------------------------------------------- */
-
-int mt_stream_new(int device) {
-    int id = -1;
-    pthread_mutex_lock(&lock);
-    for (int i = 1; i < n_streams && id < 0; i++)           /* a stream given back, with its worker, serves again */
-        if (streams[i]->released && streams[i]->device == device && idle(streams[i])) id = i;
-    if (id < 0 && n_streams < MAX_STREAMS) {
-        stream *s = calloc(1, sizeof *s);
-        if (s) {
-            cond_init(&s->work);
-            s->device = device;
-            streams[s->id = id = n_streams] = s;
-            n_streams++;
-        }
-    } else if (id >= 0) streams[id]->released = false;
-    pthread_mutex_unlock(&lock);
-    return id;
-}
-
-void mt_stream_release(int id) {
-    pthread_mutex_lock(&lock);
-    streams[id]->released = true;
-    pthread_mutex_unlock(&lock);
-}
-
-int mt_stream_current(int device) {
-    pthread_mutex_lock(&lock);
-    int id = stream_of_thread(device)->id;
-    pthread_mutex_unlock(&lock);
-    return id;
-}
-
-void mt_stream_set_current(int device, int id) { current_stream[device] = id; }
-int mt_stream_default(int device) { return mt_devices[device].default_stream; }
-int mt_stream_device(int id) { return streams[id]->device; }
-
-int mt_stream_count(void) {
-    pthread_mutex_lock(&lock);
-    int count = n_streams - 1;
-    pthread_mutex_unlock(&lock);
-    return count;
-}
-
-int mt_stream_query(int id) {
-    pthread_mutex_lock(&lock);
-    int over = idle(streams[id]);
-    pthread_mutex_unlock(&lock);
-    return over;
-}
-
-int mt_stream_sync(int id, int timeout_ms) {
-    struct timespec deadline = deadline_in(timeout_ms);
-    pthread_mutex_lock(&lock);
-    int status = MT_OK;
-    if (working_on && working_on->id == id) status = MT_RUNTIME_ERROR;
-    else if (!wait_mark((mt_mark){id, streams[id]->submitted}, &deadline)) status = MT_TIMEOUT;
-    pthread_mutex_unlock(&lock);
-    return status;
-}
-
-mt_event *mt_event_new(void) {
-    mt_event *event = calloc(1, sizeof *event);
-    if (!event) return NULL;
-    atomic_init(&event->refs, 1);
-    event->time_ms = -1;
-    return event;
-}
-
-void mt_event_release(mt_event *event) {
-    if (atomic_fetch_sub_explicit(&event->refs, 1, memory_order_acq_rel) == 1) free(event);
-}
-
-/* A task without tensors: an event to record, or a mark to wait for. */
-static int enqueue_marker(int id, mt_event *record, mt_event *await) {
-    mt_task *task = mt_task_new(0, 0);
-    if (!task) return MT_MEMORY_ERROR;
-    task->op = -1;
-    task->kind = record ? MT_TASK_EVENT : MT_TASK_NOTHING;
-    snprintf(task->host_op, sizeof task->host_op, record ? "Event.record" : "Event.wait");
-    pthread_mutex_lock(&lock);
-    while (gate_closed && !alone()) pthread_cond_wait(&progress, &lock);
-    stream *s = streams[id];
-    bool needed = !(record ? idle(s) : reached(await->mark) || await->mark.stream == id) && !alone();
-    int status = needed && !ensure_worker(s) ? MT_RUNTIME_ERROR : MT_OK;
-    if (record && status == MT_OK) {
-        record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
-        record->time_ms = needed ? -1 : now_ms();
-        if (needed) {
-            atomic_fetch_add(&record->refs, 1);
-            task->event = record;
-        }
-    }
-    if (needed && status == MT_OK) {
-        if (await) task->wait[task->n_wait++] = await->mark;
-        enqueue(s, task);
-        task = NULL;
-    }
-    pthread_mutex_unlock(&lock);
-    if (task) mt_task_free(task);
-    return status;
-}
-
-int mt_event_record(mt_event *event, int stream) { return enqueue_marker(stream, event, NULL); }
-int mt_event_wait(mt_event *event, int stream) { return enqueue_marker(stream, NULL, event); }
-
-int mt_event_query(mt_event *event) {
-    pthread_mutex_lock(&lock);
-    int over = reached(event->mark);
-    pthread_mutex_unlock(&lock);
-    return over;
-}
-
-int mt_event_sync(mt_event *event, int timeout_ms) {
-    struct timespec deadline = deadline_in(timeout_ms);
-    pthread_mutex_lock(&lock);
-    int status = MT_OK;
-    if (!reached(event->mark) && working_on && working_on->id == event->mark.stream) status = MT_RUNTIME_ERROR;
-    else if (!wait_mark(event->mark, &deadline)) status = MT_TIMEOUT;
-    pthread_mutex_unlock(&lock);
-    return status;
-}
-
-double mt_event_time_ms(mt_event *event) {
-    pthread_mutex_lock(&lock);
-    double time = event->time_ms;
-    pthread_mutex_unlock(&lock);
-    return time;
-}
-
-int mt_busy(mt_running *out, int n) {
-    int count = 0;
-    pthread_mutex_lock(&lock);
-    for (int i = 1; i < n_streams && count < n; i++) {
-        const stream *s = streams[i];
-        if (idle(s)) continue;
-        const mt_task *task = s->running ? s->running : s->head;
-        out[count] = (mt_running){.stream = i, .running = s->running != NULL, .queued = (int32_t)s->queued,
-                                  .site = task ? task->site : 0};
-        snprintf(out[count].op, sizeof out[count].op, "%s", task ? mt_task_op(task) : "");
-        count++;
-    }
-    pthread_mutex_unlock(&lock);
-    return count;
-}
-
-/* --- the process -------------------------------------------------------------------------------------------------------------------- */
-
-void mt_set_synchronous(int on) {
-    pthread_mutex_lock(&lock);
-    synchronous = on;
-    pthread_mutex_unlock(&lock);
-}
-
-void mt_set_inline_limit(int64_t elements) {
-    pthread_mutex_lock(&lock);
-    inline_limit = elements;
-    pthread_mutex_unlock(&lock);
-}
-
-void mt_set_queue_bound(int64_t tasks, int64_t bytes) {
-    pthread_mutex_lock(&lock);
-    max_tasks = tasks;
-    max_bytes = bytes;
-    pthread_cond_broadcast(&progress);
-    pthread_mutex_unlock(&lock);
-}
-
-int mt_thread_count(void) {
-    int count = 0;
-    pthread_mutex_lock(&lock);
-    for (int i = 1; i < n_streams; i++) count += streams[i]->started;
-    pthread_mutex_unlock(&lock);
-    return count;
-}
-
-/* Is there a stream that can still get on by itself?  When the forking thread is inside a host task, its own stream can't,
- * nor can those whose next task waits for it. */
-static bool draining(void) {
-    for (int i = 1; i < n_streams; i++) {
-        const stream *s = streams[i];
-        if (idle(s) || s == working_on) continue;
-        if (!working_on || !s->waiting || waits_over(s->head)) return true;
-    }
-    return false;
-}
-
-int mt_fork_drain(int timeout_ms) {
-    struct timespec deadline = deadline_in(timeout_ms);
-    int status = MT_OK;
-    pthread_mutex_lock(&lock);
-    while (gate_closed && !forking() && status == MT_OK)
-        if (!wait_progress(&deadline)) status = MT_TIMEOUT;
-    if (status == MT_OK || !gate_closed) {
-        gate_closed = true;
-        gate_owner = pthread_self();
-        status = MT_OK;
-        for (int i = 1; i < n_streams; i++)
-            if (streams[i]->head && !streams[i]->started) ensure_worker(streams[i]);
-        while (draining() && status == MT_OK)
-            if (!wait_progress(&deadline) && draining()) status = MT_TIMEOUT;
-    }
-    pthread_mutex_unlock(&lock);
-    return status;
-}
-
-static void join_workers(void) {
-    for (int i = 1; i < n_streams; i++) {
-        stream *s = streams[i];
-        if (!s->started || pthread_equal(s->thread, pthread_self())) continue;
-        s->stop = true;
-        pthread_cond_signal(&s->work);
-        pthread_cond_broadcast(&progress);
-        pthread_mutex_unlock(&lock);
-        pthread_join(s->thread, NULL);
-        pthread_mutex_lock(&lock);
-        s->started = s->stop = false;
-    }
-}
-
-void mt_fork_prepare(void) {
-    pthread_mutex_lock(&lock);
-    gate_closed = true;
-    gate_owner = pthread_self();
-    fork_depth++;
-    join_workers();
-    mt_alloc_lock_all();
-}
-
-void mt_fork_parent(void) {
-    if (fork_depth == 0) return;
-    mt_alloc_unlock_all();
-    if (--fork_depth == 0) {
-        gate_closed = false;
-        for (int i = 1; i < n_streams; i++)
-            if (streams[i]->head) ensure_worker(streams[i]);
-        pthread_cond_broadcast(&progress);
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-void mt_fork_child(void) {
-    atomic_fetch_add(&generation, 1);
-    gate_closed = false;
-    fork_depth = 0;
-    working_on = NULL;
-    for (int i = 1; i < n_streams; i++) {
-        stream *s = streams[i];
-        mt_task *queue = s->head;
-        if (s->running) {                                   /* the host task that forks: its value is the parent's to make */
-            mt_error *error = error_new(s->running, MT_RUNTIME_ERROR, "was still being computed when this process was forked", NULL);
-            poison(s->running, error);
-            mt_error_release(error);
-        }
-        cond_init(&s->work);
-        s->head = s->tail = s->running = NULL;
-        s->started = s->stop = s->claimed = s->waiting = false;
-        s->done = s->submitted;
-        s->queued = s->queued_bytes = 0;
-        s->errors = NULL;                                   /* the parent is told of them; the values stay errors */
-        while (queue) {
-            mt_task *next = queue->next;
-            mt_error *error = error_new(queue, MT_RUNTIME_ERROR, "was still queued when this process was forked by a host task", NULL);
-            poison(queue, error);
-            mt_error_release(error);
-            mt_task_free(queue);
-            queue = next;
-        }
-    }
-}
-
-void mt_shutdown(void) {
-    pthread_mutex_lock(&lock);
-    shut_down = true;
-    join_workers();
-    gate_closed = false;                                    /* mt_fork_drain had closed it; nobody needs it any more */
-    pthread_cond_broadcast(&progress);
-    atomic_store(&mt_python_gone, true);
-    pthread_mutex_unlock(&lock);
 }

@@ -1,0 +1,150 @@
+/* The process as a whole: its settings, fork and shutdown.  What a fork does step by step is told in executor.c. */
+#include "executor.h"
+
+/* In a forked child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
+ * before ours may use tensors already; their ops run at once, since the gate is still closed. */
+static void renew_locks(void) {
+    if (mt_exec.fork_depth == 0) return;                            /* a fork that we were not told of: subprocess, say, about to exec */
+    mt_mutex_init(&mt_exec.lock);
+    mt_cond_init(&mt_exec.progress);
+    mt_alloc_reset_locks();
+}
+
+__attribute__((constructor)) static void init(void) {
+    mt_mutex_init(&mt_exec.lock);
+    mt_cond_init(&mt_exec.progress);
+    pthread_atfork(NULL, NULL, renew_locks);
+}
+
+void mt_set_synchronous(int on) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.synchronous = on;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+void mt_set_inline_limit(int64_t elements) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.inline_limit = elements;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+void mt_set_queue_bound(int64_t tasks, int64_t bytes) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.max_tasks = tasks;
+    mt_exec.max_bytes = bytes;
+    pthread_cond_broadcast(&mt_exec.progress);
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+int mt_thread_count(void) {
+    int count = 0;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (int i = 1; i < mt_exec.n_streams; i++) count += mt_exec.streams[i]->started;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return count;
+}
+
+/* Is there a stream that can still get on by itself?  When the forking thread is inside a host task, its own stream can't,
+ * nor can those whose next task waits for it. */
+static bool draining(void) {
+    for (int i = 1; i < mt_exec.n_streams; i++) {
+        const mt_stream *s = mt_exec.streams[i];
+        if (mt_idle(s) || s == mt_working_on) continue;
+        if (!mt_working_on || !s->waiting || mt_waits_over(s->head)) return true;
+    }
+    return false;
+}
+
+int mt_fork_drain(int timeout_ms) {
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    int status = MT_OK;
+    pthread_mutex_lock(&mt_exec.lock);
+    while (mt_exec.gate_closed && !mt_forking() && status == MT_OK)
+        if (!mt_wait_progress(&deadline)) status = MT_TIMEOUT;
+    if (status == MT_OK || !mt_exec.gate_closed) {
+        mt_exec.gate_closed = true;
+        mt_exec.gate_owner = pthread_self();
+        status = MT_OK;
+        for (int i = 1; i < mt_exec.n_streams; i++)
+            if (mt_exec.streams[i]->head && !mt_exec.streams[i]->started) mt_ensure_worker(mt_exec.streams[i]);
+        while (draining() && status == MT_OK)
+            if (!mt_wait_progress(&deadline) && draining()) status = MT_TIMEOUT;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status;
+}
+
+static void join_workers(void) {
+    for (int i = 1; i < mt_exec.n_streams; i++) {
+        mt_stream *s = mt_exec.streams[i];
+        if (!s->started || pthread_equal(s->thread, pthread_self())) continue;
+        s->stop = true;
+        pthread_cond_signal(&s->work);
+        pthread_cond_broadcast(&mt_exec.progress);
+        pthread_mutex_unlock(&mt_exec.lock);
+        pthread_join(s->thread, NULL);
+        pthread_mutex_lock(&mt_exec.lock);
+        s->started = s->stop = false;
+    }
+}
+
+void mt_fork_prepare(void) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.gate_closed = true;
+    mt_exec.gate_owner = pthread_self();
+    mt_exec.fork_depth++;
+    join_workers();
+    mt_alloc_lock_all();
+}
+
+void mt_fork_parent(void) {
+    if (mt_exec.fork_depth == 0) return;
+    mt_alloc_unlock_all();
+    if (--mt_exec.fork_depth == 0) {
+        mt_exec.gate_closed = false;
+        for (int i = 1; i < mt_exec.n_streams; i++)
+            if (mt_exec.streams[i]->head) mt_ensure_worker(mt_exec.streams[i]);
+        pthread_cond_broadcast(&mt_exec.progress);
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+void mt_fork_child(void) {
+    atomic_fetch_add(&mt_exec.generation, 1);
+    mt_exec.gate_closed = false;
+    mt_exec.fork_depth = 0;
+    mt_working_on = NULL;
+    for (int i = 1; i < mt_exec.n_streams; i++) {
+        mt_stream *s = mt_exec.streams[i];
+        mt_task *queue = s->head;
+        if (s->running) {                                   /* the host task that forks: its value is the parent's to make */
+            mt_error *error = mt_error_new(s->running, MT_RUNTIME_ERROR, "was still being computed when this process was forked", NULL);
+            mt_poison(s->running, error);
+            mt_error_release(error);
+        }
+        mt_cond_init(&s->work);
+        s->head = s->tail = s->running = NULL;
+        s->started = s->stop = s->claimed = s->waiting = false;
+        s->done = s->submitted;
+        s->queued = s->queued_bytes = 0;
+        s->errors = NULL;                                   /* the parent is told of them; the values stay errors */
+        while (queue) {
+            mt_task *next = queue->next;
+            mt_error *error = mt_error_new(queue, MT_RUNTIME_ERROR, "was still queued when this process was forked by a host task", NULL);
+            mt_poison(queue, error);
+            mt_error_release(error);
+            mt_task_free(queue);
+            queue = next;
+        }
+    }
+}
+
+void mt_shutdown(void) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.shut_down = true;
+    join_workers();
+    mt_exec.gate_closed = false;                                    /* mt_fork_drain had closed it; nobody needs it any more */
+    pthread_cond_broadcast(&mt_exec.progress);
+    atomic_store(&mt_python_gone, true);
+    pthread_mutex_unlock(&mt_exec.lock);
+}

@@ -1,0 +1,225 @@
+/* Waiting for values, and the streams and events that users hold. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "executor.h"
+
+/* --- waiting and errors ------------------------------------------------------------------------------------------------------------ */
+
+static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
+    if (!storage) return MT_OK;
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    int status = MT_OK;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_mark marks[2] = {storage->last_write, unused ? storage->last_read : (mt_mark){0, 0}};
+    for (int i = 0; i < 2 && status == MT_OK; i++) {
+        if (mt_reached(marks[i])) continue;
+        if (mt_working_on && marks[i].stream == mt_working_on->id) status = MT_RUNTIME_ERROR;
+        else if (!mt_wait_mark(marks[i], &deadline)) status = MT_TIMEOUT;
+    }
+    if (status == MT_OK && storage->error) status = storage->error->status;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status;
+}
+
+int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
+int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
+
+mt_error *mt_error_of(mt_ref tensor) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_error *error = mt_t(tensor)->storage ? mt_t(tensor)->storage->error : NULL;
+    if (error) {
+        atomic_fetch_add(&error->refs, 1);
+        error->reported = true;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return error;
+}
+
+void mt_error_release(mt_error *error) {
+    if (atomic_fetch_sub_explicit(&error->refs, 1, memory_order_acq_rel) != 1) return;
+    if (error->exception && !atomic_load(&mt_python_gone)) mt_py_release(error->exception);
+    free(error);
+}
+
+mt_error *mt_stream_take_error(int id) {
+    for (;;) {
+        pthread_mutex_lock(&mt_exec.lock);
+        mt_error *error = mt_exec.streams[id]->errors;
+        bool reported = error && error->reported;
+        if (error) {
+            mt_exec.streams[id]->errors = error->next;
+            error->next = NULL;
+            error->reported = true;
+        }
+        pthread_mutex_unlock(&mt_exec.lock);
+        if (!reported) return error;
+        mt_error_release(error);                            /* somebody read the value and was told */
+    }
+}
+
+/* For an allocation that failed: waits until some task has ended and given its memory back.  False: there is none to wait for, or
+ * nothing has moved for ten seconds. */
+bool mt_executor_wait_some(void) {
+    struct timespec deadline = mt_deadline_in(10000);
+    uint64_t before = 0, now = 0;
+    bool busy = false;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (int i = 1; i < mt_exec.n_streams; i++) {
+        before += mt_exec.streams[i]->done;
+        busy |= !mt_idle(mt_exec.streams[i]);
+    }
+    now = before;
+    while (busy && !mt_alone() && now == before && mt_wait_progress(&deadline)) {
+        now = 0;
+        for (int i = 1; i < mt_exec.n_streams; i++) now += mt_exec.streams[i]->done;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return now != before;
+}
+
+/* --- streams and events ---------------------------------------------------------------------------------------------------------- */
+
+int mt_stream_new(int device) {
+    int id = -1;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (int i = 1; i < mt_exec.n_streams && id < 0; i++)           /* a stream given back, with its worker, serves again */
+        if (mt_exec.streams[i]->released && mt_exec.streams[i]->device == device && mt_idle(mt_exec.streams[i])) id = i;
+    if (id < 0 && mt_exec.n_streams < MT_MAX_STREAMS) {
+        mt_stream *s = calloc(1, sizeof *s);
+        if (s) {
+            mt_cond_init(&s->work);
+            s->device = device;
+            mt_exec.streams[s->id = id = mt_exec.n_streams] = s;
+            mt_exec.n_streams++;
+        }
+    } else if (id >= 0) mt_exec.streams[id]->released = false;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return id;
+}
+
+void mt_stream_release(int id) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.streams[id]->released = true;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+int mt_stream_current(int device) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int id = mt_stream_of_thread(device)->id;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return id;
+}
+
+void mt_stream_set_current(int device, int id) { mt_current_stream[device] = id; }
+int mt_stream_default(int device) { return mt_devices[device].default_stream; }
+int mt_stream_device(int id) { return mt_exec.streams[id]->device; }
+
+int mt_stream_count(void) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int count = mt_exec.n_streams - 1;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return count;
+}
+
+int mt_stream_query(int id) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int over = mt_idle(mt_exec.streams[id]);
+    pthread_mutex_unlock(&mt_exec.lock);
+    return over;
+}
+
+int mt_stream_sync(int id, int timeout_ms) {
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    pthread_mutex_lock(&mt_exec.lock);
+    int status = MT_OK;
+    if (mt_working_on && mt_working_on->id == id) status = MT_RUNTIME_ERROR;
+    else if (!mt_wait_mark((mt_mark){id, mt_exec.streams[id]->submitted}, &deadline)) status = MT_TIMEOUT;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status;
+}
+
+mt_event *mt_event_new(void) {
+    mt_event *event = calloc(1, sizeof *event);
+    if (!event) return NULL;
+    atomic_init(&event->refs, 1);
+    event->time_ms = -1;
+    return event;
+}
+
+void mt_event_release(mt_event *event) {
+    if (atomic_fetch_sub_explicit(&event->refs, 1, memory_order_acq_rel) == 1) free(event);
+}
+
+/* A task without tensors: an event to record, or a mark to wait for. */
+static int enqueue_marker(int id, mt_event *record, mt_event *await) {
+    mt_task *task = mt_task_new(0, 0);
+    if (!task) return MT_MEMORY_ERROR;
+    task->op = -1;
+    task->kind = record ? MT_TASK_EVENT : MT_TASK_NOTHING;
+    snprintf(task->host_op, sizeof task->host_op, record ? "Event.record" : "Event.wait");
+    pthread_mutex_lock(&mt_exec.lock);
+    while (mt_exec.gate_closed && !mt_alone()) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+    mt_stream *s = mt_exec.streams[id];
+    bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_alone();
+    int status = needed && !mt_ensure_worker(s) ? MT_RUNTIME_ERROR : MT_OK;
+    if (record && status == MT_OK) {
+        record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
+        record->time_ms = needed ? -1 : mt_now_ms();
+        if (needed) {
+            atomic_fetch_add(&record->refs, 1);
+            task->event = record;
+        }
+    }
+    if (needed && status == MT_OK) {
+        if (await) task->wait[task->n_wait++] = await->mark;
+        mt_enqueue(s, task);
+        task = NULL;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (task) mt_task_free(task);
+    return status;
+}
+
+int mt_event_record(mt_event *event, int stream) { return enqueue_marker(stream, event, NULL); }
+int mt_event_wait(mt_event *event, int stream) { return enqueue_marker(stream, NULL, event); }
+
+int mt_event_query(mt_event *event) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int over = mt_reached(event->mark);
+    pthread_mutex_unlock(&mt_exec.lock);
+    return over;
+}
+
+int mt_event_sync(mt_event *event, int timeout_ms) {
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    pthread_mutex_lock(&mt_exec.lock);
+    int status = MT_OK;
+    if (!mt_reached(event->mark) && mt_working_on && mt_working_on->id == event->mark.stream) status = MT_RUNTIME_ERROR;
+    else if (!mt_wait_mark(event->mark, &deadline)) status = MT_TIMEOUT;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status;
+}
+
+double mt_event_time_ms(mt_event *event) {
+    pthread_mutex_lock(&mt_exec.lock);
+    double time = event->time_ms;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return time;
+}
+
+int mt_busy(mt_running *out, int n) {
+    int count = 0;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (int i = 1; i < mt_exec.n_streams && count < n; i++) {
+        const mt_stream *s = mt_exec.streams[i];
+        if (mt_idle(s)) continue;
+        const mt_task *task = s->running ? s->running : s->head;
+        out[count] = (mt_running){.stream = i, .running = s->running != NULL, .queued = (int32_t)s->queued,
+                                  .site = task ? task->site : 0};
+        snprintf(out[count].op, sizeof out[count].op, "%s", task ? mt_task_op(task) : "");
+        count++;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return count;
+}

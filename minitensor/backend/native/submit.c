@@ -1,0 +1,135 @@
+/* Getting work in: an op's task runs at once, or becomes a call that Python queues with mt_submit.
+ *
+ * Queueing is a step of its own for two reasons.  Looking up the user's line costs as much as a small op, so only a task that is queued
+ * gets one.  And queueing may have to wait (the queue is full, a fork is under way), which Python does in slices, so that signals are
+ * handled in between. */
+#include <stdio.h>
+
+#include "executor.h"
+
+static int64_t effort(const mt_task *task) {
+    int64_t size = 0;
+    for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
+    for (int i = 0; i < task->n_out; i++) size = task->out[i]->size > size ? task->out[i]->size : size;
+    return size;
+}
+
+/* A stack task becomes a call that waits for mt_submit. */
+static mt_ref postpone(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
+    mt_call *call;
+    mt_ref ref = mt_call_new(&call);
+    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : mt_task_new(task->n_in, task->n_out);
+    if (call->status == MT_MEMORY_ERROR || (!failed && !copy)) {
+        mt_call_drop(ref);
+        mt_release_references(task);
+        mt_tensor_release(result);
+        if (failed) mt_error_release(failed);
+        return mt_no_memory(mt_task_op(task), 0, (int64_t)sizeof *task);
+    }
+    call->status = task->kind == MT_TASK_HOST ? MT_HOST : MT_QUEUE;
+    call->stream = stream;
+    call->result = result;
+    call->failed = failed;
+    if (failed) {
+        call->status = MT_QUEUE;
+        mt_release_references(task);
+        return ref;
+    }
+    mt_tensor **in = copy->in, **out = copy->out;
+    mt_mark *wait = copy->wait;
+    *copy = *task;
+    copy->in = memcpy(in, task->in, (size_t)task->n_in * sizeof *in);
+    copy->out = memcpy(out, task->out, (size_t)task->n_out * sizeof *out);
+    copy->wait = wait;
+    call->task = copy;
+    return ref;
+}
+
+mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
+    mt_mark blocking;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_stream *s = mt_stream_of_thread(result->device);
+    bool beside = mt_alone();
+    bool now = task->kind != MT_TASK_HOST && mt_ready(task, &blocking) &&
+               (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_exported(task))));
+    mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!now || error) return postpone(task, result, s->id, error);
+    mt_release_references(task);
+    return mt_ref_of(result);
+}
+
+/* The call is over: what is left of it. */
+static mt_ref conclude(mt_call *call) {
+    mt_tensor *result = call->result;
+    call->result = NULL;
+    mt_call_drop(-(mt_ref)(intptr_t)call);
+    return mt_ref_of(result);
+}
+
+static mt_ref refuse(mt_call *call, mt_ref ref, int status, const char *why) {
+    snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
+    call->status = status;
+    snprintf(call->message, sizeof call->message, "%s", why);
+    return ref;
+}
+
+static mt_ref submit_beside(mt_call *call, mt_ref ref, mt_stream *s) {
+    mt_mark blocking;
+    while (!mt_ready(call->task, &blocking)) {
+        if (mt_working_on && blocking.stream == mt_working_on->id)
+            return refuse(call, ref, MT_RUNTIME_ERROR, "inside a host task, waits for a value that its own stream has not come to yet");
+        struct timespec soon = mt_deadline_in(1000);
+        mt_wait_mark(blocking, &soon);
+    }
+    call->failed = mt_run_here(s, call->task, false);
+    return 0;
+}
+
+mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
+    mt_call *call = mt_c(ref);
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    mt_mark blocking;
+    if (call->failed) {                                     /* it ran at once, before its site was known */
+        pthread_mutex_lock(&mt_exec.lock);
+        call->failed->site = site;
+        pthread_mutex_unlock(&mt_exec.lock);
+        return conclude(call);
+    }
+    mt_task *task = call->task;
+    mt_stream *s = mt_exec.streams[call->stream];
+    pthread_mutex_lock(&mt_exec.lock);
+    bool wait = call->queued, finished = false;
+    if (!call->queued) {
+        task->site = site;
+        if (mt_alone()) {
+            mt_ref refused = submit_beside(call, ref, s);
+            pthread_mutex_unlock(&mt_exec.lock);
+            return refused ? refused : conclude(call);
+        }
+        while (mt_exec.gate_closed || (s->queued && (s->queued >= mt_exec.max_tasks || s->queued_bytes + task->bytes > mt_exec.max_bytes))) {
+            if (mt_wait_progress(&deadline)) continue;
+            pthread_mutex_unlock(&mt_exec.lock);
+            return ref;
+        }
+        wait = mt_exec.synchronous || mt_exported(task);
+        if (wait && mt_idle(s) && mt_ready(task, &blocking)) {
+            call->failed = mt_run_here(s, task, true);
+            finished = true;
+        } else if (!mt_ensure_worker(s)) {
+            pthread_mutex_unlock(&mt_exec.lock);
+            return refuse(call, ref, MT_RUNTIME_ERROR, "the system refuses to start a thread for the stream; lower the number of threads");
+        } else {
+            mt_enqueue(s, task);
+            call->seq = task->seq;
+            call->task = NULL;                              /* the stream's now */
+            call->queued = true;
+        }
+    }
+    if (wait && !finished && !mt_wait_mark((mt_mark){s->id, call->seq}, &deadline)) {
+        pthread_mutex_unlock(&mt_exec.lock);
+        return ref;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return conclude(call);
+}
