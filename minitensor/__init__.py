@@ -12,7 +12,7 @@ The layers, each of which imports only from those below it:
 
 from __future__ import annotations
 
-from minitensor import context, fork, ops, runtime
+from minitensor import context, device_context, fork, ops, runtime
 from minitensor.context import get_context, get_current_device, set_context, set_device
 from minitensor.dtype import (
     DType,
@@ -33,12 +33,13 @@ from minitensor.dtype import (
     uint64,
 )
 from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError
+from minitensor.ops.random import manual_seed, set_seed
 from minitensor.tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 __all__ = [
     "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "Tensor", "bfloat16", "bool_",
-    "complex64", "complex128", "context", "float16", "float32", "float64", "fork", "get_context", "get_current_device",
-    "int8", "int16", "int32", "int64", "ops", "runtime", "set_context", "set_device", "tensor", "uint8", "uint16",
+    "complex64", "complex128", "context", "device_context", "float16", "float32", "float64", "fork", "get_context", "get_current_device",
+    "int8", "int16", "int32", "int64", "manual_seed", "ops", "runtime", "set_context", "set_device", "set_seed", "tensor", "uint8", "uint16",
     "uint32", "uint64",
 ]  # fmt: skip

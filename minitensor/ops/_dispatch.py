@@ -8,6 +8,7 @@ an isinstance check for each operand costs as much as the C call itself, so neit
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -197,7 +198,14 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-axis_aliases = aliases(dim="axis", dims="axis", keepdim="keepdims", keep_dims="keepdims")
+_SPELLINGS = (("axis", "dim", "dims"), ("keepdims", "keepdim", "keep_dims"))
+
+
+def axis_aliases(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator: whichever of `axis`, `dim`, `dims` the function has, it takes the others, too; so for `keepdims`."""
+    own = inspect.signature(function).parameters
+    names = {other: name for group in _SPELLINGS for name in group if name in own for other in group if other not in own}
+    return aliases(**names)(function)
 
 
 def normalize_axis(op: str, axis: Any, ndim: int) -> int:

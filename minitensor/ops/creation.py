@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, int64
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, normalize_axis
+from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, from_numpy, int64
+from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, normalize_axis
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
 
@@ -30,9 +30,18 @@ def _shape(op: str, size: Any) -> tuple[int, ...]:
     return shape
 
 
+def _count(op: str, value: Any, what: str) -> int:
+    counts = as_ints(op, value, what)
+    if len(counts) != 1 or counts[0] < 0:
+        raise ValueError(f"[{op}] {what} must be one int that is not negative, got {value!r}")
+    return counts[0]
+
+
 def _natural(value: Any) -> DType:
     if isinstance(value, Tensor):
         return value.dtype
+    if isinstance(value, (np.generic, np.ndarray)):  # first: np.float64 is a Python float, and has a dtype of its own
+        return from_numpy(value.dtype)
     return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else complex128 if isinstance(value, complex) else float32
 
 
@@ -101,7 +110,7 @@ def arange(
     """Numbers from `start` up to, not including, `end`; int64 for ints, else float32.
 
     Raises:
-        ValueError: when the step is 0.
+        ValueError: when the step is 0, or an end is infinite or NaN.
 
     Example:
         >>> ops.arange(2, 8, 3)
@@ -113,7 +122,10 @@ def arange(
     if step == 0:
         raise ValueError("[arange] the step can't be 0")
     natural = int64 if all(isinstance(v, int) for v in (start, end, step)) else float32
-    values = np.arange(start, end, step)
+    try:
+        values = np.arange(start, end, step)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"[arange] no length follows from start {start}, end {end} and step {step}: {error}") from None
     return Tensor(values, as_dtype(dtype or natural, "arange"), device=device)
 
 
@@ -124,22 +136,22 @@ def range(start: Any, end: Any = None, step: Any = 1) -> Tensor:
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
-    [count] = _shape("linspace", steps)
+    count = _count("linspace", steps, "steps")
     values = np.linspace(_number("linspace", start), _number("linspace", end), count)
     return Tensor(values, as_dtype(dtype or float32, "linspace"), device=device)
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10, *, dtype: DType | str | None = None) -> Tensor:
     """`base` to the powers that `linspace(start, end, steps)` gives."""
-    [count] = _shape("logspace", steps)
+    count = _count("logspace", steps, "steps")
     values = np.logspace(_number("logspace", start), _number("logspace", end), count, base=base)
     return Tensor(values, as_dtype(dtype or float32, "logspace"))
 
 
 def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
     """An n x m matrix with ones on the diagonal; float32 by default."""
-    [rows] = _shape("eye", n)
-    [columns] = _shape("eye", n if m is None else m)
+    rows = _count("eye", n, "n")
+    columns = rows if m is None else _count("eye", m, "m")
     result = zeros((rows, columns), dtype, device=device)
     length = min(rows, columns)
     if length:
@@ -169,6 +181,7 @@ def diag(input: Any, k: int = 0) -> Tensor:
     return result
 
 
+@axis_aliases
 def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axis: int = -1) -> Tensor:
     """`on_value` at the position that each index names along a new dimension of length `depth`, `off_value` elsewhere.
 
@@ -177,7 +190,7 @@ def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axi
     t = as_tensor(indices, "one_hot")
     if t.dtype.kind not in "iu":
         raise TypeError(f"[one_hot] indices must be integers, got {t.dtype}")
-    [length] = _shape("one_hot", depth)
+    length = _count("one_hot", depth, "depth")
     axis = normalize_axis("one_hot", axis, t.ndim + 1)
     hot = t.expand_dims(axis) == arange(length, device=t.device).reshape([-1] + [1] * (t.ndim - axis))
     from minitensor.ops.elementwise import FUNCTIONS

@@ -1,22 +1,27 @@
 """Elements by their places: `t[...]`, and the functions that gather, scatter, choose and sort.
 
-Ints, slices, None and Ellipsis give views, by arithmetic on strides.  Integer tensors (or arrays, or lists) copy: the shape of the
-result follows from shapes alone, so it is made on the stream, and an index that is out of range is found there.  How many elements a
-bool mask chooses only its value says; such an index waits for the mask.  The rules are NumPy's.
+Ints, slices, None and Ellipsis give views, by arithmetic on strides.  Integer tensors copy: the shape of the result follows from
+shapes alone, so it is made on the stream, and an index that is out of range is found there; arrays and lists copy too, and as their
+values are known, they are checked at the call.  How many elements a bool mask chooses only its value says: such an index waits for
+the mask, except where a single number is assigned.  A tensor of one integer without dimensions is an int, so it waits as well.  The
+rules are NumPy's.
 """
 
 from __future__ import annotations
 
 import builtins
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minitensor.backend import native
-from minitensor.dtype import bool_, int64
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, host, host_many, normalize_axis
+from minitensor.backend.native import ffi, finish, lib
+from minitensor.dtype import DType, bool_, int64
+from minitensor.ops._dispatch import aliases, as_ints, as_tensor, assign, axis_aliases, host, host_many, normalize_axis
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.tensor import Tensor
+from minitensor.tensor import Tensor, wrap
 
 __all__ = [
     "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",
@@ -26,55 +31,114 @@ __all__ = [
 
 
 # --- t[...] ----------------------------------------------------------------------------------------------------------
-def _bounds(index: int, length: int) -> int:
-    if not -length <= index < length:
-        raise IndexError(f"[getitem] index {index} is out of bounds for dimension with size {length}")
-    return index + length if index < 0 else index
+_AXIS = re.compile(r"for axis \d+ with size")
 
 
-def _is_advanced(part: Any) -> bool:
-    return isinstance(part, (Tensor, np.ndarray, list, bool, np.bool_)) and not _is_int(part)
+def _out_of_bounds(index: int, length: int) -> IndexError:
+    return IndexError(f"[getitem] index {index} is out of bounds for dimension with size {length}")
 
 
-def _is_int(part: Any) -> bool:
-    return (isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_))) or (
-        isinstance(part, (Tensor, np.ndarray)) and part.ndim == 0 and part.dtype.kind in "iu")  # fmt: skip
+def _indexed(
+    op: str, function: Callable[..., np.ndarray], inputs: Sequence[Tensor], shape: Sequence[int], dtype: DType
+) -> Tensor:
+    """`host` for a function that indexes: NumPy's error in our words."""
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        try:
+            return function(*arrays)
+        except IndexError as error:
+            raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
+
+    return host(op, run, inputs, shape, dtype)
 
 
-def _expanded(key: Any, ndim: int) -> list[Any]:
-    """The index as a list with one part for each dimension: a full slice where nothing is said."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    taken, dots = 0, -1
-    for i, part in enumerate(parts):
-        if part is Ellipsis:
+def _first(t: Tensor, key: int | slice) -> Tensor | None:
+    """`t[key]` along the first dimension by the core's own arrays, as that is what programs do most; None without dimensions."""
+    core = ffi.cast("mt_tensor *", t._h)
+    ndim = core.ndim
+    if not ndim:
+        return None
+    length, stride = core.shape[0], core.strides[0]
+    if key.__class__ is int:
+        if not -length <= key < length:
+            raise _out_of_bounds(key, length)
+        offset = core.offset + (key if key >= 0 else key + length) * stride
+        ref = lib.mt_view(t._h, core.dtype, ndim - 1, core.shape + 1, core.strides + 1, offset)
+    else:
+        start, step, count = _steps(key, length)
+        shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
+        shape[0], strides[0] = count, stride * step
+        ref = lib.mt_view(t._h, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
+    return wrap(ref if ref > 0 else finish(ref))
+
+
+def _steps(part: slice, length: int) -> tuple[int, int, int]:
+    """Start, step and number of the elements of a slice."""
+    try:
+        start, stop, step = part.indices(length)
+    except TypeError:
+        raise TypeError(f"[getitem] a slice is made of ints, got {part}") from None
+    except ValueError:
+        raise ValueError("[getitem] the step of a slice can't be 0") from None
+    return start, step, builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step))
+
+
+def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
+    """The index as a list of ints, slices, None, bools, arrays and tensors, and whether there is one of the last three.
+
+    Each dimension has its part: a full slice where nothing is said.  An Ellipsis that stands for no dimension stays, as it parts the
+    indices at its sides, which NumPy looks at.
+    """
+    parts: list[Any] = []
+    taken, dots, advanced = 0, -1, False
+    for part in key if isinstance(key, tuple) else (key,):
+        if part.__class__ is int or part.__class__ is slice:
+            taken += 1
+        elif part is None:
+            pass
+        elif part is Ellipsis:
             if dots >= 0:
                 raise IndexError("[getitem] an index can have only one Ellipsis (...)")
-            dots = i
-        elif part is None or isinstance(part, (bool, np.bool_)):
-            pass
-        elif isinstance(part, slice) or _is_int(part):
-            taken += 1
-        elif _is_advanced(part):
-            if isinstance(part, list):
-                part = parts[i] = _index_array(part)
+            dots = len(parts)
+        elif isinstance(part, (bool, np.bool_)):
+            part, advanced = bool(part), True
+        elif isinstance(part, (Tensor, np.ndarray, list, range)):
+            if not isinstance(part, Tensor):
+                part = _index_array(part)
             kind, rank = part.dtype.kind, part.ndim
             if kind not in "biu":
                 raise IndexError(f"[getitem] only integers and bools are indexes, got a tensor of {part.dtype}")
             taken += rank if kind == "b" else 1
+            if rank == 0 and kind != "b":
+                part = int(part)
+            else:
+                advanced = True
+        elif not isinstance(part, (str, bytes)) and hasattr(part, "__index__"):
+            part = part.__index__()
+            taken += 1
         else:
-            error = TypeError if isinstance(part, str) else IndexError
+            error = TypeError if isinstance(part, (str, bytes)) else IndexError
             raise error(f"[getitem] an index is made of ints, slices, None, ..., bools, lists and tensors; got {part!r}")
+        parts.append(part)
     if taken > ndim:
         raise IndexError(f"[getitem] too many indices: {taken} for a tensor of {ndim} dimensions")
     fill = [slice(None)] * (ndim - taken)
-    return parts[:dots] + fill + parts[dots + 1 :] if dots >= 0 else parts + fill
+    if dots < 0:
+        parts += fill
+    elif fill or not advanced:
+        parts[dots : dots + 1] = fill
+    return parts, advanced
 
 
-def _index_array(values: list[Any]) -> np.ndarray:
-    array = np.asarray([v._value() if isinstance(v, Tensor) else v for v in values] if values else np.zeros(0, np.int64))
-    if array.dtype.kind not in "biu":
-        raise IndexError(f"[getitem] only integers and bools are indexes, got {values!r}")
-    return array
+def _index_array(values: Any) -> np.ndarray:
+    """An index of our own: the task that uses it runs later, when the caller may have changed theirs."""
+    if isinstance(values, list):
+        values = [v._value() if isinstance(v, Tensor) else v for v in values]
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError) as error:
+        raise IndexError(f"[getitem] the list is no index: {error}") from None
+    return array.astype(np.int64) if array.size == 0 and isinstance(values, (list, range)) else array
 
 
 def _basic(t: Tensor, parts: list[Any]) -> Tensor:
@@ -87,20 +151,17 @@ def _basic(t: Tensor, parts: list[Any]) -> Tensor:
         if part is None:
             shape.append(1)
             strides.append(0)
-        elif isinstance(part, slice):
-            try:
-                start, stop, step = part.indices(old_shape[d])
-            except TypeError:
-                raise TypeError(f"[getitem] a slice is made of ints, got {part}") from None
-            except ValueError:
-                raise ValueError("[getitem] the step of a slice can't be 0") from None
-            length = builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step))
-            offset += start * old_strides[d] if length else 0
-            shape.append(length)
+        elif part.__class__ is slice:
+            start, step, count = _steps(part, old_shape[d])
+            offset += start * old_strides[d] if count else 0
+            shape.append(count)
             strides.append(old_strides[d] * step)
             d += 1
         else:
-            offset += _bounds(int(part), old_shape[d]) * old_strides[d]
+            length = old_shape[d]
+            if not -length <= part < length:
+                raise _out_of_bounds(part, length)
+            offset += (part if part >= 0 else part + length) * old_strides[d]
             d += 1
     return t._view(shape, strides, offset)
 
@@ -112,54 +173,60 @@ def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
     """
     ahead: list[Any] = []
     rest: list[Any] = []
+    d = 0
     for part in parts:
-        if _is_int(part):
-            ahead.append(slice(None))
-            rest.append(np.asarray(int(part)))
-            continue
-        if not _is_advanced(part):
+        if part is Ellipsis:
+            rest.append(part)
+        elif part is None or part.__class__ is slice:
             ahead.append(part)
             rest.append(slice(None))
-            continue
-        if isinstance(part, (bool, np.bool_)):
+            d += part is not None
+        elif part.__class__ is bool or (part.__class__ is not int and part.dtype.kind == "b" and not part.ndim):
             ahead.append(None)  # NumPy: a new dimension of length 1 or 0, chosen by the bool
-            rest.append(np.flatnonzero([part]))
-            continue
-        if part.dtype.kind == "b":
-            start = builtins.sum(1 for p in ahead if p is not None)
-            lengths = t.shape[start : start + part.ndim]
-            if tuple(part.shape) != lengths:
-                raise IndexError(f"[getitem] a mask of shape {tuple(part.shape)} does not fit the dimensions {lengths}")
-            value = part._value() if isinstance(part, Tensor) else part
-            if not part.ndim:
-                ahead.append(None)
-                rest.append(np.flatnonzero(value.reshape(1)))
-                continue
+            rest.append(np.flatnonzero([bool(part)]))
+        elif part.__class__ is not int and part.dtype.kind == "b":
+            _check_mask(part, t.shape[d : d + part.ndim])
             ahead += [slice(None)] * part.ndim
-            rest += value.nonzero()
-            continue
-        ahead.append(slice(None))
-        rest.append(part)
+            rest += (part._value() if isinstance(part, Tensor) else part).nonzero()
+            d += part.ndim
+        else:
+            ahead.append(slice(None))
+            rest.append(np.asarray(part) if part.__class__ is int else part)
+            d += 1
     return _basic(t, ahead), rest
 
 
+def _check_mask(mask: Any, lengths: tuple[int, ...]) -> None:
+    if tuple(mask.shape) != lengths:
+        raise IndexError(f"[getitem] a mask of shape {tuple(mask.shape)} does not fit the dimensions {lengths}")
+
+
 def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
-    """The shape of an advanced index, found by NumPy on an array without memory."""
-    dummies = tuple(part if isinstance(part, slice) else np.zeros(tuple(part.shape), np.int64) for part in rest)
-    lengths = tuple(builtins.max(n, 1) for n in shape)
+    """The shape of an advanced index; indices whose values are known are checked on the way.
+
+    NumPy's rule: the dimensions that the indices make stand where the indices stood if they stood together, else in front.
+    """
+    places = [i for i, part in enumerate(rest) if part is not Ellipsis and part.__class__ is not slice]
     try:
-        result = np.broadcast_to(np.int8(0), lengths)[dummies].shape
-    except IndexError as error:
-        raise IndexError(f"[getitem] {error}") from None
-    sliced = [n for n, part in zip(shape, rest) if isinstance(part, slice)]
-    if 0 not in sliced:
-        return result
-    # A dimension of length 0 was taken for 1 above; where it went, NumPy's rule for the place of the indexed dimensions says.
-    marks = np.broadcast_to(np.int8(0), tuple(n if isinstance(p, slice) else builtins.max(n, 1) for n, p in zip(shape, rest)))
-    return marks[dummies].shape
+        together = np.broadcast_shapes(*[tuple(rest[i].shape) for i in places])
+    except ValueError:
+        shapes = ", ".join(str(tuple(rest[i].shape)) for i in places)
+        raise IndexError(f"[getitem] indices of shapes {shapes} do not broadcast together") from None
+    dims = [part for part in rest if part is not Ellipsis]
+    if 0 not in together:
+        for part, length in zip(dims, shape):
+            if isinstance(part, np.ndarray):
+                for extreme in (int(part.min()), int(part.max())):
+                    if not -length <= extreme < length:
+                        raise _out_of_bounds(extreme, length)
+    kept = [n for part, n in zip(dims, shape) if part.__class__ is slice]
+    ahead = builtins.sum(1 for part in rest[: places[0]] if part.__class__ is slice)
+    if places[-1] - places[0] + 1 != len(places):
+        ahead = 0
+    return (*kept[:ahead], *together, *kept[ahead:])
 
 
-def _key(rest: list[Any], arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+def _key(rest: list[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
     given = iter(arrays)
     return tuple(next(given) if isinstance(part, Tensor) else part for part in rest)
 
@@ -171,14 +238,17 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         IndexError: for an index out of range, too many of them, or one that is no index.  For an integer tensor it rises where the
             result is read.
     """
-    parts = _expanded(key, self.ndim)
-    if not builtins.any(_is_advanced(p) for p in parts):
+    if key.__class__ is int or key.__class__ is slice:
+        view = _first(self, key)
+        if view is not None:
+            return view
+    parts, advanced = _parsed(key, self.ndim)
+    if not advanced:
         return _basic(self, parts)
     base, rest = _advanced(self, parts)
     shape = _result_shape(base.shape, rest)
-    tensors = [p.to(self._device) if isinstance(p, Tensor) else None for p in rest]
-    moved = [p if t is None else t for p, t in zip(rest, tensors)]
-    return host("getitem", lambda a, *index: a[_key(moved, index)], [base, *[t for t in tensors if t is not None]], shape, self.dtype)
+    tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
+    return _indexed("getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype)
 
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -188,32 +258,46 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         IndexError: as for `t[key]`; for an integer tensor where the tensor is read.
         ValueError: when the value's shape does not fit.
     """
-    parts = _expanded(key, self.ndim)
-    if not builtins.any(_is_advanced(p) for p in parts):
+    if key.__class__ is int or key.__class__ is slice:
+        view = _first(self, key)
+        if view is not None:
+            assign(view, value, "setitem")
+            return
+    parts, advanced = _parsed(key, self.ndim)
+    if not advanced:
         assign(_basic(self, parts), value, "setitem")
         return
     if builtins.any(n > 1 and s == 0 for n, s in zip(self.shape, self.strides)):
         raise ValueError("[setitem] the target is a broadcast view, whose elements share memory; write to t.copy()")
-    base, rest = _advanced(self, parts)
-    shape = _result_shape(base.shape, rest)
     source = as_tensor(value, "setitem", self)
-    if source.dtype.kind == "c" and self.dtype.kind != "c":
+    if source.dtype.kind == "c" and self.dtype.kind not in "cb":
         raise TypeError(f"[setitem] a complex value does not fit into {self.dtype}")
-    extra = source.ndim - len(shape)
-    if builtins.any(n != 1 for n in source.shape[: builtins.max(extra, 0)]) or builtins.any(
-        n not in (1, m) for n, m in zip(source.shape[::-1], shape[::-1])
-    ):
-        raise ValueError(f"[setitem] a value of shape {source.shape} does not fit into {shape}")
-    tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
+    if not source.ndim and len(key if isinstance(key, tuple) else (key,)) == 1 and isinstance(parts[0], Tensor) and (
+        parts[0].dtype is bool_ and parts[0].ndim
+    ):  # fmt: skip
+        # One number for whatever the mask chooses: how many that are need not be known, so nobody waits.
+        _check_mask(parts[0], self.shape[: parts[0].ndim])
+        base, rest = self, parts[:1]
+    else:
+        base, rest = _advanced(self, parts)
+        shape = _result_shape(base.shape, rest)
+        extra = builtins.max(source.ndim - len(shape), 0)
+        if builtins.any(n != 1 for n in source.shape[:extra]) or builtins.any(
+            n not in (1, m) for n, m in zip(source.shape[::-1], shape[::-1])
+        ):
+            raise ValueError(f"[setitem] a value of shape {source.shape} does not fit into {shape}")
 
     def write(task: Any) -> None:
         values, *index = task.inputs
         with np.errstate(all="ignore"):
-            task.outputs[0][_key(rest, tuple(index))] = values.astype(task.outputs[0].dtype)
+            values = values.astype(task.outputs[0].dtype)
+        try:
+            task.outputs[0][_key(rest, index)] = values
+        except IndexError as error:
+            raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
 
-    inputs = [source.to(self._device), *tensors]
-    if builtins.any(native.lib.mt_overlaps(t._h, base._h) for t in inputs):
-        inputs = [t.copy() for t in inputs]
+    inputs = [t.to(self._device) for t in (source, *rest) if isinstance(t, Tensor)]
+    inputs = [t.copy() if lib.mt_overlaps(t._h, base._h) else t for t in inputs]
     native.host_task("setitem", base._core.device, write, [t._h for t in inputs], [base._h])
 
 
@@ -225,6 +309,8 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     return index
 
 
+@axis_aliases
+@aliases(dim="axis", input="input_params", index="input_indices")
 def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
     """The slices of `input_params` along `axis` that the indices name; their shape takes the axis's place.
 
@@ -236,15 +322,19 @@ def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
     axis = normalize_axis("gather", axis, t.ndim)
     index = _integers("gather", input_indices, t)
     shape = (*t.shape[:axis], *index.shape, *t.shape[axis + 1 :])
-    return host("gather", lambda a, i: np.take(a, i, axis), [t, index], shape, t.dtype)
+    return _indexed("gather", lambda a, i: np.take(a, i.astype(np.int64, copy=False), axis), [t, index], shape, t.dtype)
 
 
+@axis_aliases
+@axis_aliases
 def take(input: Any, indices: Any, axis: int | None = None) -> Tensor:
     """`gather`; without an axis from the flattened tensor."""
     t = as_tensor(input, "take")
     return gather(t.flatten(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
+@axis_aliases
+@axis_aliases
 def index_select(input: Any, axis: int, index: Any) -> Tensor:
     """`gather` with a vector of indices."""
     t = as_tensor(input, "index_select")
@@ -254,6 +344,11 @@ def index_select(input: Any, axis: int, index: Any) -> Tensor:
     return gather(t, vector, axis)
 
 
+@axis_aliases
+_elements_aliases = aliases(axis="dim", indices="index")
+
+
+@_elements_aliases
 def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
     """For each place of `index` the element at that place, its coordinate along `dim` replaced by the index.
 
@@ -267,14 +362,18 @@ def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
     if places.ndim != t.ndim or builtins.any(n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis):
         raise ValueError(f"[gather_elements] an index of shape {places.shape} does not fit into {t.shape} along {axis}")
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(places.shape))
-    return host("gather_elements", lambda a, i: np.take_along_axis(a[window], i, axis), [t, places], places.shape, t.dtype)
+    return _indexed("gather_elements", lambda a, i: np.take_along_axis(a[window], i, axis), [t, places], places.shape, t.dtype)
 
 
+@axis_aliases
+@aliases(axis="dim", input="x")
 def gather_d(x: Any, dim: int, index: Any) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(x, dim, index)
 
 
+@axis_aliases
+@aliases(axis="dim")
 def take_along_dim(input: Any, indices: Any, dim: int) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(input, dim, indices)
@@ -287,7 +386,7 @@ def gather_nd(input_x: Any, indices: Any) -> Tensor:
     if not index.ndim or index.shape[-1] > t.ndim:
         raise ValueError(f"[gather_nd] the last dimension of indices holds 1 to {t.ndim} coordinates, got shape {index.shape}")
     shape = (*index.shape[:-1], *t.shape[index.shape[-1] :])
-    return host("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
+    return _indexed("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
 
 
 def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) -> Tensor:
@@ -311,19 +410,25 @@ def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) 
             result[tuple(where)] = v
         return result
 
-    return host(op, write, [t, places, values], t.shape, t.dtype)
+    return _indexed(op, write, [t, places, values], t.shape, t.dtype)
 
 
+@axis_aliases
+@axis_aliases
 def scatter(input: Any, axis: int, index: Any, src: Any) -> Tensor:
     """A copy of `input` in which `src` stands where `gather_elements` with that index would read; the last write wins."""
     return _scattered("scatter", input, axis, index, src, False)
 
 
+@axis_aliases
+@axis_aliases
 def scatter_add(input: Any, axis: int, index: Any, src: Any) -> Tensor:
     """A copy of `input` to which `src` is added where `gather_elements` with that index would read."""
     return _scattered("scatter_add", input, axis, index, src, True)
 
 
+@axis_aliases
+@aliases(dim="axis", input="x")
 def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
     """A copy of `x` with the slices of `y` added to the slices along `axis` that the indices name."""
     t = as_tensor(x, "index_add")
@@ -338,7 +443,7 @@ def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
         np.add.at(result, (slice(None),) * axis + (i,), v)
         return result
 
-    return host("index_add", write, [t, index, values], t.shape, t.dtype)
+    return _indexed("index_add", write, [t, index, values], t.shape, t.dtype)
 
 
 def tensor_scatter_update(input_x: Any, indices: Any, updates: Any) -> Tensor:
@@ -357,7 +462,7 @@ def tensor_scatter_update(input_x: Any, indices: Any, updates: Any) -> Tensor:
         result[tuple(np.moveaxis(i, -1, 0))] = v
         return result
 
-    return host("tensor_scatter_update", write, [t, index, values], t.shape, t.dtype)
+    return _indexed("tensor_scatter_update", write, [t, index, values], t.shape, t.dtype)
 
 
 # --- by condition ----------------------------------------------------------------------------------------------------
@@ -368,10 +473,16 @@ def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
     return result
 
 
+@aliases(input="input_x")
 def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
-    """A copy with `value` where the mask is True, in the dtype of `input_x`."""
+    """A copy with `value` where the mask is True; `value` is cast to the dtype of `input_x`.
+
+    Raises:
+        TypeError: when the mask is not Bool, or the value complex and the tensor not.
+    """
     t = as_tensor(input_x, "masked_fill")
-    return FUNCTIONS["where"](_mask("masked_fill", mask, t), value, t).astype(t.dtype, copy=False)
+    # The value is cast first: where() would promote, and int64 does not come back whole from float32.
+    return FUNCTIONS["where"](_mask("masked_fill", mask, t), as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False), t)
 
 
 def masked_select(input: Any, mask: Any) -> Tensor:
@@ -389,12 +500,16 @@ def select(condition: Any, input: Any, other: Any) -> Tensor:
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
-    """The coordinates of the elements that are not zero: (count, ndim) int64, or one vector for each dimension.  Waits."""
+    """The coordinates of the elements that are not zero: (count, ndim) int64, or one vector for each dimension.  Waits.
+
+    Raises:
+        ValueError: for `as_tuple` of a tensor without dimensions, which has no vector to give.
+    """
     t = as_tensor(input, "nonzero")
-    found = t._value().nonzero()
-    if as_tuple:
-        return tuple(Tensor(v, int64, device=t.device) for v in found)
-    return Tensor(np.stack(found, -1) if found else np.zeros((int(bool(t)), 0)), int64, device=t.device)
+    if as_tuple and not t.ndim:
+        raise ValueError("[nonzero] a tensor without dimensions has no coordinates; use as_tuple=False")
+    places = np.argwhere(t._value())
+    return tuple(Tensor(v, device=t.device) for v in places.T.copy()) if as_tuple else Tensor(places, device=t.device)
 
 
 def argwhere(input: Any) -> Tensor:
@@ -405,7 +520,7 @@ def argwhere(input: Any) -> Tensor:
 def unique(input: Any, return_inverse: bool = True) -> Any:
     """(values in ascending order, for each element the position of its value); waits for the tensor."""
     t = as_tensor(input, "unique")
-    values, inverse = np.unique(t._value(), return_inverse=True)
+    values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
     result = Tensor(values, t.dtype, device=t.device)
     return (result, Tensor(inverse.reshape(t.shape), int64, device=t.device)) if return_inverse else result
 
@@ -421,7 +536,13 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
 
 
 # --- by order --------------------------------------------------------------------------------------------------------
+def _comparable(a: np.ndarray) -> np.ndarray:
+    """bfloat16 as float32: NumPy's sorting of it loses its way at a NaN."""
+    return a.astype(np.float32) if a.dtype.name == "bfloat16" else a
+
+
 def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    a = _comparable(a)
     if not descending:
         return np.argsort(a, axis=axis, kind="stable")
     # Stable from the largest on: sorted backwards, with equal elements in their first order.
@@ -457,11 +578,11 @@ def topk(input: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool 
     """
     t = as_tensor(input, "topk")
     axis = normalize_axis("topk", axis, t.ndim)
-    [count] = as_ints("topk", k, "k")
-    if not 0 <= count <= t.shape[axis]:
-        raise ValueError(f"[topk] k must be 0 to {t.shape[axis]}, got {count}")
+    counts = as_ints("topk", k, "k")
+    if len(counts) != 1 or not 0 <= counts[0] <= t.shape[axis]:
+        raise ValueError(f"[topk] k must be 0 to {t.shape[axis]}, got {k!r}")
     values, places = sort(t, axis, largest)
-    window = (slice(None),) * axis + (slice(count),)
+    window = (slice(None),) * axis + (slice(counts[0]),)
     return getitem(values, window), getitem(places, window)
 
 
@@ -472,7 +593,7 @@ def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> T
         raise ValueError(f"[searchsorted] the sequence must have one dimension, got shape {t.shape}")
     wanted = as_tensor(values, "searchsorted", t)
     side = "right" if right else "left"
-    return host("searchsorted", lambda a, v: np.searchsorted(a, v, side), [t, wanted], wanted.shape, int64)
+    return host("searchsorted", lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side), [t, wanted], wanted.shape, int64)
 
 
 def install() -> None:
@@ -480,6 +601,6 @@ def install() -> None:
     Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
     Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
     for function in (gather, gather_elements, gather_nd, take, index_select, masked_fill, masked_select, nonzero, argwhere, sort,
-                     argsort, topk, scatter, index_add, unique):  # fmt: skip
+                     argsort, topk, scatter, scatter_add, index_add, take_along_dim, unique):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[attr-defined]

@@ -167,7 +167,8 @@ def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tens
     return _scan("cumprod", "cumprod", input, axis, dtype)
 
 
-@aliases(input="A", dim="axis", keepdim="keepdims", keep_dims="keepdims")
+@aliases(input="A")
+@axis_aliases
 def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: N803
     """Vector norm over `axis` (None: over all elements).
 

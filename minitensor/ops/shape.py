@@ -8,14 +8,15 @@ piece by piece, by copies that run on every device and for every dtype.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minitensor.dtype import promote
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, host, normalize_axes, normalize_axis
+from minitensor.ops._dispatch import aliases, as_ints, as_tensor, assign, axis_aliases, host, normalize_axes, normalize_axis
 from minitensor.tensor import Tensor, empty
 
 __all__ = [
@@ -23,6 +24,34 @@ __all__ = [
     "flatten", "ravel", "broadcast_to", "expand", "flip", "concat", "cat", "stack", "split", "chunk", "unbind", "tile",
     "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid", "broadcast_tensors",
 ]  # fmt: skip
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+def _spread(*names: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """A decorator: what the function takes as `*args` may also be given whole, by one of these keywords."""
+
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @functools.wraps(function)
+        def spread(input: Any, *args: Any, **kwargs: Any) -> Tensor:
+            for name in kwargs.keys() & set(names):
+                if args:
+                    raise TypeError(f"[{function.__name__}] {name} is given twice")
+                args = (kwargs.pop(name),)
+            return function(input, *args, **kwargs)
+
+        return spread
+
+    return decorate
+
+
+_dims_aliases = aliases(dim="dims", axis="dims", axes="dims", shift="shifts", reps="dims", multiples="dims")
+
+
+def _one_int(op: str, value: Any, what: str) -> int:
+    several = as_ints(op, value, what)
+    if len(several) != 1:
+        raise TypeError(f"[{op}] {what} must be one int, got {value!r}")
+    return several[0]
 
 
 # --- views -----------------------------------------------------------------------------------------------------------
@@ -61,6 +90,7 @@ def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
     return strides
 
 
+@_spread("shape")
 def reshape(input: Any, *shape: Any) -> Tensor:
     """The same elements in another shape; one dimension may be -1 and is what remains.
 
@@ -73,16 +103,21 @@ def reshape(input: Any, *shape: Any) -> Tensor:
         >>> ops.reshape(Tensor([1, 2, 3, 4]), (2, -1)).shape
         (2, 2)
     """
-    t = as_tensor(input, "reshape")
-    wanted = as_ints("reshape", shape[0] if len(shape) == 1 else shape)
+    return _reshaped("reshape", as_tensor(input, "reshape"), shape)
+
+
+def _reshaped(op: str, t: Tensor, shape: tuple[Any, ...], may_copy: bool = True) -> Tensor:
+    wanted = as_ints(op, shape[0] if len(shape) == 1 else shape)
     known = math.prod(n for n in wanted if n != -1)
     if wanted.count(-1) == 1 and known > 0 and t.size % known == 0:
         wanted = tuple(t.size // known if n == -1 else n for n in wanted)
     if builtins.any(n < 0 for n in wanted) or math.prod(wanted) != t.size:
-        raise ValueError(f"[reshape] {t.size} elements of shape {t.shape} do not fill the shape {wanted}")
+        raise ValueError(f"[{op}] {t.size} elements of shape {t.shape} do not fill the shape {wanted}")
     if t.size == 0:
         return empty(wanted, t.dtype, t._device)
     strides = _reshaped_strides(t, wanted)
+    if strides is None and not may_copy:
+        raise ValueError(f"[{op}] the strides {t.strides} of shape {t.shape} allow no view of shape {wanted}; use reshape")
     if strides is None:
         t = t.copy()
         strides = _reshaped_strides(t, wanted)
@@ -90,18 +125,10 @@ def reshape(input: Any, *shape: Any) -> Tensor:
     return t._view(wanted, strides, t._offset)
 
 
+@_spread("shape", "size")
 def view(input: Tensor, *shape: Any) -> Tensor:
     """`reshape` that never copies.  Raises ValueError where it would have to."""
-    result = reshape(input, *shape)
-    if result.size and not _same_storage(result, input):
-        raise ValueError(f"[view] the strides {input.strides} of shape {input.shape} allow no view of that shape; use reshape")
-    return result
-
-
-def _same_storage(a: Tensor, b: Tensor) -> bool:
-    from minitensor.backend.native import lib
-
-    return lib.mt_storage_id(a._h) == lib.mt_storage_id(b._h)
+    return _reshaped("view", as_tensor(input, "view"), shape, may_copy=False)
 
 
 def contiguous(input: Any) -> Tensor:
@@ -115,6 +142,7 @@ def _permuted(t: Tensor, order: Sequence[int]) -> Tensor:
     return t._view([shape[d] for d in order], [strides[d] for d in order], t._offset)
 
 
+@_spread("axes", "axis", "perm", "input_perm")
 def transpose(input: Any, *axes: Any) -> Tensor:
     """The dimensions in another order: `axes`, or all reversed.  A view.
 
@@ -123,7 +151,7 @@ def transpose(input: Any, *axes: Any) -> Tensor:
     """
     t = as_tensor(input, "transpose")
     given = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    if not given or given == (None,):
+    if not axes or given == (None,):
         return _permuted(t, range(t.ndim)[::-1])
     order = [normalize_axis("transpose", axis, t.ndim) for axis in given]
     if sorted(order) != list(range(t.ndim)):
@@ -131,6 +159,7 @@ def transpose(input: Any, *axes: Any) -> Tensor:
     return _permuted(t, order)
 
 
+@_spread("axis", "dims", "axes")
 def permute(input: Any, *axis: Any) -> Tensor:
     """The same as `transpose` with axes."""
     return transpose(input, *axis)
@@ -158,6 +187,8 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
     return _permuted(t, order)
 
 
+@axis_aliases
+@axis_aliases
 def expand_dims(input: Any, axis: Any) -> Tensor:
     """A new dimension of length 1 (or several) at `axis`, counted in the result.  A view."""
     t = as_tensor(input, "expand_dims")
@@ -170,6 +201,8 @@ def expand_dims(input: Any, axis: Any) -> Tensor:
     return t._view(shape, strides, t._offset)
 
 
+@axis_aliases
+@aliases(axis="dim")
 def unsqueeze(input: Any, dim: int) -> Tensor:
     """The same as `expand_dims`."""
     return expand_dims(input, dim)
@@ -211,6 +244,7 @@ def ravel(input: Any) -> Tensor:
     return flatten(input)
 
 
+@aliases(size="shape")
 def broadcast_to(input: Any, shape: Any) -> Tensor:
     """The tensor as it looks in a wider shape, -1 keeping a length; a view in which elements stand in several places.
 
@@ -229,6 +263,7 @@ def broadcast_to(input: Any, shape: Any) -> Tensor:
     return t._view(full, strides, t._offset)
 
 
+@_spread("size", "shape")
 def expand(input: Any, *size: Any) -> Tensor:
     """The same as `broadcast_to`."""
     return broadcast_to(input, size[0] if len(size) == 1 else size)
@@ -244,6 +279,8 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
     return [broadcast_to(t, shape) for t in several]
 
 
+@axis_aliases
+@_dims_aliases
 def flip(input: Any, dims: Any = None) -> Tensor:
     """Backwards along some dimensions (None: all).  A view."""
     t = as_tensor(input, "flip")
@@ -260,6 +297,8 @@ def _slice(t: Tensor, axis: int, start: int, stop: int) -> Tensor:
     return t._view(shape, t.strides, t._offset + start * t.strides[axis])
 
 
+@axis_aliases
+@axis_aliases
 def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given.
 
@@ -274,7 +313,7 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 
         if builtins.sum(sizes) != length or builtins.any(n < 0 for n in sizes):
             raise ValueError(f"[split] sections {sizes} do not add up to the length {length}")
     else:
-        [size] = as_ints("split", split_size_or_sections, "the length")
+        size = _one_int("split", split_size_or_sections, "the length")
         if size <= 0:
             raise ValueError(f"[split] the length must be positive, got {size}")
         sizes = [builtins.min(size, length - start) for start in range(0, length, size)] or [0]
@@ -282,15 +321,19 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 
     return tuple(_slice(t, axis, end - n, end) for n, end in zip(sizes, ends))
 
 
+@axis_aliases
+@axis_aliases
 def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal length along `axis`, the last one shorter."""
     t = as_tensor(input, "chunk")
-    [count] = as_ints("chunk", chunks, "chunks")
+    count = _one_int("chunk", chunks, "chunks")
     if count <= 0:
         raise ValueError(f"[chunk] chunks must be positive, got {count}")
     return split(t, builtins.max(-(-t.shape[normalize_axis("chunk", axis, t.ndim)] // count), 1), axis)
 
 
+@axis_aliases
+@aliases(axis="dim")
 def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of all that lies along `dim`, one by one, without that dimension."""
     t = as_tensor(input, "unbind")
@@ -302,7 +345,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
 # --- put together anew -----------------------------------------------------------------------------------------------
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
     if not isinstance(tensors, (tuple, list)) or not tensors:
-        raise TypeError(f"[{op}] takes a list or tuple of at least one tensor, got {tensors!r}")
+        raise TypeError(f"[{op}] takes a list or tuple of at least one tensor, got {type(tensors).__name__}")
     return [as_tensor(t, op) for t in tensors]
 
 
@@ -345,6 +388,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concat([expand_dims(t, axis) for t in several], axis)
 
 
+@_dims_aliases
 def tile(input: Any, dims: Any) -> Tensor:
     """The tensor repeated `dims` times along each dimension, counted from the last."""
     t = as_tensor(input, "tile")
@@ -379,11 +423,13 @@ def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tens
     return host("repeat_interleave", lambda a: np.repeat(a, counts, axis), [t], shape, t.dtype)
 
 
+@axis_aliases
+@_dims_aliases
 def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     """The elements moved along `dims` by `shifts`, those that fall off coming in at the other end; without dims, flattened."""
     t = as_tensor(input, "roll")
     if dims is None:
-        [shift] = as_ints("roll", shifts, "shifts")
+        shift = _one_int("roll", shifts, "shifts")
         return reshape(roll(flatten(t), shift, 0), t.shape)
     by, along = as_ints("roll", shifts, "shifts"), as_ints("roll", dims, "dims")
     if len(by) != len(along):
@@ -403,7 +449,7 @@ def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Ten
     Args:
         input: the tensor.
         padding: an even number of ints.
-        mode: "constant" (filled with `value`), "reflect", "replicate" or "circular".
+        mode: "constant" (filled with `value`), "reflect", "replicate" (also called "edge") or "circular".
         value: what "constant" fills with.
 
     Raises:
@@ -411,7 +457,7 @@ def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Ten
     """
     t = as_tensor(input, "pad")
     sizes = as_ints("pad", padding, "padding")
-    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "edge": "edge", "circular": "wrap"}
     if len(sizes) % 2 or len(sizes) > 2 * t.ndim or builtins.any(n < 0 for n in sizes):
         raise ValueError(f"[pad] padding must be pairs of ints, not negative, for at most {t.ndim} dimensions; got {sizes}")
     if mode not in modes:

@@ -186,3 +186,17 @@ def test_every_dtype_moves(dtype: mt.DType, device: str) -> None:
     assert t.T.copy().asnumpy().astype(np.complex64).tolist() == [[1, 1], [0, 1]]
     assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [[1, 0], [1, 1], [1, 1], [1, 0]]
     assert ops.tile(t, (1, 2)).shape == (2, 4)
+
+
+def test_an_axis_may_be_spelt_in_every_way() -> None:
+    t, index = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([[0, 0]])
+    for spelling in ("axis", "dim", "dims"):
+        where = {spelling: 0}
+        assert len(ops.split(t, 1, **where)) == len(ops.chunk(t, 2, **where)) == len(ops.unbind(t, **where)) == 2
+        assert ops.expand_dims(t, **where).shape == ops.unsqueeze(t, **where).shape == (1, 2, 2)
+        assert ops.flip(t, **where).tolist() == ops.roll(t, 1, **where).tolist() == [[3, 4], [1, 2]]
+        assert ops.gather(t, Tensor([1]), **where).tolist() == ops.index_select(t, index=Tensor([1]), **where).tolist() == [[3, 4]]
+        assert ops.gather_elements(t, index=index, **where).tolist() == [[1, 2]]
+        assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [[9, 9], [3, 4]]
+        assert ops.softmax(t, **where).shape == ops.cumsum(t, **where).shape == ops.sort(t, **where)[0].shape == (2, 2)
+        assert ops.norm(t, **where, keep_dims=True).shape == ops.sum(t, **where, keepdim=True).shape == (1, 2)
