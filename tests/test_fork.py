@@ -157,6 +157,25 @@ def test_the_steps_are_traced() -> None:
     assert "fork.child" in in_child(lambda: [event.kind for event in trace.events("fork")])
 
 
+def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
+    go, said = threading.Event(), []
+
+    class Opens(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+            go.set()  # the fork goes on only now
+
+    handler, log = Opens(), logging.getLogger("minitensor")
+    log.addHandler(handler)
+    try:
+        t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32", name="patient")
+        assert in_child(compute) == "600000.0"
+    finally:
+        log.removeHandler(handler)
+    assert t.tolist() == [1.0]
+    assert said[0].startswith("[fork] waits for what is queued before it can fork: patient (") and "test_fork.py:" in said[0]
+
+
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:
     steps: list[str] = []
     members = [

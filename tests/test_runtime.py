@@ -278,7 +278,8 @@ def test_freed_blocks_are_used_again() -> None:
     address = lib.mt_data(first._h)
     runtime.synchronize()
     del first
-    assert lib.mt_data(ops.zeros(100_000)._h) == address
+    second = ops.zeros(100_000)
+    assert lib.mt_data(second._h) == address
 
 
 def test_temporaries_of_queued_work_live_until_it_is_done(gate: Gate) -> None:

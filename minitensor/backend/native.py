@@ -8,6 +8,7 @@ become exceptions, and the core's two calls back into Python live: running a hos
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "lose_device", "pending_work",
            "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
 
+_log = logging.getLogger("minitensor")
 SLICE_MS = 50  # how long a wait lasts before Python looks at signals
 devices: dict[int, Device] = {}  # by the core's number
 _STATUS = {getattr(lib, name): name for name in errors.STATUSES}
@@ -351,7 +353,9 @@ def _configure() -> None:
 def _before_fork() -> None:
     threads = lib.mt_thread_count()
     while lib.mt_fork_drain(1000) == lib.MT_TIMEOUT:
-        trace.record("fork.draining", waiting_for=pending_work())
+        waiting_for = pending_work()
+        trace.record("fork.draining", waiting_for=waiting_for)
+        _log.warning("[fork] waits for what is queued before it can fork: %s", "; ".join(waiting_for) or "another fork")
     trace.record("fork.drained")
     lib.mt_fork_prepare()
     trace.record("fork.joined", threads=threads)

@@ -52,7 +52,7 @@ def _indexed(
     return host(op, run, inputs, shape, dtype)
 
 
-def _first(t: Tensor, key: int | slice) -> Tensor | None:
+def _first(t: Tensor, key: Any) -> Tensor | None:
     """`t[key]` along the first dimension by the core's own arrays, as that is what programs do most; None without dimensions."""
     core = ffi.cast("mt_tensor *", t._h)
     ndim = core.ndim
@@ -309,8 +309,8 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     return index
 
 
+@aliases(input="input_params", index="input_indices")
 @axis_aliases
-@aliases(dim="axis", input="input_params", index="input_indices")
 def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
     """The slices of `input_params` along `axis` that the indices name; their shape takes the axis's place.
 
@@ -326,14 +326,12 @@ def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
 
 
 @axis_aliases
-@axis_aliases
 def take(input: Any, indices: Any, axis: int | None = None) -> Tensor:
     """`gather`; without an axis from the flattened tensor."""
     t = as_tensor(input, "take")
     return gather(t.flatten(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
-@axis_aliases
 @axis_aliases
 def index_select(input: Any, axis: int, index: Any) -> Tensor:
     """`gather` with a vector of indices."""
@@ -345,10 +343,6 @@ def index_select(input: Any, axis: int, index: Any) -> Tensor:
 
 
 @axis_aliases
-_elements_aliases = aliases(axis="dim", indices="index")
-
-
-@_elements_aliases
 def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
     """For each place of `index` the element at that place, its coordinate along `dim` replaced by the index.
 
@@ -365,15 +359,14 @@ def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
     return _indexed("gather_elements", lambda a, i: np.take_along_axis(a[window], i, axis), [t, places], places.shape, t.dtype)
 
 
+@aliases(input="x")
 @axis_aliases
-@aliases(axis="dim", input="x")
 def gather_d(x: Any, dim: int, index: Any) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(x, dim, index)
 
 
 @axis_aliases
-@aliases(axis="dim")
 def take_along_dim(input: Any, indices: Any, dim: int) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(input, dim, indices)
@@ -414,21 +407,19 @@ def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) 
 
 
 @axis_aliases
-@axis_aliases
 def scatter(input: Any, axis: int, index: Any, src: Any) -> Tensor:
     """A copy of `input` in which `src` stands where `gather_elements` with that index would read; the last write wins."""
     return _scattered("scatter", input, axis, index, src, False)
 
 
 @axis_aliases
-@axis_aliases
 def scatter_add(input: Any, axis: int, index: Any, src: Any) -> Tensor:
     """A copy of `input` to which `src` is added where `gather_elements` with that index would read."""
     return _scattered("scatter_add", input, axis, index, src, True)
 
 
+@aliases(input="x")
 @axis_aliases
-@aliases(dim="axis", input="x")
 def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
     """A copy of `x` with the slices of `y` added to the slices along `axis` that the indices name."""
     t = as_tensor(x, "index_add")

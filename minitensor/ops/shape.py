@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 from minitensor.dtype import promote
-from minitensor.ops._dispatch import aliases, as_ints, as_tensor, assign, axis_aliases, host, normalize_axes, normalize_axis
+from minitensor.ops._dispatch import (
+    aliases,
+    as_ints,
+    as_tensor,
+    assign,
+    axis_aliases,
+    host,
+    normalize_axes,
+    normalize_axis,
+)
 from minitensor.tensor import Tensor, empty
 
 __all__ = [
@@ -42,9 +51,6 @@ def _spread(*names: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tens
         return spread
 
     return decorate
-
-
-_dims_aliases = aliases(dim="dims", axis="dims", axes="dims", shift="shifts", reps="dims", multiples="dims")
 
 
 def _one_int(op: str, value: Any, what: str) -> int:
@@ -188,7 +194,6 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
 
 
 @axis_aliases
-@axis_aliases
 def expand_dims(input: Any, axis: Any) -> Tensor:
     """A new dimension of length 1 (or several) at `axis`, counted in the result.  A view."""
     t = as_tensor(input, "expand_dims")
@@ -202,7 +207,6 @@ def expand_dims(input: Any, axis: Any) -> Tensor:
 
 
 @axis_aliases
-@aliases(axis="dim")
 def unsqueeze(input: Any, dim: int) -> Tensor:
     """The same as `expand_dims`."""
     return expand_dims(input, dim)
@@ -280,7 +284,6 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
 
 
 @axis_aliases
-@_dims_aliases
 def flip(input: Any, dims: Any = None) -> Tensor:
     """Backwards along some dimensions (None: all).  A view."""
     t = as_tensor(input, "flip")
@@ -297,7 +300,6 @@ def _slice(t: Tensor, axis: int, start: int, stop: int) -> Tensor:
     return t._view(shape, t.strides, t._offset + start * t.strides[axis])
 
 
-@axis_aliases
 @axis_aliases
 def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given.
@@ -322,7 +324,6 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 
 
 
 @axis_aliases
-@axis_aliases
 def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal length along `axis`, the last one shorter."""
     t = as_tensor(input, "chunk")
@@ -333,7 +334,6 @@ def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 @axis_aliases
-@aliases(axis="dim")
 def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of all that lies along `dim`, one by one, without that dimension."""
     t = as_tensor(input, "unbind")
@@ -388,7 +388,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concat([expand_dims(t, axis) for t in several], axis)
 
 
-@_dims_aliases
+@aliases(reps="dims", multiples="dims")
 def tile(input: Any, dims: Any) -> Tensor:
     """The tensor repeated `dims` times along each dimension, counted from the last."""
     t = as_tensor(input, "tile")
@@ -424,7 +424,6 @@ def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tens
 
 
 @axis_aliases
-@_dims_aliases
 def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     """The elements moved along `dims` by `shifts`, those that fall off coming in at the other end; without dims, flattened."""
     t = as_tensor(input, "roll")

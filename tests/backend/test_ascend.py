@@ -1,0 +1,343 @@
+"""The exclusive card: who has it, who is told what, and that nothing but its holder's end frees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from minitensor import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceMemoryError,
+    Tensor,
+    context,
+    device_context,
+    ops,
+    runtime,
+)
+from minitensor.backend import get_backend
+from minitensor.backend.ascend import cards, lock
+from minitensor.backend.native import ffi, lib
+
+HOLDER = """
+import os, sys
+from minitensor import Tensor, context, ops
+context.set_device("Ascend", int(sys.argv[1]))
+ops.log(Tensor(2.0)).asnumpy()
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Cards of this test's own."""
+    monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", str(tmp_path / "locks"))
+    return tmp_path / "locks"
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a program that computes on a card and then stays; returns once it has the card."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(index: int = 0, program: str = HOLDER) -> subprocess.Popen[str]:
+        process = subprocess.Popen([sys.executable, "-c", program, str(index)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)  # fmt: skip
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{process.pid}\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def python(program: str, **environment: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **environment})  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout
+
+
+def in_child(check: Callable[[], object]) -> str:
+    """Forks; what the check returns or raises in the child, as text."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            text = f"{check()}"
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        text = file.read()
+    assert os.waitpid(pid, 0)[1] == 0
+    return text
+
+
+TRY = """
+from minitensor import DeviceBusyError, Tensor, context
+context.set_context(device_target="Ascend")
+try:
+    print(Tensor(2.0).device)
+except DeviceBusyError as error:
+    print(error.code, error)
+"""
+
+
+# --- two programs, one card ------------------------------------------------------------------------------------------
+def test_the_second_program_is_told_who_has_the_card_and_what_to_do(hold: Callable[..., subprocess.Popen[str]]) -> None:
+    holder = hold()
+    said = python(TRY)
+    assert said.startswith("507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other processes")
+    assert f"may be occupying this card: held by process {holder.pid} ({sys.executable} -c" in said
+    assert 'end it, use another device (set_device("Ascend", 1)), or compute on CPU (set_context(device_target="CPU"))' in said
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
+def test_the_holders_end_frees_the_card_however_it_ends(
+    end: signal.Signals | None, hold: Callable[..., subprocess.Popen[str]]
+) -> None:
+    holder = hold()
+    assert "device busy" in python(TRY)
+    if end is not None:
+        holder.send_signal(end)
+    holder.communicate()  # closes its input: without a signal it ends by itself
+    assert python(TRY) == "Ascend:0\n"
+
+
+def test_a_card_that_is_free_is_named_and_none_when_all_are_taken(hold: Callable[..., subprocess.Popen[str]]) -> None:
+    hold(0), hold(1)
+    assert 'set_device("Ascend", 2)' in python(TRY)
+    assert "all devices are taken" in python(TRY, MINITENSOR_ASCEND_DEVICES="2")
+    assert "occupying card 1" in python(TRY, ASCEND_RT_VISIBLE_DEVICES="1,2")
+
+
+def test_a_holder_without_proc_is_named_by_what_it_wrote(
+    hold: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = hold()
+    monkeypatch.setattr(lock, "_command", lambda pid: "")
+    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+    monkeypatch.setattr(lock, "_holder_pid", lambda descriptor: 0)  # in another pid namespace
+    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+
+
+def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:
+    assert lock.holder(5) is None
+    claim = lock.claim(5)
+    try:
+        assert lock.claim(5) is claim
+        assert lock.holder(5) == lock.Holder(os.getpid(), lock._command("self"))
+        assert f"process {os.getpid()}" in in_child(lambda: lock.holder(5))
+    finally:
+        claim.release()
+    assert lock.holder(5) is None
+
+
+# --- the folder ------------------------------------------------------------------------------------------------------
+def test_the_files_are_the_users_own(folder: Path) -> None:
+    lock.claim(0).release()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "ascend-0.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_others_may_write_to_is_refused(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(DeviceError, match=r"nobody else may write to it; it is drwxrwxrwx.*MINITENSOR_ASCEND_LOCK_DIR"):
+        lock.claim(0)
+
+
+def test_symbolic_links_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DeviceError, match="lock files"):
+        lock.claim(0)
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    (folder / "ascend-0.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"):
+        lock.claim(0)
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_descriptor_that_means_another_file_by_now_is_not_closed(tmp_path: Path) -> None:
+    claim = lock.claim(0)
+    os.close(claim.descriptor)  # as code does that makes a daemon of its process
+    other = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)
+    if other != claim.descriptor:
+        os.dup2(other, claim.descriptor)
+        os.close(other)
+    claim.release()
+    os.close(claim.descriptor)  # still open: raises otherwise
+
+
+# --- forks -----------------------------------------------------------------------------------------------------------
+FORKS = """
+import os
+from minitensor import Tensor, context, ops, runtime
+context.set_device("Ascend", 0)
+t = ops.log(Tensor(2.0))
+
+def attempt(name, check):
+    try:
+        print(depth, name, check(), flush=True)
+    except Exception as error:
+        print(depth, name, type(error).__name__, str(error).replace(str(root), "ROOT"), flush=True)
+
+def another():
+    context.set_device("Ascend", depth)
+    return ops.log(Tensor(2.0)).device
+
+root, depth = os.getpid(), 0
+for depth in (1, 2):
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        if depth > 1:
+            os._exit(0)
+        break
+    attempt("target", context.get_current_device)
+    attempt("op", lambda: t + 1)
+    attempt("value", t.asnumpy)
+    attempt("parent's", lambda: Tensor(2.0, device="Ascend:0"))
+    attempt("another", another)
+    attempt("memory", lambda: runtime.memory_stats()["capacity"] > 0)
+else:
+    os._exit(0)
+depth = 0
+attempt("value", lambda: round(t.item(), 3))
+attempt("another", lambda: Tensor(2.0, device="Ascend:1").device)
+"""
+
+
+def test_two_forks_deep() -> None:
+    lines = python(FORKS).splitlines()
+    lost = "the tensor lies on Ascend:0 of process ROOT, from which this one was forked; there, bring it to the host"
+    assert len(lines) == 14
+    for depth in (1, 2):
+        said = [line.removeprefix(f"{depth} ") for line in lines if line.startswith(f"{depth} ")]
+        assert said[0] == "target CurrentDevice(device_target='CPU', device_id=0)"
+        assert said[1].startswith(f'op DeviceLostError [add] {lost} with t.to("CPU")')
+        assert said[2].startswith(f'value DeviceLostError [to] {lost} with t.to("CPU")')
+        assert said[3].startswith("parent's DeviceBusyError [Ascend:0]") and "held by process ROOT (" in said[3]
+        assert said[4:] == [f"another Ascend:{depth}", "memory True"]
+    assert lines[12:] == ["0 value 0.693", "0 another Ascend:1"]  # the child's end has freed what it took
+
+
+def test_a_childs_end_does_not_free_the_parents_card() -> None:
+    claim = lock.claim(0)
+    try:
+        assert in_child(lambda: lock._claims) == "{}"
+        assert "device busy" in python(TRY)
+    finally:
+        claim.release()
+    assert python(TRY) == "Ascend:0\n"
+
+
+def test_the_card_of_a_parent_that_has_ended_can_be_taken() -> None:
+    program = """
+import os
+from minitensor import Tensor, context
+context.set_device("Ascend", 0)
+t = Tensor(1.0)
+reader, writer = os.pipe()
+if os.fork():
+    os._exit(0)  # the parent ends here, with the card
+os.close(writer)
+os.read(reader, 1)  # until the parent has ended
+context.set_device("Ascend", 0)
+print(Tensor(2.0).device, Tensor(2.0).item())
+try:
+    t.asnumpy()
+except Exception as error:
+    print(type(error).__name__)
+"""
+    assert python(program) == "Ascend:0 2.0\nDeviceLostError\n"
+
+
+# --- the device ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("text", "visible"), [("", (0, 1, 2, 3)), ("2", (2,)), ("3, 1", (3, 1))])
+def test_visible_devices(text: str, visible: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINITENSOR_ASCEND_DEVICES", "4")
+    monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", text)
+    assert cards() == visible and device_context.ascend.device_count() == len(visible)
+
+
+@pytest.mark.parametrize("text", ["4", "0,4", "a", "0,,1", "-1", "1,1", "0 1", ","])
+def test_visible_devices_that_are_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINITENSOR_ASCEND_DEVICES", "4")
+    monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", text)
+    with pytest.raises(ValueError, match=r"ASCEND_RT_VISIBLE_DEVICES can't be .* machine has 0 to 3"):
+        cards()
+
+
+def test_an_index_beyond_the_visible_ones() -> None:
+    program = """
+from minitensor import DeviceError, context
+for index in (1, 2):
+    try:
+        print(context.set_device("Ascend", index))
+    except DeviceError as error:
+        print(error.code, error)
+"""
+    said = python(program, ASCEND_RT_VISIBLE_DEVICES="6,7").splitlines()
+    assert said[0] == "None" and said[1].startswith("107001 ")
+    assert "ret[107001]. Got device count[2] and device id[2]" in said[1]
+
+
+def test_capacity_and_what_the_error_says() -> None:
+    program = """
+from minitensor import DeviceMemoryError, Tensor, context, ops, runtime
+context.set_context(device_target="Ascend")
+keep = ops.zeros((300_000,))
+try:
+    ops.zeros((300_000,))
+except DeviceMemoryError as error:
+    print(error.code, error)
+print(runtime.memory_stats()["capacity"], keep.sum())
+"""
+    said, after = python(program, MINITENSOR_ASCEND_MEMORY="2MB").splitlines()
+    assert said.startswith("207001 [") and "on Ascend:0" in said
+    assert "EL0004: Malloc device memory failed, size[1200000], ret[207001]" in said
+    assert after == "2097152 0.0"
+    assert issubclass(DeviceMemoryError, MemoryError)
+
+
+def test_the_host_sees_copies_only() -> None:
+    t = Tensor([1.0, 2.0], device="Ascend:6")
+    t.asnumpy()[0] = 5
+    assert t.tolist() == [1.0, 2.0]
+    before = runtime.memory_allocated("CPU")
+    assert t.to("Ascend:6") is t and ops.add(t, t).device == "Ascend:6" and runtime.memory_allocated("CPU") == before
+
+
+def test_tensors_are_aligned_and_counted_apart() -> None:
+    held = [Tensor([i], device="Ascend:6") for i in range(5)]  # a reference is a number and keeps nothing alive
+    assert all(int(ffi.cast("intptr_t", lib.mt_data(t._h))) % 512 == 0 for t in held)
+    with pytest.raises(RuntimeError, match="CPU and on Ascend:6|Ascend:6 and on CPU"):
+        Tensor([1.0], device="Ascend:6") + Tensor([1.0], device="CPU")
+
+
+def test_letting_go() -> None:
+    ascend = get_backend("Ascend")
+    ascend.acquire(4)
+    assert f"held by process {os.getpid()}" in in_child(lambda: ascend.acquire(4))
+    ascend.release(4)
+    ascend.release(4)
+    assert in_child(lambda: ascend.acquire(4)) == "None"
+    with pytest.raises(DeviceError, match=r"Got device count\[8\] and device id\[8\]"):
+        ascend.acquire(8)
+    assert context.get_context("device_target") == "CPU" and issubclass(DeviceBusyError, DeviceError)

@@ -1,0 +1,68 @@
+"""The documents say what is so: the generated pages, the README's program, the links."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the sources are not here: an installed package is tested")
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["ops.md", "configuration.md"])
+def test_generated_pages_are_up_to_date(generator, page):
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    made = generator.PAGES[page]().splitlines()
+    assert sorted(set(made) ^ set(written)) == [], f"docs/{page} is not what the code says; run `make docs`"
+    assert made == written
+
+
+def test_every_public_op_is_on_the_page(generator):
+    from minitensor import ops
+
+    page = generator.ops_page()
+    public = [name for name in vars(ops) if not name.startswith("_") and getattr(vars(ops)[name], "__module__", "").startswith("minitensor.ops")]
+    assert [name for name in public if f"`{name}`" not in page and f"`{name}(" not in page] == []
+
+
+def test_the_readme_runs_and_prints_what_it_says(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    programs = re.findall(r"```python\n(.*?)```\s*```\n(.*?)```", text, re.DOTALL)
+    assert programs and len(programs) == text.count("```python")
+    for number, (program, output) in enumerate(programs):
+        path = tmp_path / f"program{number}.py"
+        path.write_text(program, encoding="utf-8")
+        done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_named_files_and_make_targets_exist(page):
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(r"`((?:minitensor|tests|docs|examples|tools)/[\w./]*\w)`", text)
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
