@@ -2,12 +2,11 @@
 
 The layers, each of which imports only from those below it:
 
-    0  errors, config, trace, fork, dtype, optable    what everything else speaks of
-    1  backend                                        devices and the C core
-    2  context, tensor, runtime                       where things are, and what they are
-    3  ops                                            what one can do with them
-    4  multiprocessing                                and with other processes
-    5  smi                                            looking inside from outside
+    0  errors, config, trace, fork, dtype, optable, ...    what everything else speaks of
+    1  backend                                             devices and the C core
+    2  context, tensor, runtime                            where things are, and what they are
+    3  ops                                                 what one can do with them
+    4  multiprocessing                                     and with other processes
 """
 
 from __future__ import annotations

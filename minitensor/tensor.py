@@ -18,12 +18,12 @@ import numpy as np
 from minitensor import context
 from minitensor.backend import Device, get_device, native
 from minitensor.backend.native import ffi, finish, lib
-from minitensor.dtype import DTYPES, DType, complex128, float32, from_numpy, int64
+from minitensor.convert import to_numpy
+from minitensor.dtype import DTYPES, DType, float32, from_numpy
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
 _new = object.__new__
-_TAKES = "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a buffer, __array__ or __dlpack__"
 
 
 class Tensor:
@@ -75,7 +75,7 @@ class Tensor:
             self._h = _checked(lib.mt_cast(moved._h, (dtype or moved.dtype).code))
             return
         else:
-            source = _to_numpy(input_data, dtype)
+            source = to_numpy(input_data, dtype)
             if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
                 raise ValueError(f"[Tensor] shape {tuple(np.atleast_1d(shape))} is not the data's, which is {source.shape}")
         self._h = _copy_in(source, as_device(device))
@@ -405,61 +405,6 @@ def _copy_in(source: np.ndarray, device: Device) -> int:
 
 def _rebuild(array: np.ndarray) -> Tensor:
     return Tensor(array, device="CPU")
-
-
-def _first_leaf(data: Any) -> Any:
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return data
-
-
-def _without_tensors(data: Any) -> Any:
-    if isinstance(data, (list, tuple)):
-        return [_without_tensors(element) for element in data]
-    return data._value() if isinstance(data, Tensor) else data
-
-
-def _to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
-    """What a Tensor is made from, as an array that need not be a copy."""
-    python = False
-    if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
-        array, python = np.asarray(data), True
-    elif isinstance(data, (list, tuple)):
-        leaf = _first_leaf(data)
-        python = not isinstance(leaf, (np.ndarray, np.generic, Tensor))
-        try:
-            array = np.array(_without_tensors(data))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise TypeError(f"[Tensor] the nested lists are no array ({error}); all lists of one level need one length") from error
-        if array.size == 0 and python:
-            array = array.astype(np.float32)
-    elif isinstance(data, (np.ndarray, np.generic)):
-        array = np.asarray(data)
-    elif data is None or isinstance(data, (str, bytes, dict, set, range)):
-        raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}")
-    elif hasattr(data, "__array__"):
-        array = np.asarray(data)
-    elif hasattr(data, "__dlpack__"):
-        array = np.from_dlpack(data)
-    else:
-        try:
-            array = np.asarray(memoryview(data))
-        except TypeError:
-            raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}") from None
-    if array.dtype == object and python:
-        raise TypeError("[Tensor] an element is no number, or an integer too large for 64 bits")
-    if dtype is not None:
-        from_numpy(array.dtype)
-        if array.dtype.kind == "c" and dtype.kind not in "cb":
-            raise TypeError(f"[Tensor] complex data does not fit into {dtype}")
-        with np.errstate(all="ignore"):
-            return array.astype(dtype.numpy)
-    if python:
-        natural = {"f": float32, "i": int64, "u": None, "c": complex128}.get(array.dtype.kind)
-        if natural is not None:
-            array = array.astype(natural.numpy)
-    from_numpy(array.dtype)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def tensor(input_data: Any = None, dtype: DType | None = None, shape: Any = None, init: Any = None) -> Tensor:

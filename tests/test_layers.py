@@ -23,6 +23,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.optable": 0,
     "minitensor.special": 0,
     "minitensor.printing": 0,
+    "minitensor.convert": 0,
     "minitensor.backend": 1,
     "minitensor.context": 2,
     "minitensor.runtime": 2,

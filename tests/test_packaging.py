@@ -24,10 +24,7 @@ PROGRAM = "import minitensor as m; print(m.ops.log(m.Tensor(2.0))); print(m.__fi
 
 pytest.importorskip("setuptools")
 pytest.importorskip("wheel")
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / "minitensor").is_dir(), reason="the sources are not here: an installed package is tested"),
-    pytest.mark.xdist_group("packaging"),
-]
+pytestmark = pytest.mark.skipif(not (ROOT / "minitensor").is_dir(), reason="the sources are not here: an installed package is tested")
 
 
 def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

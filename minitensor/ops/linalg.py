@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from minitensor.backend import native
+from minitensor.backend.base import Task
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
-from minitensor.ops._dispatch import as_ints, as_tensor, host, host_many, is_operand, normalize_axis
-from minitensor.tensor import Tensor
+from minitensor.ops._dispatch import as_ints, as_tensor, assign, host, host_many, is_operand, normalize_axis
+from minitensor.tensor import Tensor, empty
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "inv", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
@@ -25,15 +27,26 @@ def _wide(a: np.ndarray) -> np.ndarray:
     return a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
 
 
-def _product(op: str, function: Callable[..., Any], operands: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+def _product(
+    op: str, function: Callable[..., Any], operands: Sequence[Tensor], shape: Sequence[int], direct: bool = False
+) -> Tensor:  # fmt: skip
+    """A product in the dtype that all operands promote to.  `direct`: the function takes `out=`, which saves a copy."""
     dtype = operands[0].dtype
     for t in operands[1:]:
         dtype = promote(dtype, t.dtype)
+    result = empty(shape, dtype, operands[0]._device)
 
-    def compute(*arrays: np.ndarray) -> Any:
-        return function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
+    def run(task: Task) -> None:
+        target = task.outputs[0]
+        with np.errstate(all="ignore"):
+            arrays = [_wide(a.astype(dtype.numpy, copy=False)) for a in task.inputs]
+            if direct and arrays[0].dtype == target.dtype and target.flags.c_contiguous:
+                function(*arrays, out=target)
+            else:
+                np.copyto(target, function(*arrays), casting="unsafe")
 
-    return host(op, compute, operands, shape, dtype)
+    native.host_task(op, result._core.device, run, [t._h for t in operands], [result._h])
+    return result
 
 
 def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -60,13 +73,18 @@ def matmul(input: Any, other: Any) -> Tensor:
         Tensor(shape=[1, 1], dtype=Float32, value=
         [[ 1.10000000e+01]])
     """
-    a = as_tensor(input, "matmul", other if isinstance(other, Tensor) else None)
-    b = as_tensor(other, "matmul", a)
-    return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape))
+    a, b = _tensors("matmul", (input, other))
+    return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True)
+
+
+def _tensors(op: str, values: Sequence[Any]) -> list[Tensor]:
+    """All as tensors; what is none yet goes to the device of the first that is one."""
+    like = next((v for v in values if isinstance(v, Tensor)), None)
+    return [as_tensor(v, op, like) for v in values]
 
 
 def _ranked(op: str, ranks: Sequence[int], *values: Any) -> list[Tensor]:
-    tensors = [as_tensor(v, op) for v in values]
+    tensors = _tensors(op, values)
     for t, rank in zip(tensors, ranks):
         if t.ndim != rank:
             raise ValueError(f"[{op}] takes tensors of {' and '.join(map(str, ranks))} dimensions, got shape {t.shape}")
@@ -93,20 +111,18 @@ def mv(input: Any, vec: Any) -> Tensor:
 
 def dot(input: Any, other: Any) -> Tensor:
     """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
-    a = as_tensor(input, "dot")
-    b = as_tensor(other, "dot", a)
+    a, b = _tensors("dot", (input, other))
     if not a.ndim or not b.ndim:
         return a * b
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"[dot] shapes {a.shape} and {b.shape} do not fit")
     shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
-    return _product("dot", np.dot, [a, b], shape)
+    return _product("dot", np.dot, [a, b], shape, direct=True)
 
 
 def inner(input: Any, other: Any) -> Tensor:
     """Sum of products over the last dimension of both."""
-    a = as_tensor(input, "inner")
-    b = as_tensor(other, "inner", a)
+    a, b = _tensors("inner", (input, other))
     if not a.ndim or not b.ndim:
         return a * b
     if a.shape[-1] != b.shape[-1]:
@@ -121,22 +137,33 @@ def outer(input: Any, vec2: Any) -> Tensor:
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2)."""
+    """beta * input + alpha * (mat1 @ mat2).
+
+    Raises:
+        ValueError: when the matrices do not fit, or `input` does not broadcast to their product.
+    """
     product = mm(mat1, mat2)
-    return as_tensor(input, "addmm", product) * beta + product * alpha
+    t = as_tensor(input, "addmm", product)
+    if t.ndim > 2 or any(n not in (1, m) for n, m in zip(reversed(t.shape), reversed(product.shape))):
+        raise ValueError(f"[addmm] an input of shape {t.shape} does not broadcast to the product's shape {product.shape}")
+    return t * beta + product * alpha
 
 
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     """Sum of products over some dimensions of both: the last of one and the first of the other, or a pair of lists."""
-    a = as_tensor(x1, "tensordot")
-    b = as_tensor(x2, "tensordot", a)
+    a, b = _tensors("tensordot", (x1, x2))
     if isinstance(axes, int):
+        if not 0 <= axes <= builtins.min(a.ndim, b.ndim):
+            raise ValueError(f"[tensordot] {axes} axes of shapes {a.shape} and {b.shape}; give 0 to {builtins.min(a.ndim, b.ndim)}")
         pair = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    elif isinstance(axes, (tuple, list)) and len(axes) == 2:
+        pair = list(as_ints("tensordot", axes[0], "axes")), list(as_ints("tensordot", axes[1], "axes"))
     else:
-        left, right = axes
-        pair = list(as_ints("tensordot", left, "axes")), list(as_ints("tensordot", right, "axes"))
+        raise TypeError(f"[tensordot] axes must be an int or a pair of lists of ints, got {axes!r}")
     first = [normalize_axis("tensordot", d, a.ndim) for d in pair[0]]
     second = [normalize_axis("tensordot", d, b.ndim) for d in pair[1]]
+    if len(set(first)) != len(first) or len(set(second)) != len(second):
+        raise ValueError(f"[tensordot] an axis is named twice in {axes}")
     if [a.shape[d] for d in first] != [b.shape[d] for d in second]:
         raise ValueError(f"[tensordot] shapes {a.shape} and {b.shape} differ along the axes {axes}")
     shape = [n for d, n in enumerate(a.shape) if d not in first] + [n for d, n in enumerate(b.shape) if d not in second]
@@ -158,7 +185,10 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
         if named > len(shape) or (not ellipsis and named != len(shape)):
             raise ValueError(f"{term!r} does not name the {len(shape)} dimensions of {shape}")
         dots = np.broadcast_shapes(dots, shape[len(head) : len(shape) - len(tail)])
+        own: dict[str, int] = {}  # within one term a letter means a diagonal, and 1 does not broadcast
         for letter, n in [*zip(head, shape), *zip(tail, shape[len(shape) - len(tail) :])]:
+            if own.setdefault(letter, n) != n:
+                raise ValueError(f"{letter!r} is {own[letter]} and {n} in {term!r}")
             if lengths.setdefault(letter, n) == 1:
                 lengths[letter] = n
             if n not in (1, lengths[letter]):
@@ -184,12 +214,16 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     if not isinstance(equation, str):
         raise TypeError(f"[einsum] the equation must be a str, got {type(equation).__name__}")
     several = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
-    tensors = [as_tensor(t, "einsum") for t in several]
+    tensors = _tensors("einsum", several)
     try:
         shape = _einsum_shape(equation, [t.shape for t in tensors])
     except (ValueError, KeyError) as error:
         raise ValueError(f"[einsum] {equation!r} with shapes {', '.join(str(t.shape) for t in tensors)}: {error}") from None
-    return _product("einsum", lambda *arrays: np.einsum(equation, *arrays, optimize=len(arrays) > 2), tensors, shape)
+
+    def compute(*arrays: np.ndarray, out: np.ndarray | None = None) -> Any:
+        return np.einsum(equation, *arrays, out=out, optimize=len(arrays) > 1)  # one contraction more and BLAS does it
+
+    return _product("einsum", compute, tensors, shape, direct=True)
 
 
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -199,7 +233,8 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
         raise ValueError(f"[diagonal] takes at least two dimensions, got shape {t.shape}")
     a, b = normalize_axis("diagonal", dim1, t.ndim), normalize_axis("diagonal", dim2, t.ndim)
     if a == b:
-        raise ValueError("[diagonal] dim1 and dim2 are the same")
+        raise ValueError("[diagonal] dim1 and dim2 are the same; give two dimensions")
+    [offset] = as_ints("diagonal", (offset,), "offset")
     length = builtins.max(0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0)))
     start = (offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]) if length else 0
     kept = [d for d in range(t.ndim) if d not in (a, b)]
@@ -214,7 +249,7 @@ def trace(input: Any) -> Tensor:
 
 def kron(input: Any, other: Any) -> Tensor:
     """Kronecker product."""
-    a, b = as_tensor(input, "kron"), as_tensor(other, "kron")
+    a, b = _tensors("kron", (input, other))
     rank = builtins.max(a.ndim, b.ndim)
     x, y = ((1,) * (rank - t.ndim) + t.shape for t in (a, b))
     left = a.reshape([n for length in x for n in (length, 1)])
@@ -252,16 +287,24 @@ def det(input: Any) -> Tensor:
 
 
 def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """The triangular matrix L with L @ L.mT == input; with `upper` its transpose."""
+    """The triangular matrix L with L @ L.mT == input (conjugated, if complex); with `upper` its (conjugate) transpose.
+
+    Raises:
+        LinAlgError: where the result is read, when a matrix is not positive definite.
+    """
     t, dtype = _square("cholesky", input)
-    result = host("cholesky", _lapack(np.linalg.cholesky, dtype), [t], t.shape, dtype)
-    return result.mT if upper else result
+
+    def factor(a: np.ndarray) -> np.ndarray:
+        lower = np.linalg.cholesky(a)
+        return lower.conj().swapaxes(-1, -2) if upper else lower
+
+    return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype)
 
 
 def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
     """X with A @ X == B; a B of one dimension is a vector."""
-    a, dtype = _square("solve", A)
-    b = as_tensor(B, "solve", a)
+    left, b = _tensors("solve", (A, B))
+    a, dtype = _square("solve", left)
     dtype = to_float(promote(dtype, b.dtype))
     column = b.expand_dims(-1) if b.ndim == 1 else b
     shape = _matmul_shape("solve", a.shape, column.shape)
@@ -293,10 +336,22 @@ def svd(input: Any) -> tuple[Tensor, Tensor, Tensor]:
     return s, u, v.mT
 
 
+def _matmul_in_place(self: Tensor, other: Any) -> Any:
+    if not is_operand(other):
+        return NotImplemented
+    result = matmul(self, other)
+    if result.shape != self.shape or result.dtype is not self.dtype:
+        raise (ValueError if result.shape != self.shape else TypeError)(
+            f"[matmul] the result is {result.dtype} of shape {result.shape}, the tensor {self.dtype} of shape {self.shape}; write t = t @ ..."
+        )  # fmt: skip
+    assign(self, result, "matmul")
+    return self
+
+
 def install() -> None:
     """The methods of Tensor, and @."""
     for function in (matmul, mm, bmm, mv, dot, inner, outer, addmm, trace, diagonal, inverse, det, cholesky):
         setattr(Tensor, function.__name__, function)
     Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
     Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
-
+    Tensor.__imatmul__ = _matmul_in_place  # type: ignore[attr-defined]

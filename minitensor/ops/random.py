@@ -4,38 +4,44 @@ A draw is a function of (key, number of the draw): NumPy's Philox, keyed by the 
 call only takes the next number, which is one step that no lock guards, and the numbers are drawn on the stream, later, the
 same whenever that is.  Results depend on the seed and on the number of calls before, and on nothing else.
 
-Fork.  The child goes on with a key of its own, hashed from its parent's key and the number of the fork.  So parent, children and grandchildren all
-draw different numbers, and the same ones again when a program with the same seed forks in the same order.  A spawned child
-begins with a seed of its own.
+Fork.  The child goes on with a key of its own, hashed from its parent's key and the number of the fork.  So parent, children and
+grandchildren all draw different numbers, and the same ones again when a program with the same seed forks in the same order.  A
+fork that fails has used up its number.  A spawned child begins with a seed of its own.
+
+The number is taken before the fork and must reach the child of that very fork, though threads may fork at once and a signal
+handler or another participant may fork inside a fork.  So each thread keeps a stack of the numbers of its forks under way: the
+thread that forked is the one that lives on in the child.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minitensor import fork
+from minitensor.backend import Device, native
 from minitensor.dtype import DType, as_dtype, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, host_many
 from minitensor.tensor import Tensor, empty
 
 __all__ = [
-    "set_seed", "manual_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint", "randperm", "normal",
-    "uniform", "standard_normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like",
+    "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",
+    "randperm", "normal", "uniform", "standard_normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like",
 ]  # fmt: skip
 
 
 class _Generator:
-    """A key and the number of the next draw.  `itertools.count` steps atomically under the GIL."""
+    """A key and the numbers of the next draw and fork.  `itertools.count` steps atomically under the GIL."""
 
-    def __init__(self, key: int, start: int = 0) -> None:
-        self.key, self.forks = key, 0
-        self.count = itertools.count(start)
+    def __init__(self, key: int, start: int = 0, forks: int = 0) -> None:
+        self.key, self.count, self.forks = key, itertools.count(start), itertools.count(forks)
 
     def draw(self) -> Callable[[], np.random.Generator]:
         """The generator of one call, to be made when the numbers are drawn."""
@@ -56,6 +62,14 @@ def _generator() -> _Generator:
     return _current
 
 
+def _checked_seed(op: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"[{op}] the seed must be an int, got {value!r}")
+    if value.__index__() < 0:
+        raise ValueError(f"[{op}] the seed can't be negative, got {value}")
+    return value.__index__()
+
+
 def _key(*parts: int) -> int:
     text = ",".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
@@ -73,17 +87,26 @@ def set_seed(seed: int) -> None:
         True
     """
     global _seed, _current
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise TypeError(f"[set_seed] the seed must be an int, got {seed!r}")
-    if seed.__index__() < 0:
-        raise ValueError(f"[set_seed] the seed can't be negative, got {seed}")
-    _seed = seed.__index__()
+    _seed = _checked_seed("set_seed", seed)
     _current = _Generator(_key(_seed))
 
 
 def manual_seed(seed: int) -> None:
     """The same as `set_seed`."""
     set_seed(seed)
+
+
+def seed() -> int:
+    """Begins anew with a seed from the operating system, and returns it."""
+    set_seed(int.from_bytes(os.urandom(8), "little"))
+    return initial_seed()
+
+
+def initial_seed() -> int:
+    """The seed that the numbers began with, drawn now if there was none; in a forked child its parent's."""
+    _generator()
+    assert _seed is not None
+    return _seed
 
 
 def get_seed() -> int | None:
@@ -94,41 +117,60 @@ def get_seed() -> int | None:
 def get_rng_state() -> tuple[int, int, int]:
     """What the next numbers depend on: key, number of the next draw, number of the next fork."""
     generator = _generator()
-    number = next(generator.count)
-    generator.count = itertools.count(number)
-    return generator.key, number, generator.forks
+    # The repr, "count(5)", is the one way to look without taking: another thread may be drawing.
+    number, forks = (int(repr(count)[6:-1]) for count in (generator.count, generator.forks))
+    return generator.key, number, forks
 
 
 def set_rng_state(state: Sequence[int]) -> None:
-    """Goes on from a state that `get_rng_state` gave."""
+    """Goes on from a state that `get_rng_state` gave.  Raises TypeError or ValueError when it can't be one."""
     global _current
-    key, number, forks = as_ints("set_rng_state", tuple(state), "the state")
-    _current = _Generator(key, number)
-    _current.forks = forks
+    values = as_ints("set_rng_state", tuple(state), "the state")
+    if len(values) != 3 or min(values) < 0 or max(values) >= 1 << 128:
+        raise ValueError(f"[set_rng_state] a state is what get_rng_state returns, three numbers below 2**128; got {values}")
+    _current = _Generator(*values)
+
+
+_under_way = threading.local()  # .forks: (key, number) of the forks that this thread is in, the innermost last
+
+
+def _forks_under_way() -> list[tuple[int, int]]:
+    if not hasattr(_under_way, "forks"):
+        _under_way.forks = []
+    return _under_way.forks
 
 
 def _before_fork() -> None:
-    _generator().forks += 1  # also for a fork that then fails: the numbers stay different, which matters more
+    generator = _generator()
+    _forks_under_way().append((generator.key, next(generator.forks)))
+
+
+def _after_in_parent() -> None:
+    if stack := _forks_under_way():
+        stack.pop()
 
 
 def _after_in_child() -> None:
     global _current
-    parent = _generator()
-    _current = _Generator(_key(parent.key, parent.forks))
+    stack = _forks_under_way()
+    # Without a number (an interrupt hit the hook before the fork) any key will do that nobody else has.
+    _current = _Generator(_key(*stack.pop()) if stack else int.from_bytes(os.urandom(16), "little"))
+    # Forks that this one happened inside of now go on in both processes: the child's have numbers of its own.
+    stack[:] = [(_current.key, next(_current.forks)) for _ in stack]
 
 
-fork.register(_before_fork, None, _after_in_child, name="random", level=3)
+fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", level=3)
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
 def _draw(
-    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, inputs: Sequence[Tensor] = (), seed: int | None = None
+    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: int | None,
+    inputs: Sequence[Tensor] = (), device: Device | None = None,
 ) -> Tensor:  # fmt: skip
-    make = _generator().draw() if seed is None else _Generator(_key(seed)).draw()
+    make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
     if inputs:
         return host_many(op, lambda *arrays: function(make(), *arrays), inputs, [(shape, dtype)])[0]
-    result = empty(shape, dtype)
-    from minitensor.backend import native
+    result = empty(shape, dtype, device)
 
     def run(task: Any) -> None:
         np.copyto(task.outputs[0], function(make()), casting="unsafe")
@@ -147,8 +189,38 @@ def _size(op: str, size: Sequence[Any]) -> tuple[int, ...]:
 def _float(op: str, dtype: Any) -> DType:
     result = as_dtype(dtype or float32, op)
     if result.kind != "f":
-        raise TypeError(f"[{op}] draws floats, {result} is none")
+        raise TypeError(f"[{op}] draws floats, {result} is none; give a float dtype")
     return result
+
+
+def _holds(op: str, dtype: Any, first: int, last: int) -> DType:
+    """The dtype of integers from `first` to `last`; what does not fit would wrap, silently."""
+    result = as_dtype(dtype or int64, op)
+    if result.kind not in "iuf":
+        raise TypeError(f"[{op}] draws integers, not {result}")
+    info = np.iinfo((result if result.kind in "iu" else int64).numpy)
+    if first < info.min or last > info.max:
+        raise ValueError(f"[{op}] {result} does not hold all of {first} to {last}; take a wider dtype")
+    return result
+
+
+def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
+    wide = np.asarray(value, np.float64)
+    if not ((wide >= 0) & (wide <= 1)).all():
+        raise ValueError(f"[{op}] a probability is from 0 to 1, got {wide[~((wide >= 0) & (wide <= 1))][0]}")
+    return wide
+
+
+def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+    """Numbers from [0, 1).  Halves come from a grid that they hold exactly: a rounded 0.9999 would be a 1."""
+    bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
+    if bits is not None:
+        return _draw(op, lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits, shape, dtype, seed, device=device)
+    return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
+
+
+def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+    return _draw(op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
 def _width(dtype: DType) -> Any:
@@ -162,15 +234,21 @@ def rand(*size: Any, dtype: DType | str | None = None, seed: int | None = None) 
         size: the shape, as ints or one tuple.
         dtype: a float dtype.
         seed: for these numbers alone; without it the generator goes on.
+
+    Raises:
+        ValueError: for a negative size or seed.
+        TypeError: for a dtype that is no float, and for a size or seed that is no int.
+
+    Example:
+        >>> ops.rand(2, 3).shape
+        (2, 3)
     """
-    shape, result = _size("rand", size), _float("rand", dtype)
-    return _draw("rand", lambda g: g.random(shape, _width(result)), shape, result, seed=seed)
+    return _uniform("rand", _size("rand", size), _float("rand", dtype), seed)
 
 
 def randn(*size: Any, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
     """Normal numbers of mean 0 and deviation 1; float32 by default."""
-    shape, result = _size("randn", size), _float("randn", dtype)
-    return _draw("randn", lambda g: g.standard_normal(shape, _width(result)), shape, result, seed=seed)
+    return _normal("randn", _size("randn", size), _float("randn", dtype), seed)
 
 
 def standard_normal(shape: Any, seed: int | None = None) -> Tensor:
@@ -182,56 +260,129 @@ def randint(low: int, high: int, size: Any, *, dtype: DType | str | None = None,
     """Integers from `low` up to, not including, `high`; int64 by default.
 
     Raises:
-        ValueError: when there is no integer between them.
+        ValueError: when there is no integer between them, or the dtype does not hold them all.
+
+    Example:
+        >>> ops.randint(5, 6, 3)
+        Tensor(shape=[3], dtype=Int64, value= [5, 5, 5])
     """
-    first, last = as_ints("randint", (low, high), "low and high")
-    shape, result = _size("randint", (size,)), as_dtype(dtype or int64, "randint")
+    return _randint("randint", low, high, size, dtype, seed)
+
+
+def _randint(op: str, low: int, high: int, size: Any, dtype: Any, seed: int | None, device: Device | None = None) -> Tensor:
+    first, last = as_ints(op, (low, high), "low and high")
+    shape = _size(op, (size,))
     if first >= last:
-        raise ValueError(f"[randint] no integer is from {first} up to, not including, {last}")
-    return _draw("randint", lambda g: g.integers(first, last, shape), shape, result, seed=seed)
+        raise ValueError(f"[{op}] no integer is from {first} up to, not including, {last}; high must be above low")
+    result, kind = _holds(op, dtype, first, last - 1), np.uint64 if last > 1 << 63 else np.int64
+    return _draw(op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device)
 
 
 def randperm(n: int, *, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order; int64 by default."""
+    """The integers from 0 to n - 1 in random order; int64 by default.
+
+    Raises:
+        ValueError: when n is negative, or the dtype does not hold n - 1.
+    """
     shape = _size("randperm", (n,))
     if len(shape) != 1:
         raise TypeError(f"[randperm] n must be an int, got {n!r}")
-    return _draw("randperm", lambda g: g.permutation(shape[0]), shape, as_dtype(dtype or int64, "randperm"), seed=seed)
+    return _draw("randperm", lambda g: g.permutation(shape[0]), shape, _holds("randperm", dtype, 0, shape[0] - 1), seed)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _tensors(op: str, *values: Any) -> list[Tensor]:
+    """Parameters as tensors, numbers and arrays on the device of those that are tensors already."""
+    like = next((v for v in values if isinstance(v, Tensor)), None)
+    tensors = [as_tensor(v, op, like) for v in values]
+    if any(t.dtype.kind == "c" for t in tensors):
+        raise TypeError(f"[{op}] takes real numbers")
+    return tensors
+
+
+def _broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"[{op}] shapes {' and '.join(map(str, shapes))} do not broadcast") from None
 
 
 def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = None) -> Tensor:
-    """Normal numbers (float32); mean and deviation are numbers or tensors that broadcast to the shape."""
-    deviation = as_tensor(stddev, "normal") if not isinstance(stddev, (int, float)) else stddev
-    if isinstance(deviation, (int, float)) and deviation < 0:
-        raise ValueError(f"[normal] a deviation can't be negative, got {deviation}")
-    return randn(shape, seed=seed) * deviation + mean
+    """Normal numbers (float32), one drawn for each place of `shape`, `mean` and `stddev` broadcast together.
+
+    Raises:
+        ValueError: when the shapes do not broadcast; for a negative deviation, at the call if it is a number, where the result
+            is read if it is a tensor.
+    """
+    if _is_number(stddev) and not stddev >= 0:
+        raise ValueError(f"[normal] a deviation can't be negative, got {stddev}")
+    size = _size("normal", (shape,))
+    if _is_number(mean) and _is_number(stddev):
+        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * stddev + mean, size, float32, seed)
+    middle, width = _tensors("normal", mean, stddev)
+    result = _broadcast("normal", size, middle.shape, width.shape)
+
+    def draw(g: np.random.Generator, m: np.ndarray, d: np.ndarray) -> np.ndarray:
+        if (d < 0).any():
+            raise ValueError("a deviation can't be negative")
+        return g.standard_normal(result) * d.astype(np.float64) + m.astype(np.float64)
+
+    return _draw("normal", draw, result, float32, seed, [middle, width])
 
 
 def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
-    """Uniform numbers from [minval, maxval); with an integer dtype, integers.
+    """Uniform numbers from minval up to maxval (which rounding may give, as in NumPy); with an integer dtype integers below it.
+
+    Args:
+        shape: with tensors as bounds, it and they are broadcast together, and one number is drawn for each place.
+        minval, maxval: numbers or tensors; ints for an integer dtype.
+        dtype: float32 by default.
 
     Raises:
-        ValueError: when minval is not below maxval.
+        ValueError: when a bound is not finite, or minval is not below maxval: at the call for numbers, where the result is read for
+            tensors.
     """
-    if isinstance(minval, (int, float)) and isinstance(maxval, (int, float)) and minval >= maxval:
-        raise ValueError(f"[uniform] minval must be below maxval, got {minval} and {maxval}")
+    numbers = _is_number(minval) and _is_number(maxval)
+    if numbers and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
+        raise ValueError(f"[uniform] minval must be below maxval and both finite, got {minval} and {maxval}")
     if as_dtype(dtype or float32, "uniform").kind in "iu":
-        return randint(int(minval), int(maxval), shape, dtype=dtype, seed=seed)
-    return rand(shape, dtype=dtype, seed=seed) * (maxval - minval) + minval
+        if not hasattr(minval, "__index__") or not hasattr(maxval, "__index__"):
+            raise TypeError(f"[uniform] integers lie between ints, got {minval!r} and {maxval!r}")
+        return _randint("uniform", minval, maxval, shape, dtype, seed)
+    size, result = _size("uniform", (shape,)), _float("uniform", dtype)
+    if numbers:
+        width = _width(result)
+        return _draw("uniform", lambda g: g.random(size, width) * (maxval - minval) + minval, size, result, seed)
+    low, high = _tensors("uniform", minval, maxval)
+    places = _broadcast("uniform", size, low.shape, high.shape)
 
+    def draw(g: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        if not ((a < b) & np.isfinite(a) & np.isfinite(b)).all():
+            raise ValueError("minval must be below maxval and both finite")
+        return g.random(places) * (b - a) + a
 
-def _probability(op: str, p: Any) -> None:
-    if isinstance(p, (int, float)) and not 0 <= p <= 1:
-        raise ValueError(f"[{op}] a probability is from 0 to 1, got {p}")
+    return _draw("uniform", draw, places, result, seed, [low, high])
 
 
 def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
-    """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it."""
+    """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it.
+
+    Raises:
+        ValueError: for a p outside [0, 1], at the call if it is a number, where the result is read if it is a tensor; when the shape
+            of p does not broadcast to the input's.
+    """
     t = as_tensor(input, "bernoulli")
-    _probability("bernoulli", p)
-    chance = as_tensor(p, "bernoulli", t)
-    np.broadcast_shapes(t.shape, chance.shape)
-    return _draw("bernoulli", lambda g, q: g.random(t.shape) < np.asarray(q, np.float64), t.shape, t.dtype, [chance], seed)
+    if _is_number(p) and not 0 <= p <= 1:
+        raise ValueError(f"[bernoulli] a probability is from 0 to 1, got {p}")
+    [chance] = _tensors("bernoulli", as_tensor(p, "bernoulli", t))
+    if _broadcast("bernoulli", t.shape, chance.shape) != t.shape:
+        raise ValueError(f"[bernoulli] p of shape {chance.shape} does not broadcast to the input's shape {t.shape}")
+    shape = t.shape  # by itself: the task must not keep the input alive
+    return _draw("bernoulli", lambda g, q: g.random(shape) < _probabilities("bernoulli", q), shape, t.dtype, seed, [chance])
 
 
 def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: int | None = None) -> Tensor:
@@ -240,8 +391,10 @@ def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: in
     Raises:
         ValueError: for a number of samples that can't be drawn; where the result is read, for weights that are negative or all zero.
     """
-    t = as_tensor(input, "multinomial")
-    [count] = as_ints("multinomial", num_samples, "num_samples")
+    [t] = _tensors("multinomial", input)
+    if isinstance(num_samples, bool) or not hasattr(num_samples, "__index__"):
+        raise TypeError(f"[multinomial] num_samples must be an int, got {num_samples!r}")
+    count = num_samples.__index__()
     if t.ndim not in (1, 2) or t.shape[-1] == 0 or count < 0 or (not replacement and count > t.shape[-1]):
         raise ValueError(f"[multinomial] can't draw {count} of shape {t.shape}{'' if replacement else ' without replacement'}")
 
@@ -253,22 +406,28 @@ def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: in
         drawn = [g.choice(rows.shape[-1], count, replacement, row) for row in rows / total]
         return np.array(drawn).reshape((*weights.shape[:-1], count))
 
-    return _draw("multinomial", choose, (*t.shape[:-1], count), int64, [t], seed)
+    return _draw("multinomial", choose, (*t.shape[:-1], count), int64, seed, [t])
 
 
-def rand_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """`rand` in the shape and (by default) dtype of `input`."""
+def rand_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+    """`rand` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "rand_like")
-    return rand(t.shape, dtype=dtype or t.dtype)
+    return _uniform("rand_like", t.shape, _float("rand_like", dtype or t.dtype), seed, t._device)
 
 
-def randn_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """`randn` in the shape and (by default) dtype of `input`."""
+def randn_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+    """`randn` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "randn_like")
-    return randn(t.shape, dtype=dtype or t.dtype)
+    return _normal("randn_like", t.shape, _float("randn_like", dtype or t.dtype), seed, t._device)
 
 
-def randint_like(input: Any, low: int, high: int, *, dtype: DType | str | None = None) -> Tensor:
-    """`randint` in the shape and (by default) dtype of `input`."""
+def randint_like(input: Any, low: int, high: int, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+    """`randint` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "randint_like")
-    return randint(low, high, t.shape, dtype=dtype or t.dtype)
+    return _randint("randint_like", low, high, t.shape, dtype or t.dtype, seed, t._device)
+
+
+def install() -> None:
+    """The methods of Tensor."""
+    Tensor.bernoulli = bernoulli  # type: ignore[attr-defined]
+    Tensor.multinomial = multinomial  # type: ignore[attr-defined]

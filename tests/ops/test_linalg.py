@@ -113,3 +113,70 @@ def test_on_ascend() -> None:
     assert (t @ t).device == "Ascend:0" and ops.inverse(t).tolist() == [[1, 0], [0, 1]]
     with pytest.raises(RuntimeError, match=r"^\[matmul\] its tensors lie on Ascend:0 and on CPU"):
         t @ Tensor(np.eye(2, dtype=np.float32))
+
+
+@given(st.data())
+def test_einsum_of_drawn_equations(data: st.DataObject) -> None:
+    """NumPy says whether an equation is right, and what comes out; lengths of 1 broadcast between terms."""
+    lengths = {c: data.draw(st.integers(0, 3)) for c in "abcd"}
+    terms = data.draw(st.lists(st.text("abcd", max_size=3), min_size=1, max_size=3))
+    shapes = [tuple(data.draw(st.sampled_from([lengths[c], lengths[c], 1])) for c in term) for term in terms]
+    output = data.draw(st.one_of(st.none(), st.lists(st.sampled_from("abcd"), unique=True, max_size=3).map("".join)))
+    equation = ",".join(terms) + ("" if output is None else f"->{output}")
+    arrays = [np.arange(1, np.prod(s) + 1, dtype=np.int64).reshape(s) for s in shapes]
+    try:
+        expected = np.einsum(equation, *arrays)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"^\[einsum\] "):
+            ops.einsum(equation, *[Tensor(a) for a in arrays])
+        return
+    actual = ops.einsum(equation, *[Tensor(a) for a in arrays])
+    assert actual.shape == np.shape(expected)
+    assert np.array_equal(actual.asnumpy(), expected)
+
+
+def test_matmul_in_place_reaches_views() -> None:
+    t = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    same, row = t, t[0]
+    t @= Tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert t is same and row.tolist() == [2, 1] and t.tolist() == [[2, 1], [4, 3]]
+    with pytest.raises(ValueError, match=r"^\[matmul\] the result is"):
+        t @= Tensor([1.0, 1.0])
+    with pytest.raises(TypeError, match=r"^\[matmul\] the result is"):
+        t @= np.eye(2)
+
+
+def test_operands_that_are_no_tensors() -> None:
+    t = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert (np.ones((1, 2), np.float32) @ t).tolist() == ([[1.0, 1.0]] @ t).tolist() == [[4, 6]]
+    with pytest.raises(TypeError):
+        t @ None
+    device = Tensor([[1.0], [2.0]], device="Ascend")
+    assert ops.mm([[1.0, 2.0]], device).device == ops.einsum("ij,jk", [[1.0, 2.0]], device).device == "Ascend:0"
+
+
+def test_views_and_broken_strides_multiply() -> None:
+    a = np.arange(24, dtype=np.float32).reshape(4, 6)
+    t = Tensor(a)
+    close(t[::2, ::-2] @ t[:3, 1:].T[::2].T.T[:, :3].T[:3], a[::2, ::-2] @ a[:3, 1:].T[::2].T.T[:, :3].T[:3])
+    close(t.T @ t, a.T @ a)
+
+
+def test_complex_factors() -> None:
+    a = np.array([[2, 1j], [-1j, 2]])
+    close(ops.cholesky(Tensor(a), upper=True), np.linalg.cholesky(a).conj().T)
+    s, u, v = ops.svd(Tensor(a))
+    close((u * s) @ v.mT, a)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t: ops.tensordot(t, t, -1), lambda t: ops.tensordot(t, t, 3), lambda t: ops.tensordot(t, t, ([0, 0], [0, 0])),
+        lambda t: ops.tensordot(t, t, [1]), lambda t: ops.einsum("ii->i", Tensor([[1.0, 2.0, 3.0]])), lambda t: ops.diagonal(t, 1.5),
+        lambda t: ops.addmm(ops.zeros((3, 3)), Tensor([[1.0]]), Tensor([[1.0]])), lambda t: ops.einsum("ij->ij"),
+    ],
+)  # fmt: skip
+def test_mistakes_that_numpy_would_tell_later(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] (?!.*issued at)"):
+        wrong(Tensor([[1.0, 2.0], [3.0, 4.0]]))

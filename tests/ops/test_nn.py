@@ -135,3 +135,89 @@ def test_on_every_device(device: str) -> None:
     t = Tensor([[1.0, 2.0], [3.0, 4.0]], device=device)
     for result in (ops.gelu(t), ops.softmax(t), ops.layer_norm(t, 2), ops.cross_entropy(t, Tensor([0, 1], device=device)), ops.dropout(t, 0.5)):
         assert result.device.startswith(device)
+
+
+HALVES = [mt.float16, mt.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_halves_do_not_overflow_on_the_way(dtype: mt.DType) -> None:
+    many = ops.zeros(70_000, dtype=dtype)
+    for actual, expected in [
+        (ops.softplus(Tensor([15.0, -15.0], dtype)), np.log1p(np.exp([15.0, -15.0]))), (ops.log_softmax(many)[:1], [-math.log(70_000)]),
+        (ops.layer_norm(Tensor([-1000.0, 0, 1000], dtype), 3), [-1.5**0.5, 0, 1.5**0.5]), (ops.softmax(many)[:1], [1 / 70_000]),
+        (ops.cosine_similarity(Tensor([[1000.0, 1000]], dtype), Tensor([[1000.0, 0]], dtype)), [0.5**0.5]),
+        (ops.cross_entropy(many.reshape((1, -1)), Tensor([3])), math.log(70_000)),
+    ]:  # fmt: skip
+        assert actual.dtype is dtype
+        np.testing.assert_allclose(actual.asnumpy().astype(np.float64), expected, rtol=1e-2, atol=1e-6)
+
+
+def test_layer_norm_keeps_the_inputs_dtype() -> None:
+    t = Tensor([[1.0, 2.0]], mt.float16)
+    assert ops.layer_norm(t, 2, Tensor([1.0, 1.0]), Tensor([0.0, 0.0])).dtype is mt.float16
+
+
+def reference_cross_entropy(x: np.ndarray, y: np.ndarray, w: np.ndarray, ignore: int, smoothing: float) -> tuple[np.ndarray, float]:
+    """Element by element, from the formula: losses of (N, C, L) logits, and their weighted mean."""
+    logs = np.log(softmax(x.astype(np.float64), 1))
+    loss, weight = np.zeros(y.shape), np.zeros(y.shape)
+    for n, position in np.ndindex(y.shape):
+        c = y[n, position]
+        if c != ignore:
+            weight[n, position] = w[c]
+            smooth = -(w * logs[n, :, position]).sum() / len(w)
+            loss[n, position] = (1 - smoothing) * -w[c] * logs[n, c, position] + smoothing * smooth
+    return loss, loss.sum() / weight.sum() if weight.any() else float("nan")
+
+
+@given(st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.sampled_from([0.0, 0.1, 1.0]))
+def test_cross_entropy_of_classes(data: st.DataObject, n: int, c: int, length: int, smoothing: float) -> None:
+    x = data.draw(hnp.arrays(np.float32, (n, c, length), elements=st.floats(-20, 20, width=32)))
+    y = data.draw(hnp.arrays(np.int64, (n, length), elements=st.sampled_from([-100, *range(c)])))
+    w = data.draw(hnp.arrays(np.float32, (c,), elements=st.floats(0.25, 4, width=32)))
+    loss, mean = reference_cross_entropy(x, y, w, -100, smoothing)
+    arguments = {"weight": Tensor(w), "label_smoothing": smoothing}
+    each = ops.cross_entropy(Tensor(x), Tensor(y), reduction="none", **arguments)
+    np.testing.assert_allclose(each.asnumpy(), loss, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ops.cross_entropy(Tensor(x), Tensor(y), **arguments).item(), mean, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("wrong", [-1, 2, 5, -101])
+@pytest.mark.parametrize("device", ["CPU", "Ascend"])
+def test_classes_out_of_range_are_named_where_the_loss_is_read(wrong: int, smoothing: float, device: str) -> None:
+    t, target = Tensor([[1.0, 2.0], [0.0, 1.0]], device=device), Tensor([0, wrong], device=device)
+    loss = ops.cross_entropy(t, target, label_smoothing=smoothing)
+    with pytest.raises(IndexError, match=rf"^\[cross_entropy\] class {wrong} is out of range for 2 classes.*issued at .*test_nn.py:\d+"):
+        loss.asnumpy()
+
+
+def test_what_is_ignored_does_not_count_whatever_it_is() -> None:
+    x = Tensor([[-np.inf, 1.0, 1.0], [1.0, 1.0, 1.0]])  # class 0 is masked out, in the row that is ignored
+    assert ops.cross_entropy(x, Tensor([-100, 1])).item() == pytest.approx(math.log(3))
+    assert ops.cross_entropy(x, Tensor([-100, -100]), reduction="sum").item() == 0
+    assert ops.cross_entropy(Tensor(np.zeros((1, 200), np.float32)), Tensor([156], mt.uint8)).item() == pytest.approx(math.log(200))
+    assert ops.cross_entropy(Tensor([0.0, 0.0]), Tensor(1)).item() == pytest.approx(math.log(2))
+    assert ops.dropout(Tensor([np.inf, 1.0]), 1.0).tolist() == [0, 0]
+
+
+def test_cosine_similarity_broadcasts() -> None:
+    a, b = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32), np.array([1.0, 2.0], np.float32)
+    expected = a @ b / (np.linalg.norm(a, axis=1) * np.linalg.norm(b))
+    np.testing.assert_allclose(ops.cosine_similarity(Tensor(a), Tensor(b)).asnumpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t: ops.cross_entropy(t, Tensor([0, 1]), Tensor([1.0] * 3)), lambda t: ops.nll_loss(t, Tensor([0, 1]), Tensor([1.0] * 3)),
+        lambda t: ops.cross_entropy(Tensor(1.0), Tensor(1)), lambda t: ops.dropout(t, "a"), lambda t: ops.hardtanh(t, 2, -2),
+        lambda t: ops.softmax(Tensor(1.0), 5), lambda t: ops.silu(Tensor([1j])), lambda t: ops.layer_norm(t, 2, Tensor([1.0])),
+        lambda t: ops.cosine_similarity(t, Tensor([1.0] * 3)), lambda t: ops.softplus(t, 0),
+        lambda t: ops.cross_entropy(t, Tensor([0, 1]), reduction="max"),
+    ],
+)  # fmt: skip
+def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] (?!.*issued at)"):
+        wrong(Tensor([[1.0, 2.0], [3.0, 4.0]]))

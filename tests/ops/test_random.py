@@ -5,13 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minitensor as mt
-from minitensor import Tensor, ops
+from minitensor import Tensor, fork, ops
+from minitensor.ops import random
+
+
+def in_a_child(function: Callable[[], Any]) -> bytes:
+    """What `function` returns in a forked child."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, repr(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as result:
+        drawn = result.read()
+    os.waitpid(pid, 0)
+    assert drawn, "the child failed"
+    return drawn
 
 
 def test_the_seed_and_the_number_of_calls_decide() -> None:
@@ -119,3 +139,174 @@ def test_a_fork_leaves_the_parents_numbers_alone() -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     assert ops.rand(2).tolist() == expected
+
+
+def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
+    for trial in range(25):
+        ops.set_seed(trial)
+        drawn: list[bytes] = []
+        gate = threading.Barrier(4)
+
+        def child(gate: threading.Barrier = gate, drawn: list[bytes] = drawn) -> None:
+            gate.wait(30)
+            drawn.append(in_a_child(lambda: ops.rand(4).tolist()))
+
+        threads = [threading.Thread(target=child) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(drawn) == 4 == len(set(drawn))
+
+
+def test_a_fork_inside_a_fork_gets_a_number_of_its_own() -> None:
+    """Between our hook and the fork itself somebody else's hook forks, as a signal handler may."""
+    ops.set_seed(4)
+    inner: list[bytes] = []
+    busy: list[bool] = []
+
+    def forks_itself() -> None:
+        if not busy:
+            busy.append(True)
+            inner.append(in_a_child(lambda: [ops.rand(4).tolist(), in_a_child(lambda: ops.rand(4).tolist())]))
+
+    me = fork.register(before=forks_itself, level=2)  # below ours, so it comes after ours
+    try:
+        outer = in_a_child(lambda: ops.rand(4).tolist())
+    finally:
+        fork.unregister(me)
+    assert inner and inner[0] and outer
+    assert outer.decode() not in inner[0].decode()
+    assert outer != in_a_child(lambda: ops.rand(4).tolist())
+    assert not random._forks_under_way()
+
+
+def test_a_fork_that_goes_on_in_the_child_of_another_gets_a_number_of_its_own() -> None:
+    """The child of the inner fork comes out in the middle of the outer one, and finishes it for itself."""
+    ops.set_seed(4)
+    reader, writer = os.pipe()
+    busy: list[bool] = []
+
+    def forks_itself() -> None:
+        if not busy:
+            busy.append(True)
+            pid = os.fork()  # its child does not leave: it goes on with the outer fork
+            busy.append(pid == 0)
+            if pid:
+                os.waitpid(pid, 0)
+
+    me = fork.register(before=forks_itself, level=2)
+    try:
+        pid = os.fork()
+    finally:
+        fork.unregister(me)
+    if pid == 0:
+        os.write(writer, f"{ops.rand(4).tolist()}\n".encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.write(writer, f"{ops.rand(4).tolist()}\n".encode())
+    if busy[1]:
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        drawn = lines.read().splitlines()
+    assert len(drawn) == 4 == len(set(drawn))
+
+
+def test_a_fork_that_fails_has_used_up_its_number() -> None:
+    def child() -> bytes:
+        return in_a_child(lambda: ops.rand(4).tolist())
+
+    ops.set_seed(6)
+    first, second = child(), child()
+    ops.set_seed(6)
+    random._before_fork()
+    random._after_in_parent()  # as the interpreter calls them around a fork that failed
+    assert child() == second != first
+    assert not random._forks_under_way()
+
+
+def test_looking_at_the_state_takes_nothing() -> None:
+    ops.set_seed(9)
+    ops.rand(1)
+    assert ops.get_rng_state() == ops.get_rng_state() == (ops.get_rng_state()[0], 1, 0)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            ops.get_rng_state()
+
+    thread = threading.Thread(target=look)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads change places in the middle of a step, if it has one
+    thread.start()
+    try:
+        drawn = [random._generator().draw().__closure__[1].cell_contents for _ in range(20_000)]  # type: ignore[index]
+    finally:
+        stop.set()
+        thread.join(60)
+        sys.setswitchinterval(interval)
+    assert drawn == list(range(1, 20_001))
+
+
+def test_seed_begins_anew() -> None:
+    seeds = {ops.seed(), ops.seed()}
+    assert len(seeds) == 2 and ops.initial_seed() == ops.get_seed() and ops.initial_seed() in seeds
+    first = ops.rand(3).tolist()
+    ops.set_seed(ops.initial_seed())
+    assert ops.rand(3).tolist() == first
+
+
+@pytest.mark.parametrize("dtype", [mt.float16, mt.bfloat16, mt.float32, mt.float64])
+def test_uniform_numbers_stay_below_one(dtype: mt.DType) -> None:
+    ops.set_seed(1)
+    value = ops.rand(200_000, dtype=dtype).asnumpy().astype(np.float64)
+    assert value.min() >= 0 and value.max() < 1 and abs(value.mean() - 0.5) < 0.005
+
+
+def test_the_widest_integers() -> None:
+    ops.set_seed(1)
+    wide = ops.randint(2**63, 2**64, 1000, dtype=mt.uint64).asnumpy()
+    assert wide.min() >= 2**63 and len(set(wide.tolist())) == 1000
+    assert ops.randint(-(2**63), 2**63, 1000).asnumpy().min() < -(2**62)
+
+
+def test_tensors_as_parameters() -> None:
+    ops.set_seed(1)
+    t = ops.normal((20_000, 1), Tensor([0.0, 100.0]), Tensor([1.0, 3.0])).asnumpy()
+    assert t.shape == (20_000, 2) and t.dtype == np.float32
+    assert np.abs(t.mean(0) - [0, 100]).max() < 0.15 and np.abs(t.std(0) - [1, 3]).max() < 0.1
+    assert abs(np.corrcoef(t.T)[0, 1]) < 0.05  # each place has a number of its own
+    u = ops.uniform((1000,), Tensor([1.0] * 1000), 2.0).asnumpy()
+    assert u.min() >= 1 and u.max() <= 2
+    assert ops.bernoulli(ops.zeros((3, 2)), Tensor([0.0, 1.0])).tolist() == [[0, 1]] * 3
+    assert Tensor([1.0, 1.0]).bernoulli(1.0).tolist() == [1, 1] and Tensor([0.0, 1.0]).multinomial(2).tolist() == [1, 1]
+
+
+def test_numbers_are_drawn_where_the_parameters_are() -> None:
+    t = Tensor([1.0, 2.0], device="Ascend")
+    for drawn in (ops.rand_like(t), ops.randn_like(t), ops.randint_like(t, 0, 3), ops.normal((2,), t), ops.bernoulli(t)):
+        assert drawn.device == "Ascend:0"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: ops.rand(2, seed="a"), lambda: ops.randn(2, seed=-1), lambda: ops.rand(2, seed=True), lambda: ops.set_rng_state((1, 2)),
+        lambda: ops.set_rng_state((1 << 140, 0, 0)), lambda: ops.randint(0, 1000, 3, dtype=mt.int8), lambda: ops.randint(0, 2**70, 2),
+        lambda: ops.randint(-1, 2, 2, dtype=mt.uint8), lambda: ops.randint(0, 5, 2, dtype=mt.bool_), lambda: ops.randperm(300, dtype=mt.int8),
+        lambda: ops.uniform((2,), float("nan"), 1.0), lambda: ops.uniform((2,), 0.0, float("inf")), lambda: ops.normal((2,), 0.0, float("nan")),
+        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([[0.5], [0.5]])), lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([0.5] * 3)),
+        lambda: ops.multinomial(Tensor([1.0]), (1, 2)), lambda: ops.normal((2,), "a"), lambda: ops.uniform((2,), 0.5, 9.5, dtype=mt.int32),
+    ],
+)  # fmt: skip
+def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] (?!.*issued at)"):
+        wrong()
+
+
+def test_parameters_in_tensors_are_looked_at_where_the_result_is_read() -> None:
+    for drawn in (ops.bernoulli(Tensor([1.0, 1.0]), Tensor([2.0, 0.0])), ops.normal((2,), 0.0, Tensor([-1.0, 1.0])),
+                  ops.uniform((2,), Tensor([1.0, 2.0]), 1.5)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"^\[\w+\] .*issued at .*test_random.py"):
+            drawn.asnumpy()

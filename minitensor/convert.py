@@ -1,0 +1,75 @@
+"""How what a user gives becomes an array: numbers, nested lists, buffers, arrays of other libraries.
+
+Python's own numbers have no dtype: floats become float32, ints int64, as MindSpore has it.  Arrays keep theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minitensor.dtype import DType, complex128, float32, from_numpy, int64
+
+__all__ = ["to_numpy"]
+
+_TAKES = "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a buffer, __array__ or __dlpack__"
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "_h")  # tensor.py stands above this module
+
+
+def _first_leaf(data: Any) -> Any:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
+
+
+def _without_tensors(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_without_tensors(element) for element in data]
+    return data._value() if _is_tensor(data) else data
+
+
+def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
+    """What a Tensor is made from, as an array that need not be a copy."""
+    python = False
+    if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
+        array, python = np.asarray(data), True
+    elif isinstance(data, (list, tuple)):
+        leaf = _first_leaf(data)
+        python = not isinstance(leaf, (np.ndarray, np.generic)) and not _is_tensor(leaf)
+        try:
+            array = np.array(_without_tensors(data))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TypeError(f"[Tensor] the nested lists are no array ({error}); all lists of one level need one length") from error
+        if array.size == 0 and python:
+            array = array.astype(np.float32)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    elif data is None or isinstance(data, (str, bytes, dict, set, range)):
+        raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}")
+    elif hasattr(data, "__array__"):
+        array = np.asarray(data)
+    elif hasattr(data, "__dlpack__"):
+        array = np.from_dlpack(data)
+    else:
+        try:
+            array = np.asarray(memoryview(data))
+        except TypeError:
+            raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}") from None
+    if array.dtype == object and python:
+        raise TypeError("[Tensor] an element is no number, or an integer too large for 64 bits")
+    if dtype is not None:
+        from_numpy(array.dtype)
+        if array.dtype.kind == "c" and dtype.kind not in "cb":
+            raise TypeError(f"[Tensor] complex data does not fit into {dtype}")
+        with np.errstate(all="ignore"):
+            return array.astype(dtype.numpy)
+    if python:
+        natural = {"f": float32, "i": int64, "u": None, "c": complex128}.get(array.dtype.kind)
+        if natural is not None:
+            array = array.astype(natural.numpy)
+    from_numpy(array.dtype)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
