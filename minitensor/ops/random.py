@@ -15,7 +15,6 @@ thread that forked is the one that lives on in the child.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import os
@@ -71,6 +70,8 @@ def _checked_seed(op: str, value: Any) -> int:
 
 
 def _key(*parts: int) -> int:
+    import hashlib  # loads OpenSSL, which importing minitensor need not pay for
+
     text = ",".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 
