@@ -17,7 +17,7 @@ from minitensor.backend.native import ffi, lib
 __all__ = [
     "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache", "launch_blocking",
     "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
-    "reset_peak_memory_stats", "set_cur_stream", "synchronize",
+    "release_device", "reset_peak_memory_stats", "set_cur_stream", "synchronize",
 ]  # fmt: skip
 
 
@@ -36,6 +36,25 @@ def synchronize() -> None:
         native.wait_slices(lambda ms, one=one: lib.mt_stream_sync(one, ms))  # type: ignore[misc]
     for one in streams:
         native.synchronize(one)
+
+
+def release_device() -> None:
+    """Lets go of the current device, when it is an exclusive one: another process can have it at once.
+
+    Waits for what is queued first.  Tensors on the device can't be touched any more; the next task takes the device anew.
+
+    Raises:
+        Exception: a failure that nobody was told of; the device is kept then.
+
+    Example:
+        >>> from minitensor import Tensor, runtime, set_context
+        >>> set_context(device_target="Ascend")
+        >>> result = (Tensor([1.0]) + 1).to("CPU")
+        >>> runtime.release_device()
+        >>> set_context(device_target="CPU")
+    """
+    synchronize()
+    context.current_device().release()
 
 
 def launch_blocking() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,51 @@ print(ops.zeros(200_000).size, runtime.memory_stats()["capacity"])
 """
     )
     assert done.stdout == "True 207001 True True\n" * 3 + "200000 1073741\n", done.stderr
+
+
+def test_a_device_is_let_go_of_and_taken_again() -> None:
+    done = python(
+        """
+import subprocess, sys
+from minitensor import DeviceLostError, Tensor, runtime, set_context
+set_context(device_target="Ascend")
+other = [sys.executable, "-c", "from minitensor import Tensor; print(Tensor(1.0, device='Ascend').device)"]
+t = Tensor([1.0])
+kept = t.to("CPU")
+assert b"DeviceBusyError" in subprocess.run(other, capture_output=True).stderr
+runtime.release_device()
+print(subprocess.run(other, capture_output=True, text=True).stdout.strip(), kept.tolist())
+for look in (lambda: t + 1, t.asnumpy, lambda: repr(t)):
+    try:
+        look()
+    except DeviceLostError as e:
+        print("let go of" in str(e))
+print((Tensor([2.0]) + 1).device)
+"""
+    )
+    assert (done.stdout, done.stderr) == ("Ascend:0 [1.0]\nTrue\nTrue\nTrue\nAscend:0\n", "")
+
+
+def test_a_spawned_child_meets_its_parents_device(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import minitensor.multiprocessing as multiprocessing
+from minitensor import DeviceBusyError, Tensor, get_context, ops
+
+def child():
+    try:
+        ops.log(Tensor(2.0))
+    except DeviceBusyError as error:
+        print(get_context("device_target"), error)
+
+if __name__ == "__main__":
+    ops.log(Tensor(2.0))
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+"""
+    )
+    environment = {**os.environ, "MINITENSOR_DEVICE_TARGET": "Ascend", "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path / "locks")}
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stderr == "" and done.stdout.startswith("Ascend [Ascend:0] device busy: ") and "program.py" in done.stdout

@@ -94,7 +94,7 @@ class Device:
     index: int
     id: int | None = None
     limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
-    lost: bool = False  #: a parent's, which this process was forked from
+    lost: bool = False  #: a parent's, which this process was forked from, or let go of
 
     def __str__(self) -> str:
         return self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"
@@ -107,7 +107,7 @@ class Device:
             if self.id is None:
                 self.backend.acquire(self.index)
                 try:
-                    self.id = native.add_device(self)
+                    self.id = native.add_device(self) if self.id is None else self.id  # a signal handler may have been faster
                 except BaseException:
                     self.backend.release(self.index)
                     raise
@@ -123,20 +123,32 @@ class Device:
         """In a forked child: what the parent has on this device can't be touched here, and a first task takes it anew."""
         if self.id is None or self.lost or self.backend.inherited:
             return
-        native.lose_device(self.id, self.backend.lost_message(self.index))
+        self._lose(self.backend.lost_message(self.index))
+
+    def release(self) -> None:
+        """Lets go of an exclusive device: others can have it, and the tensors on it can't be touched any more."""
+        with _activating:
+            if self.id is None or self.backend.inherited:
+                return
+            self._lose(f"the tensor lay on {self}, which this process has let go of; bring what is needed to the host before")
+            self.backend.release(self.index)
+
+    def _lose(self, why: str) -> None:
+        assert self.id is not None
+        native.lose_device(self.id, why)
         trace.record("device.lost", device=str(self))
-        # The parent's tensors stay where they are: a look at one must not take a device that this process can have.
+        # The tensors stay where they are: a look at one must not take a device that this process can have.
         native.devices[self.id] = Device(self.backend, self.index, self.id, lost=True)
         self.id = None
 
 
 # One for all: a thread that takes its first device while another forks is known to nobody in the child.
-_activating = threading.Lock()
+_activating = threading.RLock()  # a signal handler may compute, too
 
 
 def _forget_devices() -> None:
     global _activating
-    _activating = threading.Lock()
+    _activating = threading.RLock()
     for device in list(native.devices.values()):
         device.forget()
 

@@ -142,22 +142,14 @@ def _forks_under_way() -> list[tuple[int, int]]:
 
 
 def _before_fork() -> None:
-    generator = _generator()
-    _forks_under_way().append((generator.key, next(generator.forks)))
-
-
-def _after_in_parent() -> None:
-    if stack := _forks_under_way():
-        stack.pop()
+    if _current is not None:
+        _current.forks += 1  # also for a fork that then fails: the numbers stay different, which matters more
 
 
 def _after_in_child() -> None:
     global _current
-    stack = _forks_under_way()
-    # Without a number (an interrupt hit the hook before the fork) any key will do that nobody else has.
-    _current = _Generator(_key(*stack.pop()) if stack else int.from_bytes(os.urandom(16), "little"))
-    # Forks that this one happened inside of now go on in both processes: the child's have numbers of its own.
-    stack[:] = [(_current.key, next(_current.forks)) for _ in stack]
+    if _current is not None:  # else the child draws a seed of its own, as its parent will
+        _current = _Generator(_key(_current.key, _current.forks))
 
 
 fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", level=3)

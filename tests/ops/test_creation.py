@@ -16,7 +16,9 @@ from minitensor import Tensor, ops
     [
         (lambda: ops.zeros((2, 3)), np.zeros((2, 3), np.float32)), (lambda: ops.ones(3, "int8"), np.ones(3, np.int8)),
         (lambda: ops.full((2,), 3.0), np.full(2, 3, np.float32)), (lambda: ops.full((2,), 3), np.full(2, 3, np.int64)),
-        (lambda: ops.full((), True), np.array(True)), (lambda: ops.full(2, 1j), np.full(2, 1j)),
+        (lambda: ops.full(2, np.int16(3)), np.full(2, 3, np.int16)), (lambda: ops.full(2, np.float64(3)), np.full(2, 3.0)),
+        (lambda: ops.full(2, Tensor(3, mt.uint8)), np.full(2, 3, np.uint8)), (lambda: ops.full((), True), np.array(True)),
+        (lambda: ops.full(2, 1j), np.full(2, 1j)),
         (lambda: ops.zeros_like(Tensor([1, 2])), np.zeros(2, np.int64)), (lambda: ops.ones_like(Tensor([1.0])), np.ones(1, np.float32)),
         (lambda: ops.full_like(Tensor([1.0]), 7, dtype=mt.int32), np.full(1, 7, np.int32)),
         (lambda: ops.eye(2, 3), np.eye(2, 3, dtype=np.float32)), (lambda: ops.eye(3, dtype=mt.int64), np.eye(3, dtype=np.int64)),
@@ -51,7 +53,9 @@ def test_diag(n: int, m: int, k: int) -> None:
     [
         lambda: ops.zeros((2, -1)), lambda: ops.zeros("a"), lambda: ops.full((2,), "a"), lambda: ops.arange(0, 1, 0),
         lambda: ops.arange("a"), lambda: ops.ones(2, "float31"), lambda: ops.one_hot(Tensor([1.0]), 2), lambda: ops.diag(Tensor(1)),
-        lambda: ops.zeros(1.5), lambda: ops.eye(-1),
+        lambda: ops.zeros(1.5), lambda: ops.eye(-1), lambda: ops.arange(float("nan")), lambda: ops.arange(0, float("inf")),
+        lambda: ops.linspace(0, 1, -1), lambda: ops.linspace(0, 1, (2, 3)), lambda: ops.one_hot(Tensor([1]), (2, 2)),
+        lambda: ops.eye((2, 3)),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(wrong: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -24,15 +26,23 @@ def numbered(shape: tuple[int, ...]) -> np.ndarray:
 
 @st.composite
 def mixed_index(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Ints, slices, None, Ellipsis, integer arrays that broadcast, and masks."""
+    """Ints, slices, None, bools, an Ellipsis (also one that stands for nothing), integer arrays that broadcast, and masks."""
     parts: list[Any] = []
     together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
     dims = list(shape)
     while dims:
-        kind = draw(st.sampled_from(["int", "slice", "array", "list", "mask", "none", "stop", "mask2"]))
+        kind = draw(st.sampled_from(["int", "slice", "array", "list", "mask", "none", "stop", "mask2", "dots", "bool"]))
         n = dims[0]
-        if kind == "stop":
+        if kind == "stop" and not any(p is Ellipsis for p in parts):  # else the Ellipsis would take these, too
             break
+        if kind in ("stop", "dots"):
+            if not any(p is Ellipsis for p in parts):
+                parts.append(Ellipsis)
+                dims = dims[draw(st.integers(0, len(dims))) :]
+            continue
+        if kind == "bool":
+            parts.append(draw(st.sampled_from([True, False, np.array(True), np.array(False)])))
+            continue
         if kind == "none":
             parts.append(None)
             continue
@@ -51,7 +61,7 @@ def mixed_index(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
             parts.append(draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=1)))
         else:
             parts.append(draw(hnp.arrays(np.bool_, (n,))))
-    if draw(st.booleans()):
+    if draw(st.booleans()) and not any(p is Ellipsis for p in parts):
         parts.append(Ellipsis)
     return tuple(parts)
 
@@ -111,7 +121,11 @@ def test_bools_and_empties() -> None:
         ((0, 0, 0), IndexError, "too many indices"), ("a", TypeError, "got 'a'"), (1.0, IndexError, "got 1.0"),
         ((..., ...), IndexError, "only one Ellipsis"), (np.array([1.0]), IndexError, "only integers and bools"),
         (np.array([True]), IndexError, "mask of shape"), (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
-        (([0, 1], [0, 1, 2]), IndexError, "broadcast"),
+        (([0, 1], [0, 1, 2]), IndexError, "broadcast"), ([0, 5], IndexError, "index 5 is out of bounds for dimension with size 2"),
+        ((np.array([0]), np.array([-4])), IndexError, "index -4 is out of bounds for dimension with size 3"),
+        ((7, [0]), IndexError, "index 7 is out of bounds"), ([[0], [0, 1]], IndexError, "the list is no index"),
+        (b"a", TypeError, "got b'a'"), ((slice(None), 3), IndexError, "index 3 is out of bounds for dimension with size 3"),
+        (np.ones((2, 3, 1), bool), IndexError, "too many indices"), ({}, IndexError, "got {}"),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(key: Any, error: type[Exception], text: str) -> None:
@@ -125,10 +139,94 @@ def test_mistakes_rise_at_the_call(key: Any, error: type[Exception], text: str) 
 def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
     t = Tensor(numbered((2, 3)))
     chosen = t[Tensor([0, 7])]
-    with pytest.raises(IndexError, match=r"^\[getitem\] index 7 is out of bounds .*issued at .*test_indexing.py"):
+    with pytest.raises(IndexError, match=r"^\[getitem\] index 7 is out of bounds for dimension with size 2 .*issued at .*test_indexing.py"):
         chosen.asnumpy()
+    target = Tensor(numbered((2, 3)))
+    target[Tensor([7])] = 0
+    with pytest.raises(IndexError, match=r"^\[setitem\] index 7 is out of bounds for dimension with size 2"):
+        target.asnumpy()
     with pytest.raises(IndexError):
         ops.gather(t, Tensor([9]), 0).asnumpy()
+
+
+def held(gate: threading.Event, value: np.ndarray) -> Tensor:
+    """A tensor whose value comes when the gate opens; who waits for it before fails, and does not hang."""
+
+    def compute() -> np.ndarray:
+        if not gate.wait(20):
+            raise TimeoutError("somebody waited for a value that only came after them")
+        return value
+
+    return ops.host_call(compute, [], shape=value.shape, dtype=Tensor(value).dtype)
+
+
+def test_neither_an_integer_index_nor_a_number_for_a_mask_waits() -> None:
+    gate = threading.Event()
+    t = held(gate, np.float32([1, 2, 3]))
+    index, mask = held(gate, np.array([2, 0])), t > 1
+    chosen = t[index]
+    assert chosen.shape == (2,)
+    t[mask] = 7
+    t[index] = Tensor([8.0, 9.0])
+    gate.set()
+    assert chosen.tolist() == [3, 1]
+    assert t.tolist() == [9, 7, 8]
+
+
+def test_an_index_is_taken_as_it_is_at_the_call() -> None:
+    gate = threading.Event()
+    t = held(gate, np.float32([1, 2, 3]))
+    array, values = np.array([0]), np.float32([5])
+    chosen = t[array]
+    t[array] = values
+    array[0] = values[0] = 2
+    gate.set()
+    assert chosen.tolist() == [1]
+    assert t.tolist() == [5, 2, 3]
+
+
+def test_an_index_moves_nothing_at_the_call() -> None:
+    t, index = Tensor(np.zeros((4, 4000), np.int8)), Tensor(np.zeros(1000, np.int64))
+    t[index[:1]].asnumpy()  # what is made on first use is made
+    tracemalloc.start()
+    try:
+        gate = threading.Event()
+        first = held(gate, np.zeros((4, 4000), np.int8))
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        result = first[index]  # 4 MB, in the core's memory, which is not traced
+        used = tracemalloc.get_traced_memory()[1] - before
+        gate.set()
+    finally:
+        tracemalloc.stop()
+    assert result.shape == (1000, 4000)
+    assert used < 100_000
+
+
+def test_an_ellipsis_for_no_dimension_parts_the_indices_beside_it() -> None:
+    array, t = numbered((2, 3, 4)), Tensor(numbered((2, 3, 4)))
+    index = np.array([0, 1, 2, 1, 0])
+    for key in ((slice(None), index, ..., index), (slice(None), index, index, ...), (slice(None), [0], ..., 1), (slice(None), 1, None, index)):
+        assert t[as_tensors(key)].shape == array[key].shape
+        np.testing.assert_array_equal(t[as_tensors(key)].asnumpy(), array[key])
+
+
+@given(SHAPES, st.data())
+def test_masks_are_assigned_to(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array, t = numbered(shape), Tensor(numbered(shape))
+    mask = data.draw(hnp.arrays(np.bool_, shape[: data.draw(st.integers(1, len(shape)))]))
+    t[Tensor(mask)] = -1.5
+    array[mask] = -1.5
+    np.testing.assert_array_equal(t.asnumpy(), array)
+    values = np.arange(array[mask].size, dtype=np.float32).reshape(array[mask].shape)
+    t[Tensor(mask)] = values
+    array[mask] = values
+    np.testing.assert_array_equal(t.asnumpy(), array)
+    t.T[Tensor(mask.T) if mask.ndim == len(shape) else ...] = 3
+    array.T[mask.T if mask.ndim == len(shape) else ...] = 3
+    np.testing.assert_array_equal(t.asnumpy(), array)
+    with pytest.raises(IndexError, match="mask of shape"):
+        t[Tensor(np.ones((*mask.shape[:-1], mask.shape[-1] + 1), bool))] = 0
 
 
 def test_assignment_casts_and_broadcasts() -> None:
@@ -191,6 +289,29 @@ def test_gathered_and_scattered(shape: tuple[int, ...], data: st.DataObject) -> 
     np.testing.assert_array_equal(ops.scatter(t, axis, Tensor(order), t).asnumpy(), written)
 
 
+@pytest.mark.parametrize("dtype", [mt.float16, mt.bfloat16, mt.float32, mt.float64])
+def test_nan_is_the_largest(dtype: mt.DType) -> None:
+    t = Tensor([1, math.nan, -2, math.inf, 0], dtype)
+    assert str(ops.sort(t)[0].tolist()) == "[-2.0, 0.0, 1.0, inf, nan]"
+    assert ops.argsort(t, descending=True).tolist() == [1, 3, 0, 4, 2]
+    assert ops.sort(t)[0].dtype is ops.unique(t)[0].dtype is dtype
+    assert str(ops.unique(t)[0].tolist()) == "[-2.0, 0.0, 1.0, inf, nan]"
+
+
+def test_masked_fill_keeps_what_it_does_not_fill() -> None:
+    t = Tensor([2**60 + 1, 5])
+    filled = t.masked_fill(Tensor([False, True]), 2.5)
+    assert filled.dtype is mt.int64 and filled.tolist() == [2**60 + 1, 2]
+    with pytest.raises(TypeError):
+        t.masked_fill(Tensor([False, True]), 1j)
+
+
+def test_nonzero_without_dimensions() -> None:
+    assert ops.nonzero(Tensor(3)).shape == (1, 0) and ops.argwhere(Tensor(0)).shape == (0, 0)
+    with pytest.raises(ValueError, match=r"^\[nonzero\]"):
+        ops.nonzero(Tensor(3), as_tuple=True)
+
+
 def test_by_coordinates() -> None:
     t = Tensor(numbered((2, 3)))
     assert ops.gather_nd(t, Tensor([[0, 1], [1, 2]])).tolist() == [1, 5]
@@ -227,6 +348,7 @@ def test_on_every_device(device: str) -> None:
         assert result.device.startswith(device)
     t[index] = 5
     t[t == 5] = 0
+    t[Tensor(np.zeros((3, 4), bool))] = 99  # a mask on the CPU
     t[0, 1] = 8
     assert t.tolist() == [[0, 8, 0, 0], [4, 0, 6, 7], [0, 0, 0, 0]]
     assert mt.ops.argsort(t[1], descending=True).tolist() == [3, 2, 0, 1]
