@@ -138,7 +138,7 @@ def as_dtype(value: Any, op: str = "dtype") -> DType:
     elif value is not None:
         try:
             return from_numpy(value)
-        except TypeError:
+        except (TypeError, ValueError):
             pass
     raise TypeError(f"[{op}] not a dtype: {value!r}; take one of {', '.join(_BY_NAME)}")
 

@@ -213,6 +213,8 @@ def normalize_axis(op: str, axis: Any, ndim: int) -> int:
     if isinstance(axis, bool) or not hasattr(axis, "__index__"):
         raise TypeError(f"[{op}] an axis must be an int, got {axis!r}")
     number = axis.__index__()
+    if not ndim:
+        raise ValueError(f"[{op}] a tensor without dimensions has no axis {number}")
     if not -ndim <= number < ndim:
         raise ValueError(f"[{op}] axis {number} is out of range for {ndim} dimensions; take one of {-ndim} to {ndim - 1}")
     return number % ndim

@@ -135,21 +135,31 @@ def set_rng_state(state: Sequence[int]) -> None:
 _under_way = threading.local()  # .forks: (key, number) of the forks that this thread is in, the innermost last
 
 
-def _forks_under_way() -> list[tuple[int, int]]:
+def _forks_under_way() -> list[tuple[int, int] | None]:
     if not hasattr(_under_way, "forks"):
         _under_way.forks = []
     return _under_way.forks
 
 
+def _number() -> tuple[int, int] | None:
+    generator = _current  # None: nobody has drawn yet, and parent and child will each begin with a seed of their own
+    return None if generator is None else (generator.key, next(generator.forks))
+
+
 def _before_fork() -> None:
-    if _current is not None:
-        _current.forks += 1  # also for a fork that then fails: the numbers stay different, which matters more
+    _forks_under_way().append(_number())
+
+
+def _after_in_parent() -> None:
+    _forks_under_way().pop()
 
 
 def _after_in_child() -> None:
     global _current
-    if _current is not None:  # else the child draws a seed of its own, as its parent will
-        _current = _Generator(_key(_current.key, _current.forks))
+    under_way = _forks_under_way()
+    taken = under_way.pop()
+    _current = None if taken is None else _Generator(_key(*taken))
+    under_way[:] = [_number() for _ in under_way]  # forks around this one go on here, too: as forks of this process
 
 
 fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", level=3)
