@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minitensor as mt
-from minitensor import Tensor, fork, ops
+from minitensor import Tensor, ops
 from minitensor.ops import random
 
 
@@ -159,58 +159,37 @@ def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
         assert len(drawn) == 4 == len(set(drawn))
 
 
-def test_a_fork_inside_a_fork_gets_a_number_of_its_own() -> None:
-    """Between our hook and the fork itself somebody else's hook forks, as a signal handler may."""
-    ops.set_seed(4)
-    inner: list[bytes] = []
-    busy: list[bool] = []
-
-    def forks_itself() -> None:
-        if not busy:
-            busy.append(True)
-            inner.append(in_a_child(lambda: [ops.rand(4).tolist(), in_a_child(lambda: ops.rand(4).tolist())]))
-
-    me = fork.register(before=forks_itself, level=2)  # below ours, so it comes after ours
-    try:
-        outer = in_a_child(lambda: ops.rand(4).tolist())
-    finally:
-        fork.unregister(me)
-    assert inner and inner[0] and outer
-    assert outer.decode() not in inner[0].decode()
-    assert outer != in_a_child(lambda: ops.rand(4).tolist())
-    assert not random._forks_under_way()
-
-
-def test_a_fork_that_goes_on_in_the_child_of_another_gets_a_number_of_its_own() -> None:
-    """The child of the inner fork comes out in the middle of the outer one, and finishes it for itself."""
-    ops.set_seed(4)
-    reader, writer = os.pipe()
-    busy: list[bool] = []
-
-    def forks_itself() -> None:
-        if not busy:
-            busy.append(True)
-            pid = os.fork()  # its child does not leave: it goes on with the outer fork
-            busy.append(pid == 0)
-            if pid:
-                os.waitpid(pid, 0)
-
-    me = fork.register(before=forks_itself, level=2)
-    try:
+# A program of its own: the standard library's concurrent.futures.thread, once imported, holds a lock over every fork and so
+# stops the thread that forks inside one.  Between our hook and the fork itself somebody else's hook forks, as a signal handler
+# may; the child of that inner fork comes out in the middle of the outer one, and finishes it for itself.
+INSIDE = """
+import os, sys
+from minitensor import fork, ops
+from minitensor.ops import random
+assert "concurrent.futures.thread" not in sys.modules
+ops.set_seed(4)
+inner = []
+def forks_itself():
+    if not inner:
+        inner.append(None)
         pid = os.fork()
-    finally:
-        fork.unregister(me)
-    if pid == 0:
-        os.write(writer, f"{ops.rand(4).tolist()}\n".encode())
-        os._exit(0)
+        inner.append(pid)
+        if pid:
+            os.waitpid(pid, 0)
+fork.register(before=forks_itself, level=2)  # below that of the random numbers, so it comes after theirs
+pid = os.fork()
+if pid:
     os.waitpid(pid, 0)
-    os.write(writer, f"{ops.rand(4).tolist()}\n".encode())
-    if busy[1]:
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as lines:
-        drawn = lines.read().splitlines()
-    assert len(drawn) == 4 == len(set(drawn))
+os.write(1, f"{ops.rand(4).tolist()}\\n".encode())
+assert not random._forks_under_way()
+os._exit(0)
+"""
+
+
+def test_forks_inside_forks_get_numbers_of_their_own() -> None:
+    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=60)
+    lines = done.stdout.splitlines()
+    assert (done.stderr, len(lines), len(set(lines))) == ("", 4, 4)
 
 
 def test_a_fork_that_fails_has_used_up_its_number() -> None:
