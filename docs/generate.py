@@ -20,9 +20,10 @@ NOTE = "<!-- Made by docs/generate.py; `make docs` makes it again. -->\n"
 FAMILIES = {
     "elementwise": "Made of elementwise ops",
     "reduce": "Reductions: the functions",
-    "shape": "Shape",
+    "shape": "Shape: views",
+    "joining": "Shape: put together anew",
     "creation": "Creation",
-    "indexing": "Indexing and sorting",
+    "selection": "Indexing and sorting",
     "linalg": "Linear algebra",
     "random": "Random numbers",
     "nn": "Neural networks",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minitensor.dtype import float32, promote, to_float
-from minitensor.ops import indexing, random, reduce
+from minitensor.ops import random, reduce, selection
 from minitensor.ops._dispatch import as_ints, as_tensor, axis_aliases, host_many, normalize_axis
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
@@ -248,7 +248,7 @@ def embedding(input: Any, weight: Any) -> Tensor:
         TypeError: when `input` holds no integers.
         IndexError: where the result is read, when an integer is out of range.
     """
-    return indexing.gather(weight, input, 0)
+    return selection.gather(weight, input, 0)
 
 
 @axis_aliases
