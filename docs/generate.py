@@ -27,6 +27,7 @@ FAMILIES = {
     "linalg": "Linear algebra",
     "random": "Random numbers",
     "nn": "Neural networks",
+    "losses": "Losses",
     "host": "Python functions as ops",
 }
 KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}

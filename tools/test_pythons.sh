@@ -11,7 +11,7 @@ subset=(tests/test_scenarios.py tests/test_tensor.py tests/multiprocessing)
 
 find_python() { # prints an interpreter of version $1 that runs
     local candidate
-    for candidate in "python$1" "$HOME"/.pyenv/versions/"$1".*/bin/python; do
+    for candidate in "python$1" "$(pyenv root 2>/dev/null || true)"/versions/"$1".*/bin/python; do
         if [[ $("$candidate" -c 'import ensurepip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) == "$1" ]]; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return

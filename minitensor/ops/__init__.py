@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the names come from the families at import
     def __getattr__(name: str) -> Any: ...
 
 
-_FAMILIES = ("elementwise", "reduce", "shape", "joining", "creation", "indexing", "selection", "linalg", "random", "nn", "host")
+_FAMILIES = ("elementwise", "reduce", "shape", "joining", "creation", "indexing", "selection", "linalg", "random", "nn", "losses", "host")
 
 for _family in _FAMILIES:
     _module = import_module(f"{__name__}.{_family}")

@@ -151,13 +151,14 @@ def _before_fork() -> None:
 
 
 def _after_in_parent() -> None:
-    _forks_under_way().pop()
+    if _forks_under_way():  # empty when an interrupt kept the number from being taken
+        _forks_under_way().pop()
 
 
 def _after_in_child() -> None:
     global _current
     under_way = _forks_under_way()
-    taken = under_way.pop()
+    taken = under_way.pop() if under_way else None
     _current = None if taken is None else _Generator(_key(*taken))
     under_way[:] = [_number() for _ in under_way]  # forks around this one go on here, too: as forks of this process
 

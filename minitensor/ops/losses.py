@@ -1,0 +1,180 @@
+"""Losses: how far an output is from its target.  Made of the table's ops, like all of nn.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minitensor.ops import reduce
+from minitensor.ops._dispatch import as_tensor, host_many
+from minitensor.ops.elementwise import FUNCTIONS
+from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
+from minitensor.tensor import Tensor
+
+__all__ = [
+    "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+]  # fmt: skip
+
+_where, _exp, _log, _maximum, _log1p, _abs = (
+    FUNCTIONS[name] for name in ("where", "exp", "log", "maximum", "log1p", "abs")
+)
+
+
+def _reduced(loss: Tensor, reduction: str, op: str, weight: Tensor | None = None) -> Tensor:
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return reduce.sum(loss)
+    if reduction != "mean":
+        raise ValueError(f"[{op}] reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    return reduce.mean(loss) if weight is None else reduce.sum(loss) / reduce.sum(weight)
+
+
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """(input - target) squared."""
+    x, y = _pair("mse_loss", input, target)
+    return _reduced(FUNCTIONS["square"](x - y), reduction, "mse_loss")
+
+
+def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """|input - target|."""
+    x, y = _pair("l1_loss", input, target)
+    return _reduced(_abs(x - y), reduction, "l1_loss")
+
+
+def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Half the square divided by beta where |input - target| is below beta, else |input - target| - beta / 2."""
+    if beta <= 0:
+        raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
+    x, y = _pair("smooth_l1_loss", input, target)
+    away = _abs(x - y)
+    return _reduced(_where(away < beta, away * away * (0.5 / beta), away - 0.5 * beta), reduction, "smooth_l1_loss")
+
+
+def _log_at_least(x: Tensor) -> Tensor:
+    return _maximum(_log(x), -100.0)  # so that 0 * log(0) is 0, as torch and MindSpore have it
+
+
+def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
+    """-(y * log(x) + (1 - y) * log(1 - x)) of probabilities x; logarithms count as at least -100."""
+    x, y = _pair("binary_cross_entropy", logits, labels)
+    loss = -(y * _log_at_least(x) + (1 - y) * _log_at_least(1 - x))
+    return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy")
+
+
+def binary_cross_entropy_with_logits(logits: Any, label: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean") -> Tensor:
+    """`binary_cross_entropy` of sigmoid(logits), without the loss of large ones."""
+    x, y = _pair("binary_cross_entropy_with_logits", logits, label)
+    scale = 1 if pos_weight is None else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
+    loss = (1 - y) * x - scale * logsigmoid(x) if pos_weight is not None else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
+    return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
+
+
+def _classes(op: str, x: Tensor, target: Tensor) -> int:
+    """Where the classes are: dimension 1, or the only one."""
+    axis = 0 if x.ndim == 1 else 1
+    if not x.ndim or target.shape != x.shape[:axis] + x.shape[axis + 1 :]:
+        raise ValueError(f"[{op}] a target of shape {target.shape} does not fit an input of shape {x.shape}")
+    return axis
+
+
+def _class_weight(op: str, x: Tensor, weight: Any, classes: int) -> Tensor | None:
+    if weight is None:
+        return None
+    t = _wide(_float(as_tensor(weight, op, x), op)).astype(x.dtype, copy=False)
+    if t.shape != (classes,):
+        raise ValueError(f"[{op}] weight has shape {t.shape}; give one number for each of the {classes} classes")
+    return t
+
+
+def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Minus the weighted log-probability of each target's class, and the weight; both 0 where the target is ignored.
+
+    A task of its own, not a gather: that counts negative classes from the end, and reads a class even where it is ignored, so
+    that a -inf there makes the loss NaN.
+    """
+    axis = _classes(op, logs, target)
+
+    def pick(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> tuple[Any, Any]:
+        target = target.astype(np.int64)
+        counted, classes = target != ignore_index, values.shape[axis]
+        wrong = counted & ((target < 0) | (target >= classes))
+        if wrong.any():
+            raise IndexError(f"[{op}] class {target[wrong][0]} is out of range for {classes} classes; the target says 0 to {classes - 1}, "
+                             f"or ignore_index, which is {ignore_index}")  # fmt: skip
+        if not counted.any():
+            return 0.0, 0.0
+        safe = np.where(counted, target, 0)
+        chosen = np.take_along_axis(values, np.expand_dims(safe, axis), axis).squeeze(axis)
+        factor = counted.astype(values.dtype) if weights is None else np.where(counted, weights[safe], 0)
+        return np.where(counted, -chosen * factor, 0), factor
+
+    inputs = [logs, target] if weight is None else [logs, target, weight]
+    loss, factor = host_many(op, pick, inputs, [(target.shape, logs.dtype)] * 2)
+    return loss, factor
+
+
+def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """Minus the log-probability of the target's class; with `weight`, a weighted mean over the classes.
+
+    Raises:
+        TypeError, ValueError: when the target is no integer tensor of the input's shape without the classes.
+        IndexError: where the result is read, for a class that is out of range.
+    """
+    x = _float(inputs, "nll_loss")
+    logs, y = _wide(x), as_tensor(target, "nll_loss", x)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"[nll_loss] the target must hold integers, got {y.dtype}")
+    factors = _class_weight("nll_loss", logs, weight, logs.shape[_classes("nll_loss", x, y)])
+    loss, factor = _picked("nll_loss", logs, y, factors, ignore_index)
+    return _reduced(loss, reduction, "nll_loss", factor).astype(x.dtype, copy=False)
+
+
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Tensor:  # fmt: skip
+    """`nll_loss` of `log_softmax`; the target holds classes, or probabilities in the shape of the input.
+
+    With label_smoothing e of C classes, (1 - e) times that plus e / C times the weighted losses of all classes (Szegedy et al., 2016).
+    The mean over classes is weighted by `weight`; that over probabilities is not, as in torch.
+
+    Args:
+        input: logits of shape (C,), (N, C) or (N, C, ...).
+        target: integers of that shape without C, or floats of that shape.
+        weight: C numbers.
+        ignore_index: a class that does not count.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ValueError: when shapes do not fit or label_smoothing is not from 0 to 1.
+        IndexError: where the result is read, for a class that is out of range.
+
+    Example:
+        >>> ops.cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1]))
+        Tensor(shape=[], dtype=Float32, value= 0.693147)
+    """
+    source = _float(input, "cross_entropy")
+    x, y = _wide(source), as_tensor(target, "cross_entropy", source)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"[cross_entropy] label_smoothing must be from 0 to 1, got {label_smoothing}")
+    if not x.ndim:
+        raise ValueError("[cross_entropy] the input needs a dimension of classes, got shape ()")
+    axis = 0 if x.ndim == 1 else 1
+    classes = x.shape[axis]
+    factors = _class_weight("cross_entropy", x, weight, classes)
+    logs = log_softmax(x, axis)
+    scaled = logs if factors is None else logs * factors.reshape([-1] + [1] * (x.ndim - axis - 1))
+    factor = None
+    if y.dtype.kind in "iu":
+        loss, factor = _picked("cross_entropy", logs, y, factors, ignore_index)
+        if label_smoothing:
+            smooth = _where(y != ignore_index, -reduce.sum(scaled, axis), 0.0)
+            loss = loss * (1 - label_smoothing) + smooth * (label_smoothing / max(classes, 1))
+    else:
+        if y.shape != x.shape:
+            raise ValueError(f"[cross_entropy] probabilities of shape {y.shape} for an input of shape {x.shape}")
+        y = _float(y, "cross_entropy").astype(x.dtype, copy=False)
+        loss = -reduce.sum((y * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * scaled, axis)
+    return _reduced(loss, reduction, "cross_entropy", factor).astype(source.dtype, copy=False)
