@@ -158,6 +158,22 @@ def test_an_error_is_told_once_and_to_those_who_depend_on_it() -> None:
     assert other.tolist() == [2.0]
 
 
+def test_an_error_keeps_no_array_of_the_memory_that_its_task_had() -> None:
+    def fail(a: np.ndarray) -> np.ndarray:
+        kept = a[:1]
+        raise OSError(len(kept))
+
+    with pytest.raises(OSError) as caught:
+        ops.host_call(fail, [Tensor([1.0])], shape=1, dtype="float32").asnumpy()
+    step = caught.value.__cause__.__traceback__  # type: ignore[union-attr]
+    names = []
+    while step is not None:
+        names.append(step.tb_frame.f_code.co_name)
+        assert not any(isinstance(value, np.ndarray) for value in step.tb_frame.f_locals.values())
+        step = step.tb_next
+    assert names[-1] == "fail"
+
+
 def test_an_error_that_was_read_is_not_told_again() -> None:
     failed = Tensor([1]) // Tensor([0])
     with pytest.raises(ZeroDivisionError):

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ def mt_py_host(handle: Any) -> Any:
     try:
         ffi.from_handle(handle)()
     except BaseException as error:  # it rises where the value is read
+        # Its frames hold arrays of the task's memory, which is gone by then; a debugger that shows locals would read it.
+        traceback.clear_frames(error.__traceback__)
         return hold(error)
     return ffi.NULL
 
