@@ -98,8 +98,8 @@ def _used() -> bool:
 def _mode(value: int) -> None:
     if value == GRAPH_MODE:
         raise NotImplementedError(
-            "[set_context] mode=GRAPH_MODE (0): there is no graph mode here.  Ops are written eagerly and neighbouring "
-            "ones fused while they run; leave the mode out or set PYNATIVE_MODE (1)"
+            "[set_context] mode=GRAPH_MODE (0): there is no graph mode here, ops run eagerly; leave the "
+            "mode out or set PYNATIVE_MODE (1)"
         )
     if value != PYNATIVE_MODE:
         raise ValueError(f"[set_context] mode must be PYNATIVE_MODE (1), got {value}")

@@ -83,7 +83,10 @@ class Backend(ABC):
 
     @abstractmethod
     def launch(self, task: Task) -> None:
-        """Runs a task on a stream's thread: writes `task.outputs`, returns when that is done, or raises."""
+        """Runs a task on a stream's thread: writes `task.outputs`, returns when that is done, or raises.
+
+        (A `native` backend's small task, on an idle stream, may run in the thread that submits it.)
+        """
 
 
 @dataclass(eq=False)

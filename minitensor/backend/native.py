@@ -164,8 +164,8 @@ def _launcher(
     params: dict[str, Any],
     compute: int | None,
     function: Callable[..., None] | None,
-) -> Callable[[], None]:
-    """What the stream's worker runs for a task without a kernel: the backend's `launch`."""
+) -> tuple[Callable[[], None], bool]:
+    """What the stream's worker runs for a task without a kernel: the backend's `launch`; and may its submitter's thread run it, too?"""
     from minitensor.backend.base import Task
 
     number = ffi.cast("mt_tensor *", outputs[0]).device if outputs else 0
@@ -190,7 +190,7 @@ def _launcher(
 
         reference() if op == "to" else backend.launch(task)
 
-    return launch
+    return launch, backend.native
 
 
 _three = ffi.typeof("mt_ref[3]")
@@ -203,12 +203,12 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
         inputs = ffi.new(_three)
         n = lib.mt_call_inputs(ref, inputs)
         try:
-            launch = _launcher(_text(lib.mt_call_op(ref)), list(inputs[0:n]), [lib.mt_call_output(ref)], params or {},
-                               lib.mt_call_compute_dtype(ref), None)  # fmt: skip
+            launch, prompt = _launcher(_text(lib.mt_call_op(ref)), list(inputs[0:n]), [lib.mt_call_output(ref)], params or {},
+                                       lib.mt_call_compute_dtype(ref), None)  # fmt: skip
         except BaseException:
             lib.mt_call_drop(ref)
             raise
-        lib.mt_call_host(ref, hold(launch))
+        lib.mt_call_host(ref, hold(launch), prompt)
     elif status != lib.MT_QUEUE:
         _fail(ref)
     return _submit(ref)
@@ -237,7 +237,7 @@ def _submit(ref: int) -> int:
 
 def host_task(
     op: str, device: int, function: Callable[[Task], None], inputs: Sequence[int], outputs: Sequence[int],
-    params: dict[str, Any] | None = None,
+    params: dict[str, Any] | None = None, prompt: bool = True,
 ) -> None:  # fmt: skip
     """Queues a task that the host does with NumPy: `function` gets a `Task` and writes its outputs.
 
@@ -247,12 +247,13 @@ def host_task(
         function: what a backend does that has nothing better; called on the stream's thread.
         inputs, outputs: references of tensors.
         params: the op's other arguments, for backends that want them.
+        prompt: it waits for nobody, so a small one on an idle stream may run in this thread: a hand-off costs some 30 us.
     """
-    launch = _launcher(op, inputs, outputs, params or {}, None, function)
+    launch, native = _launcher(op, inputs, outputs, params or {}, None, function)
     ref = lib.mt_host(op.encode(), device, len(inputs), list(inputs), len(outputs), list(outputs))
     if lib.mt_call_status(ref) != lib.MT_HOST:
         _fail(ref)
-    lib.mt_call_host(ref, hold(launch))
+    lib.mt_call_host(ref, hold(launch), prompt and native)
     lib.mt_release(_submit(ref))
 
 

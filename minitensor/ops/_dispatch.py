@@ -143,6 +143,7 @@ def host_many(
     inputs: Sequence[Tensor],
     outputs: Sequence[tuple[Sequence[int], DType]],
     params: dict[str, Any] | None = None,
+    prompt: bool = True,
 ) -> list[Tensor]:
     """Tensors that `function` computes on the stream, from NumPy arrays to NumPy arrays.
 
@@ -154,6 +155,7 @@ def host_many(
         inputs: tensors of one device.
         outputs: shape and dtype of each result.
         params: further keywords.
+        prompt: `function` waits for nobody, so on an idle stream a small one may run here and now.
     """
     device = inputs[0]._device if inputs else None
     results = [empty(shape, dtype, device) for shape, dtype in outputs]
@@ -164,7 +166,7 @@ def host_many(
             for target, part in zip(task.outputs, [value] if len(results) == 1 else value):
                 np.copyto(target, part, casting="unsafe")
 
-    native.host_task(op, results[0]._core.device, run, [t._h for t in inputs], [t._h for t in results], params)
+    native.host_task(op, results[0]._core.device, run, [t._h for t in inputs], [t._h for t in results], params, prompt)
     return results
 
 
@@ -175,9 +177,10 @@ def host(
     shape: Sequence[int],
     dtype: DType,
     params: dict[str, Any] | None = None,
+    prompt: bool = True,
 ) -> Tensor:
     """`host_many` with one result."""
-    return host_many(op, function, inputs, [(shape, dtype)], params)[0]
+    return host_many(op, function, inputs, [(shape, dtype)], params, prompt)[0]
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

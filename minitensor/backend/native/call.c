@@ -63,7 +63,11 @@ const char *mt_call_message(mt_ref call) { return mt_c(call)->message; }
 const char *mt_call_op(mt_ref call) { return mt_c(call)->task ? mt_task_op(mt_c(call)->task) : mt_c(call)->op; }
 mt_ref mt_call_output(mt_ref call) { return mt_c(call)->result ? mt_ref_of(mt_c(call)->result) : 0; }
 int mt_call_compute_dtype(mt_ref call) { return mt_c(call)->task->compute; }
-void mt_call_host(mt_ref call, void *handle) { mt_c(call)->task->host = handle; }
+
+void mt_call_host(mt_ref call, void *handle, int prompt) {
+    mt_c(call)->task->host = handle;
+    mt_c(call)->task->prompt = prompt;
+}
 
 int mt_call_inputs(mt_ref call, mt_ref *inputs) {
     mt_task *task = mt_c(call)->task;

@@ -73,7 +73,8 @@ const char *mt_call_op(mt_ref call);
 int mt_call_inputs(mt_ref call, mt_ref *inputs);      /* borrowed; returns how many (at most 3 for an elementwise op) */
 mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none */
 int mt_call_compute_dtype(mt_ref call);
-void mt_call_host(mt_ref call, void *handle);         /* the core calls mt_py_host(handle) once, then mt_py_release(handle) */
+void mt_call_host(mt_ref call, void *handle, int prompt);     /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
+                                                         prompt: it waits for nobody, so a small one may run in the submitter's thread */
 mt_ref mt_submit(mt_ref call, uint32_t site, int timeout_ms);   /* the result; or the call itself again, when the queue stayed full */
 void mt_call_drop(mt_ref call);
 

@@ -11,8 +11,8 @@
  * written and read, and a task that needs it on another stream waits for that mark.  Marks always point to work submitted earlier,
  * so waiting can't go in circles; events are marks that a user sets himself.
  *
- * A hand-off to a worker costs some 10 us, more than a small op.  So an op whose stream has nothing to do and whose inputs are
- * ready runs in its submitter's thread (mt_dispatch), which claims the stream while it does.  The same way run: everything in
+ * A hand-off to a worker costs some 10 us, more than a small op.  So a small op whose stream has nothing to do and whose inputs are
+ * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream while it does.  The same way run: everything in
  * synchronous mode; ops on memory that NumPy arrays can see, because their owner may change it right after the call; ops inside a
  * host task, which must not wait for the stream they run on; everything in the thread that is just forking.
  *

@@ -64,6 +64,7 @@ typedef struct mt_task {
     uint64_t axes;                   /* of a reduction */
     char host_op[32];                /* a host task's name */
     void *host;                      /* its handle, until it has run */
+    bool prompt;                     /* it waits for nobody: may run in its submitter's thread, like a kernel */
     mt_event *event;
     uint32_t site;                   /* the user's line; Python keeps the table */
     uint64_t seq;

@@ -113,7 +113,8 @@ mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return ref;
         }
         wait = mt_exec.synchronous || mt_exported(task);
-        if (wait && mt_idle(s) && mt_ready(task, &blocking)) {
+        bool here = wait || (task->prompt && effort(task) <= mt_exec.inline_limit);
+        if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);
             finished = true;
         } else if (!mt_ensure_worker(s)) {
