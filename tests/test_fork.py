@@ -9,32 +9,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import pytest
+from children import in_child
 
 import minitensor.multiprocessing
 from minitensor import Tensor, fork, ops, trace
 from minitensor.backend.native import lib
-
-
-def in_child(check: Callable[[], object]) -> str:
-    """Forks; what the check returns or raises in the child, as text."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            text = repr(check())
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as file:
-        text = file.read()
-    assert os.waitpid(pid, 0)[1] == 0
-    return text
 
 
 def busy() -> Tensor:

@@ -321,7 +321,7 @@ def pending_work() -> list[str]:
 def add_device(device: Device) -> int:
     """Makes a device known to the core; its number there."""
     backend = device.backend
-    flags = lib.MT_DEVICE_NATIVE * backend.native | lib.MT_DEVICE_HOST_VISIBLE * backend.host_visible
+    flags = lib.MT_DEVICE_NATIVE if backend.native else 0
     limit = backend.capacity(device.index) if device.limit is None else device.limit
     number = lib.mt_device_new(str(device).encode(), flags, limit, backend.alignment)
     if number < 0:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from children import in_child
 
 from minitensor import (
     DeviceBusyError,
@@ -66,24 +67,6 @@ def python(program: str, **environment: str) -> str:
                           env={**os.environ, **environment})  # fmt: skip
     assert done.stderr == ""
     return done.stdout
-
-
-def in_child(check: Callable[[], object]) -> str:
-    """Forks; what the check returns or raises in the child, as text."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            text = f"{check()}"
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as file:
-        text = file.read()
-    assert os.waitpid(pid, 0)[1] == 0
-    return text
 
 
 TRY = """

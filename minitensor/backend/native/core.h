@@ -26,7 +26,7 @@ enum mt_status {
 };
 
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
-enum { MT_DEVICE_NATIVE = 1, MT_DEVICE_HOST_VISIBLE = 2 };          /* device flags: C kernels run there; the host may look */
+enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
 
 /* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
 typedef struct mt_storage mt_storage;
@@ -96,7 +96,6 @@ void mt_error_release(mt_error *error);
 typedef struct mt_event mt_event;
 int mt_stream_new(int device);                          /* an id; -1: out of memory */
 void mt_stream_release(int stream);                     /* what is queued still runs */
-int mt_stream_current(int device);                      /* of this thread */
 void mt_stream_set_current(int device, int stream);
 int mt_stream_default(int device);
 int mt_stream_device(int stream);

@@ -123,6 +123,7 @@ void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
 /* executor.c */
 mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack; takes over its references and the result's; runs it
                                                           at once or returns a call */
+int mt_stream_current(int device);                      /* of this thread */
 const char *mt_task_op(const mt_task *task);
 bool mt_executor_wait_some(void);                       /* true: a task has ended meanwhile, and perhaps freed memory */
 mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with room for so many; NULL: no memory */
