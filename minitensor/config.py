@@ -42,6 +42,10 @@ def _switch(text: str) -> bool:
     return {"0": False, "1": True, "false": False, "true": True, "off": False, "on": True}[text.lower()]
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    return lambda text: {word: word for word in words}[text.lower()]
+
+
 @dataclass(frozen=True)
 class Flag:
     """An environment variable: how its text is read, what holds where it is not set, and what it is for."""
@@ -66,6 +70,8 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_TASKS", _positive, "4096", "So many tasks may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_QUEUE_BYTES", parse_bytes, "2GB", "So many bytes of results may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_CACHE", parse_bytes, "1GB", "So many freed bytes the allocator keeps for each device."),
+        Flag("MINITENSOR_FORK", _one_of("default", "strict"), "default", "strict: os.fork and os.forkpty raise while native threads of other libraries live in the process, and list them."),
+        Flag("MINITENSOR_EXIT_SECONDS", _positive, "60", "So long a program that ends waits for work that it has queued and that does not come to its end."),
         Flag("MINITENSOR_TRACE", str, "", "A file to which each process appends its events as JSON lines; empty: events stay in memory."),
     )
 }  # fmt: skip

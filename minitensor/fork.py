@@ -16,19 +16,33 @@ They run in the order of the layers, the lowest first; `before` in the reverse o
 below it when its turn comes.  Python calls the hooks for every fork that goes through the interpreter: `os.fork`, every
 `multiprocessing`, an executor's workers, a server's pre-fork.  It does not call them for `subprocess`, which needs none of this.
 
+Python runs before-hooks in the reverse order of registration, so what was registered before us (logging, concurrent.futures.thread,
+whose hooks take plain locks) comes after our wait.  A signal handler may therefore fork while we wait: those locks are still free.
+That is why concurrent.futures.thread is imported here.
+
 What is guaranteed.  A participant that fails never stops the others, and is reported (logger `minitensor`, and the trace).  A
 fork that fails, for want of processes, say, runs the parent's hooks like any other.  Two threads that fork at once take turns: the
-executor's hook lets the second one wait.
+executor's hook lets the second one wait.  Ctrl-C ends the wait: a hook can't call a fork off, so it goes on, what was still
+at work stays the parent's (in the child those values are errors), and KeyboardInterrupt rises in the parent right after.
+
+What is not.  Threads that other libraries keep in C are copied as memory without a thread (`threads.py`).  The trace notes them at
+each fork; with MINITENSOR_FORK=strict `os.fork` and `os.forkpty` raise instead, and list them.  That needs a function before
+Python's own, since a hook can't refuse; a fork that C code calls by itself gets past it.
 """
 
 from __future__ import annotations
 
+import _thread
+import concurrent.futures.thread  # noqa: F401  (registers its hooks before ours; see above)
+import functools
 import logging
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from minitensor import trace
+from minitensor import config, threads, trace
 
 __all__ = ["register", "unregister", "Participant"]
 
@@ -93,20 +107,29 @@ def unregister(participant: Participant) -> None:
     _participants = rest
 
 
+_interrupts: list[int] = []  # Ctrl-C came while the hooks ran: the signal, to be given again when the fork is over
+
+
 def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
     for name, hook in hooks:
         if hook is None:
             continue
         try:
             hook()
-        except BaseException as error:  # KeyboardInterrupt, too: half a protocol is worse than a late interrupt
+        except KeyboardInterrupt:  # half a protocol is worse than a late interrupt
+            _interrupts.append(signal.SIGINT)
+            trace.record("fork.interrupted", participant=name, phase=phase)
+        except BaseException as error:
             trace.record("fork.failed", participant=name, phase=phase, error=repr(error))
             _log.exception("[fork] participant %s failed %s; the fork goes on", name, phase)
 
 
 def _before() -> None:
+    _interrupts.clear()
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
+    if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
+        trace.record("fork.foreign_threads", threads=[thread.name for thread in others], libraries=threads.libraries())
 
 
 def _after_in_parent() -> None:
@@ -115,9 +138,28 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    _interrupts.clear()
     _run("in the child", [(p.name, p.after_in_child) for p in _participants])
     trace.record("fork.child", parent=os.getppid())
 
 
+def _strict(fork: Callable[[], Any]) -> Callable[[], Any]:
+    @functools.wraps(fork)
+    def guarded() -> Any:
+        if others := threads.foreign():
+            raise RuntimeError(
+                f"[fork] MINITENSOR_FORK=strict refuses to fork beside {threads.describe(others)}; end them, start the program "
+                "with OPENBLAS_NUM_THREADS=1 or OMP_NUM_THREADS=1, or use the start method spawn"
+            )
+        return fork()
+
+    return guarded
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    # The interrupt is to rise where the program called fork.  In a function written in Python it would rise at once and be lost, as
+    # errors of hooks are; sorting a list calls its key for each element without any Python in between.
+    os.register_at_fork(after_in_parent=functools.partial(_interrupts.sort, key=_thread.interrupt_main))
+    if config.get("MINITENSOR_FORK") == "strict":
+        os.fork, os.forkpty = _strict(os.fork), _strict(os.forkpty)

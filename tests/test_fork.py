@@ -102,7 +102,7 @@ def test_a_fork_inside_a_host_call() -> None:
     queued.append(t * 2)
     go.set()
     assert queued[0].tolist() == [4.0]  # the parent's queue goes on
-    assert said[0].startswith("RuntimeError: [mul] was still queued when this process was forked by a host task")
+    assert said[0].startswith("RuntimeError: [mul] was still queued when this process was forked (issued at ")
 
 
 def test_the_parents_errors_are_the_parents() -> None:
@@ -135,7 +135,7 @@ def test_the_steps_are_traced() -> None:
     trace.clear()
     in_child(compute)
     kinds = [event.kind for event in trace.events("fork")]
-    assert kinds == ["fork.begin", "fork.drained", "fork.joined", "fork.parent"]
+    assert [kind for kind in kinds if kind != "fork.foreign_threads"] == ["fork.begin", "fork.drained", "fork.joined", "fork.parent"]
     assert "fork.child" in in_child(lambda: [event.kind for event in trace.events("fork")])
 
 
@@ -155,7 +155,7 @@ def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
     finally:
         log.removeHandler(handler)
     assert t.tolist() == [1.0]
-    assert said[0].startswith("[fork] waits for what is queued before it can fork: patient (") and "test_fork.py:" in said[0]
+    assert said[0].startswith("[fork] a fork waits for what is queued: patient (") and "test_fork.py:" in said[0]
 
 
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.errors": 0,
     "minitensor.config": 0,
     "minitensor.trace": 0,
+    "minitensor.threads": 0,
     "minitensor.fork": 0,
     "minitensor.dtype": 0,
     "minitensor.optable": 0,

@@ -354,14 +354,30 @@ def _configure() -> None:
 
 
 # --- fork and shutdown -----------------------------------------------------------------------------------------------
+_PATIENCE_MS = 1000  # so long a wait for work to end is nobody's worry; then it is told what it waits for
+
+
+def _drain(what: str, limit_ms: float = float("inf")) -> bool:
+    """Lets no new work in and waits until the streams are empty; False when the time was not enough.  Says what takes long."""
+    waited = 0
+    while lib.mt_fork_drain(SLICE_MS) == lib.MT_TIMEOUT:
+        waited += SLICE_MS
+        if waited % _PATIENCE_MS == 0:
+            waiting_for = pending_work()
+            trace.record("fork.draining", what=what, waiting_for=waiting_for)
+            _log.warning("[fork] %s waits for what is queued: %s", what, "; ".join(waiting_for) or "another fork")
+        if waited >= limit_ms:
+            return False
+    return True
+
+
 def _before_fork() -> None:
     threads = lib.mt_thread_count()
-    while lib.mt_fork_drain(1000) == lib.MT_TIMEOUT:
-        waiting_for = pending_work()
-        trace.record("fork.draining", waiting_for=waiting_for)
-        _log.warning("[fork] waits for what is queued before it can fork: %s", "; ".join(waiting_for) or "another fork")
-    trace.record("fork.drained")
-    lib.mt_fork_prepare()
+    try:
+        _drain("a fork")
+        trace.record("fork.drained")
+    finally:  # also when Ctrl-C ended the wait: the fork can't be called off, but what is still at work can stay the parent's
+        lib.mt_fork_prepare()
     trace.record("fork.joined", threads=threads)
 
 
@@ -371,10 +387,15 @@ def _after_in_child() -> None:
 
 
 def _shutdown() -> None:
-    """Before the interpreter goes: what is queued is done, the threads end, and nothing calls Python any more."""
-    while lib.mt_fork_drain(SLICE_MS) == lib.MT_TIMEOUT:
-        pass
-    lib.mt_shutdown()
+    """Before the interpreter goes: what is queued is done, the threads end, and nothing calls Python any more.
+
+    Work that is stuck, or that Ctrl-C ends the wait for, is left behind: it stops where it next needs the interpreter.
+    """
+    try:
+        if not _drain("the end of the program", 1000 * config.get("MINITENSOR_EXIT_SECONDS")):
+            _log.error("[shutdown] gives up what is still queued: %s", "; ".join(pending_work()))
+    finally:
+        lib.mt_shutdown()
 
 
 _configure()

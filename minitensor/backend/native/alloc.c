@@ -135,6 +135,7 @@ char *mt_block_alloc(mt_device *device, int64_t nbytes) {
     pthread_mutex_unlock(&device->lock);
     free_chain(chain);
     if (!fits) return NULL;
+    mt_point(MT_POINT_ALLOC);
     char *data = system_alloc(size, device->alignment);
     if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
     if (!data) {

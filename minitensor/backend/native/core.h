@@ -131,9 +131,20 @@ void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
 void mt_set_cache_limit(int64_t bytes);
 int mt_thread_count(void);
 int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
-void mt_fork_prepare(void);                             /* joins the workers, takes every lock */
+void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */
 void mt_fork_parent(void);
 void mt_fork_child(void);
+/* For tests that force a race: the next thread that comes to the point writes a byte to `reached` and goes on when it can read
+ * one from `go`. */
+enum mt_point {
+    MT_POINT_SUBMIT,     /* a task is about to be queued; no lock is held, here nor at the others */
+    MT_POINT_TAKEN,      /* a worker has taken a task and not run it */
+    MT_POINT_RUN,        /* it has run the task, and nobody knows yet */
+    MT_POINT_JOIN,       /* a fork has told a worker to end, and not joined it */
+    MT_POINT_ALLOC,      /* memory is counted, and not there yet */
+    MT_POINTS
+};
+void mt_hold_at(int point, int reached, int go);
 void mt_shutdown(void);                                 /* joins the workers; from now on every op runs at its call, and Python is not called */
 
 #endif

@@ -12,9 +12,10 @@
  * so waiting can't go in circles; events are marks that a user sets himself.
  *
  * A hand-off to a worker costs some 10 us, more than a small op.  So a small op whose stream has nothing to do and whose inputs are
- * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream while it does.  The same way run: everything in
- * synchronous mode; ops on memory that NumPy arrays can see, because their owner may change it right after the call; ops inside a
- * host task, which must not wait for the stream they run on; everything in the thread that is just forking.
+ * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream
+ * while it does.  The same way run: everything in synchronous mode; ops on memory that NumPy arrays can see, because their owner
+ * may change it right after the call; ops inside a host task, which must not wait for the stream they run on; everything in the
+ * thread that is just forking.
  *
  * Failing.  A task that fails leaves an error in its outputs' storages instead of a value; tasks that read such a storage do not
  * run and hand the error on.  Each error is also in its stream's list until somebody has been told.
@@ -25,10 +26,11 @@
  *
  * Fork.  mt_fork_drain closes the gate (no submitter passes but workers, whose nested ops run at once, and the forking thread) and
  * waits for the streams to be empty; mt_fork_prepare joins the workers and keeps the executor's and the allocator's locks.  So the
- * child is a copy of a process in which nothing runs.  The parent unlocks and opens the gate, threads start again with the next task; in the
- * child the locks are made anew (renew_locks), because their owner does not exist there.  The locks are recursive, since other before-fork hooks of the same
- * thread may drop tensors.  When the forking thread is itself a worker in the middle of a host task, that task and what waits
- * for it can't be drained: the parent keeps the queue, in the child those values are errors that say so. */
+ * child is a copy of a process in which nothing runs.  The parent unlocks and opens the gate, threads start again with the next
+ * task; in the child the locks are made anew (renew_locks), because their owner does not exist there.  The locks are recursive,
+ * since other before-fork hooks of the same thread may drop tensors.  What can't be drained (the host task that the forking
+ * thread is in, what waits for it, and what was at work when Ctrl-C ended the wait) stays the parent's: in the child those values
+ * are errors that say so.  pthread_atfork takes the locks once more, so that they are whole even in a fork that nobody announced. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -198,12 +200,11 @@ static mt_error *run(mt_stream *s, mt_task *task) {
     if (task->kind == MT_TASK_HOST) mt_working_on = s;
     void *exception = NULL;
     pthread_mutex_unlock(&mt_exec.lock);
+    mt_point(MT_POINT_TAKEN);
     int status = mt_task_run(task, &exception);
     pthread_mutex_lock(&mt_exec.lock);
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
-    if (task->event) {
-        task->event->time_ms = mt_now_ms();
-    }
+    if (task->event) task->event->time_ms = mt_now_ms();
     if (status == MT_OK) return NULL;
     error = mt_error_new(task, status, status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
     mt_poison(task, error);
@@ -268,6 +269,11 @@ void mt_task_free(mt_task *task) {
 static void *work(void *argument) {
     mt_stream *s = argument;
     unsigned born = atomic_load(&mt_exec.generation);
+#ifdef __linux__
+    char name[16];                                          /* for top, gdb and our own list of other people's threads */
+    snprintf(name, sizeof name, "minitensor:%d", s->id);
+    pthread_setname_np(pthread_self(), name);
+#endif
     pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
@@ -288,6 +294,7 @@ static void *work(void *argument) {
         uint64_t seq = task->seq;
         int64_t bytes = task->bytes;
         pthread_mutex_unlock(&mt_exec.lock);
+        mt_point(MT_POINT_RUN);
         mt_task_free(task);                                 /* may call Python, so not under the lock; and before the task counts as */
         if (error) mt_error_release(error);                 /* done, so that who waits for it finds its memory free */
         pthread_mutex_lock(&mt_exec.lock);

@@ -130,6 +130,13 @@ mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with roo
 void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
 
+/* process.c */
+extern _Atomic int64_t mt_points[];
+void mt_point_hold(int point);
+static inline void mt_point(enum mt_point point) {      /* where a test can hold a thread */
+    if (__builtin_expect(atomic_load_explicit(&mt_points[point], memory_order_relaxed) != 0, 0)) mt_point_hold(point);
+}
+
 /* run.c */
 int mt_task_run(const mt_task *task, void **exception);   /* MT_OK or the status of the failure */
 

@@ -1,10 +1,25 @@
 /* The process as a whole: its settings, fork and shutdown.  What a fork does step by step is told in executor.c. */
+#include <errno.h>
+#include <unistd.h>
+
 #include "executor.h"
 
-/* In a forked child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
+/* The C library calls these around every fork of the process, whoever asks for it: also when Python's hooks are not called (subprocess, a
+ * library in C) or one of them was interrupted before it came to ours.  They only make sure that no lock is copied while somebody
+ * else is inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them once more. */
+static void hold_locks(void) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_alloc_lock_all();
+}
+
+static void release_locks(void) {
+    mt_alloc_unlock_all();
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+/* In a child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
  * before ours may use tensors already; their ops run at once, since the gate is still closed. */
 static void renew_locks(void) {
-    if (mt_exec.fork_depth == 0) return;                            /* a fork that we were not told of: subprocess, say, about to exec */
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
     mt_alloc_reset_locks();
@@ -13,8 +28,24 @@ static void renew_locks(void) {
 __attribute__((constructor)) static void init(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
-    pthread_atfork(NULL, NULL, renew_locks);
+    pthread_atfork(hold_locks, release_locks, renew_locks);
 }
+
+/* --- test points ---------------------------------------------------------------------------------------------------------------- */
+
+_Atomic int64_t mt_points[MT_POINTS];          /* 0: nobody is held here; else the two descriptors */
+
+void mt_hold_at(int point, int reached, int go) { atomic_store(&mt_points[point], ((int64_t)(reached + 1) << 32) | (go + 1)); }
+
+void mt_point_hold(int point) {
+    int64_t held = atomic_exchange(&mt_points[point], 0);           /* one thread only */
+    char byte = (char)point;
+    if (!held) return;
+    if (write((int)(held >> 32) - 1, &byte, 1) != 1) return;
+    while (read((int)(held & 0xffffffff) - 1, &byte, 1) < 0 && errno == EINTR) continue;
+}
+
+/* --- settings ------------------------------------------------------------------------------------------------------------------- */
 
 void mt_set_synchronous(int on) {
     pthread_mutex_lock(&mt_exec.lock);
@@ -74,14 +105,17 @@ int mt_fork_drain(int timeout_ms) {
     return status;
 }
 
+/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given up, or the forking thread is
+ * itself one. */
 static void join_workers(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
-        if (!s->started || pthread_equal(s->thread, pthread_self())) continue;
+        if (!s->started || (s->running && !s->claimed)) continue;
         s->stop = true;
         pthread_cond_signal(&s->work);
         pthread_cond_broadcast(&mt_exec.progress);
         pthread_mutex_unlock(&mt_exec.lock);
+        mt_point(MT_POINT_JOIN);
         pthread_join(s->thread, NULL);
         pthread_mutex_lock(&mt_exec.lock);
         s->started = s->stop = false;
@@ -98,15 +132,27 @@ void mt_fork_prepare(void) {
 }
 
 void mt_fork_parent(void) {
-    if (mt_exec.fork_depth == 0) return;
-    mt_alloc_unlock_all();
-    if (--mt_exec.fork_depth == 0) {
-        mt_exec.gate_closed = false;
-        for (int i = 1; i < mt_exec.n_streams; i++)
-            if (mt_exec.streams[i]->head) mt_ensure_worker(mt_exec.streams[i]);
-        pthread_cond_broadcast(&mt_exec.progress);
+    pthread_mutex_lock(&mt_exec.lock);
+    if (mt_forking()) {                                     /* not so when a before-hook was interrupted at its very beginning */
+        if (mt_exec.fork_depth > 0) {
+            mt_exec.fork_depth--;
+            release_locks();
+        }
+        if (mt_exec.fork_depth == 0) {
+            mt_exec.gate_closed = false;
+            for (int i = 1; i < mt_exec.n_streams; i++)
+                if (mt_exec.streams[i]->head) mt_ensure_worker(mt_exec.streams[i]);
+            pthread_cond_broadcast(&mt_exec.progress);
+        }
     }
     pthread_mutex_unlock(&mt_exec.lock);
+}
+
+/* The value of a task that the parent had not finished is the parent's to make; here it is an error that says so. */
+static void abandon(const mt_task *task, const char *why) {
+    mt_error *error = mt_error_new(task, MT_RUNTIME_ERROR, why, NULL);
+    mt_poison(task, error);
+    mt_error_release(error);
 }
 
 void mt_fork_child(void) {
@@ -117,11 +163,7 @@ void mt_fork_child(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
         mt_task *queue = s->head;
-        if (s->running) {                                   /* the host task that forks: its value is the parent's to make */
-            mt_error *error = mt_error_new(s->running, MT_RUNTIME_ERROR, "was still being computed when this process was forked", NULL);
-            mt_poison(s->running, error);
-            mt_error_release(error);
-        }
+        if (s->running) abandon(s->running, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
         s->started = s->stop = s->claimed = s->waiting = false;
@@ -130,9 +172,7 @@ void mt_fork_child(void) {
         s->errors = NULL;                                   /* the parent is told of them; the values stay errors */
         while (queue) {
             mt_task *next = queue->next;
-            mt_error *error = mt_error_new(queue, MT_RUNTIME_ERROR, "was still queued when this process was forked by a host task", NULL);
-            mt_poison(queue, error);
-            mt_error_release(error);
+            abandon(queue, "was still queued when this process was forked");
             mt_task_free(queue);
             queue = next;
         }
@@ -143,7 +183,7 @@ void mt_shutdown(void) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_exec.shut_down = true;
     join_workers();
-    mt_exec.gate_closed = false;                                    /* mt_fork_drain had closed it; nobody needs it any more */
+    mt_exec.gate_closed = false;                            /* mt_fork_drain had closed it; nobody needs it any more */
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);
     pthread_mutex_unlock(&mt_exec.lock);

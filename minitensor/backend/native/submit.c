@@ -98,6 +98,7 @@ mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     }
     mt_task *task = call->task;
     mt_stream *s = mt_exec.streams[call->stream];
+    mt_point(MT_POINT_SUBMIT);
     pthread_mutex_lock(&mt_exec.lock);
     bool wait = call->queued, finished = false;
     if (!call->queued) {

@@ -1,0 +1,45 @@
+"""Races are forced: a thread is held at a point of the core until the test lets it go."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minitensor.backend.native import lib
+
+
+class Held:
+    """The next thread that comes to a point of the core (`enum mt_point`) waits there."""
+
+    def __init__(self, point: int) -> None:
+        self._reached, reached = os.pipe()
+        go, self._go = os.pipe()
+        self._point = point
+        self._ends = (self._reached, reached, go, self._go)
+        lib.mt_hold_at(point, reached, go)
+
+    def wait(self) -> None:
+        """Until a thread is there."""
+        assert select.select([self._reached], [], [], 30)[0], "no thread came to the point"
+        os.read(self._reached, 1)
+
+    def go(self) -> None:
+        """Lets it go on."""
+        os.write(self._go, b"!")
+
+    def close(self) -> None:
+        lib.mt_hold_at(self._point, -1, -1)
+        for end in self._ends:
+            os.close(end)
+
+
+@contextmanager
+def held(point: int) -> Iterator[Held]:
+    """Holds the next thread at `point`; the body has to let it go before it ends."""
+    hold = Held(point)
+    try:
+        yield hold
+    finally:
+        hold.close()
