@@ -1,0 +1,322 @@
+"""Forks by every way there is, in random order, while threads compute, allocate, fail and free.
+
+    python tests/chaos.py [-n 500] [--seed 1]
+
+Each child looks at its parent's values, computes, uses NumPy's BLAS, draws random numbers, forks again now and then, and is
+killed now and then.  Each fork counts as right when its child said exactly what it had to say and ended as it had to; in the end no process, no
+descriptor and no memory may be left over.  The seed fixes the order of ways, values, grandchildren and kills; how the threads
+interleave is the machine's.  Ends with 1 when anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import faulthandler
+import gc
+import multiprocessing
+import os
+import random
+import select
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import minitensor.multiprocessing
+from minitensor import Tensor, ops, runtime, trace
+from minitensor.backend.native import lib
+
+PATIENCE = 60  # seconds after which a child that says nothing hangs
+SIZE = 40_000  # elements: more than runs in the submitter's thread
+
+
+def answer(x: Tensor, k: int) -> str:
+    """What a child has to say: the parent's value, one of its own, BLAS, and that it is a child."""
+    own = float(ops.abs(ops.exp(x * 0) * k).sum())
+    product = float((np.full((64, 64), k) @ np.eye(64)).sum())
+    return f"{float(x.sum())} {own} {product} {lib.mt_thread_count()}"
+
+
+def expected(k: int) -> str:
+    return f"{float(SIZE * k)} {float(SIZE * k)} {float(64 * 64 * k)} 1"
+
+
+def check(x: Tensor, k: int, plan: str) -> str:
+    """The life of a child: `plan` says how it goes on."""
+    if plan == "grandchild":
+        said = by_fork(x, k, "")
+        return said if said != expected(k) else answer(x, k)
+    if plan == "threads":
+        said = from_threads(x, k, "")
+        return said if said != expected(k) else answer(x, k)
+    if plan == "dies":
+        y = ops.exp(x)  # noqa: F841  (work in flight)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if plan == "exits":
+        y = ops.exp(x)  # noqa: F841
+        sys.exit(7)
+    return answer(x, k)
+
+
+def read(pid: int, reader: int, plan: str) -> str:
+    """What a child said, once it has ended as it should."""
+    text = b""
+    while True:
+        if not select.select([reader], [], [], PATIENCE)[0]:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return f"hangs: {text!r}"
+        try:
+            chunk = os.read(reader, 4096)
+        except OSError:  # the other side of a terminal is gone
+            break
+        if not chunk:
+            break
+        text += chunk
+    os.close(reader)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if plan in CODES:
+        return "as planned" if code == CODES[plan] else f"ended by {code}"
+    return text.decode() if code == 0 else f"ended by {code}: {text.decode()}"
+
+
+CODES = {"dies": -signal.SIGKILL, "exits": 7}
+
+
+def right(k: int, plan: str) -> str:
+    return "as planned" if plan in CODES else expected(k)
+
+
+def child(writer: int, x: Tensor, k: int, plan: str) -> None:
+    code = 0
+    try:
+        os.write(writer, check(x, k, plan).encode())
+    except SystemExit as end:
+        code = int(str(end))
+    except BaseException as error:
+        os.write(writer, repr(error).encode())
+        code = 1
+    os._exit(code)
+
+
+def by_fork(x: Tensor, k: int, plan: str) -> str:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        child(writer, x, k, plan)
+    os.close(writer)
+    return read(pid, reader, plan)
+
+
+def by_forkpty(x: Tensor, k: int, plan: str) -> str:
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        child(1, x, k, plan)
+    return read(pid, terminal, plan)
+
+
+def _process(writer: object, x: Tensor, k: int, plan: str) -> None:
+    writer.send(check(x, k, plan))  # type: ignore[attr-defined]
+
+
+def _by_process(package: object) -> Callable[[Tensor, int, str], str]:
+    def by_process(x: Tensor, k: int, plan: str) -> str:
+        context = package.get_context("fork")  # type: ignore[attr-defined]
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_process, args=(writer, x, k, plan))
+        process.start()
+        writer.close()
+        try:
+            said = reader.recv() if reader.poll(PATIENCE) else "hangs"
+        except EOFError:
+            said = "as planned" if plan in CODES else "said nothing"
+        process.join(PATIENCE)
+        code = process.exitcode
+        process.close()
+        reader.close()
+        return said if code == CODES.get(plan, 0) else f"ended by {code}: {said}"
+
+    return by_process
+
+
+def _pooled(arguments: tuple[np.ndarray, int]) -> str:
+    x, k = arguments
+    return answer(Tensor(x), k)
+
+
+def _by_pool(package: object) -> Callable[[Tensor, int, str], str]:
+    def by_pool(x: Tensor, k: int, plan: str) -> str:
+        with package.get_context("fork").Pool(2, maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
+            said = {result.get(PATIENCE) for result in [pool.apply_async(_pooled, ((x.numpy(), k),)) for _ in range(3)]}
+        pool.join()
+        return right(k, plan) if said == {expected(k)} else f"{said}"
+
+    return by_pool
+
+
+def by_executor(x: Tensor, k: int, plan: str) -> str:
+    context = minitensor.multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+        said = executor.submit(_pooled, (x.numpy(), k)).result(PATIENCE)
+    return right(k, plan) if said == expected(k) else said
+
+
+def from_threads(x: Tensor, k: int, plan: str) -> str:
+    """Three threads fork at once."""
+    start, said = threading.Barrier(3), []
+
+    def fork() -> None:
+        start.wait(PATIENCE)
+        said.append(by_fork(x, k, plan))
+
+    threads = [threading.Thread(target=fork) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return said[0] if len(set(said)) == 1 and len(said) == 3 else f"{said}"
+
+
+def from_host_task(x: Tensor, k: int, plan: str) -> str:
+    """Inside the Python callback of a task, on the thread of its stream: values queued behind it are not the child's."""
+    said: list[str] = []
+    x.asnumpy()  # what is queued behind the task is the parent's
+    ops.host_call(lambda a: (said.append(by_fork(x, k, plan)), a)[1], [Tensor([1.0])], shape=1, dtype="float32").asnumpy()
+    return said[0]
+
+
+def from_signal_handler(x: Tensor, k: int, plan: str) -> str:
+    said: list[str] = []
+    previous = signal.signal(signal.SIGUSR1, lambda *_: said.append(by_fork(x, k, plan)))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    while not said:
+        ops.exp(x).asnumpy()
+    signal.signal(signal.SIGUSR1, previous)
+    return said[0]
+
+
+def killed_at_any_moment(x: Tensor, k: int, plan: str) -> str:
+    """The parent kills it: before, in, or after its hooks."""
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            answer(x, k)
+    time.sleep(k % 7 * 0.001)  # where it is by then is up to chance; every place must do
+    os.kill(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return right(k, plan) if code == -signal.SIGKILL else f"ended by {code}"
+
+
+WAYS: dict[str, tuple[int, Callable[[Tensor, int, str], str]]] = {  # by name: how often, and how
+    "os.fork": (30, by_fork),
+    "os.forkpty": (8, by_forkpty),
+    "multiprocessing": (8, _by_process(multiprocessing)),
+    "minitensor.multiprocessing": (8, _by_process(minitensor.multiprocessing)),
+    "Pool, standard": (1, _by_pool(multiprocessing)),
+    "Pool, ours": (1, _by_pool(minitensor.multiprocessing)),
+    "ProcessPoolExecutor": (1, by_executor),
+    "threads at once": (6, from_threads),
+    "a host task": (8, from_host_task),
+    "a signal handler": (8, from_signal_handler),
+    "killed": (8, killed_at_any_moment),
+}
+PLANS = ("", "", "", "", "grandchild", "threads", "dies", "exits")
+
+
+def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
+    """A thread of the parent: computes, allocates, fails and frees, on a stream of its own now and then."""
+    dice = random.Random(seed)
+    while not stop.is_set():
+        try:
+            with runtime.StreamCtx(runtime.Stream() if dice.random() < 0.3 else None):
+                k = dice.randrange(1, 9)
+                x = Tensor(np.full(dice.choice([10, SIZE, 200_000]), k, np.int32))
+                y = ops.abs(x * x)
+                if dice.random() < 0.3:
+                    failed = y // (x - k)
+                    try:
+                        failed.asnumpy()
+                        failures.append("an error was lost")
+                    except ZeroDivisionError:
+                        pass
+                if dice.random() < 0.5:
+                    y = ops.host_call(lambda a: a, [y], shape=y.shape, dtype=y.dtype)
+                if int(y[0]) != k * k:
+                    failures.append(f"{int(y[0])} for {k * k}")
+                if dice.random() < 0.05:
+                    runtime.empty_cache()
+        except BaseException as error:
+            failures.append(repr(error))
+            return
+
+
+def holdings() -> tuple[int, int, int, int]:
+    """Children, descriptors, bytes of tensors, and memory of the process in units of 32 MiB, which is the noise of its heaps."""
+    trace.clear()
+    gc.collect()
+    runtime.empty_cache()
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        children = 1
+    except ChildProcessError:
+        children = 0
+    return children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU"), resident() >> 25
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main(n: int, seed: int) -> int:
+    faulthandler.enable()
+    dice, wrong, done = random.Random(seed), Counter[str](), Counter[str]()
+    for way in ("Pool, ours", "Pool, standard", "ProcessPoolExecutor"):  # what the standard library opens once and keeps
+        WAYS[way][1](Tensor(np.full(SIZE, 1.0, np.float32)), 1, "")
+    before = holdings()
+    stop, failures = threading.Event(), []
+    threads = [threading.Thread(target=disturb, args=(stop, seed + i, failures), daemon=True) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    names, weights = list(WAYS), [often for often, _ in WAYS.values()]
+    begin = time.monotonic()
+    for i in range(n):
+        way, plan, k = dice.choices(names, weights)[0], dice.choice(PLANS), dice.randrange(1, 100)
+        faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)  # a hang of the parent ends the run, with every thread's stack
+        x = ops.abs(Tensor(np.full(SIZE, k, np.float32)))
+        said = WAYS[way][1](x, k, plan)
+        done[way] += 1
+        if said != right(k, plan):
+            wrong[way] += 1
+            print(f"{i}: {way} {plan or 'plain'}: {said}, not {right(k, plan)}", flush=True)
+        if (i + 1) % 500 == 0:
+            print(f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, {resident() >> 20} MiB", flush=True)
+    faulthandler.cancel_dump_traceback_later()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    del x
+    after = holdings()
+    print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
+          + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
+    left = [f"{name}: {b} before, {a} after" for name, b, a in zip(("children", "descriptors", "bytes of tensors", "32 MiB of memory"), before, after) if a > b]
+    print(f"resident: {resident() >> 20} MiB")
+    print(*failures, *left, sep="\n" if failures or left else "")
+    return int(bool(wrong or failures or left))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("-n", type=int, default=500, help="how many times to fork")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.n, arguments.seed))
