@@ -1,9 +1,13 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint docs wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos sanitize lint docs bench wheel clean
 
 PYTHON ?= python3
 ARGS ?=
+METHODS ?= fork spawn forkserver
+OTHERS ?= $(METHODS)
+N ?= 500
+SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py \
@@ -20,7 +24,21 @@ test: .venv/.installed ## the whole suite, in parallel; ARGS="-k queue" is hande
 	@$(BIN)/python -m pytest -q -n auto --dist=worksteal $(ARGS)
 
 test-pythons: build/wheels/.made ## the one wheel and a core of the suite on every other CPython that is here
-	@tools/test_pythons.sh build/wheels/*.whl
+	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal -p no:cacheprovider \
+	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/multiprocessing
+
+test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of multiprocessing on ours, with each CPython; METHODS=spawn, OTHERS=fork: start methods
+	@$(BIN)/python tests/multiprocessing/cpython.py $(METHODS)
+	@tools/each_python.sh build/wheels/*.whl 1800 python tests/multiprocessing/cpython.py $(OTHERS)
+
+chaos: .venv/.installed ## forks by every way while threads work, N times: N=500 SEED=1
+	@$(BIN)/python tests/chaos.py -n $(N) --seed $(SEED)
+
+sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
+	@tools/sanitize.sh $(BIN)/python
+
+bench: .venv/.installed ## forks beside the bare interpreter's
+	@$(BIN)/python benchmarks/fork.py
 
 lint: .venv/.lint ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -35,7 +53,7 @@ wheel: build/wheels/.made ## the wheel that serves every CPython from 3.10 on
 clean: ## everything that was made here, the environment included
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf minitensor/backend/native/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
-	find minitensor tests examples tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find minitensor tests examples benchmarks tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that a step is over; an interrupted one is done again.
 .venv/.made:

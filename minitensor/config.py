@@ -84,7 +84,7 @@ def get(name: str) -> Any:
         ValueError: when the environment holds something that is no value of it.
     """
     flag = FLAGS[name]
-    text = os.environ.get(name, "") or flag.default
+    text = os.environ.get(name) or flag.default
     try:
         return flag.parse(text)
     except (ValueError, KeyError, OverflowError) as error:
