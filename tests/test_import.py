@@ -27,7 +27,7 @@ before = state()
 modules = set(sys.modules)
 import minitensor
 after = state()
-standard = [m for m in set(sys.modules) - modules if m.split(".")[0] in ("multiprocessing", "concurrent", "asyncio", "subprocess")]
+standard = [m for m in set(sys.modules) - modules if m.split(".")[0] in ("multiprocessing", "asyncio", "subprocess")]
 print(json.dumps({"before": before, "after": after, "standard": standard, "all": sorted(set(sys.modules) - modules)}))
 """
 

@@ -78,6 +78,11 @@ bool mt_ensure_worker(mt_stream *s) {
     pthread_sigmask(SIG_SETMASK, &all, &old);
     s->started = pthread_create(&s->thread, NULL, work, s) == 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+#ifdef __linux__
+    char name[16];                                          /* for top, gdb and threads.py, which tells ours from others */
+    snprintf(name, sizeof name, "minitensor:%d", s->id);
+    if (s->started) pthread_setname_np(s->thread, name);
+#endif
     return s->started;
 }
 
@@ -269,11 +274,6 @@ void mt_task_free(mt_task *task) {
 static void *work(void *argument) {
     mt_stream *s = argument;
     unsigned born = atomic_load(&mt_exec.generation);
-#ifdef __linux__
-    char name[16];                                          /* for top, gdb and our own list of other people's threads */
-    snprintf(name, sizeof name, "minitensor:%d", s->id);
-    pthread_setname_np(pthread_self(), name);
-#endif
     pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
