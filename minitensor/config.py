@@ -70,7 +70,8 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_TASKS", _positive, "4096", "So many tasks may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_QUEUE_BYTES", parse_bytes, "2GB", "So many bytes of results may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_CACHE", parse_bytes, "1GB", "So many freed bytes the allocator keeps for each device."),
-        Flag("MINITENSOR_FORK", _one_of("default", "strict"), "default", "strict, at the start: os.fork and os.forkpty raise beside native threads of other libraries."),
+        Flag("MINITENSOR_FORK", _one_of("default", "strict"), "default",
+             "strict, at the start: os.fork and os.forkpty raise beside native threads of other libraries."),
         Flag("MINITENSOR_EXIT_SECONDS", _positive, "60", "So long a program that ends waits for work that it has queued and that does not come to its end."),
         Flag("MINITENSOR_TRACE", str, "", "A file to which each process appends its events as JSON lines; empty: events stay in memory."),
     )

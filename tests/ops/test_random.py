@@ -159,7 +159,8 @@ def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
         assert len(drawn) == 4 == len(set(drawn))
 
 
-# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a signal handler may; the child of that inner fork comes out in the middle of the outer one, and finishes it for itself.
+# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a signal handler may; the child
+# of that inner fork comes out in the middle of the outer one, and finishes it for itself.
 INSIDE = """
 import os, sys
 from minitensor import fork, ops
