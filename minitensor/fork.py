@@ -23,7 +23,7 @@ That is why concurrent.futures.thread is imported here.
 What is guaranteed.  A participant that fails never stops the others, and is reported (logger `minitensor`, and the trace).  A
 fork that fails, for want of processes, say, runs the parent's hooks like any other.  Two threads that fork at once take turns: the
 executor's hook lets the second one wait.  Ctrl-C ends the wait: a hook can't call a fork off, so it goes on, what was still
-at work stays the parent's (in the child those values are errors), and KeyboardInterrupt rises in the parent right after.
+at work stays the parent's (in the child those values are errors), and KeyboardInterrupt rises in the parent as soon as the fork is over.
 
 What is not.  Threads that other libraries keep in C are copied as memory without a thread (`threads.py`).  The trace notes them at
 each fork; with MINITENSOR_FORK=strict `os.fork` and `os.forkpty` raise instead, and list them.  That needs a function before
@@ -38,6 +38,8 @@ import functools
 import logging
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -107,17 +109,18 @@ def unregister(participant: Participant) -> None:
     _participants = rest
 
 
-_interrupts: list[int] = []  # Ctrl-C came while the hooks ran: the signal, to be given again when the fork is over
+_interrupted = False  # Ctrl-C came while the hooks ran
 
 
 def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
+    global _interrupted
     for name, hook in hooks:
         if hook is None:
             continue
         try:
             hook()
         except KeyboardInterrupt:  # half a protocol is worse than a late interrupt
-            _interrupts.append(signal.SIGINT)
+            _interrupted = True
             trace.record("fork.interrupted", participant=name, phase=phase)
         except BaseException as error:
             trace.record("fork.failed", participant=name, phase=phase, error=repr(error))
@@ -125,7 +128,8 @@ def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
 
 
 def _before() -> None:
-    _interrupts.clear()
+    global _interrupted
+    _interrupted = False
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
     if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
@@ -135,10 +139,17 @@ def _before() -> None:
 def _after_in_parent() -> None:
     _run("in the parent", [(p.name, p.after_in_parent) for p in _participants])
     trace.record("fork.parent")
+    if _interrupted:
+        _thread.start_new_thread(_interrupt_again, ())
+
+
+def _interrupt_again() -> None:
+    """Gives Ctrl-C to the main thread once more, when its fork is over: what rises inside of hooks is lost."""
+    time.sleep(0.02)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _after_in_child() -> None:
-    _interrupts.clear()
     _run("in the child", [(p.name, p.after_in_child) for p in _participants])
     trace.record("fork.child", parent=os.getppid())
 
@@ -158,8 +169,5 @@ def _strict(fork: Callable[[], Any]) -> Callable[[], Any]:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-    # The interrupt is to rise where the program called fork.  In a function written in Python it would rise at once and be lost, as
-    # errors of hooks are; sorting a list calls its key for each element without any Python in between.
-    os.register_at_fork(after_in_parent=functools.partial(_interrupts.sort, key=_thread.interrupt_main))
     if config.get("MINITENSOR_FORK") == "strict":
         os.fork, os.forkpty = _strict(os.fork), _strict(os.forkpty)

@@ -44,7 +44,7 @@ os._exit(0)
 
 
 def run(**env: str) -> list[str]:
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **env}
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning", **env}
     done = subprocess.run([sys.executable, "-u", "-c", FOREIGN], capture_output=True, text=True, timeout=60, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()

@@ -7,7 +7,10 @@
 /* The C library calls these around every fork of the process, whoever asks for it: also when Python's hooks are not called (subprocess, a
  * library in C) or one of them was interrupted before it came to ours.  They only make sure that no lock is copied while somebody
  * else is inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them once more. */
+static _Thread_local int fork_errno;                /* why this thread's last fork failed; 0: it didn't */
+
 static void hold_locks(void) {
+    errno = 0;
     pthread_mutex_lock(&mt_exec.lock);
     mt_alloc_lock_all();
 }
@@ -15,6 +18,11 @@ static void hold_locks(void) {
 static void release_locks(void) {
     mt_alloc_unlock_all();
     pthread_mutex_unlock(&mt_exec.lock);
+}
+
+static void after_fork(void) {
+    fork_errno = errno;
+    release_locks();
 }
 
 /* In a child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
@@ -28,7 +36,7 @@ static void renew_locks(void) {
 __attribute__((constructor)) static void init(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
-    pthread_atfork(hold_locks, release_locks, renew_locks);
+    pthread_atfork(hold_locks, after_fork, renew_locks);
 }
 
 /* --- test points ---------------------------------------------------------------------------------------------------------------- */
@@ -146,6 +154,7 @@ void mt_fork_parent(void) {
         }
     }
     pthread_mutex_unlock(&mt_exec.lock);
+    errno = fork_errno;                                     /* Python up to 3.11 looks at it only after all hooks */
 }
 
 /* The value of a task that the parent had not finished is the parent's to make; here it is an error that says so. */
