@@ -258,8 +258,8 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
             return
 
 
-def holdings() -> tuple[int, int, int, int]:
-    """Children, descriptors, bytes of tensors, MiB of memory."""
+def holdings() -> tuple[int, int, int]:
+    """Children, descriptors, bytes of tensors."""
     trace.clear()
     gc.collect()
     runtime.empty_cache()
@@ -269,7 +269,7 @@ def holdings() -> tuple[int, int, int, int]:
         children = 1
     except ChildProcessError:
         children = 0
-    return children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU"), resident() >> 20
+    return children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU")
 
 
 def resident() -> int:
@@ -288,7 +288,7 @@ def main(n: int, seed: int) -> int:
     for thread in threads:
         thread.start()
     names, weights = list(WAYS), [often for often, _ in WAYS.values()]
-    begin = time.monotonic()
+    begin, settled = time.monotonic(), 0
     for i in range(n):
         way, plan, k = dice.choices(names, weights)[0], dice.choice(PLANS), dice.randrange(1, 100)
         faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)  # a hang of the parent ends the run, with every thread's stack
@@ -298,6 +298,8 @@ def main(n: int, seed: int) -> int:
         if said != right(k, plan):
             wrong[way] += 1
             print(f"{i}: {way} {plan or 'plain'}: {said}, not {right(k, plan)}", flush=True)
+        if i == n // 4:  # by then the heaps of the threads are as large as they get
+            settled = resident()
         if (i + 1) % 500 == 0:
             print(f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, {resident() >> 20} MiB", flush=True)
     faulthandler.cancel_dump_traceback_later()
@@ -308,11 +310,11 @@ def main(n: int, seed: int) -> int:
     after = holdings()
     print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
-    names = ("children", "descriptors", "bytes of tensors", "MiB of memory")
-    print("; ".join(f"{name}: {b} before, {a} after" for name, b, a in zip(names, before, after)))
-    # The heaps of the threads and the lists that Python keeps are some 20 MiB after the first thousand forks, and stay so.
-    left = [name for name, b, a, noise in zip(names, before, after, (0, 0, 0, 32)) if a > b + noise]
-    for fault in failures + [f"more {name} than at the start" for name in left]:
+    found = dict(zip(("children", "descriptors", "bytes of tensors"), zip(before, after)))
+    found["MiB of memory since a quarter of the run"] = settled >> 20, resident() >> 20
+    print("; ".join(f"{name}: {b} before, {a} after" for name, (b, a) in found.items()))
+    left = [name for name, (b, a) in found.items() if a > b + 24 * name.startswith("MiB")]  # an allocator's noise
+    for fault in failures + [f"left over: {name}" for name in left]:
         print(fault)
     return int(bool(wrong or failures or left))
 
