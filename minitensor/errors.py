@@ -6,7 +6,7 @@ catch; ours are subclasses of them.
 
 from __future__ import annotations
 
-__all__ = ["DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "STATUSES", "translate"]
+__all__ = ["DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "STATUSES", "translate"]
 
 
 class DeviceError(RuntimeError):
@@ -34,6 +34,10 @@ class DeviceMemoryError(DeviceError, MemoryError):
     """A device has no room for what was asked."""
 
 
+class StaleHandleError(RuntimeError):
+    """A message refers to a tensor whose memory is gone: it was unpickled before, or by a process outside the family."""
+
+
 #: what each status of the core (`core.h`) is in Python
 STATUSES: dict[str, type[Exception]] = {
     "MT_TYPE_ERROR": TypeError,
@@ -43,6 +47,7 @@ STATUSES: dict[str, type[Exception]] = {
     "MT_RUNTIME_ERROR": RuntimeError,
     "MT_ZERO_DIVISION_ERROR": ZeroDivisionError,
     "MT_DEVICE_LOST": DeviceLostError,
+    "MT_STALE": StaleHandleError,
 }
 
 

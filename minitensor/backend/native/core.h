@@ -22,7 +22,8 @@ enum mt_status {
     MT_HOST,         /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
     MT_TYPE_ERROR, MT_VALUE_ERROR, MT_INDEX_ERROR, MT_MEMORY_ERROR, MT_RUNTIME_ERROR, MT_ZERO_DIVISION_ERROR,
     MT_DEVICE_LOST,  /* the tensor lies on a device that belongs to the process we were forked from */
-    MT_HOST_RAISED   /* a host function raised; the error carries its exception */
+    MT_HOST_RAISED,  /* a host function raised; the error carries its exception */
+    MT_STALE         /* a reference from another process whose value is gone */
 };
 
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
@@ -123,6 +124,34 @@ void mt_device_reset_max(int device);
 void mt_device_set_capacity(int device, int64_t capacity);
 int64_t mt_device_trim(int device);                     /* cached blocks back to the system; bytes */
 void mt_device_lose(int device, const char *why);       /* its tensors can't be touched from now on; why is the error's text */
+
+/* --- memory that processes share (arena.c) ---------------------------------------------------------------------------------------- */
+int mt_arena_create(int64_t capacity, int64_t cap);     /* 0, or -errno; cap: so much free memory is kept */
+int mt_arena_attach(const char *path, uint64_t inode);  /* the same, of an arena that another process has open there */
+int mt_arena_member(void);                              /* 1: this process has an arena and a place in it */
+int mt_arena_file(void);                                /* its descriptor; -1: none */
+uint64_t mt_arena_inode(void);
+int64_t mt_arena_alloc(int64_t nbytes);                 /* a block that we hold; or -status */
+char *mt_arena_data(int64_t block);
+int64_t mt_arena_size(int64_t block);
+void mt_arena_hold(int64_t block);                      /* once more */
+void mt_arena_drop(int64_t block);
+int mt_arena_sole(int64_t block);                       /* 1: nobody else has it, nor can get it but from us */
+int64_t mt_arena_send(int64_t block, int channel);      /* a token, for a message; or -status */
+void mt_arena_unsend(int64_t token);
+int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
+int64_t mt_channel_new(void);                           /* an id; or -status */
+int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
+void mt_channel_leave(int64_t channel);
+int mt_channel_others(int64_t channel);                 /* how many other processes use it */
+int mt_arena_reap(void);                                /* how many dead were found */
+typedef struct mt_arena_numbers {
+    int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent, capacity;
+} mt_arena_numbers;
+int mt_arena_stats(mt_arena_numbers *out);
+void mt_arena_note(int copied, int inline_sent);
+int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
+void mt_arena_crash_after(int64_t steps);               /* for tests: so many steps of the protocol from now this process is killed */
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */

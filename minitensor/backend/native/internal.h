@@ -130,6 +130,11 @@ mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with roo
 void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
 
+/* arena.c: inside of fork() */
+void mt_arena_before_fork(void);
+void mt_arena_in_parent(void);
+void mt_arena_in_child(void);
+
 /* process.c */
 extern _Atomic int64_t mt_points[];
 void mt_point_hold(int point);

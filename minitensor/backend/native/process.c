@@ -10,9 +10,10 @@
 static _Thread_local int fork_errno;                /* why this thread's last fork failed; 0: it didn't */
 
 static void hold_locks(void) {
-    errno = 0;
     pthread_mutex_lock(&mt_exec.lock);
     mt_alloc_lock_all();
+    mt_arena_before_fork();
+    errno = 0;
 }
 
 static void release_locks(void) {
@@ -22,6 +23,7 @@ static void release_locks(void) {
 
 static void after_fork(void) {
     fork_errno = errno;
+    mt_arena_in_parent();
     release_locks();
 }
 
@@ -31,6 +33,7 @@ static void renew_locks(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
     mt_alloc_reset_locks();
+    mt_arena_in_child();
 }
 
 __attribute__((constructor)) static void init(void) {
