@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Flag", "FLAGS", "get", "parse_bytes"]
+__all__ = ["Flag", "FLAGS", "get", "hand_down", "parse_bytes"]
 
 _UNITS = {"": 1, "B": 1, "K": 2**10, "KB": 2**10, "KIB": 2**10, "M": 2**20, "MB": 2**20, "MIB": 2**20,
           "G": 2**30, "GB": 2**30, "GIB": 2**30, "T": 2**40, "TB": 2**40, "TIB": 2**40}  # fmt: skip
@@ -70,6 +70,10 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_TASKS", _positive, "4096", "So many tasks may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_QUEUE_BYTES", parse_bytes, "2GB", "So many bytes of results may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_CACHE", parse_bytes, "1GB", "So many freed bytes the allocator keeps for each device."),
+        Flag("MINITENSOR_ARENA", parse_bytes, "1TB", "How much address space processes share for tensors that travel; memory is taken as needed."),
+        Flag("MINITENSOR_ARENA_FREE", parse_bytes, "0", "So much freed memory of it is kept; 0: an eighth of the machine's, 1GB at most."),
+        Flag("MINITENSOR_ARENA_AT", str, "", "Where the family's shared memory is: set by minitensor, for the processes that it starts."),
+        Flag("MINITENSOR_INLINE_BYTES", parse_bytes, "16KB", "Up to this size a tensor travels inside the message."),
         Flag("MINITENSOR_FORK", _one_of("default", "strict"), "default",
              "strict, at the start: os.fork and os.forkpty raise beside native threads of other libraries."),
         Flag("MINITENSOR_EXIT_SECONDS", _positive, "60", "So long a program that ends waits for work that it has queued and that does not come to its end."),
@@ -90,3 +94,8 @@ def get(name: str) -> Any:
         return flag.parse(text)
     except (ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"[config] {name} can't be {text!r}; it is: {flag.doc}") from error
+
+
+def hand_down(name: str, value: str) -> None:
+    """Sets a flag for the processes that this one starts."""
+    os.environ[FLAGS[name].name] = value

@@ -212,7 +212,8 @@ class Tensor:
     def asnumpy(self) -> np.ndarray:
         """The value as a NumPy array: the same memory where NumPy can see it (the CPU), else a copy.
 
-        While an array that shares memory is alive, ops on that memory run at their call.
+        While an array that shares memory is alive, ops on that memory run at their call.  A tensor that has travelled between
+        processes shares its memory with them, so its array is read-only; `t.copy().asnumpy()` may be written to.
 
         Raises:
             Exception: what went wrong when the value was to be computed.
@@ -224,17 +225,19 @@ class Tensor:
             return np.empty(self.shape, self.dtype.numpy)
         nbytes = ffi.new("int64_t *")
         base = lib.mt_storage_base(self._h, nbytes)
-        export = lib.mt_export(self._h)
+        read_only = ffi.new("int *")
+        export = lib.mt_export(self._h, read_only)
+        if export == ffi.NULL:
+            raise MemoryError("[asnumpy] no memory")
         owner = ffi.gc(ffi.cast("char *", base), lambda _, unexport=lib.mt_unexport: unexport(export))
-        buffer = ffi.buffer(owner, nbytes[0])
-        return np.ndarray(self.shape, self.dtype.numpy, buffer, self._offset, self.strides)
+        array = np.ndarray(self.shape, self.dtype.numpy, ffi.buffer(owner, nbytes[0]), self._offset, self.strides)
+        array.flags.writeable = not read_only[0]
+        return array
 
     numpy = asnumpy
 
     def _value(self) -> np.ndarray:
-        """The value for a look: an array that is valid only while nothing else happens."""
-        if not self._device.backend.host_visible:
-            return self.to("CPU").asnumpy()
+        """The value for a look: an array that is valid only while nothing else happens; inside of a mt_pin."""
         native.wait(self._h)
         return native.array(self._h)
 
@@ -244,15 +247,21 @@ class Tensor:
         Raises:
             ValueError: when there is more than one element, or none.
         """
-        value = self._value()
-        if not index and value.size != 1:
-            raise ValueError(f"[item] only a tensor of one element is a Python number, got shape {self.shape}")
-        result = value.item(*index)
+        if not self._device.backend.host_visible:
+            return self.to("CPU").item(*index)
+        lib.mt_pin(self._h)
+        try:
+            value = self._value()
+            if not index and value.size != 1:
+                raise ValueError(f"[item] only a tensor of one element is a Python number, got shape {self.shape}")
+            result = value.item(*index)
+        finally:
+            lib.mt_unpin(self._h)
         return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        value = self._value()
+        value = self.asnumpy()
         return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -329,16 +338,40 @@ class Tensor:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         if not self._device.backend.host_visible:
             raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
-        return _rebuild, (np.ascontiguousarray(self._value()).reshape(self.shape),)
+        return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
+
+    def share_memory_(self) -> Tensor:
+        """Puts its memory where all processes that get it from now on see it and write to it, too; returns the tensor.
+
+        There is no lock: who writes while others look must agree with them by other means.  All views of the same memory follow.
+
+        Raises:
+            ValueError: when a NumPy array looks at the memory, which would stay where it is.
+            TypeError: for a tensor on a device whose memory the host can't see.
+
+        Example:
+            >>> import minitensor as mt
+            >>> counter = mt.Tensor([0]).share_memory_()
+            >>> counter.is_shared()
+            True
+        """
+        from minitensor import sharing
+
+        sharing.share_with_everyone(self)
+        return self
+
+    def is_shared(self) -> bool:
+        """Does whoever else has it see what is written to it?"""
+        return bool(lib.mt_is_shared(self._h))
 
     # --- how it prints -----------------------------------------------------------------------------------------------
     def __str__(self) -> str:
-        return str(self._value())
+        return str(self.asnumpy())
 
     def __repr__(self) -> str:
         from minitensor.printing import value_text
 
-        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self._value())})"
+        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self.asnumpy())})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)

@@ -29,6 +29,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.context": 2,
     "minitensor.runtime": 2,
     "minitensor.device_context": 2,
+    "minitensor.sharing": 2,
     "minitensor.tensor": 2,
     "minitensor.ops": 3,
     "minitensor.multiprocessing": 4,

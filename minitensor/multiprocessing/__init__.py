@@ -21,7 +21,9 @@ from . import _alias
 
 _alias.install()
 
-from . import context  # noqa: E402  (its own imports may need the finder)
+from minitensor.sharing import sharing_stats  # noqa: E402, F401
+
+from . import context, reductions  # noqa: E402, F401  (their own imports may need the finder; tensors are registered)
 
 # The names of whatever Python runs, each from our default context, as the standard package does it.
 __all__ = list(_names)

@@ -26,11 +26,13 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from multiprocessing import context, reduction
 from multiprocessing import queues as _standard
-from multiprocessing import reduction
 from multiprocessing.util import Finalize, debug, info, is_exiting
 from queue import Full
 from typing import Any
+
+from minitensor.sharing import Channel
 
 from ._alias import fall_back
 from .reductions import dumps
@@ -39,8 +41,27 @@ __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
 
 
+def _keep(channel: Channel) -> None:
+    """A queue is an argument of a process that is being started: until that one is over, the channel is in use here."""
+    popen: Any = context.get_spawning_popen()
+    if popen is not None:
+        popen.__dict__.setdefault("_minitensor_channels", []).append(channel)
+
+
 class Queue(_standard.Queue):
     """A queue between processes."""
+
+    def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
+        super().__init__(maxsize, ctx=ctx)
+        self._channel = Channel()
+
+    def __getstate__(self) -> Any:
+        _keep(self._channel)
+        return self._channel, super().__getstate__()
+
+    def __setstate__(self, state: Any) -> None:
+        self._channel, standard = state
+        super().__setstate__(standard)
 
     def put(self, obj: object, block: bool = True, timeout: float | None = None) -> None:
         """Send `obj` as it is now. Raises Full, or the error of an object that can't be pickled."""
@@ -49,7 +70,7 @@ class Queue(_standard.Queue):
         if not self._sem.acquire(block, timeout):
             raise Full
         try:
-            data = dumps(obj)
+            data = dumps(obj, self._channel.number)
         except BaseException as error:
             self._sem.release()
             if not self._reports(error):
@@ -150,6 +171,18 @@ def _feed(
 class JoinableQueue(Queue, _standard.JoinableQueue):
     """A queue that also knows when all that was put has been dealt with."""
 
+    def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
+        _standard.JoinableQueue.__init__(self, maxsize, ctx=ctx)
+        self._channel = Channel()
+
+    def __getstate__(self) -> Any:
+        _keep(self._channel)
+        return self._channel, _standard.JoinableQueue.__getstate__(self)
+
+    def __setstate__(self, state: Any) -> None:
+        self._channel, standard = state
+        _standard.JoinableQueue.__setstate__(self, standard)
+
     def _enqueue(self, data: memoryview) -> None:
         # Count first and under the lock of `join`: a consumer may call task_done before this method returns.
         with self._cond:
@@ -160,8 +193,20 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
 class SimpleQueue(_standard.SimpleQueue):
     """A locked pipe."""
 
+    def __init__(self, *, ctx: Any) -> None:
+        super().__init__(ctx=ctx)
+        self._channel = Channel()
+
+    def __getstate__(self) -> Any:
+        _keep(self._channel)
+        return self._channel, super().__getstate__()
+
+    def __setstate__(self, state: Any) -> None:
+        self._channel, standard = state
+        super().__setstate__(standard)
+
     def put(self, obj: object) -> None:
         """Send `obj` as it is now; waits while the pipe is full."""
-        data = dumps(obj)  # before taking the lock, so that an error leaves the queue as it was
+        data = dumps(obj, self._channel.number)  # before taking the lock, so that an error leaves the queue as it was
         with contextlib.nullcontext() if self._wlock is None else self._wlock:
             self._writer.send_bytes(data)

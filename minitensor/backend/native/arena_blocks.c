@@ -170,6 +170,13 @@ void mt_arena_drop(int64_t b) {
 
 /* Nobody else can come to see the block's bytes but through us: others get it from a token (there is none), from a process that
  * holds it (we are the only one), or by fork (of us).  The word first, as in mt_block_maybe_free. */
+int mt_arena_sole_but(int64_t b, int holds) {
+    pthread_mutex_lock(&mt_my.lock);
+    bool ours = (int)mt_my.holds[b] == holds && mt_arena_sole(b);
+    pthread_mutex_unlock(&mt_my.lock);
+    return ours;
+}
+
 int mt_arena_sole(int64_t b) {
     return look(&BLOCK(b)->word).count == 0 && only(&BLOCK(b)->holders, mt_my.slot);
 }

@@ -55,8 +55,21 @@ int64_t mt_storage_id(mt_ref tensor);                 /* equal for views of one 
 int mt_overlaps(mt_ref first, mt_ref second);         /* 1: they may have bytes in common */
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
  * storage is then waited for before its call returns. */
-void *mt_export(mt_ref tensor);
+void *mt_export(mt_ref tensor, int *read_only);         /* NULL: no memory */
 void mt_unexport(void *storage);
+
+void mt_pin(mt_ref tensor);                            /* its memory stays where it is until mt_unpin: shorter than an export */
+void mt_unpin(mt_ref tensor);
+
+/* --- tensors that travel (shared.c) ------------------------------------------------------------------------------------------------- */
+int mt_share(mt_ref tensor, int everyone);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
+                                                           MT_VALUE_ERROR: NumPy looks at it */
+mt_ref mt_empty_shared(int device, int dtype, int ndim, const int64_t *shape);
+int64_t mt_send(mt_ref tensor, int channel);            /* a token of a storage in the arena; or -status, -MT_TIMEOUT: share it again */
+mt_ref mt_receive(int device, int64_t token, int64_t nbytes, int everyone);     /* the storage's bytes, as uint8 */
+int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
+int mt_in_arena(mt_ref tensor);
+int mt_is_looked_at(mt_ref tensor);                     /* NumPy may write to it */
 
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);

@@ -193,6 +193,16 @@ static void report_later(mt_stream *s, mt_error *error) {
     *end = error;
 }
 
+/* A task begins or ends to work on its storages: they stay where they are as long. */
+static void use(const mt_task *task, int by) {
+    for (int i = 0; i < task->n_in; i++)
+        if (task->in[i]->storage) task->in[i]->storage->busy += by;
+    for (int i = 0; i < task->n_out; i++) {
+        task->out[i]->storage->busy += by;
+        task->out[i]->storage->writes++;
+    }
+}
+
 /* Runs a task, giving up the lock meanwhile; returns its error (a new count) or NULL. */
 static mt_error *run(mt_stream *s, mt_task *task) {
     mt_error *error = inherited_error(task);
@@ -200,18 +210,24 @@ static mt_error *run(mt_stream *s, mt_task *task) {
         mt_poison(task, error);
         return NULL;                                        /* told of once, by the stream that it came from */
     }
+    use(task, 1);
     mt_stream *outer = mt_working_on;
     unsigned born = atomic_load(&mt_exec.generation);
     if (task->kind == MT_TASK_HOST) mt_working_on = s;
     void *exception = NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_TAKEN);
-    int status = mt_task_run(task, &exception);
+    int status = MT_OK;
+    for (int i = 0; i < task->n_out && status == MT_OK; i++) status = mt_storage_own(task->out[i]->storage);
+    bool owned = status == MT_OK;
+    if (owned) status = mt_task_run(task, &exception);
     pthread_mutex_lock(&mt_exec.lock);
+    use(task, -1);
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) task->event->time_ms = mt_now_ms();
     if (status == MT_OK) return NULL;
-    error = mt_error_new(task, status, status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
+    error = mt_error_new(task, status, !owned ? "no memory for a copy of what other processes have, too"
+                                       : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
     mt_poison(task, error);
     report_later(s, error);
     return error;

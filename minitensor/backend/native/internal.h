@@ -40,13 +40,17 @@ typedef struct mt_device {
 struct mt_storage {
     _Atomic int64_t refs;
     mt_device *device;
-    char *data;                      /* set once, before the storage is shared */
+    char *data;                      /* changed only by shared.c, while nobody is at work on it */
     int64_t nbytes;
+    int64_t block;                   /* the arena's, in which data lies; 0: none.  Changed with data */
+    bool everyone;                   /* all processes that have the block write to it */
     void *owner;                     /* somebody else's memory: what to hand to mt_py_release */
     bool external;
     atomic_int exports;              /* NumPy arrays that look at it now */
     /* Guarded by the executor's lock: */
     mt_mark last_write, last_read;
+    int busy, looks;                 /* tasks and glances at work on it; arrays that look at its present block */
+    uint32_t writes;                 /* steps when a task begins to write and when it ends: odd, one is at it */
     mt_error *error;                 /* why there is no value */
 };
 
@@ -107,6 +111,9 @@ void mt_alloc_reset_locks(void);
 mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);              /* takes over the caller's count of storage; NULL: no memory */
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape);   /* NULL: no memory */
+mt_storage *mt_storage_new(mt_device *device, int64_t nbytes);      /* without memory; NULL: no memory */
+void mt_storage_release(mt_storage *storage);
+int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
 void mt_tensor_retain(mt_tensor *tensor);
 void mt_tensor_release(mt_tensor *tensor);
 static inline char *mt_tensor_data(const mt_tensor *t) {
@@ -131,6 +138,7 @@ void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
 
 /* arena.c: inside of fork() */
+int mt_arena_sole_but(int64_t block, int holds);        /* mt_arena_sole, and we hold it so many times */
 void mt_arena_before_fork(void);
 void mt_arena_in_parent(void);
 void mt_arena_in_child(void);

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-static mt_storage *storage_new(mt_device *device, int64_t nbytes) {
+mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
     mt_storage *storage = calloc(1, sizeof *storage);
     if (!storage) return NULL;
     atomic_init(&storage->refs, 1);
@@ -17,9 +17,10 @@ static mt_storage *storage_new(mt_device *device, int64_t nbytes) {
     return storage;
 }
 
-static void storage_release(mt_storage *storage) {
+void mt_storage_release(mt_storage *storage) {
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
-    if (!storage->external) mt_block_free(storage->device, storage->data, storage->nbytes);
+    if (storage->block) mt_arena_drop(storage->block);
+    else if (!storage->external) mt_block_free(storage->device, storage->data, storage->nbytes);
     else if (storage->owner && !atomic_load(&mt_python_gone)) mt_py_release(storage->owner);
     if (storage->error) mt_error_release(storage->error);
     free(storage);
@@ -50,7 +51,7 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
 
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
     int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
-    mt_storage *storage = storage_new(&mt_devices[device], nbytes);
+    mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
     if (!storage) return NULL;
     do storage->data = mt_block_alloc(storage->device, nbytes);       /* queued work may hold memory that it is about to free */
     while (!storage->data && mt_executor_wait_some());
@@ -66,7 +67,7 @@ void mt_tensor_retain(mt_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, mem
 
 void mt_tensor_release(mt_tensor *t) {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
-    if (t->storage) storage_release(t->storage);
+    if (t->storage) mt_storage_release(t->storage);
     free(t);
 }
 
@@ -87,7 +88,7 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
 
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
                    int64_t offset, void *owner) {
-    mt_storage *storage = storage_new(&mt_devices[device], nbytes);
+    mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
     if (!storage) return mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
     storage->external = true;
     storage->data = base;
@@ -146,19 +147,6 @@ char *mt_storage_base(mt_ref tensor, int64_t *nbytes) {
 }
 
 int64_t mt_storage_id(mt_ref tensor) { return (int64_t)(intptr_t)mt_t(tensor)->storage; }
-
-void *mt_export(mt_ref tensor) {
-    mt_storage *storage = mt_t(tensor)->storage;
-    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
-    atomic_fetch_add(&storage->exports, 1);
-    return storage;
-}
-
-void mt_unexport(void *handle) {
-    mt_storage *storage = handle;
-    atomic_fetch_sub(&storage->exports, 1);
-    storage_release(storage);
-}
 
 /* First and last byte that a tensor touches in its storage. */
 static void extent(const mt_tensor *t, int64_t *low, int64_t *high) {

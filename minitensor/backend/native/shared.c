@@ -1,0 +1,158 @@
+/* Storages in the arena: moving in, copy on write, sending and receiving.
+ *
+ * A value that is sent to another process is the value of that moment, as with any Python object, and its bytes are not copied.  So a
+ * storage moves into a block of the arena when it is first sent, and stays there; what is sent is a token of the block.  Who
+ * writes to a storage whose block somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
+ * executor, before the task that writes).  All views of the storage follow, because they look at the storage's memory and not at their own.
+ *
+ * `everyone` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
+ *
+ * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
+ * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
+ * looks at a block holds the block by itself, so the storage may leave it; it is read-only, since others see those bytes. */
+#include <stdlib.h>
+
+#include "executor.h"
+
+static bool quiet(const mt_storage *s) { return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read); }
+
+/* Ours alone: no other process, no token, no other storage of this process and no array of such a one.  With mt_arena_sole's reason
+ * this can't change but by ourselves. */
+static bool sole(const mt_storage *s) { return mt_arena_sole_but(s->block, 1 + s->looks); }
+
+static void leave(mt_storage *s) {                          /* the memory that it has */
+    if (s->block) mt_arena_drop(s->block);
+    else mt_block_free(s->device, s->data, s->nbytes);
+}
+
+/* Before a task writes: the storage's bytes are its own.  Called by the one task that may touch it now. */
+int mt_storage_own(mt_storage *s) {
+    if (!s->block || s->everyone || sole(s)) return MT_OK;
+    int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
+    char *data = block > 0 ? mt_arena_data(block) : mt_block_alloc(s->device, s->nbytes);
+    if (!data) return MT_MEMORY_ERROR;
+    memcpy(data, s->data, (size_t)s->nbytes);
+    mt_arena_note(1, 0);
+    leave(s);
+    s->data = data;
+    s->block = block > 0 ? block : 0;
+    s->looks = 0;
+    return MT_OK;
+}
+
+/* Moves a tensor's storage into the arena, if it is not there yet. */
+int mt_share(mt_ref ref, int everyone) {
+    mt_storage *s = mt_t(ref)->storage;
+    int status = MT_OK;
+    pthread_mutex_lock(&mt_exec.lock);
+    uint32_t writes = s->writes;
+    if (!quiet(s)) status = MT_TIMEOUT;
+    else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
+    bool there = s->block && (!everyone || s->everyone || sole(s));
+    if (status == MT_OK && there && everyone) s->everyone = true;
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (status != MT_OK || there) return status;
+
+    int64_t block = mt_arena_alloc(s->nbytes);
+    if (block < 0) return (int)-block;
+    memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+    pthread_mutex_lock(&mt_exec.lock);
+    bool unchanged = quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    if (unchanged) {
+        leave(s);
+        s->data = mt_arena_data(block);
+        s->block = block;
+        s->looks = 0;
+        s->everyone = everyone;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!unchanged) mt_arena_drop(block);                   /* another thread was at it meanwhile */
+    return unchanged ? MT_OK : MT_TIMEOUT;
+}
+
+int64_t mt_send(mt_ref ref, int channel) {
+    mt_storage *s = mt_t(ref)->storage;
+    pthread_mutex_lock(&mt_exec.lock);
+    bool whole = s->block && !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
+    int64_t token = whole ? mt_arena_send(s->block, channel) : -MT_TIMEOUT;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return token;
+}
+
+int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
+int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
+int mt_is_looked_at(mt_ref ref) {
+    const mt_storage *s = mt_t(ref)->storage;
+    return s->external || (!s->block && atomic_load(&s->exports));
+}
+
+static mt_ref tensor_in(int64_t block, int device, int dtype, int ndim, const int64_t *shape, int64_t nbytes, bool everyone) {
+    mt_storage *s = mt_storage_new(&mt_devices[device], nbytes);
+    if (s) {
+        s->block = block;
+        s->data = mt_arena_data(block);
+        s->everyone = everyone;
+    }
+    mt_tensor *t = s ? mt_tensor_new(s, device, dtype, ndim, shape, NULL, 0) : NULL;
+    if (t) return mt_ref_of(t);
+    free(s);
+    mt_arena_drop(block);
+    return mt_no_memory("shared", device, nbytes);
+}
+
+mt_ref mt_empty_shared(int device, int dtype, int ndim, const int64_t *shape) {
+    int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype], block = mt_arena_alloc(nbytes);
+    if (block < 0) return mt_no_memory("shared", device, nbytes);
+    return tensor_in(block, device, dtype, ndim, shape, nbytes, false);
+}
+
+mt_ref mt_receive(int device, int64_t token, int64_t nbytes, int everyone) {
+    int64_t block = mt_arena_claim(token);
+    if (block < 0) return mt_fail("unpickle", MT_STALE, "the tensor's memory is gone; a message can be unpickled again only while its value lives");
+    return tensor_in(block, device, MT_DT_uint8, 1, &nbytes, nbytes, everyone != 0);
+}
+
+/* --- arrays that look at a storage's memory -------------------------------------------------------------------------------------- */
+
+typedef struct { mt_storage *storage; int64_t block; } look;
+
+void *mt_export(mt_ref tensor, int *read_only) {
+    mt_storage *s = mt_t(tensor)->storage;
+    look *l = malloc(sizeof *l);
+    if (!l) return NULL;
+    pthread_mutex_lock(&mt_exec.lock);
+    *l = (look){s, s->block};
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&s->exports, 1);
+    if (s->block) {
+        s->looks++;
+        mt_arena_hold(s->block);
+    }
+    *read_only = s->block && !s->everyone;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return l;
+}
+
+void mt_unexport(void *handle) {
+    look *l = handle;
+    pthread_mutex_lock(&mt_exec.lock);
+    atomic_fetch_sub(&l->storage->exports, 1);
+    if (l->block && l->block == l->storage->block) l->storage->looks--;
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (l->block) mt_arena_drop(l->block);
+    mt_storage_release(l->storage);
+    free(l);
+}
+
+/* For a glance: the memory stays where it is until mt_unpin. */
+void mt_pin(mt_ref tensor) {
+    pthread_mutex_lock(&mt_exec.lock);
+    if (mt_t(tensor)->storage) mt_t(tensor)->storage->busy++;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+void mt_unpin(mt_ref tensor) {
+    pthread_mutex_lock(&mt_exec.lock);
+    if (mt_t(tensor)->storage) mt_t(tensor)->storage->busy--;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
