@@ -31,13 +31,13 @@ from minitensor.dtype import (
     uint32,
     uint64,
 )
-from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError
+from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError, StaleHandleError
 from minitensor.ops.random import manual_seed, set_seed
 from minitensor.tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 __all__ = [
-    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "Tensor", "bfloat16", "bool_",
+    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "Tensor", "bfloat16", "bool_",
     "complex64", "complex128", "context", "device_context", "float16", "float32", "float64", "fork", "get_context", "get_current_device",
     "int8", "int16", "int32", "int64", "manual_seed", "ops", "runtime", "set_context", "set_device", "set_seed", "tensor", "uint8", "uint16",
     "uint32", "uint64",

@@ -1,0 +1,75 @@
+"""What other processes do in the tests of sharing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import numpy as np
+
+from minitensor import Tensor, ops
+
+
+def serve(questions: Any, answers: Any) -> None:
+    while (question := questions.get()) is not None:
+        function, arguments = question
+        try:
+            answers.put(function(*arguments))
+        except BaseException as error:
+            answers.put(error)
+        del question, arguments
+
+
+def same(t: Any) -> Any:
+    return t
+
+
+def double(t: Tensor) -> Tensor:
+    return t * 2
+
+
+def make(n: int) -> Tensor:
+    return ops.ones(n)
+
+
+def total(t: Tensor) -> float:
+    return float(t.sum())
+
+
+def add_in_place(t: Tensor, value: float) -> Tensor:
+    t += value
+    return t
+
+
+def write_through_the_first(views: list[Tensor]) -> list[bool]:
+    """Does a write to the first view show in each of the others?  They all share some elements with it."""
+    first, *others = views
+    before = [float(t.sum()) for t in others]
+    first += 1
+    return [float(t.sum()) > b for t, b in zip(others, before)]
+
+
+def exits_with_the_first(t: Tensor) -> None:
+    os._exit(int(t[0]))
+
+
+def puts_and_ends(queue: Any, how: str) -> None:
+    queue.put(Tensor(np.ones(50_000, np.float32)))
+    if how == "exits":
+        raise SystemExit(3)
+    if how == "is killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def gets(queue: Any, answers: Any, ready: Any) -> None:
+    ready.put(None)
+    answers.put(float(queue.get().sum()))
+
+
+def holds_until_killed(queue: Any, ready: Any) -> None:
+    held = [queue.get() for _ in range(10)]
+    ready.put(len(held))
+    queue.get()
+
+

@@ -1,0 +1,549 @@
+"""Tensors between processes: values by default, memory for everyone by name; and what happens when somebody dies.
+
+The books of the shared memory (`arena_check`) are looked at after each test.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import gc
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sharing_targets as targets
+
+import minitensor as mt
+import minitensor.multiprocessing as mp
+from minitensor import StaleHandleError, Tensor, ops
+from minitensor.backend.native import ffi, lib
+from minitensor.multiprocessing.reductions import dumps
+
+LARGE = 50_000  # float32: more than travels inside a message
+
+
+def large(value: float = 1.0) -> Tensor:
+    return Tensor(np.full(LARGE, value, np.float32))
+
+
+def faults() -> str:
+    text = ffi.new("char[4096]")
+    lib.mt_arena_check(text, 4096)
+    return ffi.string(text).decode()
+
+
+@pytest.fixture(autouse=True)
+def books() -> Iterator[None]:
+    yield
+    gc.collect()
+    lib.mt_arena_reap()
+    assert faults() == ""
+
+
+def strangers_environment() -> dict[str, str]:
+    """For a program that is not of this family."""
+    return {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+
+
+def stats() -> dict[str, int]:
+    gc.collect()
+    return mp.sharing_stats()
+
+
+@pytest.fixture
+def echo(ctx: Any) -> Iterator[Callable[..., Any]]:
+    """Calls a function of targets in another process, with tensors as arguments and as its result."""
+    questions, answers = ctx.Queue(), ctx.Queue()
+    process = ctx.Process(target=targets.serve, args=(questions, answers))
+    process.start()
+
+    def call(function: Callable[..., Any], *arguments: Any) -> Any:
+        questions.put((function, arguments))
+        result = answers.get(timeout=60)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    yield call
+    questions.put(None)
+    process.join(60)
+    assert process.exitcode == 0
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+def test_a_value_is_the_one_at_the_put(ctx: Any) -> None:
+    queue = ctx.Queue()
+    t = large(1)
+    queue.put(t)
+    t += 1
+    assert float(queue.get()[0]) == 1 and float(t[0]) == 2
+
+
+def test_what_the_receiver_writes_is_its_own(echo: Callable[..., Any]) -> None:
+    t = large(1)
+    assert float(echo(targets.add_in_place, t, 5)[0]) == 6
+    assert float(t[0]) == 1
+
+
+def test_all_views_of_a_storage_move_together(ctx: Any) -> None:
+    queue = ctx.Queue()
+    t = large(1)
+    view = t[10:20]
+    queue.put(t)
+    view += 1  # a copy of the storage, which t sees, too
+    assert float(t[15]) == 2 and float(queue.get()[15]) == 1
+    t[0] = 7
+    assert float(t[0]) == 7
+
+
+def test_a_tensor_that_comes_back_is_another_one(echo: Callable[..., Any]) -> None:
+    t = large(3)
+    u = echo(targets.same, t)
+    u += 1
+    assert (float(t[0]), float(u[0])) == (3, 4)
+    t += 2
+    assert (float(t[0]), float(u[0])) == (5, 4)
+
+
+def test_no_bytes_are_copied_after_the_first_journey(echo: Callable[..., Any]) -> None:
+    t = large()
+    u = echo(targets.same, t)
+    blocks = stats()["blocks"]
+    for _ in range(5):
+        u = echo(targets.same, u)
+    assert stats()["blocks"] == blocks and float(u.sum()) == LARGE
+    assert t.asnumpy().ctypes.data == u.asnumpy().ctypes.data  # the very same bytes
+
+
+def test_a_slice_ships_its_extent(ctx: Any) -> None:
+    queue = ctx.Queue()
+    whole = Tensor(np.arange(1_000_000, dtype=np.float32))
+    before = stats()["bytes"]
+    queue.put(whole[:10_000])
+    assert stats()["bytes"] - before < 100_000
+    assert queue.get().tolist() == list(range(10_000))
+
+
+@pytest.mark.parametrize("n", [100, 1_000_000])
+def test_aliasing_is_kept_inside_a_message(echo: Callable[..., Any], n: int) -> None:
+    t = Tensor(np.zeros(n, np.float32))
+    for views in ((t, t[10:30]), (t[10:30], t), (t[10:30], t[20:40]), (t[20:40], t[10:30], t[:22])):
+        assert echo(targets.write_through_the_first, list(views)) == [True] * (len(views) - 1)
+    assert float(t.sum()) == 0
+
+
+def test_messages_are_apart(ctx: Any) -> None:
+    queue = ctx.Queue()
+    t = large()
+    queue.put(t)
+    queue.put(t)
+    a, b = queue.get(), queue.get()
+    a += 1
+    assert (float(a[0]), float(b[0]), float(t[0])) == (2, 1, 1)
+
+
+def test_arrays_of_what_others_may_hold_are_read_only(echo: Callable[..., Any]) -> None:
+    t = large()
+    received = echo(targets.same, t)
+    array = received.asnumpy()
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 5
+    received += 1  # the array keeps the memory that it has
+    assert (array[0], float(received[0])) == (1, 2)
+    writable = received.copy().asnumpy()
+    writable[0] = 9
+
+
+def test_an_array_handed_out_earlier_keeps_its_memory(ctx: Any) -> None:
+    queue = ctx.Queue()
+    t = large()
+    array = t.asnumpy()
+    queue.put(t)
+    array[0] = 5  # still the tensor's memory, and no longer the message's
+    assert (float(t[0]), float(queue.get()[0])) == (5, 1)
+    shared = np.ones(LARGE, np.float32)
+    queue.put(Tensor.from_numpy(shared))
+    shared[0] = 7
+    assert float(queue.get()[0]) == 1
+
+
+@dataclasses.dataclass
+class Batch:
+    x: Tensor
+    more: dict[str, list[Tensor]]
+
+
+def test_in_containers_of_all_kinds(ctx: Any) -> None:
+    queue = ctx.Queue()
+    queue.put(Batch(large(1), {"a": [large(2), Tensor(3.0)], "b": []}))
+    batch = queue.get()
+    assert [float(t.sum()) for t in (batch.x, *batch.more["a"])] == [LARGE, 2 * LARGE, 3]
+
+
+@pytest.mark.parametrize("dtype", ["bool_", "int8", "uint16", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (300, 200)])
+def test_every_dtype_and_shape(dtype: str, shape: tuple[int, ...]) -> None:
+    t = ops.ones(shape, getattr(mt, dtype))
+    u = pickle.loads(dumps(t))
+    assert (u.shape, u.dtype) == (t.shape, t.dtype) and bool((u == t).all())
+    v = pickle.loads(dumps(t.T if t.ndim == 2 else t))
+    assert v.shape == (t.shape[::-1] if t.ndim == 2 else t.shape)
+
+
+def test_strided_and_reversed_views(echo: Callable[..., Any]) -> None:
+    t = Tensor(np.arange(600_00, dtype=np.int32).reshape(200, 300))
+    for view in (t[::-1, ::3], t.T[5:, ::-2], t[3], t[:, 7]):
+        assert np.array_equal(echo(targets.same, view).asnumpy(), view.asnumpy())
+
+
+# --- ways -------------------------------------------------------------------------------------------------------------
+def test_every_way(ctx: Any) -> None:
+    t = large(2)
+    simple = ctx.SimpleQueue()
+    simple.put(t)
+    assert float(simple.get().sum()) == 2 * LARGE
+    ours, theirs = ctx.Pipe()
+    theirs.send(t)
+    assert float(ours.recv().sum()) == 2 * LARGE
+    with ctx.Pool(2) as pool:
+        assert [float(r.sum()) for r in pool.map(targets.double, [t, large(3)])] == [4 * LARGE, 6 * LARGE]
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=ctx) as executor:
+        assert float(executor.submit(targets.double, t).result(60).sum()) == 4 * LARGE
+    with ctx.Manager() as manager:
+        shared = manager.list([t])
+        assert float(shared[0].sum()) == 2 * LARGE
+    process = ctx.Process(target=targets.exits_with_the_first, args=(t,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 2
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_the_standard_packages_ways(method: str) -> None:
+    context = multiprocessing.get_context(method)
+    queue, answers = context.Queue(), context.Queue()
+    process = context.Process(target=targets.serve, args=(queue, answers))
+    process.start()
+    t = large(2)
+    queue.put((targets.double, (t,)))
+    assert float(answers.get(timeout=60).sum()) == 4 * LARGE
+    queue.put(None)
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_results_of_workers_are_read_where_they_lie(ctx: Any) -> None:
+    with ctx.Pool(1) as pool:
+        before = stats()["copied"]
+        result = pool.apply(targets.make, (1_000_000,))
+        assert float(result.sum()) == 1_000_000
+        assert lib.mt_in_arena(result._h) and stats()["copied"] == before
+
+
+def test_plain_pickle_copies() -> None:
+    t = large()
+    data = pickle.dumps(t)
+    assert len(data) > 4 * LARGE and not lib.mt_in_arena(t._h)
+    assert float(pickle.loads(data).sum()) == LARGE
+
+
+# --- memory for everyone ----------------------------------------------------------------------------------------------
+def test_shared_memory_is_written_by_all(echo: Callable[..., Any]) -> None:
+    t = Tensor([0.0, 0.0]).share_memory_()
+    view = t[1:]
+    assert t.is_shared() and view.is_shared() and not large().is_shared()
+    echo(targets.add_in_place, t, 5)
+    assert t.tolist() == [5, 5]
+    view += 1
+    assert echo(targets.same, t).tolist() == [5, 6]
+    t.asnumpy()[0] = 9
+    assert echo(targets.total, t) == 15
+
+
+def test_sharing_what_was_sent_before_leaves_the_others_their_value(echo: Callable[..., Any]) -> None:
+    t = large(1)
+    other = echo(targets.same, t)
+    t.share_memory_()
+    t += 1
+    assert (float(other[0]), float(t[0])) == (1, 2)
+
+
+def test_what_an_array_looks_at_cant_be_shared() -> None:
+    t = large()
+    array = t.asnumpy()
+    with pytest.raises(ValueError, match=r"^\[share_memory_\] a NumPy array looks at the memory"):
+        t.share_memory_()
+    del array
+    gc.collect()
+    assert t.share_memory_().is_shared()
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+def test_a_fork_takes_the_references_along() -> None:
+    context = mp.get_context("fork")
+    sent, answers = context.Queue(), context.SimpleQueue()
+    t = large(1)
+    sent.put(t)
+    u = sent.get()
+    process = context.Process(target=lambda: (u.__iadd__(1), answers.put((float(u[0]), float(t[0])))))
+    process.start()
+    del u
+    gc.collect()
+    assert answers.get() == (2, 1)
+    process.join(60)
+    assert process.exitcode == 0 and float(t[0]) == 1
+
+
+# --- deaths -----------------------------------------------------------------------------------------------------------
+def test_delivered_though_the_producer_is_gone(ctx: Any) -> None:
+    queue = ctx.Queue()
+    for how in ("returns", "exits", "is killed"):
+        process = ctx.Process(target=targets.puts_and_ends, args=(queue, how))
+        process.start()
+        process.join(60)
+        assert process.exitcode == {"returns": 0, "exits": 3, "is killed": -signal.SIGKILL}[how]
+        assert float(queue.get(timeout=60).sum()) == LARGE
+
+
+def test_a_consumer_killed_in_get_does_not_stop_the_others(ctx: Any) -> None:
+    queue, answers, ready = ctx.Queue(), ctx.Queue(), ctx.Queue()
+    processes = [ctx.Process(target=targets.gets, args=(queue, answers, ready)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        ready.get(timeout=60)
+    processes[0].kill()
+    processes[0].join(60)
+    for _ in range(2):
+        queue.put(large())
+    assert [answers.get(timeout=60) for _ in range(2)] == [LARGE] * 2
+    for process in processes[1:]:
+        process.join(60)
+
+
+def test_what_a_killed_process_held_is_freed(ctx: Any) -> None:
+    queue, ready = ctx.Queue(), ctx.Queue()
+    before = stats()["blocks"]
+    process = ctx.Process(target=targets.holds_until_killed, args=(queue, ready))
+    process.start()
+    for _ in range(10):
+        queue.put(large())
+    ready.get(timeout=60)
+    assert stats()["blocks"] - before == 10
+    process.kill()
+    process.join(60)
+    after = stats()
+    assert after["blocks"] == before and after["in_flight"] == 0
+
+
+def test_an_abandoned_queue_gives_its_tensors_up(ctx: Any) -> None:
+    before = stats()
+    for _ in range(5):
+        queue = ctx.Queue()
+        for _ in range(10):
+            queue.put(large())
+        assert stats()["in_flight"] == 10
+        del queue
+    after = stats()
+    assert (after["blocks"], after["in_flight"]) == (before["blocks"], 0)
+
+
+def test_a_get_that_nobody_can_answer_raises() -> None:
+    program = """
+import os, signal
+import minitensor.multiprocessing as mp
+def child(queue, how):
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+for method in mp.get_all_start_methods():
+    for make in ("Queue", "JoinableQueue", "SimpleQueue"):
+        context = mp.get_context(method)
+        queue = getattr(context, make)()
+        process = context.Process(target=child, args=(queue, "kill"))
+        if __name__ == "__main__":
+            process.start()
+            try:
+                queue.get()
+            except EOFError as error:
+                print(error)
+"""
+    # A file, since spawn imports the main module again.
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(program.replace("for method in", "def main():\n  for method in", 1).replace("\n    for make", "\n    for make"))
+        file.write("\nif __name__ == '__main__':\n    main()\n")
+        file.flush()
+        done = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=100)
+    lines = done.stdout.splitlines()
+    assert done.stderr == "" and len(lines) == 9 and all("every other process that had the queue has ended" in line for line in lines)
+
+
+def test_a_get_that_another_thread_may_answer_waits(ctx: Any) -> None:
+    queue = ctx.Queue()
+    go = threading.Event()
+    thread = threading.Thread(target=lambda: (go.wait(60), queue.put(1)))
+    thread.start()
+    with pytest.raises(Exception, match="^$"):
+        queue.get(timeout=1.5)
+    go.set()
+    assert queue.get() == 1
+    thread.join()
+
+
+def test_bytes_unpickled_twice() -> None:
+    t = large(4)
+    data = bytes(dumps(t))
+    a, b = pickle.loads(data), pickle.loads(data)
+    a += 1
+    assert (float(a[0]), float(b[0]), float(t[0])) == (5, 4, 4)
+    del a, b, t
+    gc.collect()
+    with pytest.raises(StaleHandleError, match=r"^\[unpickle\] the tensor's memory is gone"):
+        pickle.loads(data)
+
+
+def test_a_failed_pickle_takes_its_references_back(ctx: Any) -> None:
+    queue = ctx.Queue()
+    t = large()
+    with pytest.raises(Exception, match="pickle"):
+        queue.put((t, lambda: None))
+    assert stats()["in_flight"] == 0
+    queue.put(t)
+    assert float(queue.get()[0]) == 1
+
+
+def test_memory_that_is_full_is_an_error_and_nothing_is_lost() -> None:
+    program = """
+import numpy as np
+from minitensor import Tensor
+import minitensor.multiprocessing as mp
+queue = mp.Queue()
+kept = [Tensor(np.full(300_000, i, np.float32)) for i in range(60)]
+for t in kept:
+    queue.put(t)            # 1.2 MB each: the arena has 16; then they go inside their messages, which find no room either
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          env={**strangers_environment(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
+    assert done.returncode == 1 and "MemoryError: [put] no room in the shared memory" in done.stderr
+    program = program.replace("    queue.put(t)", "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
+print([float(queue.get()[0]) for _ in range(8)])
+queue.put(kept[30])
+print(float(kept[30].sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          env={**strangers_environment(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
+    assert done.stdout.splitlines() == [str([float(i) for i in range(8)]), "9000000.0"], done.stderr
+
+
+def test_without_shared_memory_values_are_copied() -> None:
+    program = """
+import resource, numpy as np
+from minitensor import Tensor
+import minitensor.multiprocessing as mp
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+context = mp.get_context("fork")
+queue = context.Queue()
+t = Tensor(np.ones(100_000))
+process = context.Process(target=lambda: queue.put(t * 2))
+process.start()
+print(float(queue.get().sum()), mp.sharing_stats()["processes"])
+process.join()
+try:
+    t.share_memory_()
+except MemoryError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=strangers_environment())
+    assert done.stdout.splitlines() == ["200000.0 0", "[share_memory_] this system gives no memory that processes could share"], done.stderr
+
+
+def test_few_descriptors_are_enough() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    queue = mp.get_context("fork").Queue()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        for i in range(1000):
+            queue.put(Tensor(np.full(5000, i, np.float32)))
+        assert [float(queue.get()[0]) for _ in range(1000)] == list(range(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_that_closes_all_its_descriptors_keeps_its_tensors() -> None:
+    context = mp.get_context("fork")
+    t = pickle.loads(dumps(large(3)))
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            keep = os.dup2(writer, 100)
+            os.closerange(3, 100)
+            os.closerange(101, 1000)
+            other = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+            os.write(keep, b"r")
+            os.kill(os.getpid(), signal.SIGSTOP)
+            text = f"{float(t.sum())} {[os.fstat(fd).st_size for fd in other] == [0] * 20}"
+            os.write(keep, text.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 1) == b"r"
+    os.waitpid(pid, os.WUNTRACED)
+    del t
+    gc.collect()
+    lib.mt_arena_reap()  # it looks dead by its lock, and isn't
+    held = [large(9) for _ in range(20)]
+    queue = context.Queue()
+    for h in held:
+        queue.put(h)
+    os.kill(pid, signal.SIGCONT)
+    assert os.read(reader, 100) == f"{3.0 * LARGE} True".encode()
+    os.waitpid(pid, 0)
+    os.close(reader)
+
+
+def test_a_message_of_another_family_is_refused() -> None:
+    program = """
+import sys
+import numpy as np
+from minitensor import Tensor
+from minitensor.multiprocessing.reductions import dumps
+kept = Tensor(np.ones(100_000))
+sys.stdout.buffer.write(bytes(dumps(kept)))
+sys.stdout.flush()
+sys.stdin.read()
+"""
+    large().share_memory_()
+    other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+                             env=strangers_environment())  # fmt: skip
+    assert other.stdout is not None
+    data = other.stdout.read1(10_000)  # type: ignore[attr-defined]
+    with pytest.raises(StaleHandleError, match=r"^\[unpickle\] the message refers to shared memory of another family"):
+        pickle.loads(data)
+    other.communicate()
+
+
+def test_nothing_lies_in_dev_shm() -> None:
+    before = set(os.listdir("/dev/shm"))
+    t = large().share_memory_()
+    pickle.loads(dumps(large()))
+    assert set(os.listdir("/dev/shm")) <= before and t.is_shared()
+
+
+def test_stats_and_trace() -> None:
+    large().share_memory_()
+    numbers = stats()
+    assert numbers["processes"] >= 1 and set(numbers) == {
+        "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity",
+    }  # fmt: skip
