@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos sanitize lint docs bench wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint docs bench wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -33,6 +33,9 @@ test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of mult
 
 chaos: .venv/.installed ## forks by every way while threads work, N times: N=500 SEED=1
 	@$(BIN)/python tests/chaos.py -n $(N) --seed $(SEED)
+
+chaos-sharing: .venv/.installed ## processes that exchange tensors, killed at any moment and step, N of them: N=500 SEED=1
+	@$(BIN)/python tests/multiprocessing/chaos.py -n $(N) --seed $(SEED)
 
 sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python

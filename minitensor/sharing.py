@@ -37,7 +37,7 @@ from minitensor.dtype import DTYPES, uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 
-__all__ = ["Channel", "have_arena", "pack", "reduce", "share_with_everyone", "sharing_stats"]
+__all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "share_with_everyone", "sharing_stats"]
 
 _TRIES = 100  # of a storage that another thread is at work on; then it is copied
 
@@ -357,6 +357,14 @@ def _open_bytes(data: bytes) -> Tensor:
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------
+def reap() -> int:
+    """Gives back what ended processes of the family had; how many there were.  Also done once a second by whoever allocates."""
+    ended = lib.mt_arena_reap() if lib.mt_arena_member() else 0
+    if ended:
+        trace.record("sharing.reaped", processes=ended)
+    return ended
+
+
 def sharing_stats() -> dict[str, int]:
     """What the family shares now.
 
@@ -368,7 +376,7 @@ def sharing_stats() -> dict[str, int]:
     """
     numbers = ffi.new("mt_arena_numbers *")
     if lib.mt_arena_member():
-        lib.mt_arena_reap()
+        reap()
         lib.mt_arena_stats(numbers)
     fields = ("processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity")
     return {name: getattr(numbers, name) for name in fields}

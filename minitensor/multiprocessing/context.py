@@ -23,6 +23,8 @@ from multiprocessing import context as _standard
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
+from minitensor import sharing
+
 from ._alias import fall_back
 
 if TYPE_CHECKING:
@@ -88,6 +90,12 @@ class Process(_package.Process):
     @staticmethod
     def _after_fork() -> None:
         _default_context.get_context().Process._after_fork()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the process ends; what it had of shared memory is given back."""
+        super().join(timeout)
+        if self.exitcode is not None:
+            sharing.reap()
 
 
 class DefaultContext(_standard.DefaultContext, BaseContext):

@@ -85,10 +85,11 @@ def put_start_methods(sink):
     sink.put((multiprocessing.get_start_method(), mp.get_start_method(), type(mp.get_context()).__module__))
 
 
-def put_family(sink):
+def put_family(sink, seen):
     process = mp.current_process()
     known = isinstance(process, multiprocessing.Process) and process is multiprocessing.current_process()
     sink.put((known, mp.parent_process().pid, bytes(process.authkey)))
+    seen.wait(60)
 
 
 def nested_pool(sink):

@@ -85,9 +85,10 @@ def test_children_of_the_default_process(ctx):
 
 
 def test_family(ctx, run_process):
-    queue = ctx.Queue()
-    process = run_process(targets.put_family, queue)
+    queue, seen = ctx.Queue(), ctx.Event()
+    process = run_process(targets.put_family, queue, seen)
     assert process in mp.active_children() == multiprocessing.active_children()
+    seen.set()
     assert queue.get() == (True, os.getpid(), bytes(mp.current_process().authkey))
 
 

@@ -438,8 +438,10 @@ for t in kept:
     assert done.returncode == 1 and "MemoryError: [put] no room in the shared memory" in done.stderr
     program = program.replace("    queue.put(t)", "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
 print([float(queue.get()[0]) for _ in range(8)])
-queue.put(kept[30])
-print(float(kept[30].sum()))
+t = kept[30]
+del kept
+queue.put(t)  # the sender's own were in there, too
+print(float(t.sum()))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
                           env={**strangers_environment(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip

@@ -19,7 +19,7 @@
  *
  * A block is freed by one compare-and-swap of its word, by whoever finds that it has no holder and no token.  The word counts the block's
  * tokens in flight.  A token is counted before it flies and uncounted after it has landed, so the count may be too high when a
- * process was killed in between, never too low; the reaper sets it right.  Every change steps the word's `seq`, so that a
+ * process was killed in between, never too low; the reaper sets it right as soon as at most he himself holds the block.  Every change steps the word's `seq`, so that a
  * decision that was based on more than the word (the holders, the tokens) fails when anything has changed meanwhile.
  *
  *   allocate  FREE -> OWNED by me; memory, my bit; -> LIVE

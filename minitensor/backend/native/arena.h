@@ -83,6 +83,7 @@ typedef struct {
     uint32_t *holds;                        /* by block: how many storages and arrays of ours hold it */
     uint32_t *uses;                         /* by channel: how many queues of ours use it */
     uint32_t next_token, next_channel;
+    int64_t reaped_at;                      /* seconds */
     int reserved_fd, reserved_slot;         /* of the fork under way: the child's */
 } mt_here;
 extern mt_here mt_my;

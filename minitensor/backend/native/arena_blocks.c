@@ -1,6 +1,7 @@
 /* The arena's memory: blocks, and who holds them.  The essay is in arena.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 
 #include "arena.h"
 
@@ -126,6 +127,12 @@ int64_t mt_arena_alloc(int64_t nbytes) {
     int class = class_of(nbytes, &size);
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (now.tv_sec > mt_my.reaped_at) {                     /* once a second, who works looks after the dead */
+        mt_my.reaped_at = now.tv_sec;
+        mt_reap_locked();
+    }
     for (int attempt = 0; attempt < 2 && result < 0 && mt_arena_member() && class < MT_SHARED_CLASSES; attempt++) {
         if (attempt) {                                      /* the dead may hold what we need, and so may we */
             mt_reap_locked();

@@ -1,0 +1,204 @@
+"""The shared memory's protocol from C: references, deaths at every step, channels, limits; and its model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import arena_model
+import pytest
+
+from minitensor import sharing
+from minitensor.backend.native import ffi, lib
+
+
+def faults() -> str:
+    text = ffi.new("char[4096]")
+    lib.mt_arena_check(text, 4096)
+    return ffi.string(text).decode()
+
+
+@pytest.fixture(autouse=True)
+def books() -> Iterator[None]:
+    assert sharing.have_arena()
+    yield
+    lib.mt_arena_reap()
+    assert faults() == ""
+
+
+def test_a_reference_changes_hands() -> None:
+    block = lib.mt_arena_alloc(100_000)
+    ffi.memmove(lib.mt_arena_data(block), b"value", 5)
+    assert lib.mt_arena_size(block) >= 100_000 and lib.mt_arena_sole(block)
+    token = lib.mt_arena_send(block, 0)
+    assert not lib.mt_arena_sole(block)
+    lib.mt_arena_drop(block)  # in flight it lives
+    assert lib.mt_arena_claim(token) == block and lib.mt_arena_sole(block)
+    assert ffi.buffer(lib.mt_arena_data(block), 5)[:] == b"value"
+    assert lib.mt_arena_claim(token) == block  # the same bytes again
+    lib.mt_arena_drop(block)
+    lib.mt_arena_drop(block)
+    assert lib.mt_arena_claim(token) == -lib.MT_STALE
+    again = lib.mt_arena_alloc(100_000)
+    assert again == block and lib.mt_arena_claim(token) == -lib.MT_STALE  # another generation
+    lib.mt_arena_drop(again)
+
+
+def test_nonsense_is_stale() -> None:
+    for token in (0, -5, 1, 1 << 48, (1 << 63) - 1, 12345678901234567):
+        assert lib.mt_arena_claim(token) == -lib.MT_STALE
+    for channel in (0, 77, 1 << 20, (1 << 40) + 5):
+        assert lib.mt_channel_join(channel) == lib.MT_STALE
+
+
+def test_what_is_taken_back_is_gone() -> None:
+    block = lib.mt_arena_alloc(5000)
+    token = lib.mt_arena_send(block, 0)
+    lib.mt_arena_unsend(token)
+    assert lib.mt_arena_sole(block)
+    lib.mt_arena_unsend(token)  # once is enough
+    lib.mt_arena_drop(block)
+
+
+def test_more_than_there_is() -> None:
+    assert lib.mt_arena_alloc(1 << 61) == -lib.MT_MEMORY_ERROR
+    blocks = [lib.mt_arena_alloc(4096) for _ in range(100)]
+    tokens = []
+    while (token := lib.mt_arena_send(blocks[0], 0)) > 0:
+        tokens.append(token)
+    assert token == -lib.MT_MEMORY_ERROR and len(tokens) > 10_000
+    for token in tokens:
+        lib.mt_arena_unsend(token)
+    for block in blocks:
+        lib.mt_arena_drop(block)
+
+
+def test_channels_count_their_users() -> None:
+    channel = lib.mt_channel_new()
+    block = lib.mt_arena_alloc(5000)
+    assert lib.mt_channel_join(channel) == lib.MT_OK and lib.mt_channel_others(channel) == 0
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(reader)
+    assert lib.mt_channel_others(channel) == 1
+    lib.mt_arena_send(block, channel & 0xFFFF)
+    lib.mt_channel_leave(channel)
+    lib.mt_channel_leave(channel)  # the child still uses it
+    assert not lib.mt_arena_sole(block)
+    os.close(writer)
+    os.waitpid(pid, 0)
+    lib.mt_arena_reap()  # with the last user the token goes; the child's hold, too
+    assert lib.mt_arena_sole(block) and lib.mt_channel_join(channel) == lib.MT_STALE
+    lib.mt_arena_drop(block)
+
+
+def one_life(channel: int, kept: int, writer: int) -> None:
+    """Every operation there is, some twice."""
+    for _ in range(2):
+        block = lib.mt_arena_alloc(20_000)
+        os.write(writer, lib.mt_arena_send(block, channel & 0xFFFF).to_bytes(8, "little"))
+        lib.mt_arena_drop(block)
+        lib.mt_arena_claim(lib.mt_arena_send(kept, channel & 0xFFFF))
+        lib.mt_arena_drop(kept)
+        other = lib.mt_channel_new()
+        lib.mt_arena_send(kept, other & 0xFFFF)
+        lib.mt_channel_leave(other)
+        lib.mt_arena_unsend(lib.mt_arena_send(kept, channel & 0xFFFF))
+        large = lib.mt_arena_alloc(3 << 20)
+        lib.mt_arena_drop(large)
+        lib.mt_arena_reap()
+
+
+def test_death_at_every_step() -> None:
+    """A child is killed at its first step, the next one at its second, and so on until one comes through."""
+    channel, kept = lib.mt_channel_new(), lib.mt_arena_alloc(5000)
+    step, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        step += 1
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            lib.mt_arena_crash_after(step)
+            one_life(channel, kept, writer)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(writer)
+        said = os.read(reader, 1000)
+        os.close(reader)
+        for i in range(0, len(said), 8):  # what it has said that it sent is there
+            block = lib.mt_arena_claim(int.from_bytes(said[i : i + 8], "little"))
+            assert block > 0
+            lib.mt_arena_drop(block)
+        lib.mt_arena_reap()
+        assert faults() == "", step
+    assert code == 0 and step > 50
+    lib.mt_channel_leave(channel)
+    assert lib.mt_arena_sole(kept)
+    lib.mt_arena_drop(kept)
+
+
+def test_death_of_the_one_who_forks_and_of_a_reaper() -> None:
+    kept = lib.mt_arena_alloc(5000)
+    reader, writer = os.pipe()  # ends when the last descendant has
+    for step in range(1, 60):
+        pid = os.fork()
+        if pid == 0:
+            grandchild = os.fork()
+            if grandchild == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.waitid(os.P_PID, grandchild, os.WEXITED | os.WNOWAIT)
+            lib.mt_arena_crash_after(step)
+            lib.mt_arena_reap()
+            if os.fork() == 0:
+                os._exit(0)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        lib.mt_arena_reap()
+    os.close(writer)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    lib.mt_arena_reap()
+    lib.mt_arena_reap()  # what the first one found may have been a reaper
+    assert lib.mt_arena_sole(kept)
+    lib.mt_arena_drop(kept)
+
+
+def test_a_failed_fork_leaves_nothing() -> None:
+    program = """
+import os, resource
+from minitensor import sharing
+from minitensor.backend.native import ffi, lib
+assert sharing.have_arena()
+block = lib.mt_arena_alloc(5000)
+descriptors = os.listdir("/proc/self/fd")
+if os.getuid() == 0:
+    os.setuid(65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+for _ in range(5):
+    try:
+        os.fork()
+    except BlockingIOError:
+        pass
+lib.mt_arena_reap()
+print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors, lib.mt_arena_check(ffi.new("char[1000]"), 1000))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1 True 0\n", "")
+
+
+@pytest.mark.parametrize("scene", arena_model.SCENES)
+def test_the_model_is_right_in_every_state(scene: str) -> None:
+    states, fault = arena_model.SCENES[scene]("").explore()
+    assert fault == "" and states > 500
+
+
+@pytest.mark.parametrize("mutation", arena_model.MUTATIONS)
+def test_the_model_sees_what_is_wrong(mutation: str) -> None:
+    assert any(make(mutation).explore()[1] for make in arena_model.SCENES.values())
