@@ -66,6 +66,7 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_TASKS", _positive, "4096", "So many tasks may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_QUEUE_BYTES", parse_bytes, "2GB", "So many bytes of results may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_CACHE", parse_bytes, "1GB", "So many freed bytes the allocator keeps for each device."),
+        Flag("MINITENSOR_ISA", str, "", "The instruction set of the CPU kernels: baseline, avx2 or avx512; empty: the best that the processor has."),
         Flag("MINITENSOR_TRACE", str, "", "A file to which each process appends its events as JSON lines; empty: events stay in memory."),
     )
 }  # fmt: skip

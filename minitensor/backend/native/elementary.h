@@ -1,0 +1,371 @@
+/* Elementary functions that compilers can turn into vector code.
+ *
+ * The problem.  A loop that calls libm's exp takes one element at a time, and no loop with a branch for special values becomes
+ * vector code.  So each function here is a straight line: the argument is reduced, a polynomial is evaluated, the result is
+ * put together, and special values are selected at the end, for all elements alike.  What is written down is plain C of
+ * one element; the compiler does the rest, for every instruction set.
+ *
+ * Float32.  exp, exp2 and log, which programs live by, are computed in float32.  The others are computed in double and rounded
+ * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
+ *
+ * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, asinh, acosh, atanh, pow, atan2 and hypot are
+ * libm's: they need twice the digits inside, and libm has them to one ULP.
+ *
+ * Bounds: at most 2 ULP; docs/accuracy.md has what was measured.  Zeros keep their sign, NaN stays NaN, subnormals count.
+ *
+ * Reproducibility.  MADD is a fused multiply-add where the machine has one, else two roundings: instruction sets may
+ * differ in the last bit.  Within one the result depends on nothing but the argument.
+ *
+ * Large angles.  Reduction by pi/2 in four pieces is exact enough up to MT_TRIG_MAX; the op table names the rest, for which the
+ * kernel asks libm (kernels.h).
+ *
+ * Rounding to a whole number and the exponent are read from the bits of x + 1.5 * 2^52, since few instruction sets convert
+ * doubles to 64-bit integers.  Constants: polynomials.h.  The forms of log and its relatives are those of FDLIBM. */
+#ifndef MT_ELEMENTARY_H
+#define MT_ELEMENTARY_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "polynomials.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef MT_FMA
+#define MADD(a, b, c) _Generic((a), float: __builtin_fmaf, default: __builtin_fma)(a, b, c)
+#else
+#define MADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* c[0] + x * (c[1] + x * ...): the loop has a fixed length, and is gone when the compiler is done. */
+#define POLYNOMIAL(T, name)                                                                                                \
+    INLINE T name(T x, const T *c, int n) {                                                                                \
+        T sum = c[n - 1];                                                                                                  \
+        _Pragma("GCC unroll 32") for (int i = n - 2; i >= 0; i--) sum = MADD(sum, x, c[i]);                                \
+        return sum;                                                                                                        \
+    }
+POLYNOMIAL(float, horner_f)
+POLYNOMIAL(double, horner)
+#define POLY_F(x, ...) horner_f(x, (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+#define POLY(x, ...) horner(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+
+INLINE uint32_t bits_f(float x) { uint32_t b; memcpy(&b, &x, sizeof b); return b; }
+INLINE float from_bits_f(uint32_t b) { float x; memcpy(&x, &b, sizeof x); return x; }
+INLINE uint64_t bits(double x) { uint64_t b; memcpy(&b, &x, sizeof b); return b; }
+INLINE double from_bits(uint64_t b) { double x; memcpy(&x, &b, sizeof x); return x; }
+#define SIGN ((uint64_t)1 << 63)
+#define ROUND_F 0x1.8p23f
+#define ROUND 0x1.8p52
+/* 2^n of the whole number n that z = n + ROUND holds in its lowest bits */
+INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f800000u); }
+INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
+INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
+
+/* --- exp and what is made of it ----------------------------------------------------------------------------------------------
+ * exp(x) = 2^n exp(r).  Two factors make up 2^n, so that a subnormal result is rounded once. */
+INLINE float mt_scale_f(float p, float n) {
+    float half = n * 0.5f + ROUND_F, rest = n - (half - ROUND_F) + ROUND_F;
+    return p * power_f(half) * power_f(rest);
+}
+INLINE double mt_scale(double p, double n) {
+    double half = n * 0.5 + ROUND, rest = n - (half - ROUND) + ROUND;
+    return p * power(half) * power(rest);
+}
+INLINE float mt_expf(float x) {
+    x = x < -104 ? -104 : x > 89 ? 89 : x;
+    float n = MADD(x, (float)MT_LOG2E, ROUND_F) - ROUND_F;
+    float r = MADD(n, -(float)MT_LN2F_1, MADD(n, -(float)MT_LN2F_0, x));
+    return mt_scale_f(1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r), n);
+}
+INLINE float mt_exp2f(float x) {
+    x = x < -151 ? -151 : x > 129 ? 129 : x;
+    float n = x + ROUND_F - ROUND_F, r = x - n;
+    return mt_scale_f(MADD(r, POLY_F(r, MT_POLY_EXP2_F), 1.0f), n);
+}
+/* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) */
+typedef struct { double n, r, low, p; } mt_reduced;           /* p: exp(r + low) - 1 */
+INLINE mt_reduced mt_reduce_exp(double x) {
+    double n = MADD(x, MT_LOG2E, ROUND) - ROUND;
+    double high = x - n * MT_LN2_0, r = high - n * MT_LN2_1, low = (high - r) - n * MT_LN2_1;
+    return (mt_reduced){n, r, low, r + MADD(r * r, POLY(r, MT_POLY_EXP), low)};
+}
+INLINE double mt_exp(double x) {
+    x = x < -746 ? -746 : x > 710 ? 710 : x;
+    mt_reduced e = mt_reduce_exp(x);
+    return mt_scale(1 + e.p, e.n);
+}
+INLINE double mt_exp2(double x) {
+    x = x < -1076 ? -1076 : x > 1025 ? 1025 : x;
+    double n = x + ROUND - ROUND, r = (x - n) * MT_LN2_FULL;
+    return mt_scale(1 + (r + r * r * POLY(r, MT_POLY_EXP)), n);
+}
+INLINE double mt_expm1(double x) {
+    double y = x < -50 ? -50 : x > 710 ? 710 : x;
+    mt_reduced e = mt_reduce_exp(y);
+    double p = e.r + (MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)));
+    /* for n = 1024, 2^n is out of range where the result isn't: half of it twice */
+    double s = power(e.n - 1 + ROUND), result = 2 * (s * p + (s - 0.5));
+    return with_sign(e.n == 0 ? p : result, x);
+}
+/* In double, for float32 results; |x| below 1000. */
+INLINE double mt_exp_fd(double x) {
+    double n = MADD(x, MT_LOG2E, ROUND) - ROUND, r = x - n * MT_LN2_FULL;
+    return (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(n + ROUND);
+}
+INLINE float mt_expm1f(float a) {
+    double x = a < -50 ? -50 : a > 90 ? 90 : a;
+    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = x - n * MT_LN2_FULL, s = power(z);
+    return copysignf((float)(s * (r + r * r * POLY(r, MT_POLY_EXP_FD)) + (s - 1)), a);
+}
+INLINE double mt_sigmoid(double x) {
+    double e = mt_exp(-fabs(x)), q = 1 / (1 + e);
+    return x < 0 ? e * q : q;
+}
+INLINE float mt_sigmoidf(float x) { return (float)(1 / (1 + mt_exp_fd(x < -110 ? 110 : x > 110 ? -110 : -(double)x))); }
+
+INLINE double mt_tanh(double x) {
+    double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH);
+    double large = 1 - 2 / (mt_exp(2 * (a > 20 ? 20 : a)) + 1);
+    return with_sign(a < 0.55 ? small : large, x);
+}
+INLINE float mt_tanhf(float x) {
+    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH_FD);
+    double large = 1 - 2 / (mt_exp_fd(2 * (a > 20 ? 20 : a)) + 1);
+    return copysignf((float)(a < 0.55 ? small : large), x);
+}
+/* exp(x) / 2, without the overflow of exp itself */
+INLINE double mt_half_exp(double x) {
+    x = x > 712 ? 712 : x;
+    mt_reduced e = mt_reduce_exp(x);
+    return mt_scale(1 + e.p, e.n - 1);
+}
+INLINE double mt_sinh(double x) {
+    double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH), h = mt_half_exp(a);
+    return with_sign(a < 1 ? small : h - 0.25 / h, x);
+}
+INLINE double mt_cosh(double x) {
+    double h = mt_half_exp(fabs(x));
+    return h + 0.25 / h;
+}
+INLINE float mt_sinhf(float x) {
+    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH_FD), h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
+    return copysignf((float)(a < 1 ? small : h - 0.25 / h), x);
+}
+INLINE float mt_coshf(float x) {
+    double a = fabsf(x), h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
+    return (float)(h + 0.25 / h);
+}
+
+/* --- logarithms ---------------------------------------------------------------------------------------------------------------
+ * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  A subnormal is multiplied first. */
+INLINE float mt_logf(float x) {
+    bool tiny = x < 0x1p-126f;
+    uint32_t b = bits_f(tiny ? x * 0x1p23f : x) - 0x3f3504f3u;
+    float k = (float)((int32_t)b >> 23) - (tiny ? 23.0f : 0.0f);
+    float f = from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1;
+    float q = MADD(f * f, f * POLY_F(f, MT_POLY_LOG_F) - 0.5f, k * (float)MT_LN2F_1);
+    float y = MADD(k, (float)MT_LN2F_0, f + q);
+    y = x < INFINITY ? y : x;                                 /* infinity and NaN stay */
+    y = x > 0 ? y : x == 0 ? -INFINITY : x < 0 ? NAN : y;
+    return y;
+}
+typedef struct { double k, f; } mt_split;
+INLINE mt_split mt_split_log(double x) {
+    bool tiny = x < 0x1p-1022;
+    uint64_t b = bits(tiny ? x * 0x1p52 : x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023) - (tiny ? 52.0 : 0.0);
+    return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
+}
+/* what a logarithm is where it isn't a finite number */
+INLINE double mt_log_special(double x, double y) {
+    y = x < INFINITY ? y : x;
+    return x > 0 ? y : x == 0 ? -INFINITY : x < 0 ? NAN : y;
+}
+/* log(1 + f) = f - (f²/2 - s (f²/2 + R)), s = f / (2 + f); the last term of it */
+INLINE double mt_log_tail(double f, double half) {
+    double s = f / (2 + f), z = s * s;
+    return s * (half + z * POLY(z, MT_POLY_LOG));
+}
+INLINE double mt_log(double x) {
+    mt_split v = mt_split_log(x);
+    double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);
+    return mt_log_special(x, v.k * MT_LN2_0 - ((half - (tail + v.k * MT_LN2_1)) - v.f));
+}
+/* log(1 + f) in two numbers, the first of them short, so that its products with a short constant are exact */
+#define MT_LOG_BASE(name, inverse_0, inverse_1, k_0, k_1)                                                                  \
+    INLINE double name(double x) {                                                                                         \
+        mt_split v = mt_split_log(x);                                                                                      \
+        double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);                                                      \
+        double high = from_bits(bits(v.f - half) & 0xffffffff00000000u), low = ((v.f - high) - half) + tail;               \
+        double product = high * inverse_0, rest = (low + high) * inverse_1 + low * inverse_0, whole = v.k * k_0;              \
+        double sum = whole + product;                                                                                         \
+        return mt_log_special(x, sum + (rest + ((whole - sum) + product) + v.k * k_1));                                       \
+    }
+MT_LOG_BASE(mt_log2, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
+MT_LOG_BASE(mt_log10, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
+/* 1 + x loses the end of x, which counts where the sum is near 1: `lost` brings it back. */
+INLINE double mt_log1p(double x) {
+    double u = 1 + x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
+    mt_split v = mt_split_log(u);
+    double correction = v.k == 0 ? 0 : lost / u, f = v.k == 0 ? x : v.f;
+    double half = 0.5 * f * f, tail = mt_log_tail(f, half);
+    double y = v.k * MT_LN2_0 - ((half - (tail + (v.k * MT_LN2_1 + correction))) - f);
+    return with_sign(mt_log_special(u, y), x);
+}
+INLINE double mt_log_fd(double x) {                           /* x normal, or 0, negative, not finite */
+    uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
+    double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f), z = s * s;
+    return mt_log_special(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
+}
+INLINE float mt_log2f(float x) { return (float)(mt_log_fd(x) * MT_LOG2E); }
+INLINE float mt_log10f(float x) { return (float)(mt_log_fd(x) * (MT_INV_LN10_0 + MT_INV_LN10_1)); }
+/* log(1 + x) of a double for float32 results; lost: what the rounding of 1 + x took */
+INLINE double mt_log1p_fd(double x) {
+    double u = 1 + x, lost = x - (u - 1);
+    return mt_log_fd(u) + (fabs(lost) < 1 ? lost : 0);
+}
+INLINE float mt_log1pf(float x) { return x == 0 ? x : (float)mt_log1p_fd(x); }
+INLINE float mt_asinhf(float x) {
+    double a = fabsf(x), z = a * a, y = mt_log1p_fd(a + z / (1 + sqrt(1 + z)));
+    return copysignf((float)(a < INFINITY ? y : a), x);
+}
+INLINE float mt_acoshf(float x) {
+    double t = (double)x - 1;
+    return x < 1 ? NAN : (float)mt_log1p_fd(t + sqrt(t * (t + 2)));
+}
+INLINE float mt_atanhf(float x) {
+    double a = fabsf(x);
+    return copysignf((float)(0.5 * mt_log1p_fd(2 * a / (1 - a))), x);
+}
+
+/* --- angles -------------------------------------------------------------------------------------------------------------------
+ * n of the quarter turn next to |x|, and the rest.  Each product with n is exact: n is below 2^20, the pieces have 33 bits. */
+#define MT_TRIG_MAX 0x1.8p20
+typedef struct { uint64_t n; double r, low; } mt_angle;
+INLINE mt_angle mt_reduce_angle(double a) {
+    double z = MADD(a, MT_TWO_OVER_PI, ROUND), n = z - ROUND;
+    double t = a - n * MT_PIO2_0, v = n * MT_PIO2_1, r = t - v, b = t - r;
+    double lost = (t - (r + b)) + (b - v);
+    double w = n * MT_PIO2_2, q = r - w, c = r - q;
+    lost += (r - (q + c)) + (c - w);
+    lost -= n * MT_PIO2_3;
+    double sum = q + lost;
+    return (mt_angle){bits(z), sum, (q - sum) + lost};
+}
+INLINE double mt_sin_of(double r, double low) {
+    double z = r * r;
+    return r + (z * r * POLY(z, MT_POLY_SIN) + low * (1 - 0.5 * z));
+}
+INLINE double mt_cos_of(double r, double low) {
+    double z = r * r, half = 0.5 * z, w = 1 - half;
+    return w + (((1 - w) - half) + (z * z * POLY(z, MT_POLY_COS) - r * low));
+}
+INLINE double mt_sin(double x) {
+    mt_angle t = mt_reduce_angle(fabs(x));
+    double y = (t.n & 1) ? mt_cos_of(t.r, t.low) : mt_sin_of(t.r, t.low);
+    return from_bits(bits(y) ^ ((t.n & 2) << 62) ^ (bits(x) & SIGN));
+}
+INLINE double mt_cos(double x) {
+    mt_angle t = mt_reduce_angle(fabs(x));
+    double y = (t.n & 1) ? mt_sin_of(t.r, t.low) : mt_cos_of(t.r, t.low);
+    return from_bits(bits(y) ^ (((t.n + 1) & 2) << 62));
+}
+INLINE mt_angle mt_reduce_angle_fd(double a) {
+    double z = MADD(a, MT_TWO_OVER_PI, ROUND), n = z - ROUND;
+    return (mt_angle){bits(z), (a - n * MT_PIO2_0) - n * (MT_PIO2_1 + MT_PIO2_2), 0};
+}
+INLINE double mt_sin_fd(double r) {
+    double z = r * r;
+    return r + r * z * POLY(z, MT_POLY_SIN_FD);
+}
+INLINE double mt_cos_fd(double r) {
+    double z = r * r;
+    return 1 - 0.5 * z + z * z * POLY(z, MT_POLY_COS_FD);
+}
+INLINE float mt_sinf(float x) {
+    mt_angle t = mt_reduce_angle_fd(fabsf(x));
+    double y = (t.n & 1) ? mt_cos_fd(t.r) : mt_sin_fd(t.r);
+    return (float)from_bits(bits(y) ^ ((t.n & 2) << 62) ^ (bits((double)x) & SIGN));
+}
+INLINE float mt_cosf(float x) {
+    mt_angle t = mt_reduce_angle_fd(fabsf(x));
+    double y = (t.n & 1) ? mt_sin_fd(t.r) : mt_cos_fd(t.r);
+    return (float)from_bits(bits(y) ^ (((t.n + 1) & 2) << 62));
+}
+INLINE float mt_tanf(float x) {
+    mt_angle t = mt_reduce_angle_fd(fabsf(x));
+    double s = mt_sin_fd(t.r), c = mt_cos_fd(t.r), y = (t.n & 1) ? -c / s : s / c;
+    return (float)from_bits(bits(y) ^ (bits((double)x) & SIGN));
+}
+
+/* asin(a) for a up to 1/2; beyond, pi/2 - 2 asin(sqrt((1 - a) / 2)) */
+#define MT_ARC(T, suffix, poly)                                                                                            \
+    INLINE T mt_asin##suffix(T x) {                                                                                        \
+        double a = fabs((double)x);                                                                                        \
+        bool far = a > 0.5;                                                                                                \
+        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : a, p = s * z * POLY(z, poly);                          \
+        double y = far ? MT_PI_0 / 2 - (2 * s + (2 * p - MT_PI_1 / 2)) : s + p;                                            \
+        return (T)with_sign(y, (double)x);                                                                                 \
+    }                                                                                                                      \
+    INLINE T mt_acos##suffix(T x) {                                                                                        \
+        double a = fabs((double)x), v = x;                                                                                 \
+        bool far = a > 0.5;                                                                                                \
+        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : v, p = s * z * POLY(z, poly);                          \
+        double near = MT_PI_0 / 2 - (s - (MT_PI_1 / 2 - p)), wide = MT_PI_0 - (2 * s + (2 * p - MT_PI_1));                 \
+        return (T)(far ? v < 0 ? wide : 2 * (s + p) : near);                                                               \
+    }
+MT_ARC(float, f, MT_POLY_ASIN_FD)
+MT_ARC(double, , MT_POLY_ASIN)
+/* atan of 1/a beyond 1 */
+#define MT_ATAN(T, suffix, poly)                                                                                           \
+    INLINE T mt_atan##suffix(T x) {                                                                                        \
+        double a = fabs((double)x);                                                                                        \
+        bool far = a > 1;                                                                                                  \
+        double t = far ? 1 / a : a, z = t * t, p = t * z * POLY(z, poly);                                                  \
+        return (T)with_sign(far ? MT_PI_0 / 2 - (t + (p - MT_PI_1 / 2)) : t + p, (double)x);                               \
+    }
+MT_ATAN(float, f, MT_POLY_ATAN_FD)
+MT_ATAN(double, , MT_POLY_ATAN)
+
+/* --- erf: a polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error counts little ------------------------------------- */
+INLINE double mt_erf(double x) {
+    double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF), b = a > 6 ? 6 : a < 1 ? 1 : a;
+    return with_sign(a < 1 ? small : 1 - mt_exp(POLY(b, MT_POLY_ERFC)), x);
+}
+INLINE float mt_erff(float x) {
+    double a = fabsf(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF_FD), b = a > 4 ? 4 : a < 1 ? 1 : a;
+    return copysignf((float)(a < 1 ? small : 1 - mt_exp_fd(POLY(b, MT_POLY_ERFC_FD))), x);
+}
+
+/* --- two operands -------------------------------------------------------------------------------------------------------------
+ * |a|^b = 2^(b log2 |a|), in double. */
+INLINE float mt_powf(float a, float b) {
+    double x = fabsf(a), y = b;
+    mt_split v = mt_split_log(x);
+    double half = 0.5 * v.f * v.f, t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
+    t = t < -160 ? -160 : t > 140 ? 140 : t;
+    double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL, p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);
+    double size = fabs(y), third = size * 0.5;
+    bool whole = size >= 0x1p24 || (float)(size + ROUND - ROUND) == (float)size;
+    bool odd = size < 0x1p24 && whole && (third + ROUND) - ROUND != third;
+    bool up = y > 0;
+    p = x == 0 ? (up ? 0 : INFINITY) : x == INFINITY ? (up ? INFINITY : 0) : p;          /* the ends of the scale */
+    p = size == INFINITY ? (x == 1 ? 1 : (x > 1) == up ? INFINITY : 0) : p;
+    p = a < 0 && !whole && x < INFINITY ? NAN : p;
+    p = a != a || b != b ? NAN : p;
+    p = odd ? with_sign(p, (double)a) : p;
+    return (float)(a == 1 || b == 0 ? 1 : p);
+}
+INLINE float mt_hypotf(float a, float b) {
+    double x = a, y = b, h = sqrt(x * x + y * y);
+    return (float)(fabs(x) == INFINITY || fabs(y) == INFINITY ? INFINITY : h);
+}
+INLINE float mt_atan2f(float a, float b) {                    /* the angle in the first octant, then turned */
+    double y = fabsf(a), x = fabsf(b), low = y < x ? y : x, high = y < x ? x : y;
+    double t = high == 0 ? 0 : low == INFINITY ? 1 : low / high, z = t * t;
+    double r = t + t * z * POLY(z, MT_POLY_ATAN_FD);
+    r = y > x ? MT_PI_0 / 2 - r : r;
+    r = bits((double)b) & SIGN ? MT_PI_0 - r : r;
+    return a != a || b != b ? NAN : copysignf((float)r, a);
+}
+#endif
