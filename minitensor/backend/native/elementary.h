@@ -8,8 +8,8 @@
  * Float32.  exp, exp2 and log, which programs live by, are computed in float32.  The others are computed in double and rounded
  * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
  *
- * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, asinh, acosh, atanh, pow, atan2 and hypot are
- * libm's: they need twice the digits inside, and libm has them to one ULP.
+ * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, pow, atan2 and hypot are libm's:
+ * they need twice the digits inside, and libm has them to one ULP.
  *
  * Bounds: at most 2 ULP; docs/accuracy.md has what was measured.  Zeros keep their sign, NaN stays NaN, subnormals count.
  *
@@ -116,9 +116,14 @@ INLINE float mt_expm1f(float a) {
     double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = x - n * MT_LN2_FULL, s = power(z);
     return copysignf((float)(s * (r + r * r * POLY(r, MT_POLY_EXP_FD)) + (s - 1)), a);
 }
+/* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
 INLINE double mt_sigmoid(double x) {
-    double e = mt_exp(-fabs(x)), q = 1 / (1 + e);
-    return x < 0 ? e * q : q;
+    double y = x < 0 ? x : -x;
+    y = y < -746 ? -746 : y;
+    mt_reduced v = mt_reduce_exp(y);
+    double w = 1 + v.p, e = mt_scale(w, v.n), low = mt_scale(v.p - (w - 1), v.n), sum = 1 + e, lost = (e - (sum - 1)) + low;
+    double q = (x < 0 ? e : 1) / sum;
+    return q + ((x < 0 ? low : 0) - q * lost) * (x < 0 ? 1 - q : q);
 }
 INLINE float mt_sigmoidf(float x) { return (float)(1 / (1 + mt_exp_fd(x < -110 ? 110 : x > 110 ? -110 : -(double)x))); }
 
@@ -202,14 +207,32 @@ INLINE double mt_log(double x) {
     }
 MT_LOG_BASE(mt_log2, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
 MT_LOG_BASE(mt_log10, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
-/* 1 + x loses the end of x, which counts where the sum is near 1: `lost` brings it back. */
-INLINE double mt_log1p(double x) {
-    double u = 1 + x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
+/* log(1 + x + low), or with `more` log(2 x).  1 + x loses the end of x, which counts where the sum is near 1: `lost` brings it back. */
+INLINE double mt_log_of_sum(double x, double low, double more) {
+    double u = more == 0 ? 1 + x : x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
     mt_split v = mt_split_log(u);
-    double correction = v.k == 0 ? 0 : lost / u, f = v.k == 0 ? x : v.f;
+    bool near_one = v.k == 0 && more == 0;
+    double correction = (near_one ? low : more == 0 ? lost + low : 0) / u, f = near_one ? x : v.f, k = v.k + more;
     double half = 0.5 * f * f, tail = mt_log_tail(f, half);
-    double y = v.k * MT_LN2_0 - ((half - (tail + (v.k * MT_LN2_1 + correction))) - f);
-    return with_sign(mt_log_special(u, y), x);
+    return mt_log_special(u, k * MT_LN2_0 - ((half - (tail + (k * MT_LN2_1 + correction))) - f));
+}
+INLINE double mt_log1p(double x) { return with_sign(mt_log_of_sum(x, 0, 0), x); }
+INLINE double mt_asinh(double x) {
+    double a = fabs(x), more = a > 0x1p28 ? 1 : 0, b = a > 0x1p28 ? 1 : a, z = b * b, t = z / (1 + sqrt(1 + z)), sum = b + t;
+    return with_sign(mt_log_of_sum(more == 0 ? sum : a, t - (sum - b), more), x);
+}
+/* The root is needed to more than its own digits: its square is compared with what it should be, in two halves. */
+INLINE double mt_acosh(double x) {
+    double more = x > 0x1p28 ? 1 : 0, t = x > 0x1p28 ? 1 : x - 1, square = t * t, w = 2 * t + square, s = sqrt(w);
+    double left = t < 2 ? square - (w - 2 * t) : 2 * t - (w - square), high = from_bits(bits(s) & ~(uint64_t)0x7ffffff), low = s - high;
+    double rest = ((w - high * high) - 2 * high * low) - low * low + left, sum = s + t;
+    double lost = t < s ? t - (sum - s) : s - (sum - t);
+    double y = mt_log_of_sum(more == 0 ? sum : x, s > 0 ? lost + rest / (2 * s) : 0, more);
+    return x < 1 ? NAN : y;
+}
+INLINE double mt_atanh(double x) {
+    double a = fabs(x), d = 1 - a, t = 2 * a, extra = t * a / d, sum = a < 0.5 ? t + extra : t / d;
+    return with_sign(0.5 * mt_log_of_sum(sum, a < 0.5 ? extra - (sum - t) : 0, 0), x);
 }
 INLINE double mt_log_fd(double x) {                           /* x normal, or 0, negative, not finite */
     uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
