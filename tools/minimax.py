@@ -67,7 +67,7 @@ ROWS = (
         "(asin(x)/x - 1) / x² in x², |x| <= 1/2"),
     Row("ATAN_FD", 53, 10, mpf(0), mpf(1), z(lambda x: (atan(x) / x - 1) / x**2), z(lambda x: x**3 / atan(x)),
         "(atan(x)/x - 1) / x² in x², |x| <= 1"),
-    Row("TANH_FD", 53, 5, mpf(0), mpf(0.3025), z(lambda x: (tanh(x) / x - 1) / x**2), z(lambda x: x**3 / tanh(x)),
+    Row("TANH_F", 24, 5, mpf(0), mpf(0.3025), z(lambda x: (tanh(x) / x - 1) / x**2), z(lambda x: x**3 / tanh(x)),
         "(tanh(x)/x - 1) / x² in x², |x| <= 0.55"),
     Row("SINH_FD", 53, 3, mpf(0), mpf(1), z(lambda x: (sinh(x) / x - 1) / x**2), z(lambda x: x**3 / sinh(x)),
         "(sinh(x)/x - 1) / x² in x², |x| <= 1"),

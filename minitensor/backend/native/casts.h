@@ -10,19 +10,21 @@ typedef uint8_t boolean; /* bool's storage: 0 or 1 */
 
 static inline int64_t float_to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
 static inline int32_t float_to_i32(double x) { return x > -0x1p31 - 1 && x < 0x1p31 ? (int32_t)x : INT32_MIN; }
+static inline int32_t float_to_i32f(float x) { return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN; }
 static inline uint64_t float_to_u64(double x) {
     if (x >= 0x1p63) return x < 0x1p64 ? (uint64_t)x : 0;
     return (uint64_t)float_to_i64(x);
 }
 
+#define TO_I32(x) _Generic((x), float: float_to_i32f, default: float_to_i32)(x)
 #define TO_BOOL(x) ((x) != 0)
 #define TO_NUMBER(T, x) ((T)(x))
-#define FROM_FLOAT_int8(x) ((int8_t)float_to_i32(x))
-#define FROM_FLOAT_int16(x) ((int16_t)float_to_i32(x))
-#define FROM_FLOAT_int32(x) float_to_i32(x)
+#define FROM_FLOAT_int8(x) ((int8_t)TO_I32(x))
+#define FROM_FLOAT_int16(x) ((int16_t)TO_I32(x))
+#define FROM_FLOAT_int32(x) TO_I32(x)
 #define FROM_FLOAT_int64(x) float_to_i64(x)
-#define FROM_FLOAT_uint8(x) ((uint8_t)float_to_i32(x))
-#define FROM_FLOAT_uint16(x) ((uint16_t)float_to_i32(x))
+#define FROM_FLOAT_uint8(x) ((uint8_t)TO_I32(x))
+#define FROM_FLOAT_uint16(x) ((uint16_t)TO_I32(x))
 #define FROM_FLOAT_uint32(x) ((uint32_t)float_to_i64(x))
 #define FROM_FLOAT_uint64(x) float_to_u64(x)
 

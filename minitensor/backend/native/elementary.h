@@ -5,7 +5,7 @@
  * put together, and special values are selected at the end, for all elements alike.  What is written down is plain C of
  * one element; the compiler does the rest, for every instruction set.
  *
- * Float32.  exp, exp2 and log, which programs live by, are computed in float32.  The others are computed in double and rounded
+ * Float32.  exp, exp2, log and tanh, which programs live by, are computed in float32.  The others are computed in double and rounded
  * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
  *
  * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, pow, atan2 and hypot are libm's:
@@ -133,9 +133,11 @@ INLINE double mt_tanh(double x) {
     return with_sign(a < 0.55 ? small : large, x);
 }
 INLINE float mt_tanhf(float x) {
-    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH_FD);
-    double large = 1 - 2 / (mt_exp_fd(2 * (a > 20 ? 20 : a)) + 1);
-    return copysignf((float)(a < 0.55 ? small : large), x);
+    float a = fabsf(x), z = a * a, small = MADD(a * z, POLY_F(z, MT_POLY_TANH_F), a);
+    float b = a > 10 ? 20 : 2 * a, n = MADD(b, (float)MT_LOG2E, ROUND_F);
+    float r = MADD(n - ROUND_F, -(float)MT_LN2F_1, MADD(n - ROUND_F, -(float)MT_LN2F_0, b));
+    float e = (1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r)) * power_f(n);
+    return copysignf(a < 0.55f ? small : 1 - 2 / (e + 1), x);
 }
 /* exp(x) / 2, without the overflow of exp itself */
 INLINE double mt_half_exp(double x) {
@@ -164,26 +166,23 @@ INLINE float mt_coshf(float x) {
  * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  A subnormal is multiplied first. */
 INLINE float mt_logf(float x) {
     bool tiny = x < 0x1p-126f;
-    uint32_t b = bits_f(tiny ? x * 0x1p23f : x) - 0x3f3504f3u;
+    uint32_t b = bits_f(x * (tiny ? 0x1p23f : 1.0f)) - 0x3f3504f3u;
     float k = (float)((int32_t)b >> 23) - (tiny ? 23.0f : 0.0f);
     float f = from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1;
-    float q = MADD(f * f, f * POLY_F(f, MT_POLY_LOG_F) - 0.5f, k * (float)MT_LN2F_1);
+    float q = MADD(f * f, MADD(f, POLY_F(f, MT_POLY_LOG_F), -0.5f), k * (float)MT_LN2F_1);
     float y = MADD(k, (float)MT_LN2F_0, f + q);
-    y = x < INFINITY ? y : x;                                 /* infinity and NaN stay */
-    y = x > 0 ? y : x == 0 ? -INFINITY : x < 0 ? NAN : y;
-    return y;
+    return x > 0 ? x < INFINITY ? y : x : x == 0 ? -INFINITY : NAN;
 }
 typedef struct { double k, f; } mt_split;
 INLINE mt_split mt_split_log(double x) {
     bool tiny = x < 0x1p-1022;
-    uint64_t b = bits(tiny ? x * 0x1p52 : x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    uint64_t b = bits(x * (tiny ? 0x1p52 : 1.0)) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023) - (tiny ? 52.0 : 0.0);
     return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
 }
 /* what a logarithm is where it isn't a finite number */
 INLINE double mt_log_special(double x, double y) {
-    y = x < INFINITY ? y : x;
-    return x > 0 ? y : x == 0 ? -INFINITY : x < 0 ? NAN : y;
+    return x > 0 ? x < INFINITY ? y : x : x == 0 ? -INFINITY : NAN;
 }
 /* log(1 + f) = f - (f²/2 - s (f²/2 + R)), s = f / (2 + f); the last term of it */
 INLINE double mt_log_tail(double f, double half) {

@@ -8,51 +8,59 @@
 enum { LANES = 32 };
 
 #define FOLDS(name) {name##_start, name##_along, name##_across, name##_finish}
-#define START(name, ACC, identity)                                                                                         \
-    static void name##_start(void *acc, void *aux, int64_t n) {                                                            \
-        ACC *r = acc;                                                                                                      \
-        double *e = aux;                                                                                                   \
-        for (int64_t j = 0; j < n; j++) r[j] = identity, e[j] = 0;                                                         \
+/* row i of those that lie `stride` bytes apart from x on */
+#define ROWS(i) ((const void *)((const char *)x + (i) * stride))
+#define START(name, ACC, identity)                                                                                        \
+    static void name##_start(void *acc, void *aux, int64_t n) {                                                           \
+        ACC *r = acc;                                                                                                     \
+        double *e = aux;                                                                                                  \
+        for (int64_t j = 0; j < n; j++) r[j] = identity, e[j] = 0;                                                        \
     }
 
 /* sum and prod in an accumulator that is wider than the elements */
-#define WIDE(name, T, ACC, identity, zero, OP)                                                                             \
-    START(name, ACC, identity)                                                                                             \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                              \
-        const T *v = x;                                                                                                    \
-        ACC lane[LANES], r = *(ACC *)acc;                                                                                  \
-        int64_t i = 0;                                                                                                     \
-        (void)aux, (void)index;                                                                                            \
-        if (n >= LANES) {                                                                                                  \
-            for (int j = 0; j < LANES; j++) lane[j] = (ACC)v[j];                                                           \
-            for (i = LANES; i + LANES <= n; i += LANES)                                                                    \
-                for (int j = 0; j < LANES; j++) lane[j] = lane[j] OP (ACC)v[i + j];                                        \
-            for (int width = LANES / 2; width > 0; width /= 2)                                                             \
-                for (int j = 0; j < width; j++) lane[j] = lane[j] OP lane[j + width];                                      \
-            r = r OP lane[0];                                                                                              \
-        }                                                                                                                  \
-        for (; i < n; i++) r = r OP (ACC)v[i];                                                                             \
-        *(ACC *)acc = r;                                                                                                   \
-    }                                                                                                                      \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
-        ACC *restrict r = acc;                                                                                             \
-        const T *restrict v = x;                                                                                           \
-        (void)aux, (void)index;                                                                                            \
-        for (int64_t j = 0; j < n; j++) r[j] = r[j] OP (ACC)v[j];                                                          \
-    }                                                                                                                      \
-    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {          \
-        const ACC *r = acc;                                                                                                \
-        T *o = out;                                                                                                        \
-        (void)aux;                                                                                                         \
-        for (int64_t j = 0; j < n; j++) o[j] = (T)(mean ? r[j] / (ACC)count : count ? r[j] : zero);                        \
+#define WIDE(name, T, ACC, identity, zero, OP)                                                                            \
+    START(name, ACC, identity)                                                                                            \
+    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
+        const T *v = x;                                                                                                   \
+        ACC lane[LANES], r = *(ACC *)acc;                                                                                 \
+        int64_t i = 0;                                                                                                    \
+        (void)aux, (void)index;                                                                                           \
+        if (n >= LANES) {                                                                                                 \
+            for (int j = 0; j < LANES; j++) lane[j] = (ACC)v[j];                                                          \
+            for (i = LANES; i + LANES <= n; i += LANES)                                                                   \
+                for (int j = 0; j < LANES; j++) lane[j] = lane[j] OP (ACC)v[i + j];                                       \
+            for (int width = LANES / 2; width > 0; width /= 2)                                                            \
+                for (int j = 0; j < width; j++) lane[j] = lane[j] OP lane[j + width];                                     \
+            r = r OP lane[0];                                                                                             \
+        }                                                                                                                 \
+        for (; i < n; i++) r = r OP (ACC)v[i];                                                                            \
+        *(ACC *)acc = r;                                                                                                  \
+    }                                                                                                                     \
+    static void name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+        ACC *restrict r = acc;                                                                                            \
+        (void)aux, (void)index;                                                                                           \
+        for (; rows >= 4; rows -= 4, x = (const char *)x + 4 * stride) {                                                  \
+            const T *restrict v = ROWS(0), *restrict w = ROWS(1), *restrict y = ROWS(2), *restrict z = ROWS(3);           \
+            for (int64_t j = 0; j < n; j++) r[j] = r[j] OP (ACC)v[j] OP (ACC)w[j] OP (ACC)y[j] OP (ACC)z[j];              \
+        }                                                                                                                 \
+        for (; rows > 0; rows--, x = ROWS(1)) {                                                                           \
+            const T *restrict v = x;                                                                                      \
+            for (int64_t j = 0; j < n; j++) r[j] = r[j] OP (ACC)v[j];                                                     \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {         \
+        const ACC *r = acc;                                                                                               \
+        T *o = out;                                                                                                       \
+        (void)aux;                                                                                                        \
+        for (int64_t j = 0; j < n; j++) o[j] = (T)(mean ? r[j] / (ACC)count : count ? r[j] : zero);                       \
     }
 
 /* The running sum s, and e, all that rounding has taken from it. */
-#define TWO_SUM(s, e, value)                                                                                               \
-    do {                                                                                                                   \
-        double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                                                 \
-        (e) += ((s) - (t_ - b_)) + (v_ - b_);                                                                              \
-        (s) = t_;                                                                                                          \
+#define TWO_SUM(s, e, value)                                                                                              \
+    do {                                                                                                                  \
+        double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                                                \
+        (e) += ((s) - (t_ - b_)) + (v_ - b_);                                                                             \
+        (s) = t_;                                                                                                         \
     } while (0)
 START(sum_f64, double, -0.0)
 static void sum_f64_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
@@ -72,11 +80,20 @@ static void sum_f64_along(void *acc, void *aux, const void *x, int64_t n, int64_
     for (; i < n; i++) TWO_SUM(sum, error, v[i]);
     *(double *)acc = sum, *(double *)aux = error;
 }
-static void sum_f64_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
+static void sum_f64_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {
     double *restrict s = acc, *restrict e = aux;
-    const double *restrict v = x;
     (void)index;
-    for (int64_t j = 0; j < n; j++) TWO_SUM(s[j], e[j], v[j]);
+    for (; rows >= 2; rows -= 2, x = (const char *)x + 2 * stride) {
+        const double *restrict v = ROWS(0), *restrict w = ROWS(1);
+        for (int64_t j = 0; j < n; j++) {
+            double sum = s[j], lost = e[j];
+            TWO_SUM(sum, lost, v[j]);
+            TWO_SUM(sum, lost, w[j]);
+            s[j] = sum, e[j] = lost;
+        }
+    }
+    const double *restrict v = x;
+    for (int64_t j = 0; rows && j < n; j++) TWO_SUM(s[j], e[j], v[j]);
 }
 static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
     const double *s = acc, *e = aux;
@@ -87,75 +104,85 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
     }
 }
 
-#define NEVER(a) 0
-#define IS_NAN(a) ((a) != (a))
-/* the running value a takes in b: BEATS is < or >, and a NaN beats all but an earlier one */
-#define BETTER(a, b, BEATS, NAN_) ((NAN_(a) == 0) & (NAN_(b) | ((b) BEATS (a))))
+/* the running value a takes in b: LOSES is <= or >=, and a NaN beats all but an earlier one */
+#define BETTER(a, b, LOSES) (((a) == (a)) & !((b) LOSES (a)))
 
-#define EXTREME(name, T, identity, BEATS, NAN_)                                                                            \
-    static void name##_start(void *acc, void *aux, int64_t n) {                                                            \
-        T *r = acc;                                                                                                        \
-        (void)aux;                                                                                                         \
-        for (int64_t j = 0; j < n; j++) r[j] = identity;                                                                   \
-    }                                                                                                                      \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                              \
-        const T *v = x;                                                                                                    \
-        T lane[LANES], r = index ? *(T *)acc : v[0];                                                                       \
-        int64_t i = 0;                                                                                                     \
-        (void)aux;                                                                                                         \
-        if (n >= LANES) {                                                                                                  \
-            for (int j = 0; j < LANES; j++) lane[j] = v[j];                                                                \
-            for (i = LANES; i + LANES <= n; i += LANES)                                                                    \
-                for (int j = 0; j < LANES; j++) lane[j] = BETTER(lane[j], v[i + j], BEATS, NAN_) ? v[i + j] : lane[j];     \
-            for (int j = 0; j < LANES; j++) r = BETTER(r, lane[j], BEATS, NAN_) ? lane[j] : r;                             \
-        }                                                                                                                  \
-        for (; i < n; i++) r = BETTER(r, v[i], BEATS, NAN_) ? v[i] : r;                                                    \
-        *(T *)acc = r;                                                                                                     \
-    }                                                                                                                      \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
-        T *restrict r = acc;                                                                                               \
-        const T *restrict v = x;                                                                                           \
-        (void)aux;                                                                                                         \
-        if (index == 0) memcpy(r, v, (size_t)n * sizeof(T));                                                               \
-        else                                                                                                               \
-            for (int64_t j = 0; j < n; j++) r[j] = BETTER(r[j], v[j], BEATS, NAN_) ? v[j] : r[j];                          \
-    }                                                                                                                      \
-    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {          \
-        (void)aux, (void)count, (void)mean;                                                                                \
-        memcpy(out, acc, (size_t)n * sizeof(T));                                                                           \
-    }                                                                                                                      \
-    /* Where the extreme is: find it a tile at a time, and search a tile only when it has a better one. */                 \
-    static void arg_##name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                        \
-        T *r = acc;                                                                                                        \
-        for (int64_t i = 0; i < n; i += MT_TILE) {                                                                         \
-            const T *v = (const T *)x + i;                                                                                 \
-            int64_t m = n - i < MT_TILE ? n - i : MT_TILE, at = 0;                                                         \
-            T best;                                                                                                        \
-            name##_along(&best, NULL, v, m, 0);                                                                            \
-            if (index + i > 0 && !BETTER(*r, best, BEATS, NAN_)) continue;                                                 \
-            while (NAN_(best) ? !NAN_(v[at]) : v[at] != best) at++;                                                        \
-            *r = best, *(int64_t *)aux = index + i + at;                                                                   \
-        }                                                                                                                  \
-    }                                                                                                                      \
-    static void arg_##name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                       \
-        T *restrict r = acc;                                                                                               \
-        int64_t *restrict where = aux;                                                                                     \
-        const T *restrict v = x;                                                                                           \
-        for (int64_t j = 0; j < n; j++) {                                                                                  \
-            bool take = index == 0 || BETTER(r[j], v[j], BEATS, NAN_);                                                     \
-            r[j] = take ? v[j] : r[j], where[j] = take ? index : where[j];                                                 \
-        }                                                                                                                  \
+#define EXTREME(name, T, identity, LOSES)                                                                                 \
+    static void name##_start(void *acc, void *aux, int64_t n) {                                                           \
+        T *r = acc;                                                                                                       \
+        (void)aux;                                                                                                        \
+        for (int64_t j = 0; j < n; j++) r[j] = identity;                                                                  \
+    }                                                                                                                     \
+    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
+        const T *v = x;                                                                                                   \
+        T lane[LANES], r = index ? *(T *)acc : v[0];                                                                      \
+        int64_t i = 0;                                                                                                    \
+        (void)aux;                                                                                                        \
+        if (n >= LANES) {                                                                                                 \
+            for (int j = 0; j < LANES; j++) lane[j] = v[j];                                                               \
+            for (i = LANES; i + LANES <= n; i += LANES)                                                                   \
+                for (int j = 0; j < LANES; j++) lane[j] = BETTER(lane[j], v[i + j], LOSES) ? v[i + j] : lane[j];          \
+            for (int j = 0; j < LANES; j++) r = BETTER(r, lane[j], LOSES) ? lane[j] : r;                                  \
+        }                                                                                                                 \
+        for (; i < n; i++) r = BETTER(r, v[i], LOSES) ? v[i] : r;                                                         \
+        *(T *)acc = r;                                                                                                    \
+    }                                                                                                                     \
+    static void name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+        T *restrict r = acc;                                                                                              \
+        (void)aux;                                                                                                        \
+        if (index == 0) memcpy(r, x, (size_t)n * sizeof(T)), rows--, x = ROWS(1);                                         \
+        for (; rows >= 4; rows -= 4, x = (const char *)x + 4 * stride) {                                                  \
+            const T *restrict v = ROWS(0), *restrict w = ROWS(1), *restrict y = ROWS(2), *restrict z = ROWS(3);           \
+            for (int64_t j = 0; j < n; j++) {                                                                             \
+                T a = BETTER(r[j], v[j], LOSES) ? v[j] : r[j];                                                            \
+                a = BETTER(a, w[j], LOSES) ? w[j] : a;                                                                    \
+                a = BETTER(a, y[j], LOSES) ? y[j] : a;                                                                    \
+                r[j] = BETTER(a, z[j], LOSES) ? z[j] : a;                                                                 \
+            }                                                                                                             \
+        }                                                                                                                 \
+        for (; rows > 0; rows--, x = ROWS(1)) {                                                                           \
+            const T *restrict v = x;                                                                                      \
+            for (int64_t j = 0; j < n; j++) r[j] = BETTER(r[j], v[j], LOSES) ? v[j] : r[j];                               \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {         \
+        (void)aux, (void)count, (void)mean;                                                                               \
+        memcpy(out, acc, (size_t)n * sizeof(T));                                                                          \
+    }                                                                                                                     \
+    /* Where the extreme is: find it a tile at a time, and search a tile only when it has a better one. */                \
+    static void arg_##name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                       \
+        T *r = acc;                                                                                                       \
+        for (int64_t i = 0; i < n; i += MT_TILE) {                                                                        \
+            const T *v = (const T *)x + i;                                                                                \
+            int64_t m = n - i < MT_TILE ? n - i : MT_TILE, at = 0;                                                        \
+            T best;                                                                                                       \
+            name##_along(&best, NULL, v, m, 0);                                                                           \
+            if (index + i > 0 && !BETTER(*r, best, LOSES)) continue;                                                      \
+            while (best == best ? v[at] != best : v[at] == v[at]) at++;                                                   \
+            *r = best, *(int64_t *)aux = index + i + at;                                                                  \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    static void arg_##name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+        T *restrict r = acc;                                                                                              \
+        int64_t *restrict where = aux;                                                                                    \
+        for (; rows > 0; rows--, index++, x = ROWS(1)) {                                                                  \
+            const T *restrict v = x;                                                                                      \
+            for (int64_t j = 0; j < n; j++) {                                                                             \
+                bool take = index == 0 || BETTER(r[j], v[j], LOSES);                                                      \
+                r[j] = take ? v[j] : r[j], where[j] = take ? index : where[j];                                            \
+            }                                                                                                             \
+        }                                                                                                                 \
     }
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
     (void)acc, (void)count, (void)mean;
     memcpy(out, aux, (size_t)n * sizeof(int64_t));
 }
 
-#define INTEGER(T, s)                                                                                                      \
-    WIDE(sum_##s, T, uint64_t, 0, 0, +)                                                                                    \
-    WIDE(prod_##s, T, uint64_t, 1, 1, *)                                                                                   \
-    EXTREME(min_##s, T, 1, <, NEVER)                                                                                       \
-    EXTREME(max_##s, T, 0, >, NEVER)
+#define INTEGER(T, s)                                                                                                     \
+    WIDE(sum_##s, T, uint64_t, 0, 0, +)                                                                                   \
+    WIDE(prod_##s, T, uint64_t, 1, 1, *)                                                                                  \
+    EXTREME(min_##s, T, 1, >=)                                                                                            \
+    EXTREME(max_##s, T, 0, <=)
 INTEGER(int8_t, i8)
 INTEGER(int16_t, i16)
 INTEGER(int32_t, i32)
@@ -167,18 +194,18 @@ INTEGER(uint64_t, u64)
 WIDE(sum_f32, float, double, -0.0, 0, +)
 WIDE(prod_f32, float, double, 1, 1, *)
 WIDE(prod_f64, double, double, 1, 1, *)
-EXTREME(min_f32, float, 1, <, IS_NAN)
-EXTREME(max_f32, float, 0, >, IS_NAN)
-EXTREME(min_f64, double, 1, <, IS_NAN)
-EXTREME(max_f64, double, 0, >, IS_NAN)
+EXTREME(min_f32, float, 1, >=)
+EXTREME(max_f32, float, 0, <=)
+EXTREME(min_f64, double, 1, >=)
+EXTREME(max_f64, double, 0, <=)
 
-#define ROW(s)                                                                                                             \
-    {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                      \
-     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_finish},                                             \
+#define ROW(s)                                                                                                            \
+    {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                     \
+     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_finish},                                            \
      {max_##s##_start, arg_max_##s##_along, arg_max_##s##_across, arg_finish}}
-#define MT_FOLD_TABLE                                                                                                      \
-    {                                                                                                                      \
-        [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),        \
-        [MT_DT_int64] = ROW(i64),  [MT_DT_uint8] = ROW(u8),   [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),       \
-        [MT_DT_uint64] = ROW(u64), [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                 \
+#define MT_FOLD_TABLE                                                                                                     \
+    {                                                                                                                     \
+        [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),       \
+        [MT_DT_int64] = ROW(i64),  [MT_DT_uint8] = ROW(u8),   [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),      \
+        [MT_DT_uint64] = ROW(u64), [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                \
     }

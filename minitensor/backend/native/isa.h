@@ -17,7 +17,7 @@
 typedef struct {
     void (*start)(void *acc, void *aux, int64_t n);                                      /* the result of no elements */
     void (*along)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
-    void (*across)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
+    void (*across)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index);
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean);
 } mt_fold;
 enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };

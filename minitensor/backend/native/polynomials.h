@@ -56,10 +56,10 @@
     -0x1.5555548748e0ap-2, 0x1.999937f4faac0p-3, -0x1.248a2cce71131p-3, 0x1.c66e4e2d0cefdp-4, -0x1.700b29147292cp-4, \
     0x1.2958b6c71f13cp-4, -0x1.be982c1d8ea15p-5, 0x1.1a6cfda9cb827p-5, -0x1.0b0c900762428p-6, 0x1.42da00251b580p-8, \
     -0x1.6ded5bc832f2cp-11
-/* (tanh(x)/x - 1) / x² in x², |x| <= 0.55: 2^-35.0 */
-#define MT_POLY_TANH_FD \
-    -0x1.555554ec46304p-2, 0x1.1110dbddb4f0dp-3, -0x1.ba09967fa604dp-5, 0x1.64e3c8a9b49bcp-6, -0x1.13b553f50e486p-7, \
-    0x1.3a0628ca104ddp-9
+/* (tanh(x)/x - 1) / x² in x², |x| <= 0.55: 2^-27.7 */
+#define MT_POLY_TANH_F \
+    -0x1.5555540000000p-2f, 0x1.1110dc0000000p-3f, -0x1.ba09960000000p-5f, 0x1.64e3c80000000p-6f, \
+    -0x1.13b5540000000p-7f, 0x1.3a06280000000p-9f
 /* (sinh(x)/x - 1) / x² in x², |x| <= 1: 2^-34.2 */
 #define MT_POLY_SINH_FD \
     0x1.5555551b399cfp-3, 0x1.111134fbfc784p-7, 0x1.9ffe92456152ap-13, 0x1.7a15b95e1b6b8p-19

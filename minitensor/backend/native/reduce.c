@@ -70,24 +70,28 @@ static void run_along(job *b, mt_walk *in) {
 /* `kept` walks the first element of each result, `reduced` the elements of the first result. */
 static void run_across(job *b, mt_walk *kept, const mt_walk *reduced) {
     mt_tile acc, aux, tile;
+    enum { WIDTH = 2 * MT_TILE };                         /* tiles have room for so many values of 8 bytes */
     for (int64_t done = 0; done < b->n_out;) {
-        int64_t n = b->n_out - done < MT_TILE ? b->n_out - done : MT_TILE;
+        int64_t n = b->n_out - done < WIDTH ? b->n_out - done : WIDTH;
         if (kept->left < n && kept->left >= MT_TILE / 4) n = kept->left;
         mt_walk next = *kept, along = *reduced;
+        bool one_piece = kept->left >= n, ready = mt_walk_ready(kept) >= n;
         b->fold->start(&acc, &aux, n);
-        for (int64_t index = 0; index < b->count; index++) {
-            int64_t offset = along.at - reduced->at;
-            if (kept->left >= n) {                        /* one piece: no need to walk */
-                char *at = kept->at + offset;
-                bool ready = mt_walk_ready(kept) >= n;
-                if (!ready) kept->cast(tile.bytes, b->itemsize, at, kept->strides[0], n);
-                b->fold->across(&acc, &aux, ready ? at : tile.bytes, n, index);
+        for (int64_t index = 0, rows; index < b->count; index += rows) {
+            char *at = kept->at + (along.at - reduced->at);
+            rows = ready ? along.left : 1;
+            if (ready) {
+                b->fold->across(&acc, &aux, at, along.strides[0], rows, n, index);
+            } else if (one_piece) {                       /* no need to walk */
+                kept->cast(tile.bytes, b->itemsize, at, kept->strides[0], n);
+                b->fold->across(&acc, &aux, tile.bytes, 0, 1, n, index);
             } else {
                 next = *kept;
-                next.at += offset;
-                b->fold->across(&acc, &aux, mt_walk_next(&next, &tile, b->itemsize, n), n, index);
+                next.at = at;
+                mt_walk_move(&next, tile.bytes, b->itemsize, n, false);
+                b->fold->across(&acc, &aux, tile.bytes, 0, 1, n, index);
             }
-            mt_walk_skip(&along, 1);
+            mt_walk_skip(&along, rows);
         }
         for (int64_t rest = n, m; rest > 0; rest -= m) mt_walk_skip(kept, m = kept->left < rest ? kept->left : rest);
         deliver(b, &acc, &aux, &tile, n);
