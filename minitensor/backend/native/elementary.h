@@ -165,24 +165,28 @@ INLINE float mt_coshf(float x) {
 /* --- logarithms ---------------------------------------------------------------------------------------------------------------
  * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  A subnormal is multiplied first. */
 INLINE float mt_logf(float x) {
-    bool tiny = x < 0x1p-126f;
-    uint32_t b = bits_f(x * (tiny ? 0x1p23f : 1.0f)) - 0x3f3504f3u;
-    float k = (float)((int32_t)b >> 23) - (tiny ? 23.0f : 0.0f);
+    uint32_t up = -(uint32_t)(x < 0x1p-126f) & (23u << 23);     /* masks, since of a choice compilers compute both sides whole */
+    uint32_t b = bits_f(x * from_bits_f(up + 0x3f800000u)) - 0x3f3504f3u;
+    float k = (float)((int32_t)(b - up) >> 23);
     float f = from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1;
     float q = MADD(f * f, MADD(f, POLY_F(f, MT_POLY_LOG_F), -0.5f), k * (float)MT_LN2F_1);
     float y = MADD(k, (float)MT_LN2F_0, f + q);
-    return x > 0 ? x < INFINITY ? y : x : x == 0 ? -INFINITY : NAN;
+    y = x < INFINITY ? y : x;
+    y = x < 0 ? NAN : y;
+    return x == 0 ? -INFINITY : y;
 }
 typedef struct { double k, f; } mt_split;
 INLINE mt_split mt_split_log(double x) {
-    bool tiny = x < 0x1p-1022;
-    uint64_t b = bits(x * (tiny ? 0x1p52 : 1.0)) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
-    double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023) - (tiny ? 52.0 : 0.0);
+    uint64_t up = -(uint64_t)(x < 0x1p-1022) & ((uint64_t)52 << 52);
+    uint64_t b = bits(x * from_bits(up + 0x3ff0000000000000u)) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    double k = from_bits((b >> 52) | 0x4330000000000000u) - (from_bits((up >> 52) | 0x4330000000000000u) + 1023);
     return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
 }
 /* what a logarithm is where it isn't a finite number */
 INLINE double mt_log_special(double x, double y) {
-    return x > 0 ? x < INFINITY ? y : x : x == 0 ? -INFINITY : NAN;
+    y = x < INFINITY ? y : x;
+    y = x < 0 ? NAN : y;
+    return x == 0 ? -INFINITY : y;
 }
 /* log(1 + f) = f - (f²/2 - s (f²/2 + R)), s = f / (2 + f); the last term of it */
 INLINE double mt_log_tail(double f, double half) {
