@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint docs wheel clean
+.PHONY: help demo test test-pythons lint accuracy docs wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -25,6 +25,9 @@ test-pythons: build/wheels/.made ## the one wheel and a core of the suite on eve
 lint: .venv/.lint ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+accuracy: .venv/.installed ## how far the elementary functions are from the truth, in docs/accuracy.md; ARGS="--step 1009" is quick
+	@$(BIN)/python tools/accuracy.py $(ARGS)
 
 docs: ## the generated pages: docs/ops.md, docs/configuration.md
 	@$(PYTHON) docs/generate.py

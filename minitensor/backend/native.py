@@ -25,8 +25,8 @@ from minitensor.dtype import DTYPES
 if TYPE_CHECKING:
     from minitensor.backend.base import Device, Task
 
-__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "lose_device", "pending_work",
-           "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
+           "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
 
 _log = logging.getLogger("minitensor")
 SLICE_MS = 50  # how long a wait lasts before Python looks at signals
@@ -344,6 +344,11 @@ def set_synchronous(on: bool) -> None:
 
 def is_synchronous() -> bool:
     return _synchronous
+
+
+def isa() -> str:
+    """The instruction set that the kernels use now."""
+    return _text(lib.mt_isa())
 
 
 def isa_names() -> list[str]:

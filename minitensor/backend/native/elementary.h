@@ -36,17 +36,27 @@
 #define MADD(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* c[0] + x * (c[1] + x * ...): the loop has a fixed length, and is gone when the compiler is done. */
+/* c[0] + c[1] x + ..., the even powers beside the odd ones: each step of one chain waits for the step before it.  HORNER has one
+ * chain, for series that cancel when they are taken apart.  The loops have a fixed length, and are gone when compiled. */
 #define POLYNOMIAL(T, name)                                                                                                \
     INLINE T name(T x, const T *c, int n) {                                                                                \
-        T sum = c[n - 1];                                                                                                  \
-        _Pragma("GCC unroll 32") for (int i = n - 2; i >= 0; i--) sum = MADD(sum, x, c[i]);                                \
-        return sum;                                                                                                        \
+        T z = x * x, last = c[n - 1], other = c[n - 2];                                                                    \
+        _Pragma("GCC unroll 32") for (int i = n - 3; i >= 0; i--) {                                                        \
+            T next = MADD(last, z, c[i]);                                                                                  \
+            last = other, other = next;                                                                                    \
+        }                                                                                                                  \
+        return MADD(last, x, other);                                                                                       \
     }
-POLYNOMIAL(float, horner_f)
-POLYNOMIAL(double, horner)
-#define POLY_F(x, ...) horner_f(x, (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
-#define POLY(x, ...) horner(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+POLYNOMIAL(float, polynomial_f)
+POLYNOMIAL(double, polynomial)
+INLINE double horner(double x, const double *c, int n) {
+    double sum = c[n - 1];
+    _Pragma("GCC unroll 32") for (int i = n - 2; i >= 0; i--) sum = MADD(sum, x, c[i]);
+    return sum;
+}
+#define POLY_F(x, ...) polynomial_f(x, (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+#define POLY(x, ...) polynomial(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+#define HORNER(x, ...) horner(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
 
 INLINE uint32_t bits_f(float x) { uint32_t b; memcpy(&b, &x, sizeof b); return b; }
 INLINE float from_bits_f(uint32_t b) { float x; memcpy(&x, &b, sizeof x); return x; }
@@ -347,7 +357,7 @@ MT_ARC(double, , MT_POLY_ASIN)
     INLINE T mt_atan##suffix(T x) {                                                                                        \
         double a = fabs((double)x);                                                                                        \
         bool far = a > 1;                                                                                                  \
-        double t = far ? 1 / a : a, z = t * t, p = t * z * POLY(z, poly);                                                  \
+        double t = far ? 1 / a : a, z = t * t, p = t * z * HORNER(z, poly);                                                  \
         return (T)with_sign(far ? MT_PI_0 / 2 - (t + (p - MT_PI_1 / 2)) : t + p, (double)x);                               \
     }
 MT_ATAN(float, f, MT_POLY_ATAN_FD)
