@@ -212,7 +212,7 @@ ELEMENTWISE: tuple[Op, ...] = (
 )
 
 REDUCTIONS: tuple[Op, ...] = (
-    # The expression says how the running value `a` takes in the next element `b`; reduce.c adds the better-than-naive
+    # The expression says how the running value `a` takes in the next element `b`; folds.h adds the better-than-naive
     # summation, the position of argmin and argmax, and the division of mean.
     Op("sum", 1, "sum", {"iu": "(T)((UT)a + (UT)b)", "f": "a + b"}, "np.sum(a, axis=axis, keepdims=keepdims)",
        "Sum of the elements; of no elements, 0.", complex=True),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpmath import asin, atan, cos, erf, erfc, exp, expm1, log, log1p, lu_solve, matrix, mp, mpf, pi, sin, sinh, sqrt, tanh
+from mpmath import asin, atan, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf, pi, sin, sinh, sqrt, tanh
 
 mp.prec = 240
 HEADER = Path(__file__).resolve().parent.parent / "minitensor" / "backend" / "native" / "polynomials.h"
@@ -108,13 +108,13 @@ def remez(row: Row) -> tuple[list[Any], list[Any], Any]:
     fs, ws = [row.f(x) for x in grid], [abs(row.weight(x)) for x in grid]
     points = [round(count * i / (n + 1)) for i in range(n + 2)]
     for _ in range(30):
-        m, right = matrix(n + 2, n + 2), matrix(n + 2, 1)
+        m, right = mp.matrix(n + 2, n + 2), mp.matrix(n + 2, 1)
         for i, p in enumerate(points):
             for j in range(n + 1):
                 m[i, j] = grid[p] ** j
             m[i, n + 1] = (-1) ** i / ws[p]
             right[i] = fs[p]
-        solution = list(lu_solve(m, right))
+        solution = list(mp.lu_solve(m, right))
         errors = [(value(solution[:-1], x) - f) * w for x, f, w in zip(grid, fs, ws)]
         extrema, start = [], 0
         for i in range(1, count + 2):  # the largest error between two changes of its sign

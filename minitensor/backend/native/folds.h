@@ -106,6 +106,7 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
 
 /* the running value a takes in b: LOSES is <= or >=, and a NaN beats all but an earlier one */
 #define BETTER(a, b, LOSES) (((a) == (a)) & !((b) LOSES (a)))
+#define BEST(a, b, LOSES) ((a) != (a) ? (a) : (b) LOSES (a) ? (a) : (b))   /* GCC vectorises rows in this form, runs in the other */
 
 #define EXTREME(name, T, identity, LOSES)                                                                                 \
     static void name##_start(void *acc, void *aux, int64_t n) {                                                           \
@@ -133,16 +134,17 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
         if (index == 0) memcpy(r, x, (size_t)n * sizeof(T)), rows--, x = ROWS(1);                                         \
         for (; rows >= 4; rows -= 4, x = (const char *)x + 4 * stride) {                                                  \
             const T *restrict v = ROWS(0), *restrict w = ROWS(1), *restrict y = ROWS(2), *restrict z = ROWS(3);           \
-            for (int64_t j = 0; j < n; j++) {                                                                             \
-                T a = BETTER(r[j], v[j], LOSES) ? v[j] : r[j];                                                            \
-                a = BETTER(a, w[j], LOSES) ? w[j] : a;                                                                    \
-                a = BETTER(a, y[j], LOSES) ? y[j] : a;                                                                    \
-                r[j] = BETTER(a, z[j], LOSES) ? z[j] : a;                                                                 \
+            IVDEP for (int64_t j = 0; j < n; j++) {                                                                       \
+                T a = r[j], p0 = v[j], p1 = w[j], p2 = y[j], p3 = z[j];                                                   \
+                a = BEST(a, p0, LOSES);                                                                                   \
+                a = BEST(a, p1, LOSES);                                                                                   \
+                a = BEST(a, p2, LOSES);                                                                                   \
+                r[j] = BEST(a, p3, LOSES);                                                                                \
             }                                                                                                             \
         }                                                                                                                 \
         for (; rows > 0; rows--, x = ROWS(1)) {                                                                           \
             const T *restrict v = x;                                                                                      \
-            for (int64_t j = 0; j < n; j++) r[j] = BETTER(r[j], v[j], LOSES) ? v[j] : r[j];                               \
+            IVDEP for (int64_t j = 0; j < n; j++) r[j] = BEST(r[j], v[j], LOSES);                                         \
         }                                                                                                                 \
     }                                                                                                                     \
     static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {         \

@@ -29,9 +29,9 @@ typedef struct {
     mt_walk out;
 } job;
 
-static void deliver(job *b, const void *acc, const void *aux, mt_tile *tile, int64_t n) {
-    b->fold->finish(acc, aux, tile->bytes, n, b->count, b->op == MT_OP_mean);
-    mt_walk_move(&b->out, tile->bytes, MT_ITEMSIZE[b->result], n, true);
+static void deliver(job *b, const void *acc, const void *aux, char *tile, int64_t n) {
+    b->fold->finish(acc, aux, tile, n, b->count, b->op == MT_OP_mean);
+    mt_walk_move(&b->out, tile, MT_ITEMSIZE[b->result], n, true);
 }
 
 /* `in` walks all elements, those of one result one after the other. */
@@ -69,8 +69,8 @@ static void run_along(job *b, mt_walk *in) {
 
 /* `kept` walks the first element of each result, `reduced` the elements of the first result. */
 static void run_across(job *b, mt_walk *kept, const mt_walk *reduced) {
-    mt_tile acc, aux, tile;
-    enum { WIDTH = 2 * MT_TILE };                         /* tiles have room for so many values of 8 bytes */
+    enum { WIDTH = 4 * MT_TILE };                         /* wide, so that rows are read in long pieces */
+    union { double d[WIDTH]; int64_t i[WIDTH]; char bytes[WIDTH * 8]; } __attribute__((aligned(64))) acc, aux, tile;
     for (int64_t done = 0; done < b->n_out;) {
         int64_t n = b->n_out - done < WIDTH ? b->n_out - done : WIDTH;
         if (kept->left < n && kept->left >= MT_TILE / 4) n = kept->left;
@@ -94,7 +94,7 @@ static void run_across(job *b, mt_walk *kept, const mt_walk *reduced) {
             mt_walk_skip(&along, rows);
         }
         for (int64_t rest = n, m; rest > 0; rest -= m) mt_walk_skip(kept, m = kept->left < rest ? kept->left : rest);
-        deliver(b, &acc, &aux, &tile, n);
+        deliver(b, &acc, &aux, tile.bytes, n);
         done += n;
     }
 }
