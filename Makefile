@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint docs bench wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -46,6 +46,9 @@ bench: .venv/.installed ## forks beside the bare interpreter's
 lint: .venv/.lint ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+accuracy: .venv/.installed ## how far the elementary functions are from the truth, in docs/accuracy.md; ARGS="--step 1009" is quick
+	@$(BIN)/python tools/accuracy.py $(ARGS)
 
 docs: ## the generated pages: docs/ops.md, docs/configuration.md
 	@$(PYTHON) docs/generate.py

@@ -6,7 +6,7 @@ the operator on Tensor, the NumPy code that runs where there is no kernel (float
 every backend and the line in docs/ops.md.  To add an elementwise op, add a row.
 
 Expressions.  `a`, `b`, `c` are the operands in the dtype that the op computes in, `T` is that C type and `UT` its
-unsigned twin.  Functions of <math.h> are type-generic (tgmath).  `FAIL` marks an element that has no result; the op then
+unsigned twin.  Functions of <math.h> are type-generic, and mostly our own (elementary.h).  `FAIL` marks an element that has no result; the op then
 raises what its row's `error` says where the value is read.  An expression may be one string for every kind of dtype the
 op takes, or a mapping from kinds ("b", "iu", "f") to strings; a kind that is not named is refused with a TypeError.
 Signed integers wrap (the core is compiled with -fwrapv).
@@ -50,6 +50,7 @@ class Op:
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op
     aliases: tuple[str, ...] = ()
     error: tuple[str, str] = ("", "")  # what FAIL raises: exception, sentence
+    rare: tuple[str, str] = ("", "")  # where `c` is no vector code's match, and the expression that holds there
     domain: tuple[float, float] | None = None  # where the tests draw ordinary values from
     ulp: int = 4  # how far from the oracle a result may be
     params: tuple[str, ...] = field(default=("input", "other", "third"))
@@ -106,9 +107,12 @@ ELEMENTWISE: tuple[Op, ...] = (
     _unary("log2", "float", "log2(a)", "np.log2(a)", "Logarithm to base 2.", domain=(1e-6, 1e6)),
     _unary("log10", "float", "log10(a)", "np.log10(a)", "Logarithm to base 10.", domain=(1e-6, 1e6)),
     _unary("log1p", "float", "log1p(a)", "np.log1p(a)", "log(1 + a), exact near 0.", domain=(-0.9, 1e6)),
-    _unary("sin", "float", "sin(a)", "np.sin(a)", "Sine of an angle in radians.", complex=True, domain=(-1e3, 1e3)),
-    _unary("cos", "float", "cos(a)", "np.cos(a)", "Cosine of an angle in radians.", complex=True, domain=(-1e3, 1e3)),
-    _unary("tan", "float", "tan(a)", "np.tan(a)", "Tangent of an angle in radians.", complex=True, domain=(-1, 1)),
+    _unary("sin", "float", "sin(a)", "np.sin(a)", "Sine of an angle in radians.", complex=True,
+           rare=("fabs(a) > MT_TRIG_MAX", "libm_sin(a)"), domain=(-1e3, 1e3)),
+    _unary("cos", "float", "cos(a)", "np.cos(a)", "Cosine of an angle in radians.", complex=True,
+           rare=("fabs(a) > MT_TRIG_MAX", "libm_cos(a)"), domain=(-1e3, 1e3)),
+    _unary("tan", "float", "tan(a)", "np.tan(a)", "Tangent of an angle in radians.", complex=True,
+           rare=("fabs(a) > MT_TRIG_MAX", "libm_tan(a)"), domain=(-1, 1)),
     _unary("asin", "float", "asin(a)", "np.arcsin(a)", "Arc sine, in radians.", aliases=("arcsin",), domain=(-1, 1)),
     _unary("acos", "float", "acos(a)", "np.arccos(a)", "Arc cosine, in radians.", aliases=("arccos",), domain=(-1, 1)),
     _unary("atan", "float", "atan(a)", "np.arctan(a)", "Arc tangent, in radians.", aliases=("arctan",)),
@@ -133,7 +137,7 @@ ELEMENTWISE: tuple[Op, ...] = (
            "np.sign(a) if a.dtype != bool else a", "-1, 0 or 1 by the sign of a; NaN stays NaN."),
     _unary("reciprocal", "float", "1 / a", "np.reciprocal(a)", "One over a.", complex=True),
     _unary("erf", "float", "erf(a)", "sp.erf(a)", "The error function.", domain=(-5, 5), ulp=8),
-    _unary("sigmoid", "float", "1 / (1 + exp(-a))", "sp.sigmoid(a)", "1 / (1 + exp(-a)).", domain=(-80, 80), ulp=8),
+    _unary("sigmoid", "float", "sigmoid(a)", "sp.sigmoid(a)", "1 / (1 + exp(-a)).", domain=(-80, 80), ulp=8),
     _unary("isnan", "test", "a != a", "np.isnan(a)", "True where a is not a number.", complex=True),
     _unary("isinf", "test", "fabs(a) == (T)INFINITY", "np.isinf(a)", "True where a is infinite.", complex=True),
     _unary("isfinite", "test", "fabs(a) < (T)INFINITY", "np.isfinite(a)", "True where a is neither infinite nor NaN.",
@@ -208,7 +212,7 @@ ELEMENTWISE: tuple[Op, ...] = (
 )
 
 REDUCTIONS: tuple[Op, ...] = (
-    # The expression says how the running value `a` takes in the next element `b`; reduce.c adds the better-than-naive
+    # The expression says how the running value `a` takes in the next element `b`; folds.h adds the better-than-naive
     # summation, the position of argmin and argmax, and the division of mean.
     Op("sum", 1, "sum", {"iu": "(T)((UT)a + (UT)b)", "f": "a + b"}, "np.sum(a, axis=axis, keepdims=keepdims)",
        "Sum of the elements; of no elements, 0.", complex=True),

@@ -25,8 +25,8 @@ from minitensor.dtype import DTYPES
 if TYPE_CHECKING:
     from minitensor.backend.base import Device, Task
 
-__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "lose_device", "pending_work",
-           "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
+           "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
 
 _log = logging.getLogger("minitensor")
 SLICE_MS = 50  # how long a wait lasts before Python looks at signals
@@ -346,10 +346,34 @@ def is_synchronous() -> bool:
     return _synchronous
 
 
+def isa() -> str:
+    """The instruction set that the kernels use now."""
+    return _text(lib.mt_isa())
+
+
+def isa_names() -> list[str]:
+    """The instruction sets that the kernels are compiled for and this processor has, the plainest first."""
+    names: list[str] = []
+    while (name := lib.mt_isa_name(len(names))) != ffi.NULL:
+        names.append(_text(name))
+    return names
+
+
+def set_isa(name: str) -> None:
+    """From now on ops run the kernels of this instruction set; empty: of the best.
+
+    Raises:
+        ValueError: when there are none, or this processor can't run them.
+    """
+    if lib.mt_set_isa(name.encode()) != lib.MT_OK:
+        raise ValueError(f"[config] MINITENSOR_ISA can't be {name!r}; this processor has {', '.join(isa_names())}")
+
+
 def _configure() -> None:
     lib.mt_set_inline_limit(config.get("MINITENSOR_INLINE_ELEMENTS"))
     lib.mt_set_queue_bound(config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES"))
     lib.mt_set_cache_limit(config.get("MINITENSOR_CACHE"))
+    set_isa(config.get("MINITENSOR_ISA"))
     set_synchronous(config.get("MINITENSOR_SYNCHRONOUS"))
 
 

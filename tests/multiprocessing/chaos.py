@@ -2,7 +2,8 @@
 
     python tests/multiprocessing/chaos.py [-n 2000] [--seed 1]
 
-A tensor is acknowledged when its put has returned from a SimpleQueue, which waits for room.  The pipeline is two queues: producers put into the first, forwarders take from it and
+A tensor is acknowledged when its put has returned from a SimpleQueue, which waits for room.  The pipeline is two queues:
+producers put into the first, forwarders take from it and
 put into the second, consumers write down what they get.  Each process is killed, by a signal at a random moment or by itself at a
 random step of the C code, and replaced, until so many have died.  Then no more are killed, and what was acknowledged must
 arrive, but for the messages that a killed process had already taken: at most one for each death of a forwarder or consumer.
@@ -162,7 +163,7 @@ def main(kills: int, seed: int) -> int:
     broken = [number for kind, number in lines if kind == "BROKEN"]
     missing = acknowledged - arrived
     twice = sum(kind == "c" for kind, _ in lines) + len(arrived_here) - len(arrived)
-    del first, second, queue, process
+    first = second = queue = process = None
     entry = None
     running.clear()
     gc.collect()

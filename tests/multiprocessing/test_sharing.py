@@ -294,10 +294,10 @@ def test_a_fork_takes_the_references_along() -> None:
     sent, answers = context.Queue(), context.SimpleQueue()
     t = large(1)
     sent.put(t)
-    u = sent.get()
-    process = context.Process(target=lambda: (u.__iadd__(1), answers.put((float(u[0]), float(t[0])))))
+    received = [sent.get()]
+    process = context.Process(target=lambda: (received[0].__iadd__(1), answers.put((float(received[0][0]), float(t[0])))))
     process.start()
-    del u
+    received.clear()
     gc.collect()
     assert answers.get() == (2, 1)
     process.join(60)

@@ -117,7 +117,10 @@ def kernels(dtypes: Any, ops: Any) -> str:
             out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
             first = "uint8_t" if op.rule == "where" else d.ctype
             name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
-            lines.append(f"KERNEL{op.inputs}({name}, {out}, {first}, {d.ctype}, {unsigned}, {expression})\n")
+            if op.rare[0]:
+                lines.append(f"KERNEL1_RARE({name}, {d.ctype}, {op.rare[0]}, {op.rare[1]}, {expression})\n")
+            else:
+                lines.append(f"KERNEL{op.inputs}({name}, {out}, {first}, {d.ctype}, {unsigned}, {expression})\n")
             table.append(f"[MT_OP_{op.name}][MT_DT_{d.name}] = {name},\n")
     return "#ifdef KERNEL1\n" + "".join(lines) + "#else\n" + "".join(table) + "#endif\n"
 

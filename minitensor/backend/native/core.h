@@ -171,6 +171,9 @@ void mt_set_synchronous(int on);                        /* every op runs at its 
 void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
 void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
 void mt_set_cache_limit(int64_t bytes);
+const char *mt_isa(void);                               /* the instruction set that the loops use now */
+const char *mt_isa_name(int i);                         /* those that this processor has, the plainest first; NULL at the end */
+int mt_set_isa(const char *name);                       /* "": the best; MT_VALUE_ERROR: not one of them */
 int mt_thread_count(void);
 int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
 void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */

@@ -1,6 +1,6 @@
 /* Elementwise ops over operands of any layout.
  *
- * Kernels know contiguous elements of one dtype only (kernels.c).  Here the operands are brought to that: what lies ready is
+ * Kernels know contiguous elements of one dtype only (kernels.h).  Here the operands are brought to that: what lies ready is
  * used where it lies, in pieces as long as all operands allow, which is the whole tensor in the common case; the rest is
  * gathered and cast into tiles on the stack that never leave the first-level cache, so a mixed or strided op costs one
  * pass over memory and no temporary. */

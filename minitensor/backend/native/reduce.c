@@ -3,209 +3,15 @@
  * Two shapes of loop cover all layouts.  Along: the elements of one result follow each other, and a run of them folds into
  * one value.  Across: neighbouring elements belong to neighbouring results, and whole rows fold into a tile of running
  * values.  Which is faster depends on strides and lengths only, so the cheaper is chosen by an estimate, and either takes
- * any layout through a walk (loops.h).
- *
- * Summation.  Adding up one by one loses digits as the sum grows.  NumPy sums in pairs, but only along the fastest axis.
- * Here float32 is added in double, and float64 keeps next to each sum the exact error of every addition (Knuth's
- * two-sum): as good as twice the digits in both shapes of loop, and still as fast as memory.  Integers are added in 64 bits.
- *
- * A run is folded in LANES running values side by side: one would wait for each addition to end before the next. */
-#include "loops.h"
+ * any layout through a walk (loops.h).  The folds themselves: folds.h. */
+#include "isa.h"
 
-#include <math.h>
-
-enum { LANES = 32 };
-
-/* `acc` and `aux` hold running values, 8 bytes each: index 0 for a run, one for each column of a row.  `index` counts the
- * elements that a result has seen before. */
-typedef struct {
-    void (*start)(void *acc, void *aux, int64_t n);                                      /* the result of no elements */
-    void (*along)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
-    void (*across)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
-    void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean);
-} reducer;
-
-#define FOLDS(name) {name##_start, name##_along, name##_across, name##_finish}
-#define START(name, ACC, identity)                                                                                         \
-    static void name##_start(void *acc, void *aux, int64_t n) {                                                            \
-        ACC *r = acc;                                                                                                      \
-        double *e = aux;                                                                                                   \
-        for (int64_t j = 0; j < n; j++) r[j] = identity, e[j] = 0;                                                         \
-    }
-
-/* sum and prod in an accumulator that is wider than the elements */
-#define WIDE(name, T, ACC, identity, zero, OP)                                                                             \
-    START(name, ACC, identity)                                                                                             \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                              \
-        const T *v = x;                                                                                                    \
-        ACC lane[LANES], r = *(ACC *)acc;                                                                                  \
-        int64_t i = 0;                                                                                                     \
-        (void)aux, (void)index;                                                                                            \
-        if (n >= LANES) {                                                                                                  \
-            for (int j = 0; j < LANES; j++) lane[j] = (ACC)v[j];                                                           \
-            for (i = LANES; i + LANES <= n; i += LANES)                                                                    \
-                for (int j = 0; j < LANES; j++) lane[j] = lane[j] OP (ACC)v[i + j];                                        \
-            for (int width = LANES / 2; width > 0; width /= 2)                                                             \
-                for (int j = 0; j < width; j++) lane[j] = lane[j] OP lane[j + width];                                      \
-            r = r OP lane[0];                                                                                              \
-        }                                                                                                                  \
-        for (; i < n; i++) r = r OP (ACC)v[i];                                                                             \
-        *(ACC *)acc = r;                                                                                                   \
-    }                                                                                                                      \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
-        ACC *restrict r = acc;                                                                                             \
-        const T *restrict v = x;                                                                                           \
-        (void)aux, (void)index;                                                                                            \
-        for (int64_t j = 0; j < n; j++) r[j] = r[j] OP (ACC)v[j];                                                          \
-    }                                                                                                                      \
-    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {          \
-        const ACC *r = acc;                                                                                                \
-        T *o = out;                                                                                                        \
-        (void)aux;                                                                                                         \
-        for (int64_t j = 0; j < n; j++) o[j] = (T)(mean ? r[j] / (ACC)count : count ? r[j] : zero);                        \
-    }
-
-/* The running sum s, and e, all that rounding has taken from it. */
-#define TWO_SUM(s, e, value)                                                                                               \
-    do {                                                                                                                   \
-        double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                                                 \
-        (e) += ((s) - (t_ - b_)) + (v_ - b_);                                                                              \
-        (s) = t_;                                                                                                          \
-    } while (0)
-START(sum_f64, double, -0.0)
-static void sum_f64_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
-    const double *v = x;
-    double s[LANES], e[LANES] = {0}, sum = *(double *)acc, error = *(double *)aux;
-    int64_t i = 0;
-    (void)index;
-    if (n >= LANES) {
-        for (int j = 0; j < LANES; j++) s[j] = v[j];
-        for (i = LANES; i + LANES <= n; i += LANES)
-            for (int j = 0; j < LANES; j++) TWO_SUM(s[j], e[j], v[i + j]);
-        for (int j = 0; j < LANES; j++) {
-            TWO_SUM(sum, error, s[j]);
-            error += e[j];
-        }
-    }
-    for (; i < n; i++) TWO_SUM(sum, error, v[i]);
-    *(double *)acc = sum, *(double *)aux = error;
-}
-static void sum_f64_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
-    double *restrict s = acc, *restrict e = aux;
-    const double *restrict v = x;
-    (void)index;
-    for (int64_t j = 0; j < n; j++) TWO_SUM(s[j], e[j], v[j]);
-}
-static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
-    const double *s = acc, *e = aux;
-    double *o = out;
-    for (int64_t j = 0; j < n; j++) {
-        double sum = fabs(s[j]) < INFINITY && e[j] != 0 ? s[j] + e[j] : s[j];   /* of an infinity the error is NaN */
-        o[j] = mean ? sum / (double)count : count ? sum : 0;
-    }
-}
-
-#define NEVER(a) 0
-#define IS_NAN(a) ((a) != (a))
-/* the running value a takes in b: BEATS is < or >, and a NaN beats all but an earlier one */
-#define BETTER(a, b, BEATS, NAN_) ((NAN_(a) == 0) & (NAN_(b) | ((b) BEATS (a))))
-
-#define EXTREME(name, T, identity, BEATS, NAN_)                                                                            \
-    static void name##_start(void *acc, void *aux, int64_t n) {                                                            \
-        T *r = acc;                                                                                                        \
-        (void)aux;                                                                                                         \
-        for (int64_t j = 0; j < n; j++) r[j] = identity;                                                                   \
-    }                                                                                                                      \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                              \
-        const T *v = x;                                                                                                    \
-        T lane[LANES], r = index ? *(T *)acc : v[0];                                                                       \
-        int64_t i = 0;                                                                                                     \
-        (void)aux;                                                                                                         \
-        if (n >= LANES) {                                                                                                  \
-            for (int j = 0; j < LANES; j++) lane[j] = v[j];                                                                \
-            for (i = LANES; i + LANES <= n; i += LANES)                                                                    \
-                for (int j = 0; j < LANES; j++) lane[j] = BETTER(lane[j], v[i + j], BEATS, NAN_) ? v[i + j] : lane[j];     \
-            for (int j = 0; j < LANES; j++) r = BETTER(r, lane[j], BEATS, NAN_) ? lane[j] : r;                             \
-        }                                                                                                                  \
-        for (; i < n; i++) r = BETTER(r, v[i], BEATS, NAN_) ? v[i] : r;                                                    \
-        *(T *)acc = r;                                                                                                     \
-    }                                                                                                                      \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
-        T *restrict r = acc;                                                                                               \
-        const T *restrict v = x;                                                                                           \
-        (void)aux;                                                                                                         \
-        if (index == 0) memcpy(r, v, (size_t)n * sizeof(T));                                                               \
-        else                                                                                                               \
-            for (int64_t j = 0; j < n; j++) r[j] = BETTER(r[j], v[j], BEATS, NAN_) ? v[j] : r[j];                          \
-    }                                                                                                                      \
-    static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {          \
-        (void)aux, (void)count, (void)mean;                                                                                \
-        memcpy(out, acc, (size_t)n * sizeof(T));                                                                           \
-    }                                                                                                                      \
-    /* Where the extreme is: find it a tile at a time, and search a tile only when it has a better one. */                 \
-    static void arg_##name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                        \
-        T *r = acc;                                                                                                        \
-        for (int64_t i = 0; i < n; i += MT_TILE) {                                                                         \
-            const T *v = (const T *)x + i;                                                                                 \
-            int64_t m = n - i < MT_TILE ? n - i : MT_TILE, at = 0;                                                         \
-            T best;                                                                                                        \
-            name##_along(&best, NULL, v, m, 0);                                                                            \
-            if (index + i > 0 && !BETTER(*r, best, BEATS, NAN_)) continue;                                                 \
-            while (NAN_(best) ? !NAN_(v[at]) : v[at] != best) at++;                                                        \
-            *r = best, *(int64_t *)aux = index + i + at;                                                                   \
-        }                                                                                                                  \
-    }                                                                                                                      \
-    static void arg_##name##_across(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                       \
-        T *restrict r = acc;                                                                                               \
-        int64_t *restrict where = aux;                                                                                     \
-        const T *restrict v = x;                                                                                           \
-        for (int64_t j = 0; j < n; j++) {                                                                                  \
-            bool take = index == 0 || BETTER(r[j], v[j], BEATS, NAN_);                                                     \
-            r[j] = take ? v[j] : r[j], where[j] = take ? index : where[j];                                                 \
-        }                                                                                                                  \
-    }
-static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
-    (void)acc, (void)count, (void)mean;
-    memcpy(out, aux, (size_t)n * sizeof(int64_t));
-}
-
-#define INTEGER(T, s)                                                                                                      \
-    WIDE(sum_##s, T, uint64_t, 0, 0, +)                                                                                    \
-    WIDE(prod_##s, T, uint64_t, 1, 1, *)                                                                                   \
-    EXTREME(min_##s, T, 1, <, NEVER)                                                                                       \
-    EXTREME(max_##s, T, 0, >, NEVER)
-INTEGER(int8_t, i8)
-INTEGER(int16_t, i16)
-INTEGER(int32_t, i32)
-INTEGER(int64_t, i64)
-INTEGER(uint8_t, u8)
-INTEGER(uint16_t, u16)
-INTEGER(uint32_t, u32)
-INTEGER(uint64_t, u64)
-WIDE(sum_f32, float, double, -0.0, 0, +)
-WIDE(prod_f32, float, double, 1, 1, *)
-WIDE(prod_f64, double, double, 1, 1, *)
-EXTREME(min_f32, float, 1, <, IS_NAN)
-EXTREME(max_f32, float, 0, >, IS_NAN)
-EXTREME(min_f64, double, 1, <, IS_NAN)
-EXTREME(max_f64, double, 0, >, IS_NAN)
-
-enum { SUM, PROD, MIN, MAX, ARGMIN, ARGMAX, FAMILIES };
-static const reducer *find(int op, int dtype) {
-#define ROW(s)                                                                                                             \
-    {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                      \
-     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_finish},                                             \
-     {max_##s##_start, arg_max_##s##_along, arg_max_##s##_across, arg_finish}}
-    static const reducer table[MT_NUM_DTYPES][FAMILIES] = {
-        [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),
-        [MT_DT_int64] = ROW(i64),  [MT_DT_uint8] = ROW(u8),   [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),
-        [MT_DT_uint64] = ROW(u64), [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),
-    };
-    int family = op == MT_OP_sum || op == MT_OP_mean ? SUM : op == MT_OP_prod ? PROD
-               : op == MT_OP_amin || op == MT_OP_all ? MIN : op == MT_OP_amax || op == MT_OP_any ? MAX
-               : op == MT_OP_argmin ? ARGMIN : op == MT_OP_argmax ? ARGMAX : FAMILIES;
-    if (family == FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype]) return NULL;
-    return &table[dtype][family];
+static const mt_fold *find(int op, int dtype) {
+    int family = op == MT_OP_sum || op == MT_OP_mean ? MT_SUM : op == MT_OP_prod ? MT_PROD
+               : op == MT_OP_amin || op == MT_OP_all ? MT_MIN : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
+               : op == MT_OP_argmin ? MT_ARGMIN : op == MT_OP_argmax ? MT_ARGMAX : MT_FAMILIES;
+    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype]) return NULL;
+    return &mt_loops_of_machine()->folds[dtype][family];
 }
 
 /* A rough price of one element, in loads from the cache. */
@@ -216,16 +22,16 @@ static double price(const mt_walk *w) {
 }
 
 typedef struct {
-    const reducer *fold;
+    const mt_fold *fold;
     int op, itemsize, result;        /* of the compute dtype; the result's dtype */
     int64_t count;                   /* elements of one result */
     int64_t n_out;
     mt_walk out;
 } job;
 
-static void deliver(job *b, const void *acc, const void *aux, mt_tile *tile, int64_t n) {
-    b->fold->finish(acc, aux, tile->bytes, n, b->count, b->op == MT_OP_mean);
-    mt_walk_move(&b->out, tile->bytes, MT_ITEMSIZE[b->result], n, true);
+static void deliver(job *b, const void *acc, const void *aux, char *tile, int64_t n) {
+    b->fold->finish(acc, aux, tile, n, b->count, b->op == MT_OP_mean);
+    mt_walk_move(&b->out, tile, MT_ITEMSIZE[b->result], n, true);
 }
 
 /* `in` walks all elements, those of one result one after the other. */
@@ -263,28 +69,32 @@ static void run_along(job *b, mt_walk *in) {
 
 /* `kept` walks the first element of each result, `reduced` the elements of the first result. */
 static void run_across(job *b, mt_walk *kept, const mt_walk *reduced) {
-    mt_tile acc, aux, tile;
+    enum { WIDTH = 4 * MT_TILE };                         /* wide, so that rows are read in long pieces */
+    union { double d[WIDTH]; int64_t i[WIDTH]; char bytes[WIDTH * 8]; } __attribute__((aligned(64))) acc, aux, tile;
     for (int64_t done = 0; done < b->n_out;) {
-        int64_t n = b->n_out - done < MT_TILE ? b->n_out - done : MT_TILE;
+        int64_t n = b->n_out - done < WIDTH ? b->n_out - done : WIDTH;
         if (kept->left < n && kept->left >= MT_TILE / 4) n = kept->left;
         mt_walk next = *kept, along = *reduced;
+        bool one_piece = kept->left >= n, ready = mt_walk_ready(kept) >= n;
         b->fold->start(&acc, &aux, n);
-        for (int64_t index = 0; index < b->count; index++) {
-            int64_t offset = along.at - reduced->at;
-            if (kept->left >= n) {                        /* one piece: no need to walk */
-                char *at = kept->at + offset;
-                bool ready = mt_walk_ready(kept) >= n;
-                if (!ready) kept->cast(tile.bytes, b->itemsize, at, kept->strides[0], n);
-                b->fold->across(&acc, &aux, ready ? at : tile.bytes, n, index);
+        for (int64_t index = 0, rows; index < b->count; index += rows) {
+            char *at = kept->at + (along.at - reduced->at);
+            rows = ready ? along.left : 1;
+            if (ready) {
+                b->fold->across(&acc, &aux, at, along.strides[0], rows, n, index);
+            } else if (one_piece) {                       /* no need to walk */
+                kept->cast(tile.bytes, b->itemsize, at, kept->strides[0], n);
+                b->fold->across(&acc, &aux, tile.bytes, 0, 1, n, index);
             } else {
                 next = *kept;
-                next.at += offset;
-                b->fold->across(&acc, &aux, mt_walk_next(&next, &tile, b->itemsize, n), n, index);
+                next.at = at;
+                mt_walk_move(&next, tile.bytes, b->itemsize, n, false);
+                b->fold->across(&acc, &aux, tile.bytes, 0, 1, n, index);
             }
-            mt_walk_skip(&along, 1);
+            mt_walk_skip(&along, rows);
         }
         for (int64_t rest = n, m; rest > 0; rest -= m) mt_walk_skip(kept, m = kept->left < rest ? kept->left : rest);
-        deliver(b, &acc, &aux, &tile, n);
+        deliver(b, &acc, &aux, tile.bytes, n);
         done += n;
     }
 }

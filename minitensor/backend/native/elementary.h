@@ -1,0 +1,220 @@
+/* Elementary functions that compilers can turn into vector code.
+ *
+ * The problem.  A loop that calls libm's exp takes one element at a time, and no loop with a branch for special values becomes
+ * vector code.  So each function here is a straight line: the argument is reduced, a polynomial is evaluated, the result is
+ * put together, and special values are selected at the end, for all elements alike.  What is written down is plain C of
+ * one element; the compiler does the rest, for every instruction set.
+ *
+ * Float32.  exp, exp2, log and tanh, which programs live by, are computed in float32.  The others are computed in double and rounded
+ * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
+ *
+ * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, pow, atan2 and hypot are libm's:
+ * they need twice the digits inside, and libm has them to one ULP.
+ *
+ * Bounds: at most 2 ULP; docs/accuracy.md has what was measured.  Zeros keep their sign, NaN stays NaN, subnormals count.
+ *
+ * Reproducibility.  MADD is a fused multiply-add where the machine has one, else two roundings: instruction sets may
+ * differ in the last bit.  Within one the result depends on nothing but the argument.
+ *
+ * Large angles.  Reduction by pi/2 in four pieces is exact enough up to MT_TRIG_MAX; the op table names the rest, for which the
+ * kernel asks libm (kernels.h).
+ *
+ * Rounding to a whole number and the exponent are read from the bits of x + 1.5 * 2^52, since few instruction sets convert
+ * doubles to 64-bit integers.  Constants: polynomials.h.  The forms of log and its relatives are those of FDLIBM. */
+#ifndef MT_ELEMENTARY_H
+#define MT_ELEMENTARY_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "polynomials.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef MT_FMA
+#define MADD(a, b, c) _Generic((a), float: __builtin_fmaf, default: __builtin_fma)(a, b, c)
+#else
+#define MADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* c[0] + c[1] x + ..., the even powers beside the odd ones: each step of one chain waits for the step before it.  HORNER has one
+ * chain, for series that cancel when they are taken apart.  The loops have a fixed length, and are gone when compiled. */
+#define POLYNOMIAL(T, name)                                                                                                \
+    INLINE T name(T x, const T *c, int n) {                                                                                \
+        T z = x * x, last = c[n - 1], other = c[n - 2];                                                                    \
+        _Pragma("GCC unroll 32") for (int i = n - 3; i >= 0; i--) {                                                        \
+            T next = MADD(last, z, c[i]);                                                                                  \
+            last = other, other = next;                                                                                    \
+        }                                                                                                                  \
+        return MADD(last, x, other);                                                                                       \
+    }
+POLYNOMIAL(float, polynomial_f)
+POLYNOMIAL(double, polynomial)
+INLINE double horner(double x, const double *c, int n) {
+    double sum = c[n - 1];
+    _Pragma("GCC unroll 32") for (int i = n - 2; i >= 0; i--) sum = MADD(sum, x, c[i]);
+    return sum;
+}
+#define POLY_F(x, ...) polynomial_f(x, (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+#define POLY(x, ...) polynomial(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+#define HORNER(x, ...) horner(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+
+INLINE uint32_t bits_f(float x) { uint32_t b; memcpy(&b, &x, sizeof b); return b; }
+INLINE float from_bits_f(uint32_t b) { float x; memcpy(&x, &b, sizeof x); return x; }
+INLINE uint64_t bits(double x) { uint64_t b; memcpy(&b, &x, sizeof b); return b; }
+INLINE double from_bits(uint64_t b) { double x; memcpy(&x, &b, sizeof x); return x; }
+#define SIGN ((uint64_t)1 << 63)
+#define ROUND_F 0x1.8p23f
+#define ROUND 0x1.8p52
+/* 2^n of the whole number n that z = n + ROUND holds in its lowest bits */
+INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f800000u); }
+INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
+INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
+
+/* --- exp and what is made of it ----------------------------------------------------------------------------------------------
+ * exp(x) = 2^n exp(r).  Two factors make up 2^n, so that a subnormal result is rounded once. */
+INLINE float mt_scale_f(float p, float n) {
+    float half = n * 0.5f + ROUND_F, rest = n - (half - ROUND_F) + ROUND_F;
+    return p * power_f(half) * power_f(rest);
+}
+INLINE double mt_scale(double p, double n) {
+    double half = n * 0.5 + ROUND, rest = n - (half - ROUND) + ROUND;
+    return p * power(half) * power(rest);
+}
+INLINE float mt_expf(float x) {
+    x = x < -104 ? -104 : x > 89 ? 89 : x;
+    float n = MADD(x, (float)MT_LOG2E, ROUND_F) - ROUND_F;
+    float r = MADD(n, -(float)MT_LN2F_1, MADD(n, -(float)MT_LN2F_0, x));
+    return mt_scale_f(1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r), n);
+}
+INLINE float mt_exp2f(float x) {
+    x = x < -151 ? -151 : x > 129 ? 129 : x;
+    float n = x + ROUND_F - ROUND_F, r = x - n;
+    return mt_scale_f(MADD(r, POLY_F(r, MT_POLY_EXP2_F), 1.0f), n);
+}
+/* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) */
+typedef struct { double n, r, low, p; } mt_reduced;           /* p: exp(r + low) - 1 */
+INLINE mt_reduced mt_reduce_exp(double x) {
+    double n = MADD(x, MT_LOG2E, ROUND) - ROUND;
+    double high = x - n * MT_LN2_0, r = high - n * MT_LN2_1, low = (high - r) - n * MT_LN2_1;
+    return (mt_reduced){n, r, low, r + MADD(r * r, POLY(r, MT_POLY_EXP), low)};
+}
+INLINE double mt_exp(double x) {
+    x = x < -746 ? -746 : x > 710 ? 710 : x;
+    mt_reduced e = mt_reduce_exp(x);
+    return mt_scale(1 + e.p, e.n);
+}
+INLINE double mt_exp2(double x) {
+    x = x < -1076 ? -1076 : x > 1025 ? 1025 : x;
+    double n = x + ROUND - ROUND, r = (x - n) * MT_LN2_FULL;
+    return mt_scale(1 + (r + r * r * POLY(r, MT_POLY_EXP)), n);
+}
+INLINE double mt_expm1(double x) {
+    double y = x < -50 ? -50 : x > 710 ? 710 : x;
+    mt_reduced e = mt_reduce_exp(y);
+    double p = e.r + (MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)));
+    /* for n = 1024, 2^n is out of range where the result isn't: half of it twice */
+    double s = power(e.n - 1 + ROUND), result = 2 * (s * p + (s - 0.5));
+    return with_sign(e.n == 0 ? p : result, x);
+}
+/* In double, for float32 results; |x| below 1000. */
+INLINE double mt_exp_fd(double x) {
+    double n = MADD(x, MT_LOG2E, ROUND) - ROUND, r = x - n * MT_LN2_FULL;
+    return (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(n + ROUND);
+}
+INLINE float mt_expm1f(float a) {
+    double x = a < -50 ? -50 : a > 90 ? 90 : a;
+    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = x - n * MT_LN2_FULL, s = power(z);
+    return copysignf((float)(s * (r + r * r * POLY(r, MT_POLY_EXP_FD)) + (s - 1)), a);
+}
+/* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
+INLINE double mt_sigmoid(double x) {
+    double y = x < 0 ? x : -x;
+    y = y < -746 ? -746 : y;
+    mt_reduced v = mt_reduce_exp(y);
+    double w = 1 + v.p, e = mt_scale(w, v.n), low = mt_scale(v.p - (w - 1), v.n), sum = 1 + e, lost = (e - (sum - 1)) + low;
+    double q = (x < 0 ? e : 1) / sum;
+    return q + ((x < 0 ? low : 0) - q * lost) * (x < 0 ? 1 - q : q);
+}
+INLINE float mt_sigmoidf(float x) { return (float)(1 / (1 + mt_exp_fd(x < -110 ? 110 : x > 110 ? -110 : -(double)x))); }
+
+INLINE double mt_tanh(double x) {
+    double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH);
+    double large = 1 - 2 / (mt_exp(2 * (a > 20 ? 20 : a)) + 1);
+    return with_sign(a < 0.55 ? small : large, x);
+}
+INLINE float mt_tanhf(float x) {
+    float a = fabsf(x), z = a * a, small = MADD(a * z, POLY_F(z, MT_POLY_TANH_F), a);
+    float b = a > 10 ? 20 : 2 * a, n = MADD(b, (float)MT_LOG2E, ROUND_F);
+    float r = MADD(n - ROUND_F, -(float)MT_LN2F_1, MADD(n - ROUND_F, -(float)MT_LN2F_0, b));
+    float e = (1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r)) * power_f(n);
+    return copysignf(a < 0.55f ? small : 1 - 2 / (e + 1), x);
+}
+/* exp(x) / 2, without the overflow of exp itself */
+INLINE double mt_half_exp(double x) {
+    x = x > 712 ? 712 : x;
+    mt_reduced e = mt_reduce_exp(x);
+    return mt_scale(1 + e.p, e.n - 1);
+}
+INLINE double mt_sinh(double x) {
+    double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH), h = mt_half_exp(a);
+    return with_sign(a < 1 ? small : h - 0.25 / h, x);
+}
+INLINE double mt_cosh(double x) {
+    double h = mt_half_exp(fabs(x));
+    return h + 0.25 / h;
+}
+INLINE float mt_sinhf(float x) {
+    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH_FD), h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
+    return copysignf((float)(a < 1 ? small : h - 0.25 / h), x);
+}
+INLINE float mt_coshf(float x) {
+    double a = fabsf(x), h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
+    return (float)(h + 0.25 / h);
+}
+
+#include "logarithms.h"
+
+#include "angles.h"
+
+/* --- erf: a polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error counts little ------------------------------------- */
+INLINE double mt_erf(double x) {
+    double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF), b = a > 6 ? 6 : a < 1 ? 1 : a;
+    return with_sign(a < 1 ? small : 1 - mt_exp(POLY(b, MT_POLY_ERFC)), x);
+}
+INLINE float mt_erff(float x) {
+    double a = fabsf(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF_FD), b = a > 4 ? 4 : a < 1 ? 1 : a;
+    return copysignf((float)(a < 1 ? small : 1 - mt_exp_fd(POLY(b, MT_POLY_ERFC_FD))), x);
+}
+
+/* --- two operands -------------------------------------------------------------------------------------------------------------
+ * |a|^b = 2^(b log2 |a|), in double. */
+INLINE float mt_powf(float a, float b) {
+    double x = fabsf(a), y = b;
+    mt_split v = mt_split_log(x);
+    double half = 0.5 * v.f * v.f, t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
+    t = t < -160 ? -160 : t > 140 ? 140 : t;
+    double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL, p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);
+    double size = fabs(y), third = size * 0.5;
+    bool whole = size >= 0x1p24 || (float)(size + ROUND - ROUND) == (float)size;
+    bool odd = size < 0x1p24 && whole && (third + ROUND) - ROUND != third;
+    bool up = y > 0;
+    p = x == 0 ? (up ? 0 : INFINITY) : x == INFINITY ? (up ? INFINITY : 0) : p;          /* the ends of the scale */
+    p = size == INFINITY ? (x == 1 ? 1 : (x > 1) == up ? INFINITY : 0) : p;
+    p = a < 0 && !whole && x < INFINITY ? NAN : p;
+    p = a != a || b != b ? NAN : p;
+    p = odd ? with_sign(p, (double)a) : p;
+    return (float)(a == 1 || b == 0 ? 1 : p);
+}
+INLINE float mt_hypotf(float a, float b) {
+    double x = a, y = b, h = sqrt(x * x + y * y);
+    return (float)(fabs(x) == INFINITY || fabs(y) == INFINITY ? INFINITY : h);
+}
+INLINE float mt_atan2f(float a, float b) {                    /* the angle in the first octant, then turned */
+    double y = fabsf(a), x = fabsf(b), low = y < x ? y : x, high = y < x ? x : y;
+    double t = high == 0 ? 0 : low == INFINITY ? 1 : low / high, z = t * t;
+    double r = t + t * z * POLY(z, MT_POLY_ATAN_FD);
+    r = y > x ? MT_PI_0 / 2 - r : r;
+    r = bits((double)b) & SIGN ? MT_PI_0 - r : r;
+    return a != a || b != b ? NAN : copysignf((float)r, a);
+}
+#endif

@@ -1,0 +1,15 @@
+/* All loops of one instruction set, and their table: included by the isa_*.c, which define MT_LOOPS, MT_ISA_NAME and MT_FMA. */
+#include "elementary.h"
+#include "kernels.h"
+#include "casts.h"
+#include "folds.h"
+
+const mt_loops MT_LOOPS = {
+    .name = MT_ISA_NAME,
+    .kernels = {
+#include "kernels_gen.h"
+    },
+    .casts = MT_CAST_TABLE,
+    .copies = MT_COPIES,
+    .folds = MT_FOLD_TABLE,
+};

@@ -1,0 +1,63 @@
+"""How far elementary functions are from the truth: references with more digits, and the distance in ULPs.
+
+float32 is measured against double, float64 against long double where that has more digits (x86: 64 of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """By its series of positive terms, which loses nothing; beyond 7 it is 1 in any format here."""
+    wide = np.clip(x.astype(np.longdouble), -7, 7)
+    term = total = wide
+    for n in range(1, 220):
+        term = term * 2 * wide * wide / (2 * n + 1)
+        total = total + term
+    root = np.sqrt(np.arctan(np.longdouble(1)) * 4)
+    return total * np.exp(-wide * wide) * 2 / root
+
+
+REFERENCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "erf": erf, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}  # fmt: skip
+
+
+def reference(name: str, x: np.ndarray) -> np.ndarray:
+    """The function's values in the next wider format."""
+    with np.errstate(all="ignore"):
+        return REFERENCES[name](x.astype(WIDER[x.dtype.type]))
+
+
+def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The distance of each element in units of the last place of what is expected; infinite where one is not a number, is not
+    finite, or is a zero of the wrong sign, and the other isn't."""
+    kind = actual.dtype.type
+    with np.errstate(all="ignore"):
+        nearest = expected.astype(kind)
+        exponent = np.frexp(np.maximum(np.abs(expected), np.finfo(kind).tiny))[1]
+        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(expected.dtype.type(1), exponent - 1 - np.finfo(kind).nmant)
+        same = (actual == nearest) | (np.isnan(actual) & np.isnan(nearest))
+        distance = np.where(np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf))
+        return np.where((expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance)
+
+
+def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
+    """float64 values of all magnitudes, and more of them where functions are hard."""
+    edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384, 709.79, 745.13, 745.14,
+                      710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264, 1 - 2**-53, 1 + 2**-52, np.inf, np.nan])  # fmt: skip
+    parts = [
+        edges, -edges, rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64), rng.normal(size=n), rng.uniform(-1, 1, n),
+        1 + rng.normal(size=n) * 0.01, rng.normal(size=n) * 1e-3, rng.uniform(-745, 710, n), rng.normal(size=n) * 1e5,
+        np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n), rng.uniform(-6, 6, n),
+    ]  # fmt: skip
+    return np.concatenate(parts)

@@ -1,0 +1,169 @@
+"""The CPU's kernels on every instruction set that this machine has: special values, accuracy, layouts, and the choice itself.
+
+`make accuracy` measures more, and longer: all float32 numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from precision import HAS_LONG_DOUBLE, REFERENCES, reference, sample64, ulps
+
+from minitensor import Tensor, ops
+from minitensor.backend import native
+
+INF, NAN = np.inf, np.nan
+ODD = ["0 0", "-0.0 -0.0", "nan nan"]  # of functions that keep the sign of zero
+EVEN = ["0 1", "-0.0 1", "nan nan"]
+LOG = ["0 -inf", "-0.0 -inf", "1 0", "-1 nan", "-inf nan", "inf inf", "nan nan", "-1e-40 nan"]
+TRIG = ["inf nan", "-inf nan", "nan nan"]
+SPECIAL: dict[str, list[str]] = {  # argument and value; as text, since 0.0 and -0.0 are one key of a dict and one value to `==`
+    "exp": [*EVEN, "inf inf", "-inf 0", "1e4 inf", "-1e4 0"],
+    "exp2": [*EVEN, "inf inf", "-inf 0", "10 1024", "-1 0.5", "1e4 inf", "-1e4 0"],
+    "expm1": [*ODD, "inf inf", "-inf -1", "1e4 inf", "-1e4 -1"],
+    "log": LOG, "log2": [*LOG, "8 3", "0.25 -2"], "log10": [*LOG, "1000 3"],
+    "log1p": [*ODD, "-1 -inf", "-2 nan", "-inf nan", "inf inf"],
+    "sin": [*ODD, *TRIG], "cos": [*EVEN, *TRIG], "tan": [*ODD, *TRIG],
+    "asin": [*ODD, *TRIG, "1.5 nan", "-1.5 nan"], "acos": [*TRIG, "1 0", "1.5 nan", "-1.5 nan"], "atan": ODD,
+    "sinh": [*ODD, "inf inf", "-inf -inf", "1e4 inf", "-1e4 -inf"], "cosh": [*EVEN, "inf inf", "-inf inf", "-1e4 inf"],
+    "tanh": [*ODD, "inf 1", "-inf -1", "1e4 1", "-1e4 -1"], "asinh": [*ODD, "inf inf", "-inf -inf"],
+    "acosh": ["1 0", "0.5 nan", "0 nan", "-3 nan", "-1e30 nan", "inf inf", "-inf nan", "nan nan"],
+    "atanh": [*ODD, "1 inf", "-1 -inf", "1.5 nan", "-1e30 nan", "inf nan", "-inf nan"],
+    "erf": [*ODD, "inf 1", "-inf -1", "30 1", "-30 -1"], "sigmoid": ["0 0.5", "-0.0 0.5", "inf 1", "-inf 0", "nan nan"],
+    "sqrt": [*ODD, "-1 nan", "inf inf", "-inf nan"], "rsqrt": ["0 inf", "-0.0 -inf", "-1 nan", "inf 0", "nan nan"],
+}  # fmt: skip
+assert SPECIAL.keys() == REFERENCES.keys()
+FLOATS = [np.float32, np.float64]
+
+
+@pytest.fixture(params=native.isa_names())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = native.isa()
+    native.set_isa(request.param)
+    yield request.param
+    native.set_isa(before)
+
+
+def assert_identical(actual: np.ndarray, expected: np.ndarray, message: str = "") -> None:
+    """The same numbers, the signs of zeros included; any NaN is NaN."""
+    np.testing.assert_array_equal(actual, expected, err_msg=message)
+    numbers = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(actual)[numbers], np.signbit(expected)[numbers], err_msg=message)
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_values_are_exact(name: str, kind: type, isa: str) -> None:
+    values, expected = np.array([pair.split() for pair in SPECIAL[name]]).astype(kind).T
+    for repeat in (1, 9):  # one by one, and inside of vectors
+        actual = getattr(ops, name)(Tensor(np.repeat(values, repeat))).asnumpy()
+        assert_identical(actual, np.repeat(expected, repeat), name)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_float32_is_within_two_ulps(name: str, isa: str) -> None:
+    x = np.arange(0, 2**32, 40013, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    distance = ulps(getattr(ops, name)(Tensor(x)).asnumpy(), reference(name, x))
+    worst = int(np.argmax(distance))
+    assert distance[worst] <= 2, f"{name}({x[worst]!r}) is {distance[worst]} ULP off"
+
+
+@pytest.mark.skipif(not HAS_LONG_DOUBLE, reason="no format with more digits than float64 here")
+@pytest.mark.parametrize("name", REFERENCES)
+def test_float64_is_within_two_ulps(name: str, isa: str) -> None:
+    x = sample64(np.random.default_rng(5), 3000)
+    distance = ulps(getattr(ops, name)(Tensor(x)).asnumpy(), reference(name, x))
+    worst = int(np.argmax(distance))
+    assert distance[worst] <= 2, f"{name}({x[worst]!r}) is {distance[worst]} ULP off"
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("name", ["pow", "atan2", "hypot"])
+def test_two_operands_agree_with_numpy_at_special_values(name: str, kind: type, isa: str) -> None:
+    values = [0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1e-40, -1e-40, 2**24 + 2, -3e38, 3e38, INF, -INF, NAN]
+    a, b = (np.array(side, kind) for side in zip(*itertools.product(values, values)))
+    function = {"pow": np.power, "atan2": np.arctan2, "hypot": np.hypot}[name]
+    with np.errstate(all="ignore"):
+        expected = function(a.astype(np.float64), b.astype(np.float64)).astype(kind)
+    actual = getattr(ops, name)(Tensor(a), Tensor(b)).asnumpy()
+    np.testing.assert_allclose(actual, expected, rtol=2 * np.finfo(kind).eps, atol=np.finfo(kind).smallest_subnormal)
+    plain = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(actual)[plain], np.signbit(expected)[plain])
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "erf", "square"])
+def test_a_result_depends_on_its_element_only(name: str, kind: type, isa: str) -> None:
+    """At any length, offset, stride and address, and beside any neighbour, the bits are the same."""
+    x = np.random.default_rng(7).normal(size=600).astype(kind) * 5
+    x[100::97] = 1e9  # one that sin leaves to libm, among others that it doesn't
+    function = getattr(ops, name)
+    expected = np.concatenate([function(Tensor(x[i : i + 1])).asnumpy() for i in range(len(x))])
+    for n in [*range(0, 40), 63, 64, 65, 255, 256, 257, 511, 513, 600]:
+        assert_identical(function(Tensor(x[:n])).asnumpy(), expected[:n], f"length {n}")
+    memory = np.zeros(x.nbytes + 16, np.uint8)
+    for shift in range(9):
+        memory[shift : shift + x.nbytes] = x.view(np.uint8)
+        odd = np.frombuffer(memory.data, kind, len(x), shift)
+        assert_identical(function(Tensor(odd)).asnumpy(), expected, f"{shift} bytes on")
+    tensor = Tensor(x)
+    for step in (2, 3, 7):
+        assert_identical(function(tensor[::step]).asnumpy(), expected[::step], f"every {step}")
+    assert_identical(function(Tensor(x[::-1])).asnumpy(), expected[::-1], "backwards")
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i1", "i4", "u8"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (9, 300), (1030, 3), (7, 2100), (67, 70)])
+def test_reductions_across_rows(shape: tuple[int, int], kind: str, isa: str) -> None:
+    x = np.random.default_rng(3).integers(-5, 100, shape).astype(kind)
+    for array in (x, x[::-1], np.ascontiguousarray(x.T).T, np.repeat(x, 2, 0)[::2], np.repeat(x, 2, 1)[:, ::2]):
+        for axis in (0, 1, None):
+            for name, function in (("sum", np.sum), ("amax", np.max), ("amin", np.min), ("argmax", np.argmax), ("argmin", np.argmin)):
+                actual = getattr(ops, name)(Tensor(array), axis=axis).asnumpy()
+                np.testing.assert_array_equal(actual, function(array, axis=axis), err_msg=f"{name} {axis}")
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_nan_is_the_extreme_wherever_it_stands(kind: type, axis: int, isa: str) -> None:
+    for place in (0, 1, 4, 31, 32, 33, 69):
+        x = np.random.default_rng(1).normal(size=(70, 70)).astype(kind)
+        x[place, place] = NAN
+        for name, function in (("amax", np.max), ("amin", np.min), ("argmax", np.argmax), ("argmin", np.argmin)):
+            np.testing.assert_array_equal(getattr(ops, name)(Tensor(x), axis=axis).asnumpy(), function(x, axis=axis))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (17, 15), (33, 130), (130, 33), (3, 40, 50)])
+@pytest.mark.parametrize("kind", ["i1", "i2", "f4", "f8", "c16"])
+def test_transposed_copies(shape: tuple[int, ...], kind: str, isa: str) -> None:
+    x = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    np.testing.assert_array_equal(Tensor(x).swapaxes(-1, -2).contiguous().asnumpy(), x.swapaxes(-1, -2))
+
+
+def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -> None:
+    program = "from minitensor.backend import native; print(native.isa())"
+    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ISA"}
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", program], env={**environment, **more}, capture_output=True, text=True, timeout=60)
+
+    names = native.isa_names()
+    assert names[0] == "baseline"
+    assert run().stdout.strip() == names[-1]
+    assert run(MINITENSOR_ISA="baseline").stdout.strip() == "baseline"
+    failed = run(MINITENSOR_ISA="mmx")
+    assert failed.returncode == 1
+    assert f"[config] MINITENSOR_ISA can't be 'mmx'; this processor has {', '.join(names)}" in failed.stderr
+
+
+def test_an_instruction_set_that_is_none_changes_nothing() -> None:
+    before = native.isa()
+    with pytest.raises(ValueError, match="'AVX2'"):
+        native.set_isa("AVX2")
+    assert native.isa() == before

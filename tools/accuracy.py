@@ -1,0 +1,114 @@
+"""Measures the elementary functions and writes docs/accuracy.md.
+
+    make accuracy                          all float32 numbers, on the best instruction set: an hour or so
+    make accuracy ARGS="exp log"           all of them for these ops, every 61st for the others: some minutes
+    make accuracy ARGS="--step 1009"       every 1009th, on each instruction set: a minute; prints only
+
+float32: every number there is, against double.  float64: some millions, of all magnitudes and where functions are hard, against long
+double.  The references and the measure are those of the tests, tests/backend/precision.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "backend")]
+os.environ["MINITENSOR_INLINE_ELEMENTS"] = str(2**30)  # ops run in the process that calls them
+
+import numpy as np  # noqa: E402
+import precision  # noqa: E402
+
+from minitensor import Tensor, ops  # noqa: E402
+from minitensor.backend import native  # noqa: E402
+
+PAGE = ROOT / "docs" / "accuracy.md"
+CHUNK = 2**15  # its arrays stay in the cache
+SAMPLE = 61
+SLOW = {"erf": 4099}  # its reference is a series: every 4099th at most
+Worst = tuple[float, float]  # ULPs, where
+
+
+def worst_of(name: str, x: np.ndarray, than: float) -> Worst:
+    """The largest distance among x, when it is larger than `than`."""
+    expected, actual = precision.reference(name, x), getattr(ops, name)(Tensor(x)).asnumpy()
+    if x.dtype == np.float32:  # what a cheap bound of the distance admits is measured
+        with np.errstate(all="ignore"):
+            error = np.abs(actual - expected)
+            bound = error * 2.0**24 / np.maximum(np.abs(expected), np.finfo(np.float32).tiny)
+            good = (bound <= than) & (np.abs(expected) < 3e38) & ((expected != 0) | (np.signbit(actual) == np.signbit(expected)))
+        x, expected, actual = x[~good], expected[~good], actual[~good]
+    if not x.size:
+        return 0.0, 0.0
+    distance = precision.ulps(actual, expected)
+    at = int(np.argmax(distance))
+    return float(distance[at]), float(x[at])
+
+
+def float32_part(isa: str, name: str, begin: int, end: int, step: int) -> Worst:
+    native.set_isa(isa)
+    worst = (0.0, 0.0)
+    for first in range(begin, end, CHUNK * step):
+        numbers = np.arange(first, min(end, first + CHUNK * step), step, dtype=np.uint64).astype(np.uint32)
+        worst = max(worst, worst_of(name, numbers.view(np.float32), worst[0]))
+    return worst
+
+
+def float64_part(isa: str, name: str, seed: int, n: int) -> Worst:
+    native.set_isa(isa)
+    return worst_of(name, precision.sample64(np.random.default_rng(seed), n), 0)
+
+
+def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[list[str]]:
+    rows = []
+    step = max(step, SLOW.get(name, 1))
+    parts = 64
+    cuts = [2**32 * i // parts // step * step for i in range(parts)] + [2**32]
+    futures = [pool.submit(float32_part, isa, name, a, b, step) for a, b in zip(cuts, cuts[1:])]
+    done: list[Any] = []
+    for future in futures:
+        done.append(future.result())
+        if sys.stderr.isatty():
+            print(f"\r{isa} {name}: {len(done)}/{parts} ", end="", file=sys.stderr, flush=True)
+    rows.append((name, "float32", max(done), "all" if step == 1 else f"one of {step}"))
+    if precision.HAS_LONG_DOUBLE:
+        n = 100_000 if step <= SAMPLE else 20_000
+        results = list(pool.map(float64_part, [isa] * 4, [name] * 4, range(4), [n] * 4))
+        rows.append((name, "float64", max(results), f"{4 * 10 * n:,} numbers"))
+    lines = [[f"`{op}`", kind, f"{ulp:.3f}", f"`{at!r}`", isa, how] for op, kind, (ulp, at), how in rows]
+    for line in lines:
+        print("\r" + "  ".join(word.strip("`").ljust(12) for word in line), flush=True)
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ops", nargs="*", default=list(precision.REFERENCES), help="those to measure at all float32 numbers")
+    parser.add_argument("--step", type=int, default=1, help="take every so-manieth float32, on each instruction set, and write no page")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.ops) - set(precision.REFERENCES):
+        parser.error(f"no such op: {', '.join(sorted(unknown))}; there are {', '.join(precision.REFERENCES)}")
+    sampled = arguments.step > 1
+    steps = {name: arguments.step if name in arguments.ops else SAMPLE for name in precision.REFERENCES}
+    os.nice(15)
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        isas = native.isa_names() if sampled else native.isa_names()[-1:]
+        lines = [line for isa in isas for name, step in steps.items() for line in measure(pool, isa, name, step)]
+    if not sampled:
+        head = ["op", "dtype", "largest error in ULP", "at", "instruction set", "arguments"]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
+        PAGE.write_text(
+            "# Accuracy\n\nMeasured by `make accuracy`: float32 against double, float64 against long double. The bound that the tests hold to, "
+            "on every\ninstruction set, is 2 ULP. Special values are exact. Instruction sets with fused multiply-adds may differ "
+            "from the others in the last bit.\n\n" + table, encoding="utf-8")  # fmt: skip
+    return int(any(float(line[2]) > 2 for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
