@@ -5,6 +5,10 @@
  * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
  * is bounded (mt_set_cache_limit), and given back to the system when an allocation fails.
  *
+ * Memory is promised at the call of an op and taken when the op runs.  So a user is told at the call when a device is full, and yet
+ * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
+ * (pass.c) takes none.  Promised memory counts as allocated.
+ *
  * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
  *
  * Locks: each device's `lock` guards its stats and its cache, for a few instructions, never while memory is asked of the
@@ -115,34 +119,35 @@ static void count(mt_device *device, int64_t allocated, int64_t reserved) {
     if (stats->reserved > stats->max_reserved) stats->max_reserved = stats->reserved;
 }
 
-char *mt_block_alloc(mt_device *device, int64_t nbytes) {
-    if (nbytes > INT64_MAX / 2) return NULL;
+bool mt_block_promise(mt_device *device, int64_t nbytes) {
+    if (nbytes > INT64_MAX / 2) return false;
     int64_t size;
-    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     mt_block *chain = NULL;
+    size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    if (class >= 0 && device->cache[class]) {
-        mt_block *block = device->cache[class];
-        device->cache[class] = block->next;
-        device->stats.cached_blocks--;
-        count(device, size, 0);
-        pthread_mutex_unlock(&device->lock);
-        return (char *)block;
-    }
     if (device->capacity && device->stats.reserved + size > device->capacity) trim_locked(device, &chain);
     bool fits = !device->capacity || device->stats.reserved + size <= device->capacity;
-    if (fits) count(device, size, size);                               /* claimed before the lock is given up */
+    if (fits) count(device, size, size);
     pthread_mutex_unlock(&device->lock);
     free_chain(chain);
-    if (!fits) return NULL;
+    return fits;
+}
+
+char *mt_block_take(mt_device *device, int64_t nbytes) {
+    int64_t size;
+    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    pthread_mutex_lock(&device->lock);
+    mt_block *block = class >= 0 ? device->cache[class] : NULL;
+    if (block) {
+        device->cache[class] = block->next;
+        device->stats.cached_blocks--;
+        device->stats.reserved -= size;                                /* it was counted as cached, and as promised */
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (block) return (char *)block;
     mt_point(MT_POINT_ALLOC);
     char *data = system_alloc(size, device->alignment);
     if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
-    if (!data) {
-        pthread_mutex_lock(&device->lock);
-        count(device, -size, -size);
-        pthread_mutex_unlock(&device->lock);
-    }
     return data;
 }
 
@@ -150,7 +155,7 @@ void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    bool keep = class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
+    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
         mt_block *block = (mt_block *)data;

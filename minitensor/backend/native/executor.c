@@ -226,7 +226,7 @@ static mt_error *run(mt_stream *s, mt_task *task) {
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) task->event->time_ms = mt_now_ms();
     if (status == MT_OK) return NULL;
-    error = mt_error_new(task, status, !owned ? "no memory for a copy of what other processes have, too"
+    error = mt_error_new(task, status, !owned ? "no memory for the result"
                                        : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
     mt_poison(task, error);
     report_later(s, error);

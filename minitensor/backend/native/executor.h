@@ -46,7 +46,6 @@ extern mt_executor mt_exec;
 extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];     /* 0: the device's default */
 extern _Thread_local mt_stream *mt_working_on;                  /* inside a host task of this stream */
 
-void mt_cond_init(pthread_cond_t *cond);
 double mt_now_ms(void);
 struct timespec mt_deadline_in(int timeout_ms);
 

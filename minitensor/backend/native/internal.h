@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What Python need not see of the public structs (core.h has `...;` in their place). */
 #define MT_TENSOR_PRIVATE                                                                                                  \
@@ -40,7 +41,7 @@ typedef struct mt_device {
 struct mt_storage {
     _Atomic int64_t refs;
     mt_device *device;
-    char *data;                      /* changed only by shared.c, while nobody is at work on it */
+    char *data;                      /* NULL: promised, until a task writes it.  Changed while no other task is at work on it */
     int64_t nbytes;
     int64_t block;                   /* the arena's, in which data lies; 0: none.  Changed with data */
     bool everyone;                   /* all processes that have the block write to it */
@@ -101,8 +102,10 @@ static inline mt_ref mt_ref_of(mt_tensor *t) { return (mt_ref)(intptr_t)t; }
 extern mt_device mt_devices[MT_MAX_DEVICES];
 extern atomic_int mt_device_count;
 void mt_mutex_init(pthread_mutex_t *lock);
-char *mt_block_alloc(mt_device *device, int64_t nbytes);        /* NULL: no memory */
-void mt_block_free(mt_device *device, char *data, int64_t nbytes);
+void mt_cond_init(pthread_cond_t *cond);
+bool mt_block_promise(mt_device *device, int64_t nbytes);       /* false: it would be more than the device has */
+char *mt_block_take(mt_device *device, int64_t nbytes);         /* what was promised; NULL: the system has none, and the promise stays */
+void mt_block_free(mt_device *device, char *data, int64_t nbytes);      /* NULL: what was promised and not taken */
 void mt_alloc_lock_all(void);
 void mt_alloc_unlock_all(void);
 void mt_alloc_reset_locks(void);
@@ -111,8 +114,10 @@ void mt_alloc_reset_locks(void);
 mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);              /* takes over the caller's count of storage; NULL: no memory */
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape);   /* NULL: no memory */
+mt_tensor *mt_tensor_promised(int device, int dtype, int ndim, const int64_t *shape);   /* the same, which has its memory when a task writes it */
 mt_storage *mt_storage_new(mt_device *device, int64_t nbytes);      /* without memory; NULL: no memory */
 void mt_storage_release(mt_storage *storage);
+bool mt_storage_take(mt_storage *storage);              /* it has the memory that was promised; false: the system has none */
 int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
 void mt_tensor_retain(mt_tensor *tensor);
 void mt_tensor_release(mt_tensor *tensor);
@@ -136,6 +141,16 @@ bool mt_executor_wait_some(void);                       /* true: a task has ende
 mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with room for so many; NULL: no memory */
 void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
+
+/* pool.c */
+void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);   /* part over all of [0, n), in
+                                                          pieces of `grain` that several threads take; returns when all is done */
+int mt_pool_size(void);                                 /* threads that wait for jobs now */
+void mt_pool_join(void);                                /* ends them, and starts no more until mt_pool_open */
+void mt_pool_open(void);
+void mt_pool_lock(void);
+void mt_pool_unlock(void);
+void mt_pool_renew(void);
 
 /* arena.c: inside of fork() */
 int mt_arena_sole_but(int64_t block, int holds);        /* mt_arena_sole, and we hold it so many times */

@@ -12,6 +12,7 @@ static _Thread_local int fork_errno;                /* why this thread's last fo
 static void hold_locks(void) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_alloc_lock_all();
+    mt_pool_lock();
     mt_arena_before_fork();
     errno = 0;
 }
@@ -24,6 +25,7 @@ static void release_locks(void) {
 static void after_fork(void) {
     fork_errno = errno;
     mt_arena_in_parent();
+    mt_pool_unlock();
     release_locks();
 }
 
@@ -33,6 +35,7 @@ static void renew_locks(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
     mt_alloc_reset_locks();
+    mt_pool_renew();
     mt_arena_in_child();
 }
 
@@ -83,7 +86,7 @@ int mt_thread_count(void) {
     pthread_mutex_lock(&mt_exec.lock);
     for (int i = 1; i < mt_exec.n_streams; i++) count += mt_exec.streams[i]->started;
     pthread_mutex_unlock(&mt_exec.lock);
-    return count;
+    return count + mt_pool_size();
 }
 
 /* Is there a stream that can still get on by itself?  When the forking thread is inside a host task, its own stream can't,
@@ -139,6 +142,7 @@ void mt_fork_prepare(void) {
     mt_exec.gate_owner = pthread_self();
     mt_exec.fork_depth++;
     join_workers();
+    mt_pool_join();
     mt_alloc_lock_all();
 }
 
@@ -151,6 +155,7 @@ void mt_fork_parent(void) {
         }
         if (mt_exec.fork_depth == 0) {
             mt_exec.gate_closed = false;
+            mt_pool_open();
             for (int i = 1; i < mt_exec.n_streams; i++)
                 if (mt_exec.streams[i]->head) mt_ensure_worker(mt_exec.streams[i]);
             pthread_cond_broadcast(&mt_exec.progress);
@@ -172,6 +177,7 @@ void mt_fork_child(void) {
     mt_exec.gate_closed = false;
     mt_exec.fork_depth = 0;
     mt_working_on = NULL;
+    mt_pool_open();
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
         mt_task *queue = s->head;
@@ -195,6 +201,7 @@ void mt_shutdown(void) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_exec.shut_down = true;
     join_workers();
+    mt_pool_join();
     mt_exec.gate_closed = false;                            /* mt_fork_drain had closed it; nobody needs it any more */
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);

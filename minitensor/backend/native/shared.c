@@ -25,11 +25,14 @@ static void leave(mt_storage *s) {                          /* the memory that i
     else mt_block_free(s->device, s->data, s->nbytes);
 }
 
-/* Before a task writes: the storage's bytes are its own.  Called by the one task that may touch it now. */
+/* Before a task writes: the storage has memory, and its bytes are its own.  Called by the one task that may touch it now. */
 int mt_storage_own(mt_storage *s) {
+    if (!s->data) return mt_storage_take(s) ? MT_OK : MT_MEMORY_ERROR;
     if (!s->block || s->everyone || sole(s)) return MT_OK;
     int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
-    char *data = block > 0 ? mt_arena_data(block) : mt_block_alloc(s->device, s->nbytes);
+    bool promised = block < 0 && mt_block_promise(s->device, s->nbytes);
+    char *data = block > 0 ? mt_arena_data(block) : promised ? mt_block_take(s->device, s->nbytes) : NULL;
+    if (!data && promised) mt_block_free(s->device, NULL, s->nbytes);
     if (!data) return MT_MEMORY_ERROR;
     memcpy(data, s->data, (size_t)s->nbytes);
     mt_arena_note(1, 0);

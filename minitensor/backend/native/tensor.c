@@ -8,6 +8,9 @@
 
 #include "internal.h"
 
+/* A result this large is taken at the call, where the system's refusal rises best. */
+static const int64_t AT_THE_CALL = (int64_t)1 << 30;
+
 mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
     mt_storage *storage = calloc(1, sizeof *storage);
     if (!storage) return NULL;
@@ -49,17 +52,33 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     return t;
 }
 
-mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
+bool mt_storage_take(mt_storage *storage) { return storage->data || (storage->data = mt_block_take(storage->device, storage->nbytes)); }
+
+mt_tensor *mt_tensor_promised(int device, int dtype, int ndim, const int64_t *shape) {
     int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
     mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
     if (!storage) return NULL;
-    do storage->data = mt_block_alloc(storage->device, nbytes);       /* queued work may hold memory that it is about to free */
-    while (!storage->data && mt_executor_wait_some());
-    mt_tensor *t = storage->data ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
-    if (!t) {
-        if (storage->data) mt_block_free(storage->device, storage->data, nbytes);
+    bool promised;
+    do promised = mt_block_promise(storage->device, nbytes);          /* queued work may hold memory that it is about to free */
+    while (!promised && mt_executor_wait_some());
+    mt_tensor *t = promised ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    if (t && nbytes < AT_THE_CALL) return t;
+    if (t && mt_storage_take(storage)) return t;
+    if (t) mt_tensor_release(t);
+    else {
+        if (promised) mt_block_free(storage->device, NULL, nbytes);
         free(storage);
     }
+    return NULL;
+}
+
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
+    mt_tensor *t = mt_tensor_promised(device, dtype, ndim, shape);
+    while (t && !mt_storage_take(t->storage))
+        if (!mt_executor_wait_some()) {
+            mt_tensor_release(t);
+            return NULL;
+        }
     return t;
 }
 
