@@ -18,7 +18,6 @@
  * op starts helpers again.  The only job that can be under way is of a drain that Ctrl-C has ended: its helpers stay the parent's. */
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 
 #include "internal.h"
 
@@ -93,9 +92,7 @@ static void start(int helpers) {
         int i = pool.started;
         if (pthread_create(&pool.threads[i], NULL, help, (void *)(intptr_t)i) != 0) break;
 #ifdef __linux__
-        char name[16];
-        snprintf(name, sizeof name, "minitensor:h%d", i);
-        pthread_setname_np(pool.threads[i], name);
+        pthread_setname_np(pool.threads[i], "minitensor:pool");
 #endif
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
