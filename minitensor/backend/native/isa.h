@@ -6,6 +6,9 @@
  * MINITENSOR_ISA asks for another. */
 #ifndef MT_ISA_H
 #define MT_ISA_H
+#if defined(__x86_64__)
+#define MT_X86 1
+#endif
 #include "internal.h"
 
 #include "loops.h"
@@ -28,6 +31,7 @@ typedef struct {
     mt_cast_fn casts[MT_NUM_DTYPES][MT_NUM_DTYPES];
     mt_cast_fn copies[17];                                   /* by size */
     mt_fold folds[MT_NUM_DTYPES][MT_FAMILIES];
+    void (*stream)(void *dst, const void *src, size_t nbytes);   /* copies past the caches, to any address: stream.h */
 } mt_loops;
 
 extern _Atomic(const mt_loops *) mt_loops_now;               /* set once at start; tests set it between ops */
@@ -35,7 +39,10 @@ static inline const mt_loops *mt_loops_of_machine(void) {
     return atomic_load_explicit(&mt_loops_now, memory_order_relaxed);
 }
 
-#if defined(__x86_64__)
-#define MT_X86 1
+/* Streamed data must be seen before what this thread stores next: call it before others are told that the work is done. */
+static inline void mt_stream_fence(void) {
+#ifdef MT_X86
+    __builtin_ia32_sfence();
 #endif
+}
 #endif

@@ -3,6 +3,7 @@
 #include "kernels.h"
 #include "casts.h"
 #include "folds.h"
+#include "stream.h"
 
 const mt_loops MT_LOOPS = {
     .name = MT_ISA_NAME,
@@ -12,4 +13,5 @@ const mt_loops MT_LOOPS = {
     .casts = MT_CAST_TABLE,
     .copies = MT_COPIES,
     .folds = MT_FOLD_TABLE,
+    .stream = stream,
 };
