@@ -77,6 +77,8 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_FORK", _one_of("default", "strict"), "default",
              "strict, at the start: os.fork and os.forkpty raise beside native threads of other libraries."),
         Flag("MINITENSOR_EXIT_SECONDS", _positive, "60", "So long a program that ends waits for work that it has queued and that does not come to its end."),
+        Flag("MINITENSOR_NUM_THREADS", _positive, "0", "How many threads a large op uses; 0: as many as the process may use cores."),
+        Flag("MINITENSOR_FUSION", _switch, "1", "0: each op is done by itself; 1: neighbouring elementwise ops are done as one pass over memory."),
         Flag("MINITENSOR_ISA", str, "", "The instruction set of the CPU kernels: baseline, avx2 or avx512; empty: the best that the processor has."),
         Flag("MINITENSOR_TRACE", str, "", "A file to which each process appends its events as JSON lines; empty: events stay in memory."),
     )

@@ -373,6 +373,8 @@ def _configure() -> None:
     lib.mt_set_inline_limit(config.get("MINITENSOR_INLINE_ELEMENTS"))
     lib.mt_set_queue_bound(config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES"))
     lib.mt_set_cache_limit(config.get("MINITENSOR_CACHE"))
+    lib.mt_set_fusion(config.get("MINITENSOR_FUSION"))
+    lib.mt_set_threads(config.get("MINITENSOR_NUM_THREADS"))
     set_isa(config.get("MINITENSOR_ISA"))
     set_synchronous(config.get("MINITENSOR_SYNCHRONOUS"))
 

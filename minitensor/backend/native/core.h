@@ -168,6 +168,7 @@ void mt_arena_crash_after(int64_t steps);               /* for tests: so many st
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */
+void mt_set_fusion(int on);                             /* tasks that follow each other may be done as one pass */
 void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
 void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
 void mt_set_cache_limit(int64_t bytes);

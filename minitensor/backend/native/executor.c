@@ -32,13 +32,15 @@
  * thread is in, what waits for it, and what was at work when Ctrl-C ended the wait) stays the parent's: in the child those values
  * are errors that say so.  pthread_atfork takes the locks once more, so that they are whole even in a fork that nobody announced. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "executor.h"
+#include "pass.h"
 
-mt_executor mt_exec = {.n_streams = 1, .inline_limit = 16384, .max_tasks = 4096, .max_bytes = (int64_t)2 << 30};
+mt_executor mt_exec = {.n_streams = 1, .fusion = true, .inline_limit = 16384, .max_tasks = 4096, .max_bytes = (int64_t)2 << 30};
 _Thread_local int mt_current_stream[MT_MAX_DEVICES];
 _Thread_local mt_stream *mt_working_on;
 atomic_bool mt_python_gone;
@@ -90,13 +92,20 @@ bool mt_wait_progress(const struct timespec *deadline) {
     return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
 }
 
+void mt_await(mt_mark mark, int by) { mt_exec.streams[mark.stream]->awaited += by; }
+
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
-    while (!mt_reached(mark)) {
+    if (mt_reached(mark)) return true;
+    bool in_time = true;
+    unsigned born = atomic_load(&mt_exec.generation);
+    mt_await(mark, 1);
+    while (in_time && !mt_reached(mark)) {
         mt_stream *s = mt_exec.streams[mark.stream];
         if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);      /* it may have been refused a thread before */
-        if (!mt_wait_progress(deadline)) return mt_reached(mark);
+        in_time = mt_wait_progress(deadline);
     }
-    return true;
+    if (born == atomic_load(&mt_exec.generation)) mt_await(mark, -1);
+    return in_time || mt_reached(mark);
 }
 
 static void wait_for(mt_task *task, const mt_stream *s, mt_mark mark) {
@@ -193,44 +202,46 @@ static void report_later(mt_stream *s, mt_error *error) {
     *end = error;
 }
 
-/* A task begins or ends to work on its storages: they stay where they are as long. */
-static void use(const mt_task *task, int by) {
-    for (int i = 0; i < task->n_in; i++)
-        if (task->in[i]->storage) task->in[i]->storage->busy += by;
-    for (int i = 0; i < task->n_out; i++) {
-        task->out[i]->storage->busy += by;
-        task->out[i]->storage->writes++;
+/* Tasks begin or end to work on their storages: these stay where they are as long. */
+static void use(const mt_task *task, int n, int by) {
+    for (int k = 0; k < n; k++, task = task->next) {
+        for (int i = 0; i < task->n_in; i++)
+            if (task->in[i]->storage) task->in[i]->storage->busy += by;
+        for (int i = 0; i < task->n_out; i++) {
+            task->out[i]->storage->busy += by;
+            task->out[i]->storage->writes++;
+        }
     }
 }
 
-/* Runs a task, giving up the lock meanwhile; returns its error (a new count) or NULL. */
-static mt_error *run(mt_stream *s, mt_task *task) {
-    mt_error *error = inherited_error(task);
-    if (error) {
-        mt_poison(task, error);
-        return NULL;                                        /* told of once, by the stream that it came from */
+/* Runs a task, or several as one pass, giving up the lock meanwhile.  How many were done, before one failed; with its error (a new
+ * count), which only a task that runs alone has: of a pass that fails for want of memory the rest is to be run one by one. */
+static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
+    *error = NULL;
+    mt_error *inherited = n == 1 ? inherited_error(task) : NULL;
+    if (inherited) {
+        mt_poison(task, inherited);
+        return 1;                                           /* told of once, by the stream that it came from */
     }
-    use(task, 1);
+    use(task, n, 1);
     mt_stream *outer = mt_working_on;
     unsigned born = atomic_load(&mt_exec.generation);
     if (task->kind == MT_TASK_HOST) mt_working_on = s;
     void *exception = NULL;
+    int status;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_TAKEN);
-    int status = MT_OK;
-    for (int i = 0; i < task->n_out && status == MT_OK; i++) status = mt_storage_own(task->out[i]->storage);
-    bool owned = status == MT_OK;
-    if (owned) status = mt_task_run(task, &exception);
+    int done = mt_tasks_run(task, n, &status, &exception);
     pthread_mutex_lock(&mt_exec.lock);
-    use(task, -1);
+    use(task, n, -1);
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) task->event->time_ms = mt_now_ms();
-    if (status == MT_OK) return NULL;
-    error = mt_error_new(task, status, !owned ? "no memory for the result"
-                                       : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
-    mt_poison(task, error);
-    report_later(s, error);
-    return error;
+    if (status == MT_OK || n > 1) return done;
+    *error = mt_error_new(task, status, status == MT_MEMORY_ERROR ? "no memory for the result"
+                                        : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
+    mt_poison(task, *error);
+    report_later(s, *error);
+    return 1;
 }
 
 /* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without, beside the streams. */
@@ -242,7 +253,8 @@ mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
         seq = ++s->submitted;
         s->running = task;
     }
-    mt_error *error = run(s, task);
+    mt_error *error;
+    run(s, task, 1, &error);
     if (claim && born == atomic_load(&mt_exec.generation)) {
         s->claimed = false;
         s->running = NULL;
@@ -287,6 +299,29 @@ void mt_task_free(mt_task *task) {
     free(task);
 }
 
+/* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by op, some microseconds apart, and its
+ * temporaries are let go of only when the next op has been queued; a worker that is fast would always see one op.  So it waits for more to
+ * come, for some 20 us after the last, unless somebody waits for what is there already, or waiting was in vain of late. */
+static int gather(mt_stream *s) {
+    enum { PATIENT = 8, NOW_AND_THEN = 64 };
+    const double patience_ms = 0.02;
+    if (!mt_exec.fusion) return 1;
+    int n = mt_fuse(s->head), before = n;
+    if (n == 1 && !mt_fusible(s->head)) return 1;
+    if (s->luck <= 0 && s->luck-- > -NOW_AND_THEN) return n;
+    double until = mt_now_ms() + patience_ms;
+    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
+        pthread_mutex_unlock(&mt_exec.lock);
+        sched_yield();                                      /* on one core the submitter has to get it */
+        pthread_mutex_lock(&mt_exec.lock);
+        double now = mt_now_ms();
+        if (s->tail != tail) n = mt_fuse(s->head), tail = s->tail, until = now + patience_ms;
+        else if (now >= until) break;
+    }
+    s->luck = n > before ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
+    return n;
+}
+
 static void *work(void *argument) {
     mt_stream *s = argument;
     unsigned born = atomic_load(&mt_exec.generation);
@@ -295,27 +330,46 @@ static void *work(void *argument) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
         if (s->stop) break;                                 /* what is queued stays queued */
         mt_task *task = s->head;
-        s->waiting = true;
-        while (!mt_waits_over(task) && !s->stop) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
-        s->waiting = false;
+        if (!mt_waits_over(task)) {
+            s->waiting = true;
+            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], 1);
+            while (!mt_waits_over(task) && !s->stop) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], -1);
+            s->waiting = false;
+        }
         if (s->stop) break;
-        s->head = task->next;
+        int n = gather(s);
+        if (s->stop) break;
+        mt_task *last = task, *one = task;
+        for (int k = 1; k < n; k++) last = last->next;
+        s->head = last->next;
+        last->next = NULL;
         s->running = task;
-        mt_error *error = run(s, task);
-        if (born != atomic_load(&mt_exec.generation)) {             /* a host task forked and this is the child: no stream is ours any more */
-            pthread_mutex_unlock(&mt_exec.lock);
-            return NULL;
+        mt_error *errors[MT_PASS_TASKS] = {NULL};
+        int done = n > 1 ? run(s, task, n, &errors[0]) : 0;
+        for (int k = 0; k < n; k++, one = one->next) {
+            if (k >= done) run(s, one, 1, &errors[k]);
+            if (born != atomic_load(&mt_exec.generation)) {         /* a host task forked and this is the child: no stream is ours any more */
+                pthread_mutex_unlock(&mt_exec.lock);
+                return NULL;
+            }
         }
         s->running = NULL;
-        uint64_t seq = task->seq;
-        int64_t bytes = task->bytes;
+        uint64_t seq = last->seq;
+        int64_t bytes = 0;
+        for (one = task; one; one = one->next) bytes += one->bytes;
         pthread_mutex_unlock(&mt_exec.lock);
         mt_point(MT_POINT_RUN);
-        mt_task_free(task);                                 /* may call Python, so not under the lock; and before the task counts as */
-        if (error) mt_error_release(error);                 /* done, so that who waits for it finds its memory free */
+        while (task) {                                      /* may call Python, so not under the lock; and before the task counts as */
+            mt_task *next = task->next;                     /* done, so that who waits for it finds its memory free */
+            mt_task_free(task);
+            task = next;
+        }
+        for (int k = 0; k < n; k++)
+            if (errors[k]) mt_error_release(errors[k]);
         pthread_mutex_lock(&mt_exec.lock);
         s->done = seq;
-        s->queued--;
+        s->queued -= n;
         s->queued_bytes -= bytes;
         pthread_cond_broadcast(&mt_exec.progress);
     }

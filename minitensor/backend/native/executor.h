@@ -14,7 +14,9 @@ typedef struct mt_stream {
     bool waiting;                /* its worker waits for other streams */
     uint64_t submitted, done;    /* numbers of tasks; idle when equal */
     int64_t queued, queued_bytes;
-    mt_task *head, *tail, *running;
+    mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
+    int awaited;                 /* threads and streams that wait for it */
+    int luck;                    /* of waiting for company (executor.c) */
     mt_error *errors;            /* nobody was told of these, the first first */
     pthread_t thread;
     pthread_cond_t work;
@@ -37,7 +39,7 @@ typedef struct mt_executor {
     bool gate_closed;                        /* a fork is under way, in the thread gate_owner */
     pthread_t gate_owner;
     int fork_depth;                          /* a signal handler may fork inside a before-fork hook */
-    bool shut_down, synchronous;
+    bool shut_down, synchronous, fusion;
     atomic_uint generation;                  /* of forks: a worker that wakes in a child sees that it is no worker there */
     int64_t inline_limit, max_tasks, max_bytes;
 } mt_executor;
@@ -64,6 +66,7 @@ bool mt_exported(const mt_task *task);                          /* NumPy can see
 void mt_enqueue(mt_stream *s, mt_task *task);
 void mt_poison(const mt_task *task, mt_error *error);
 mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception);
+void mt_await(mt_mark mark, int by);                            /* somebody begins (1) or ends (-1) to wait for a mark */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
 
 void mt_release_references(mt_task *task);                      /* without the lock: may call Python */

@@ -166,15 +166,13 @@ static inline void mt_point(enum mt_point point) {      /* where a test can hold
 }
 
 /* run.c */
-int mt_task_run(const mt_task *task, void **exception);   /* MT_OK or the status of the failure */
+int mt_tasks_run(mt_task *first, int n, int *status, void **exception);      /* n tasks of a list, several as one pass: how many were done
+                                                          before one failed, and its status */
 
 /* kernels: pure functions of their arguments; they know no task, no lock and no stream.
  * All return 0, or 1 when an element met FAIL. */
 typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c, int64_t n);   /* contiguous, in one dtype */
 mt_kernel mt_kernel_find(int op, int dtype);          /* generated: NULL where NumPy has to do it */
-/* out[i] = op(in[0][i], ...): operands are broadcast to shape already (stride 0); each is cast to `compute` on the way. */
-int mt_run_elementwise(int op, int compute, int ndim, const int64_t *shape, const mt_operand *out, int n_in,
-                       const mt_operand *in);
 /* out = in, cast.  Works for every dtype when both are the same, for kernel dtypes when not. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
 /* out has in's dimensions with those in `axes` of stride 0 (out->strides[d] == 0 for d in axes). */

@@ -63,6 +63,16 @@ static inline void mt_walk_skip(mt_walk *w, int64_t n) {
     w->left = w->shape[0];
 }
 
+/* From its beginning to element n, in the order of the walk. */
+static inline void mt_walk_seek(mt_walk *w, int64_t n) {
+    for (int d = 0; d < w->ndim; d++) {
+        w->index[d] = n % w->shape[d];
+        w->at += w->index[d] * w->strides[d];
+        n /= w->shape[d];
+    }
+    w->left = w->shape[0] - w->index[0];
+}
+
 /* How many of the next elements lie ready in one piece. */
 static inline int64_t mt_walk_ready(const mt_walk *w) {
     return w->ready && w->strides[0] == w->itemsize ? w->left : 0;
@@ -79,15 +89,15 @@ static inline void mt_walk_move(mt_walk *w, char *buffer, int64_t itemsize, int6
     }
 }
 
-/* The next n elements: their address where they lie ready, else gathered into `tile` (then n is at most MT_TILE). */
-static inline const void *mt_walk_next(mt_walk *w, mt_tile *tile, int64_t itemsize, int64_t n) {
+/* The next n elements: their address where they lie ready, else gathered into `tile`, which has room for them. */
+static inline const void *mt_walk_next(mt_walk *w, char *tile, int64_t itemsize, int64_t n) {
     if (mt_walk_ready(w) >= n) {
         const void *here = w->at;
         mt_walk_skip(w, n);
         return here;
     }
-    mt_walk_move(w, tile->bytes, itemsize, n, false);
-    return tile->bytes;
+    mt_walk_move(w, tile, itemsize, n, false);
+    return tile;
 }
 
 /* Dimensions by the size of a stride, the largest first; equal ones keep their order. */

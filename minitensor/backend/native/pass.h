@@ -10,7 +10,7 @@ bool mt_fusible(const mt_task *task);                   /* alone, it can be part
 int mt_fuse(const mt_task *first);                      /* how many tasks of the queue, from this one on, can be done as one pass */
 
 /* pass.c; without */
-int mt_pass_run(mt_task *const *tasks, int n);          /* gives the outputs memory, and their values; a status: MT_MEMORY_ERROR, nothing was done */
+int mt_pass_run(mt_task *const *tasks, int n, int *status);     /* gives the outputs memory and their values; how many of the tasks were done, before one failed */
 
 static inline bool mt_same_view(const mt_tensor *a, const mt_tensor *b) {
     return a == b || (a->storage == b->storage && a->offset == b->offset && a->dtype == b->dtype && a->ndim == b->ndim &&

@@ -67,6 +67,12 @@ void mt_set_synchronous(int on) {
     pthread_mutex_unlock(&mt_exec.lock);
 }
 
+void mt_set_fusion(int on) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.fusion = on;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
 void mt_set_inline_limit(int64_t elements) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_exec.inline_limit = elements;
@@ -181,12 +187,12 @@ void mt_fork_child(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
         mt_task *queue = s->head;
-        if (s->running) abandon(s->running, "was still being computed when this process was forked");
+        for (const mt_task *task = s->running; task; task = task->next) abandon(task, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
         s->started = s->stop = s->claimed = s->waiting = false;
         s->done = s->submitted;
-        s->queued = s->queued_bytes = 0;
+        s->queued = s->queued_bytes = s->awaited = 0;
         s->errors = NULL;                                   /* the parent is told of them; the values stay errors */
         while (queue) {
             mt_task *next = queue->next;

@@ -43,7 +43,7 @@ static void run_along(job *b, mt_walk *in) {
     for (int64_t done = 0; done < b->n_out;) {
         if (batch > b->n_out - done) batch = b->n_out - done;
         const char *x = NULL;
-        if (b->count <= MT_TILE && b->count > 0) x = mt_walk_next(in, &gathered, b->itemsize, batch * b->count);
+        if (b->count <= MT_TILE && b->count > 0) x = mt_walk_next(in, gathered.bytes, b->itemsize, batch * b->count);
         for (int64_t k = 0; k < batch; k++) {
             b->fold->start(acc, aux, 1);
             if (x) {
@@ -53,7 +53,7 @@ static void run_along(job *b, mt_walk *in) {
                     int64_t n = mt_walk_ready(in), rest = b->count - index;
                     if (n < MT_TILE) n = MT_TILE;
                     if (n > rest) n = rest;
-                    b->fold->along(acc, aux, mt_walk_next(in, &gathered, b->itemsize, n), n, index);
+                    b->fold->along(acc, aux, mt_walk_next(in, gathered.bytes, b->itemsize, n), n, index);
                     index += n;
                 }
             }

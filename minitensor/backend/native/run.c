@@ -1,5 +1,5 @@
-/* Running one task: from its tensors to the kernels' operands.  Knows no stream and takes no lock. */
-#include "internal.h"
+/* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no lock. */
+#include "pass.h"
 
 /* A tensor as it looks when broadcast to ndim dimensions. */
 static mt_operand operand(const mt_tensor *t, int ndim, const int64_t *shape) {
@@ -22,16 +22,18 @@ static mt_operand reduced(const mt_tensor *out, const mt_tensor *in, uint64_t ax
     return result;
 }
 
-int mt_task_run(const mt_task *task, void **exception) {
+/* Runs a task and returns its status. */
+static int run_one(mt_task *task, void **exception) {
     mt_tensor *out = task->n_out ? task->out[0] : NULL;
+    int status = MT_OK;
+    if (task->kind == MT_TASK_ELEMENTWISE && out->size) {
+        mt_pass_run(&task, 1, &status);
+        return status;
+    }
+    for (int i = 0; i < task->n_out && status == MT_OK; i++) status = mt_storage_own(task->out[i]->storage);
+    if (status != MT_OK) return status;
     int bad = 0;
     switch (task->kind) {
-    case MT_TASK_ELEMENTWISE: {
-        mt_operand in[3], target = operand(out, out->ndim, out->shape);
-        for (int i = 0; i < task->n_in; i++) in[i] = operand(task->in[i], out->ndim, out->shape);
-        bad = mt_run_elementwise(task->op, task->compute, out->ndim, out->shape, &target, task->n_in, in);
-        break;
-    }
     case MT_TASK_COPY: {
         mt_operand in = operand(task->in[0], out->ndim, out->shape), target = operand(out, out->ndim, out->shape);
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
@@ -46,9 +48,20 @@ int mt_task_run(const mt_task *task, void **exception) {
     case MT_TASK_HOST:
         *exception = mt_py_host(task->host);
         return *exception ? MT_HOST_RAISED : MT_OK;
+    case MT_TASK_ELEMENTWISE:
     case MT_TASK_EVENT:
     case MT_TASK_NOTHING:
         break;
     }
     return bad ? MT_OP_ERROR_STATUS[task->op] : MT_OK;
+}
+
+int mt_tasks_run(mt_task *first, int n, int *status, void **exception) {
+    mt_task *tasks[MT_PASS_TASKS];
+    if (n > 1) {
+        for (int k = 0; k < n; k++, first = first->next) tasks[k] = first;
+        return mt_pass_run(tasks, n, status);
+    }
+    *status = run_one(first, exception);
+    return *status == MT_OK;
 }

@@ -215,7 +215,9 @@ int mt_busy(mt_running *out, int n) {
         const mt_stream *s = mt_exec.streams[i];
         if (mt_idle(s)) continue;
         const mt_task *task = s->running ? s->running : s->head;
-        out[count] = (mt_running){.stream = i, .running = s->running != NULL, .queued = (int32_t)(s->queued - (s->running && !s->claimed)),
+        int running = 0;
+        for (const mt_task *one = s->claimed ? NULL : s->running; one; one = one->next) running++;
+        out[count] = (mt_running){.stream = i, .running = s->running != NULL, .queued = (int32_t)(s->queued - running),
                                   .site = task ? task->site : 0};
         snprintf(out[count].op, sizeof out[count].op, "%s", task ? mt_task_op(task) : "");
         count++;
