@@ -398,7 +398,7 @@ def _drain(what: str, limit_ms: float = float("inf")) -> bool:
 
 
 def _before_fork() -> None:
-    threads = lib.mt_thread_count()
+    threads = lib.mt_thread_count() + lib.mt_pool_size()
     try:
         _drain("a fork")
         trace.record("fork.drained")

@@ -177,7 +177,8 @@ const char *mt_isa_name(int i);                         /* those that this proce
 int mt_set_isa(const char *name);                       /* "": the best; MT_VALUE_ERROR: not one of them */
 int mt_threads(void);                                   /* how many an op may use */
 void mt_set_threads(int n);                             /* 0: as many as the process may use cores */
-int mt_thread_count(void);                              /* those that there are */
+int mt_pool_size(void);                                 /* threads that help with large ops now */
+int mt_thread_count(void);                              /* workers of streams */
 int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
 void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */
 void mt_fork_parent(void);

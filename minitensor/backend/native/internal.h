@@ -145,7 +145,6 @@ extern atomic_bool mt_python_gone;                      /* interpreter shutdown:
 /* pool.c */
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);   /* part over all of [0, n), in
                                                           pieces of `grain` that several threads take; returns when all is done */
-int mt_pool_size(void);                                 /* threads that wait for jobs now */
 void mt_pool_join(void);                                /* ends them, and starts no more until mt_pool_open */
 void mt_pool_open(void);
 void mt_pool_lock(void);

@@ -92,7 +92,7 @@ int mt_thread_count(void) {
     pthread_mutex_lock(&mt_exec.lock);
     for (int i = 1; i < mt_exec.n_streams; i++) count += mt_exec.streams[i]->started;
     pthread_mutex_unlock(&mt_exec.lock);
-    return count + mt_pool_size();
+    return count;
 }
 
 /* Is there a stream that can still get on by itself?  When the forking thread is inside a host task, its own stream can't,
