@@ -138,7 +138,6 @@ void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
 
 /* arena.c: inside of fork() */
-int mt_arena_sole_but(int64_t block, int holds);        /* mt_arena_sole, and we hold it so many times */
 void mt_arena_before_fork(void);
 void mt_arena_in_parent(void);
 void mt_arena_in_child(void);
