@@ -47,7 +47,7 @@ def prepare(seed: int) -> None:
     """A process that may be killed at any step; some kill themselves at one."""
     dice = random.Random(seed)
     if dice.random() < 0.7:
-        lib.mt_arena_crash_after(dice.randrange(1, 300))
+        lib.mt_arena_signal_after(dice.randrange(1, 300), signal.SIGKILL)
 
 
 def produce(first: Any, log: int, begin: int, seed: int) -> None:

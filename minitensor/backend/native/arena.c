@@ -19,12 +19,14 @@
  *
  * A block is freed by one compare-and-swap of its word, by whoever finds that it has no holder and no token.  The word counts the block's
  * tokens in flight.  A token is counted before it flies and uncounted after it has landed, so the count may be too high when a
- * process was killed in between, never too low; the reaper sets it right as soon as at most he himself holds the block.  Every change steps the word's `seq`, so that a
- * decision that was based on more than the word (the holders, the tokens) fails when anything has changed meanwhile.
+ * process was killed in between, never too low; the reaper sets it right as soon as at most he himself holds the block.  Every change
+ * steps the word's `seq`.  A decision that needs more than the word (the holders, the tokens) is made in this order: the word, the rest, a swap of
+ * the word that was read.  The swap fails when anything has changed meanwhile; a look at both without it has seen no moment at all.
  *
  *   allocate  FREE -> OWNED by me; memory, my bit; -> LIVE
  *   send      a token: FREE -> OWNED by me; count up; token -> LIVE
  *   claim     my bit; token LIVE -> FREE: this is the moment at which the reference changes hands; count down
+ *   write     if there is no token and no bit but mine: a new generation, and the bytes are mine to change; else into a copy
  *   drop      my bit off; if nobody is left, LIVE -> FREE
  *
  * A token that was claimed already (the same bytes unpickled twice) gives another reference if the block still lives in the same
@@ -35,7 +37,8 @@
  * these can be done again by the next if the reaper dies.
  *
  * Fork.  Before, the parent opens the file anew and takes a slot's lock by that description for the child, and sets the child's
- * bit wherever it has one itself.  The child keeps that descriptor, the parent closes it: the lock is held without a gap, and a child that is
+ * bit wherever it has one itself, with a step of `seq` after each: for whoever is just reading a set, the next process has the block before this one
+ * can let go.  The child keeps that descriptor, the parent closes it: the lock is held without a gap, and a child that is
  * killed before its first instruction, or a fork that failed, is a dead slot like any other.
  *
  * Memory.  Classes of size, four to a doubling, from a page on; blocks are used again and never joined or moved, since address space
@@ -55,11 +58,20 @@
 #include "arena.h"
 
 mt_here mt_my = {.fd = -1, .slot = -1, .reserved_fd = -1};
-_Atomic int64_t mt_crash_after;
+_Atomic int64_t mt_steps_left;
+atomic_int mt_signal;
 
 __attribute__((constructor)) static void init(void) { mt_mutex_init(&mt_my.lock); }
 
-void mt_arena_crash_after(int64_t steps) { atomic_store(&mt_crash_after, steps); }
+void mt_arena_signal_after(int64_t steps, int signal) {
+    atomic_store(&mt_signal, signal);
+    atomic_store(&mt_steps_left, steps);
+}
+
+/* The word as it is, one step on: a swap of somebody who has looked before fails. */
+static void touch(_Atomic uint64_t *word) {
+    for (mt_word w = look(word); !change(word, w, w);) w = look(word);
+}
 
 static int lock_byte(int fd, int slot, int type) {
     struct flock byte = {.l_type = (short)type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
@@ -209,11 +221,18 @@ void mt_arena_before_fork(void) {
     mt_my.reserved_slot = s;
     if (s < 0) return;
     uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
-    for (uint32_t i = 1; i < blocks; i++)
-        if (mt_my.holds[i]) add(&mt_my.arena->blocks[i].holders, s);
-    step();
-    for (uint32_t i = 1; i < channels; i++)
-        if (mt_my.uses[i]) add(&mt_my.arena->channels[i].users, s);
+    for (uint32_t i = 1; i < blocks; i++) {
+        if (!mt_my.holds[i]) continue;
+        add(&mt_my.arena->blocks[i].holders, s);
+        step();
+        touch(&mt_my.arena->blocks[i].word);
+    }
+    for (uint32_t i = 1; i < channels; i++) {
+        if (!mt_my.uses[i]) continue;
+        add(&mt_my.arena->channels[i].users, s);
+        step();
+        touch(&mt_my.arena->channels[i].word);
+    }
     step();
 }
 

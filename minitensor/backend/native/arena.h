@@ -11,7 +11,9 @@
 enum { MT_SLOTS = 512, MT_SET = MT_SLOTS / 64, MT_BLOCKS = 1 << 16, MT_TOKENS = 1 << 15, MT_CHANNELS = 1 << 12, MT_SHARED_CLASSES = 128,
        MT_PAGE = 4096 };
 
-/* A set of processes: a bit for each slot.  Each process sets and clears its own bit only, and a dead one's under its slot's lock. */
+/* A set of processes: a bit for each slot.  Each process sets and clears its own bit only, a dead one's under its slot's lock, and before a fork
+ * the child's.  A set is not read in one piece: who sets a bit steps the word beside it before he lets go of anything, and who
+ * has found nobody in a set swaps the word that he had read before. */
 typedef struct { _Atomic uint64_t bits[MT_SET]; } mt_set;
 
 /* --- words: what one compare-and-swap changes --------------------------------------------------------------------------------------
@@ -102,11 +104,12 @@ static inline bool only(mt_set *set, int slot) {
     return true;
 }
 
-/* Between any two steps of the protocol a process may be killed: the tests do it here. */
-extern _Atomic int64_t mt_crash_after;
+/* Between any two steps of the protocol a process may be killed, or stand still while others go on: the tests do it here. */
+extern _Atomic int64_t mt_steps_left;
+extern atomic_int mt_signal;
 static inline void step(void) {
-    if (__builtin_expect(atomic_load_explicit(&mt_crash_after, memory_order_relaxed) > 0, 0) && atomic_fetch_sub(&mt_crash_after, 1) == 1)
-        kill(getpid(), SIGKILL);
+    if (__builtin_expect(atomic_load_explicit(&mt_steps_left, memory_order_relaxed) > 0, 0) && atomic_fetch_sub(&mt_steps_left, 1) == 1)
+        kill(getpid(), atomic_load(&mt_signal));
 }
 
 /* With the lock held, all of them: */

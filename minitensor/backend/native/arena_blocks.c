@@ -175,15 +175,30 @@ void mt_arena_drop(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-/* Nobody else can come to see the block's bytes but through us: others get it from a token (there is none), from a process that
- * holds it (we are the only one), or by fork (of us).  The word first, as in mt_block_maybe_free. */
-int mt_arena_sole_but(int64_t b, int holds) {
+/* Makes the block's bytes ours to write, if nobody else has them: no token, no other holder.  Others can then come to them only through us: by a
+ * token or a fork of ours.  The swap proves that the word and the holders were so at one moment; without it, a holder that sends the block
+ * on and lets go between our two looks has both a token and no bit.  The new generation makes stale what was sent before: the value
+ * of that moment is about to go. */
+int mt_arena_own(int64_t b, int holds) {
+    mt_shared_block *block = BLOCK(b);
+    bool ours = false;
     pthread_mutex_lock(&mt_my.lock);
-    bool ours = (int)mt_my.holds[b] == holds && mt_arena_sole(b);
+    while (!ours && mt_my.holds[b] == (uint32_t)holds) {
+        mt_word w = look(&block->word), to = w;
+        step();
+        if (w.count || !only(&block->holders, mt_my.slot)) break;
+        step();
+        to.gen++;
+        ours = change(&block->word, w, to);
+    }
     pthread_mutex_unlock(&mt_my.lock);
     return ours;
 }
 
 int mt_arena_sole(int64_t b) {
-    return look(&BLOCK(b)->word).count == 0 && only(&BLOCK(b)->holders, mt_my.slot);
+    for (;;) {
+        uint64_t w = atomic_load(&BLOCK(b)->word);
+        bool alone = unpack(w).count == 0 && only(&BLOCK(b)->holders, mt_my.slot);
+        if (atomic_load(&BLOCK(b)->word) == w) return alone;
+    }
 }

@@ -36,12 +36,14 @@ static void bury(int s) {
 }
 
 /* Sets counts right that a killed process has left too high, on blocks that nobody holds but perhaps we: nobody else can send those, and we
- * have our lock.  So each token of one is in the table, and a claim that lands meanwhile steps the word.  What others hold, too, waits
- * until they don't; meanwhile its count only makes who writes copy once more than he need. */
+ * have our lock.  So each token that a word counts was in the table when the word was read, below the table's mark of then; hence the
+ * order: words, mark, tokens.  A claim that lands meanwhile steps the word.  What others hold, too, waits until they don't; meanwhile its
+ * count only makes who writes copy once more than he need. */
 static bool countable(mt_shared_block *block) { return empty(&block->holders) || only(&block->holders, mt_my.slot); }
 
 static void recount(void) {
-    uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens);
+    uint32_t blocks = atomic_load(&ARENA->n_blocks);
+    step();
     uint32_t *flying = NULL;
     uint64_t *before = NULL;
     for (uint32_t b = 1; b < blocks; b++) {
@@ -55,11 +57,14 @@ static void recount(void) {
         before[b] = pack(w);
     }
     if (flying && before) {
+        step();
+        uint32_t tokens = atomic_load(&ARENA->n_tokens);    /* after the counts: what they have counted lies below this mark */
         for (uint32_t t = 1; t < tokens; t++)
             if (look(&ARENA->tokens[t].word).state >= OWNED) flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
         for (uint32_t b = 1; b < blocks; b++) {
             mt_word w = unpack(before[b]), to = w;
             if (!before[b] || flying[b] >= w.count || !countable(&ARENA->blocks[b])) continue;
+            step();
             to.count = flying[b];
             if (change(&ARENA->blocks[b].word, w, to)) mt_block_maybe_free(b);
         }

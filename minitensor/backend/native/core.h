@@ -150,6 +150,7 @@ int64_t mt_arena_size(int64_t block);
 void mt_arena_hold(int64_t block);                      /* once more */
 void mt_arena_drop(int64_t block);
 int mt_arena_sole(int64_t block);                       /* 1: nobody else has it, nor can get it but from us */
+int mt_arena_own(int64_t block, int holds);             /* the same, if we hold it so many times; what was sent before is stale from now on */
 int64_t mt_arena_send(int64_t block, int channel);      /* a token, for a message; or -status */
 void mt_arena_unsend(int64_t token);
 int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
@@ -164,7 +165,7 @@ typedef struct mt_arena_numbers {
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
 int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
-void mt_arena_crash_after(int64_t steps);               /* for tests: so many steps of the protocol from now this process is killed */
+void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */

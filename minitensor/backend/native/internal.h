@@ -152,7 +152,6 @@ void mt_pool_unlock(void);
 void mt_pool_renew(void);
 
 /* arena.c: inside of fork() */
-int mt_arena_sole_but(int64_t block, int holds);        /* mt_arena_sole, and we hold it so many times */
 void mt_arena_before_fork(void);
 void mt_arena_in_parent(void);
 void mt_arena_in_child(void);

@@ -16,9 +16,8 @@
 
 static bool quiet(const mt_storage *s) { return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read); }
 
-/* Ours alone: no other process, no token, no other storage of this process and no array of such a one.  With mt_arena_sole's reason
- * this can't change but by ourselves. */
-static bool sole(const mt_storage *s) { return mt_arena_sole_but(s->block, 1 + s->looks); }
+/* No other process has its block, no token, no other storage of this process and no array of such a one; nor will, but by ourselves. */
+static bool take_over(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->looks); }
 
 static void leave(mt_storage *s) {                          /* the memory that it has */
     if (s->block) mt_arena_drop(s->block);
@@ -28,7 +27,7 @@ static void leave(mt_storage *s) {                          /* the memory that i
 /* Before a task writes: the storage has memory, and its bytes are its own.  Called by the one task that may touch it now. */
 int mt_storage_own(mt_storage *s) {
     if (!s->data) return mt_storage_take(s) ? MT_OK : MT_MEMORY_ERROR;
-    if (!s->block || s->everyone || sole(s)) return MT_OK;
+    if (!s->block || s->everyone || take_over(s)) return MT_OK;
     int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
     bool promised = block < 0 && mt_block_promise(s->device, s->nbytes);
     char *data = block > 0 ? mt_arena_data(block) : promised ? mt_block_take(s->device, s->nbytes) : NULL;
@@ -51,7 +50,7 @@ int mt_share(mt_ref ref, int everyone) {
     uint32_t writes = s->writes;
     if (!quiet(s)) status = MT_TIMEOUT;
     else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
-    bool there = s->block && (!everyone || s->everyone || sole(s));
+    bool there = s->block && (!everyone || s->everyone || take_over(s));
     if (status == MT_OK && there && everyone) s->everyone = true;
     pthread_mutex_unlock(&mt_exec.lock);
     if (status != MT_OK || there) return status;
