@@ -20,7 +20,7 @@ mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
 void mt_storage_release(mt_storage *storage) {
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
     if (storage->block) mt_arena_drop(storage->block);
-    else if (!storage->external) mt_block_free(storage->device, storage->data, storage->nbytes);
+    else if (!storage->external && !storage->bare) mt_block_free(storage->device, storage->data, storage->nbytes);
     else if (storage->owner && !atomic_load(&mt_python_gone)) mt_py_release(storage->owner);
     if (storage->error) mt_error_release(storage->error);
     free(storage);
@@ -49,13 +49,17 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     return t;
 }
 
+static bool find_memory(mt_storage *s) {
+    if ((s->data = mt_block_alloc(s->device, s->nbytes))) return true;
+    s->bare = mt_work_under_way();                          /* it may be about to free some */
+    return s->bare || (s->data = mt_block_alloc(s->device, s->nbytes));       /* the last of it may just have ended */
+}
+
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
     int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
     mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
     if (!storage) return NULL;
-    do storage->data = mt_block_alloc(storage->device, nbytes);       /* queued work may hold memory that it is about to free */
-    while (!storage->data && mt_executor_wait_some());
-    mt_tensor *t = storage->data ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    mt_tensor *t = find_memory(storage) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
     if (!t) {
         if (storage->data) mt_block_free(storage->device, storage->data, nbytes);
         free(storage);
@@ -83,7 +87,8 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     int64_t size = mt_size(ndim, shape);
     if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
     mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape);
-    return t ? mt_ref_of(t) : mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
+    if (!t) return mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
+    return t->storage->bare ? mt_call_for_memory("empty", t) : mt_ref_of(t);
 }
 
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
