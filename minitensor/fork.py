@@ -46,7 +46,7 @@ from typing import Any
 
 from minitensor import config, threads, trace
 
-__all__ = ["register", "unregister", "Participant"]
+__all__ = ["register", "unregister", "interrupted", "Participant"]
 
 _log = logging.getLogger("minitensor")
 Hook = Callable[[], None]
@@ -109,18 +109,28 @@ def unregister(participant: Participant) -> None:
     _participants = rest
 
 
-_interrupted = False  # Ctrl-C came while the hooks ran
+class _Interrupt(threading.local):
+    """Of each thread: other threads' forks may begin and end while one is under way."""
+
+    pending = False  # Ctrl-C came while the hooks ran
+
+
+_interrupt = _Interrupt()
+
+
+def interrupted() -> bool:
+    """Has Ctrl-C come since this fork began?  Then its participants should no longer wait for anything."""
+    return _interrupt.pending
 
 
 def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
-    global _interrupted
     for name, hook in hooks:
         if hook is None:
             continue
         try:
             hook()
         except KeyboardInterrupt:  # half a protocol is worse than a late interrupt
-            _interrupted = True
+            _interrupt.pending = True
             trace.record("fork.interrupted", participant=name, phase=phase)
         except BaseException as error:
             trace.record("fork.failed", participant=name, phase=phase, error=repr(error))
@@ -128,8 +138,6 @@ def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
 
 
 def _before() -> None:
-    global _interrupted
-    _interrupted = False
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
     if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
@@ -139,7 +147,8 @@ def _before() -> None:
 def _after_in_parent() -> None:
     _run("in the parent", [(p.name, p.after_in_parent) for p in _participants])
     trace.record("fork.parent")
-    if _interrupted:
+    if _interrupt.pending:
+        _interrupt.pending = False
         _thread.start_new_thread(_interrupt_again, ())
 
 
@@ -151,6 +160,7 @@ def _interrupt_again() -> None:
 
 def _after_in_child() -> None:
     _run("in the child", [(p.name, p.after_in_child) for p in _participants])
+    _interrupt.pending = False  # it is the parent's
     trace.record("fork.child", parent=os.getppid())
 
 

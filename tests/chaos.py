@@ -2,8 +2,9 @@
 
     python tests/chaos.py [-n 500] [--seed 1]
 
-Each child looks at its parent's values, computes, uses NumPy's BLAS, draws random numbers, forks again now and then, and is
-killed now and then.  Each fork counts as right when its child said exactly what it had to say and ended as it had to; in the end no process, no
+Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and is killed now and then.  The
+threads compute, allocate, fail, free, leave cycles to the garbage collector, wait in `synchronize`, and for room in a short queue.
+Each fork counts as right when its child said exactly what it had to say and ended as it had to; in the end no process, no
 descriptor and no memory may be left over.  The seed fixes the order of ways, values, grandchildren and kills; how the threads
 interleave is the machine's.  Ends with 1 when anything was wrong.
 """
@@ -11,12 +12,15 @@ interleave is the machine's.  Ends with 1 when anything was wrong.
 from __future__ import annotations
 
 import argparse
+import atexit
 import concurrent.futures
+import ctypes
 import faulthandler
 import gc
 import multiprocessing
 import os
 import random
+import resource
 import select
 import signal
 import sys
@@ -32,9 +36,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
+from minitensor.backend import native
 from minitensor.backend.native import lib
 
 PATIENCE = 60  # seconds after which a child that says nothing hangs
+QUEUE = 8  # tasks that a stream takes before its submitter has to wait
 SIZE = 40_000  # elements: more than runs in the submitter's thread
 
 
@@ -203,6 +209,56 @@ def from_signal_handler(x: Tensor, k: int, plan: str) -> str:
     return said[0]
 
 
+def _told(x: Tensor, k: int, plan: str, life: Callable[[], str]) -> str:
+    """A child that lives otherwise, and says what it came to."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, life().encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
+        os._exit(0)
+    os.close(writer)
+    return read(pid, reader, "")
+
+
+def from_atexit(x: Tensor, k: int, plan: str) -> str:
+    """While a child ends: after the framework's own last step, and before it."""
+
+    def life() -> str:
+        said: list[str] = []
+        atexit._clear()  # what this child inherited is its parent's to do
+        atexit.register(lambda: said.append(by_fork(x, k, plan)))
+        atexit.register(native._shutdown)
+        atexit.register(lambda: said.append(by_fork(x, k, plan)))
+        y = ops.exp(x)  # noqa: F841  (work in flight)
+        atexit._run_exitfuncs()
+        before, after = said[0], said[1].removesuffix(" 0")  # after the last step all runs at its call: there are no threads any more
+        return before if before in (after, after + " 1") else f"{said}"
+
+    return _told(x, k, plan, life)
+
+
+def refused(x: Tensor, k: int, plan: str) -> str:
+    """A fork that fails, in a child that may have no more processes, and one that doesn't."""
+
+    def life() -> str:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        y = ops.exp(x)  # noqa: F841  (work in flight)
+        if os.getuid() == 0:
+            os.setuid(65534)
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
+        try:
+            os.fork()
+            return "not refused"
+        except BlockingIOError:
+            resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+        return by_fork(x, k, plan)
+
+    return _told(x, k, plan, life)
+
+
 def killed_at_any_moment(x: Tensor, k: int, plan: str) -> str:
     """The parent kills it: before, in, or after its hooks."""
     pid = os.fork()
@@ -226,6 +282,8 @@ WAYS: dict[str, tuple[int, Callable[[Tensor, int, str], str]]] = {  # by name: h
     "threads at once": (6, from_threads),
     "a host task": (8, from_host_task),
     "a signal handler": (8, from_signal_handler),
+    "atexit": (4, from_atexit),
+    "refused": (4, refused),
     "killed": (8, killed_at_any_moment),
 }
 PLANS = ("", "", "", "", "grandchild", "threads", "dies", "exits")
@@ -251,8 +309,23 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
                     y = ops.host_call(lambda a: a, [y], shape=y.shape, dtype=y.dtype)
                 if int(y[0]) != k * k:
                     failures.append(f"{int(y[0])} for {k * k}")
+                if dice.random() < 0.3:
+                    for _ in range(3 * QUEUE):  # more than the queue has room for
+                        y = ops.abs(y + x)
+                    del y
+                if dice.random() < 0.3:
+                    cycle = [ops.exp(x)]
+                    cycle.append(cycle)  # type: ignore[arg-type]
+                    del cycle
+                if dice.random() < 0.3:
+                    try:
+                        runtime.synchronize()
+                    except ZeroDivisionError:  # the other thread's, who is told, too
+                        pass
                 if dice.random() < 0.05:
                     runtime.empty_cache()
+                if dice.random() < 0.05:
+                    gc.collect()
         except BaseException as error:
             failures.append(repr(error))
             return
@@ -279,6 +352,9 @@ def resident() -> int:
 
 def main(n: int, seed: int) -> int:
     faulthandler.enable()
+    if sys.platform == "linux":  # whoever is orphaned becomes our child, and is counted
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    lib.mt_set_queue_bound(QUEUE, 1 << 30)
     dice, wrong, done = random.Random(seed), Counter[str](), Counter[str]()
     for way in ("Pool, ours", "Pool, standard", "ProcessPoolExecutor"):  # what the standard library opens once and keeps
         WAYS[way][1](Tensor(np.full(SIZE, 1.0, np.float32)), 1, "")

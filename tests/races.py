@@ -1,11 +1,14 @@
-"""Races are forced: a thread is held at a point of the core until the test lets it go."""
+"""Races are forced: a thread is held at a point of the core until the test lets it go, or seen to be where it has to wait."""
 
 from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 from minitensor.backend.native import lib
 
@@ -43,3 +46,15 @@ def held(point: int) -> Iterator[Held]:
         yield hold
     finally:
         hold.close()
+
+
+def until_in(ident: int | None, *functions: Callable[..., Any]) -> None:
+    """Until a thread is in one of these functions, which it can't leave before the test lets it."""
+    codes = {function.__code__ for function in functions}
+    while True:
+        frame: FrameType | None = sys._current_frames().get(ident or 0)
+        while frame is not None:
+            if frame.f_code in codes:
+                return
+            frame = frame.f_back
+        os.sched_yield()

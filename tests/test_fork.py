@@ -47,6 +47,14 @@ def test_with_multiprocessing(package: object) -> None:
         assert executor.submit(compute).result() == 600_000
 
 
+def test_the_child_has_blas() -> None:
+    a = np.eye(300) * 2  # large enough for the library's own threads
+    before = a @ a
+    product = ops.matmul(Tensor(a), Tensor(a))
+    text = in_child(lambda: (float((a @ a).sum()), float(ops.matmul(Tensor(a), Tensor(a)).sum()), float(product.sum())))
+    assert text == "(1200.0, 1200.0, 1200.0)" and before.sum() == 1200
+
+
 def test_grandchildren() -> None:
     text = in_child(lambda: f"{compute()} {in_child(lambda: f'{compute()} {in_child(compute)}')}")
     assert text.count("600000.0") == 3 and "Error" not in text
@@ -169,16 +177,23 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
         steps.append("failing")
         raise RuntimeError("on purpose")
 
-    members.append(fork.register(before=fail, name="broken", level=7))
+    members.append(fork.register(before=fail, after_in_parent=fail, after_in_child=fail, name="broken", level=7))
+    reports: list[str] = []
     try:
         with caplog.at_level(logging.ERROR, "minitensor"):
-            child = in_child(lambda: steps)
+            child = in_child(lambda: (steps, [record.getMessage() for record in caplog.records]))
+        reports = [record.getMessage() for record in caplog.records]
     finally:
         for member in members:
             fork.unregister(member)
-    assert steps == ["before user", "before high", "failing", "before low", "parent low", "parent high", "parent user"]
-    assert child == repr(["before user", "before high", "failing", "before low", "child low", "child high", "child user"])
-    assert "participant broken failed before the fork" in caplog.text and "on purpose" in caplog.text
+    before = ["before user", "before high", "failing", "before low"]  # of equal levels, who came last goes first
+    assert steps == [*before, "parent low", "failing", "parent high", "parent user"]
+
+    def reported(*phases: str) -> list[str]:
+        return [f"[fork] participant broken failed {phase}; the fork goes on" for phase in phases]
+
+    assert child == repr(([*before, "child low", "failing", "child high", "child user"], reported("before the fork", "in the child")))
+    assert reports == reported("before the fork", "in the parent") and "on purpose" in caplog.text
     with pytest.raises(ValueError, match="no such participant"):
         fork.unregister(members[0])
 
@@ -220,18 +235,32 @@ def test_subprocess_is_left_alone() -> None:
 
 def test_a_fork_that_fails_leaves_the_parent_as_it_was() -> None:
     program = """
-import os, resource
+import os, resource, threading
 import numpy as np
-from minitensor import Tensor, ops
+from minitensor import Tensor, fork, ops
+steps = []
+fork.register(*(lambda step=step: steps.append(step) for step in ("before", "parent", "child")))
+large = Tensor(np.zeros(300_000))
+t = ops.exp(large)  # on a thread, which the fork joins
+limits = resource.getrlimit(resource.RLIMIT_NPROC)
 os.setuid(65534)
-resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-t = ops.exp(Tensor(np.zeros(1000)))
+resource.setrlimit(resource.RLIMIT_NPROC, (1, limits[1]))
 try:
     os.fork()
 except BlockingIOError:
-    print("refused", float(t.sum()), float(ops.exp(Tensor(0.0))))
+    print("refused", float(t.asnumpy().sum()), float(ops.exp(Tensor(0.0))), steps)
+resource.setrlimit(resource.RLIMIT_NPROC, limits)
+print(float(ops.exp(large).sum()))  # here, and in another thread
+other = threading.Thread(target=lambda: print(float(ops.exp(large).sum())))
+other.start()
+other.join()
+pid = os.fork()
+if pid == 0:
+    os._exit(int(float(ops.exp(large).sum()) != 300_000))
+print(os.waitpid(pid, 0)[1])
 """
     if os.getuid() != 0:
         program = program.replace("os.setuid(65534)\n", "")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("refused 1000.0 1.0\n", "")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
+    assert (done.stdout, done.stderr) == ("refused 300000.0 1.0 ['before', 'parent']\n300000.0\n300000.0\n0\n", "")

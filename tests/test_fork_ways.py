@@ -14,10 +14,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from children import in_child
-from races import held
+from races import held, until_in
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
+from minitensor.backend import native
 from minitensor.backend.native import lib
 
 PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
@@ -32,18 +33,10 @@ def compute() -> float:
     return round(float(busy().sum()), 1)
 
 
-def run(program: str, *, signals: Callable[[subprocess.Popen[str]], None] | None = None, **env: str) -> tuple[int, str, str]:
+def run(program: str, **env: str) -> tuple[int, str, str]:
     """A program in an interpreter of its own: exit code, output, errors."""
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, **env})  # fmt: skip
-    try:
-        if signals is not None:
-            signals(process)
-        output, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    return process.returncode, output, error
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    return done.returncode, done.stdout, done.stderr
 
 
 class Thread(threading.Thread):
@@ -112,7 +105,8 @@ def test_from_a_signal_handler_while_the_main_thread_waits() -> None:
 
     try:
         t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
-        sender = Thread(lambda: entered.wait(60) and os.kill(os.getpid(), signal.SIGUSR1))
+        main = threading.get_ident()
+        sender = Thread(lambda: (entered.wait(60), until_in(main, native.wait_slices), os.kill(os.getpid(), signal.SIGUSR1)))
         runtime.synchronize()
         sender.finish()
     finally:
@@ -174,41 +168,64 @@ def test_workers_that_a_pool_replaces(package: object) -> None:
 
 
 # --- awkward moments --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("point", ["SUBMIT", "TAKEN", "RUN", "JOIN", "ALLOC"])
-def test_a_fork_meets_a_thread_at(point: str) -> None:
-    """Two threads compute and fork; one of them is held at a point of the core until the other is where it has to wait."""
+@pytest.mark.parametrize("point", ["SUBMIT", "ALLOC"])
+def test_a_fork_passes_a_thread_that_is_held_at(point: str) -> None:
+    """It has nothing in hand yet and holds no lock."""
+    runtime.synchronize()
+    runtime.empty_cache()  # or no memory would be asked of the system
     with held(getattr(lib, f"MT_POINT_{point}")) as hold:
-        if point == "JOIN":  # reached by the fork itself: meanwhile others submit
-            busy()
-            forking = Thread(lambda: in_child(compute))
-            hold.wait()
-            computing = Thread(compute)
-        else:
-            runtime.empty_cache()  # or no memory would be asked of the system
-            computing = Thread(compute)
-            hold.wait()
-            forking = Thread(lambda: in_child(compute))
+        computing = Thread(compute)
+        hold.wait()
+        assert in_child(compute) == "600000.0"
+        hold.go()
+        assert computing.finish() == 600_000
+
+
+@pytest.mark.parametrize("point", ["TAKEN", "RUN"])
+def test_a_fork_waits_for_a_task_that_is_held_at(point: str) -> None:
+    with held(getattr(lib, f"MT_POINT_{point}")) as hold:
+        t = busy()
+        hold.wait()
+        trace.clear()
+        forking = Thread(lambda: in_child(lambda: (float(t.sum()), compute())))
+        until_in(forking.ident, native._drain)
+        assert [event.kind for event in trace.events("fork")] == ["fork.begin"]
+        hold.go()
+        assert forking.finish() == "(600000.0, 600000.0)"
+
+
+def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
+    with held(lib.MT_POINT_JOIN) as hold:
+        busy()
+        forking = Thread(lambda: in_child(compute))
+        hold.wait()
+        computing = Thread(compute)
+        until_in(computing.ident, native._submit)
+        assert computing.is_alive() and forking.is_alive()
         hold.go()
         assert (forking.finish(), computing.finish()) == ("600000.0", 600_000)
 
 
-def test_a_task_in_hand_is_waited_for() -> None:
-    with held(lib.MT_POINT_RUN) as hold:
-        t = busy()
-        hold.wait()  # done, but nobody knows
+def test_a_second_fork_waits_for_one_that_is_held() -> None:
+    with held(lib.MT_POINT_JOIN) as hold:
+        busy()
+        first = Thread(lambda: in_child(compute))
+        hold.wait()
         trace.clear()
-        warned = threading.Event()
-        forking = Thread(lambda: (in_child(lambda: float(t.sum())), warned.set())[0])
-        assert not warned.is_set() and "fork.joined" not in [event.kind for event in trace.events("fork")]
+        second = Thread(lambda: in_child(compute))
+        until_in(second.ident, native._drain)
+        assert [event.kind for event in trace.events("fork")] == ["fork.begin"]
         hold.go()
-        assert forking.finish() == "600000.0"
+        assert (first.finish(), second.finish()) == ("600000.0", "600000.0")
 
 
 def test_while_another_thread_waits_in_synchronize() -> None:
     go = threading.Event()
     t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32")
     waiting = Thread(runtime.synchronize)
+    until_in(waiting.ident, native.wait_slices)
     forking = Thread(lambda: in_child(lambda: (t.tolist(), compute())))
+    until_in(forking.ident, native._drain)
     go.set()
     assert forking.finish() == "([1.0], 600000.0)"
     waiting.finish()
@@ -220,7 +237,9 @@ import sys, threading
 import numpy as np
 sys.path.insert(0, %r)
 from children import in_child
-from minitensor import Tensor, ops, runtime
+from minitensor import Tensor, fork, ops
+from minitensor.backend import native
+from races import until_in
 go, ones = threading.Event(), np.ones(100_000, np.float32)
 first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
@@ -231,7 +250,8 @@ thread = threading.Thread(target=submit)
 thread.start()
 while len(done) < 3:  # the first host task, three of these; the next has to wait
     pass
-threading.Timer(0.1, go.set).start()
+until_in(thread.ident, native._submit)
+fork.register(before=go.set)
 print(in_child(lambda: round(float(ops.log(done[2]).sum()))), first.tolist())
 thread.join()
 print(len(done), all(np.allclose(t.asnumpy(), np.e) for t in done))
@@ -277,48 +297,6 @@ def test_a_thread_that_ends_while_its_tasks_run() -> None:
     thread.finish()
     go.set()
     assert in_child(lambda: made[0].tolist()) == "[3.0]" and made[0].tolist() == [3.0]
-
-
-# --- interrupts -------------------------------------------------------------------------------------------------------
-def test_ctrl_c_ends_the_wait_of_a_fork() -> None:
-    program = """
-import os, signal, threading
-from minitensor import Tensor, ops
-go, entered = threading.Event(), threading.Event()
-def wait(a):
-    entered.set()
-    return a if go.wait(30) else None
-stuck = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32", name="stuck")
-behind = stuck + 1
-entered.wait()
-reader, writer = os.pipe()
-def child():
-    for t in stuck, behind, ops.exp(Tensor(0.0)):
-        try:
-            os.write(writer, f"{t.tolist()}\\n".encode())
-        except RuntimeError as error:
-            os.write(writer, f"{error}\\n".encode())
-    os._exit(0)
-import minitensor
-minitensor.fork.register(after_in_child=child)
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-try:
-    pid = os.fork()
-    threading.Event().wait(30)
-except KeyboardInterrupt:
-    print("interrupted")
-go.set()
-print(stuck.tolist(), behind.tolist(), ops.exp(Tensor(0.0)))
-os.waitpid(pid, 0)
-print(os.read(reader, 1000).decode())
-"""
-    code, output, error = run(program, PYTHONWARNINGS="ignore::DeprecationWarning")  # a thread lives here: the stuck one
-    assert (code, error) == (0, "")
-    lines = output.splitlines()
-    assert lines[:2] == ["interrupted", "[1.0] [2.0] 1.0"]
-    assert lines[2].startswith("[stuck] was still being computed when this process was forked (issued at ")
-    assert lines[3].startswith("[add] was still queued when this process was forked (issued at ")
-    assert lines[4] == "1.0"
 
 
 # --- ends of a child --------------------------------------------------------------------------------------------------
@@ -383,55 +361,6 @@ ops.host_call(lambda a: print("last", float(a.sum())) or a, [t], shape=t.shape, 
 print("end")
 """
     assert run(program) == (0, "end\nlast 0.0\n", "")
-
-
-STUCK = """
-import os, signal, sys, threading
-from minitensor import Tensor, ops
-entered = threading.Event()
-def wait(a):
-    entered.set()
-    threading.Event().wait()
-stuck = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32", name="stuck")
-behind = [stuck + i for i in range(10)]
-entered.wait()
-print("end", flush=True)
-"""
-
-
-def test_stuck_work_does_not_keep_the_program() -> None:
-    code, output, error = run(STUCK, MINITENSOR_EXIT_SECONDS="1")
-    assert (code, output) == (0, "end\n")
-    assert "[shutdown] gives up what is still queued: stuck (<string>:8) and 10 more" in error
-
-
-def test_ctrl_c_ends_the_wait_at_the_end() -> None:
-    program = STUCK + """
-import logging
-class Interrupts(logging.Handler):
-    def emit(self, record):  # the wait lasts: Ctrl-C
-        os.kill(os.getpid(), signal.SIGINT)
-logging.getLogger("minitensor").addHandler(Interrupts())
-"""
-    code, output, error = run(program)
-    assert (code, output) == (0, "end\n") and "KeyboardInterrupt" in error
-
-
-def test_the_exit_code_of_an_interrupted_program_is_pythons() -> None:
-    program = """
-import os, signal, threading
-from minitensor import Tensor, ops
-go = threading.Event()
-t = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
-    import time; time.sleep(0.2)  # the interrupt ends the read before its value can
-    go.set()
-threading.Timer(0.2, interrupt).start()
-t.asnumpy()
-"""
-    code, _, error = run(program)
-    assert code == -signal.SIGINT and error.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_many_children_leave_nothing_behind() -> None:

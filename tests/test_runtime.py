@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -230,47 +227,6 @@ def test_a_full_queue_makes_the_submitter_wait(gate: Gate) -> None:
         assert t.tolist() == [9.0]
     finally:
         lib.mt_set_queue_bound(4096, 2**31)
-
-
-INTERRUPTED = """
-import os, signal, sys, threading
-from minitensor import Tensor, ops, runtime
-from minitensor.backend.native import lib
-entered, go = threading.Event(), threading.Event()
-def wait(a):
-    entered.set()
-    go.wait(60)
-    return a + 1
-t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
-entered.wait(60)
-def fill():
-    lib.mt_set_queue_bound(1, 2**31)
-    for _ in range(3):
-        ops.host_call(lambda a: a, [Tensor([1.0])], shape=1, dtype="float32")
-how = {"read": t.asnumpy, "synchronize": runtime.synchronize, "full": fill}[sys.argv[1]]
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-try:
-    how()
-    print("not interrupted")
-except KeyboardInterrupt:
-    print("interrupted")
-go.set()
-lib.mt_set_queue_bound(4096, 2**31)
-print(t.tolist(), (t + 1).tolist())
-"""
-
-
-@pytest.mark.parametrize("how", ["read", "synchronize", "full"])
-def test_ctrl_c_interrupts_every_wait_and_leaves_all_usable(how: str) -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, how], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("interrupted\n[2.0] [3.0]\n", "")
-
-
-def test_an_interrupted_program_ends_as_python_ends_it() -> None:
-    program = INTERRUPTED.replace("except KeyboardInterrupt:", "except ZeroDivisionError:").replace("threading.Timer", "go.wait, threading.Timer")
-    program = program.replace("go.wait, threading.Timer", "threading.Timer(0.6, go.set).start(); threading.Timer")
-    done = subprocess.run([sys.executable, "-c", program, "read"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == -signal.SIGINT and "KeyboardInterrupt" in done.stderr
 
 
 def test_memory_is_counted() -> None:

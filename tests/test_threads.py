@@ -16,7 +16,7 @@ from minitensor import Tensor, ops, threads, trace
 pytestmark = pytest.mark.skipif(not threads.has_proc, reason="the system has no /proc")
 
 FOREIGN = """
-import ctypes, os, sys, threading
+import ctypes, os, subprocess, sys, threading
 import numpy as np
 import minitensor
 from minitensor import Tensor, ops, threads, trace
@@ -30,6 +30,7 @@ pause = ctypes.cast(libc.pause, ctypes.c_void_p)
 assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0   # and one of somebody else's
 libc.pthread_setname_np(ident, b"somebody")
 print([t.name for t in threads.foreign()])
+subprocess.run(["true"], check=True)          # no fork of Python's, in any mode
 try:
     pid = os.fork()
 except RuntimeError as error:

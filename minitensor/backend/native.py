@@ -52,15 +52,23 @@ def mt_py_release(handle: Any) -> None:
     _handles.pop(int(ffi.cast("intptr_t", handle)), None)
 
 
-@ffi.def_extern()
+_interrupted = False  # Ctrl-C came while the main thread ran a host task at its call
+
+
+def _host_raised(kind: Any, error: BaseException, where: Any) -> Any:
+    """A handle to what a host task raised, which rises where the value is read."""
+    global _interrupted
+    if isinstance(error, KeyboardInterrupt) and threading.get_ident() == threading.main_thread().ident:
+        _interrupted = True
+    # Its frames hold arrays of the task's memory, which is gone by then; a debugger that shows locals would read it.
+    traceback.clear_frames(where)
+    return hold(error)
+
+
+@ffi.def_extern(onerror=_host_raised)  # and not `except`, which begins only after signals have been looked at
 def mt_py_host(handle: Any) -> Any:
     """Runs a host task on the thread of its stream; a handle to the exception if it raises."""
-    try:
-        ffi.from_handle(handle)()
-    except BaseException as error:  # it rises where the value is read
-        # Its frames hold arrays of the task's memory, which is gone by then; a debugger that shows locals would read it.
-        traceback.clear_frames(error.__traceback__)
-        return hold(error)
+    ffi.from_handle(handle)()
     return ffi.NULL
 
 
@@ -215,18 +223,21 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
 
 
 def _submit(ref: int) -> int:
-    site, pending = _site(), (lib.MT_QUEUE, lib.MT_HOST)
+    global _interrupted
+    site = _site()
     try:
-        result = lib.mt_submit(ref, site, SLICE_MS)
-        while result < 0 and lib.mt_call_status(result) in pending:
-            # The queue is full, a fork is under way, or somebody has to see the value now.
-            result = lib.mt_submit(ref, site, SLICE_MS)
-    except BaseException:  # of a signal handler, between two slices
+        status = lib.mt_submit(ref, site, SLICE_MS)
+        while status == lib.MT_TIMEOUT:
+            # The queue is full, memory is short, a fork is under way, or somebody has to see the value now.
+            status = lib.mt_submit(ref, site, SLICE_MS)
+    except BaseException:  # of a signal handler, after a slice
         lib.mt_call_drop(ref)
         raise
-    if result < 0:
-        _fail(result)
-    if _synchronous:
+    if status != lib.MT_OK:
+        _fail(ref)
+    result = lib.mt_call_end(ref)
+    if _synchronous or _interrupted:
+        _interrupted = False  # it rises now, and not where the value is read
         try:
             wait(result)
         except BaseException:
@@ -400,8 +411,8 @@ def _drain(what: str, limit_ms: float = float("inf")) -> bool:
 def _before_fork() -> None:
     threads = lib.mt_thread_count() + lib.mt_pool_size()
     try:
-        _drain("a fork")
-        trace.record("fork.drained")
+        if not fork.interrupted() and _drain("a fork"):
+            trace.record("fork.drained")
     finally:  # also when Ctrl-C ended the wait: the fork can't be called off, but what is still at work can stay the parent's
         lib.mt_fork_prepare()
     trace.record("fork.joined", threads=threads)

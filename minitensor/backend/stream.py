@@ -80,7 +80,7 @@ class Stream:
         """Work submitted from now on comes after the event; at once when it was never recorded."""
         if not isinstance(event, Event):
             raise TypeError(f"[wait_event] takes an Event, got {type(event).__name__}")
-        status = lib.mt_event_wait(event._event, self._id)
+        status = wait_slices(lambda ms: lib.mt_event_wait(event._event, self._id, ms))
         if status != lib.MT_OK:
             raise RuntimeError("[wait_event] the system refuses memory or a thread for the stream")
 
@@ -129,7 +129,7 @@ class Event:
             _release(event)
 
     def _record(self, stream: Stream) -> None:
-        if lib.mt_event_record(self._event, stream._id) != lib.MT_OK:
+        if wait_slices(lambda ms: lib.mt_event_record(self._event, stream._id, ms)) != lib.MT_OK:
             raise RuntimeError("[record] the system refuses memory or a thread for the stream")
         self._recorded = True
 

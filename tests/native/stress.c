@@ -65,7 +65,11 @@ static void complain(const char *what, mt_ref ref) {
 
 /* Brings a call to its end, as finish() does in Python; takes over the operands. */
 static mt_ref finish(mt_ref ref, mt_ref a, mt_ref b) {
-    while (ref < 0 && (mt_call_status(ref) == MT_QUEUE || mt_call_status(ref) == MT_HOST)) ref = mt_submit(ref, 0, 50);
+    int status = MT_OK;
+    bool pending = ref < 0 && (mt_call_status(ref) == MT_QUEUE || mt_call_status(ref) == MT_HOST);
+    if (pending)
+        while ((status = mt_submit(ref, 0, 50)) == MT_TIMEOUT) continue;
+    if (pending && status == MT_OK) ref = mt_call_end(ref);
     if (ref < 0) complain("a call failed", ref);
     mt_release(a);
     if (b) mt_release(b);
@@ -134,9 +138,9 @@ static void compute(unsigned *seed) {
         mt_stream_set_current(cpu, stream);
         mt_event *event = mt_event_new();
         y = binary(MT_OP_mul, y, filled(2, n));
-        mt_event_record(event, stream);
+        while (mt_event_record(event, stream, 50) == MT_TIMEOUT) continue;
         mt_stream_set_current(cpu, 0);
-        mt_event_wait(event, mt_stream_default(cpu));
+        while (mt_event_wait(event, mt_stream_default(cpu), 50) == MT_TIMEOUT) continue;
         mt_event_release(event);
         mt_stream_release(stream);
         expect(binary(MT_OP_add, y, filled(0, n)), 2 * (k + 1), MT_OK);

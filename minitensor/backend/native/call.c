@@ -30,15 +30,33 @@ mt_ref mt_fail(const char *op, int status, const char *format, ...) {
     return ref;
 }
 
-mt_ref mt_no_memory(const char *op, int device, int64_t nbytes) {
+void mt_no_memory_text(char *text, size_t n, int device, int64_t nbytes) {
     if (device < 0) device = 0;
     mt_memory_stats stats;
     mt_device_stats(device, &stats);
     char limit[64] = "";
     if (stats.capacity) snprintf(limit, sizeof limit, " of its %lld", (long long)stats.capacity);
-    return mt_fail(op, MT_MEMORY_ERROR, "no memory for %lld bytes on %s, which holds %lld bytes%s in tensors and %lld in its cache",
-                   (long long)nbytes, mt_devices[device].name, (long long)stats.allocated, limit,
-                   (long long)(stats.reserved - stats.allocated));
+    snprintf(text, n, "no memory for %lld bytes on %s, which holds %lld bytes%s in tensors and %lld in its cache", (long long)nbytes,
+             mt_devices[device].name, (long long)stats.allocated, limit, (long long)(stats.reserved - stats.allocated));
+}
+
+mt_ref mt_no_memory(const char *op, int device, int64_t nbytes) {
+    char text[sizeof ((mt_call *)0)->message];
+    mt_no_memory_text(text, sizeof text, device, nbytes);
+    return mt_fail(op, MT_MEMORY_ERROR, "%s", text);
+}
+
+mt_ref mt_call_for_memory(const char *op, mt_tensor *result) {
+    mt_call *call;
+    mt_ref ref = mt_call_new(&call);
+    if (call == &out_of_memory) {
+        mt_tensor_release(result);
+        return ref;
+    }
+    call->status = MT_QUEUE;
+    call->result = result;
+    snprintf(call->op, sizeof call->op, "%s", op);
+    return ref;
 }
 
 int64_t mt_size(int ndim, const int64_t *shape) {
@@ -73,6 +91,13 @@ int mt_call_inputs(mt_ref call, mt_ref *inputs) {
     mt_task *task = mt_c(call)->task;
     for (int i = 0; i < task->n_in; i++) inputs[i] = mt_ref_of(task->in[i]);
     return task->n_in;
+}
+
+mt_ref mt_call_end(mt_ref ref) {
+    mt_tensor *result = mt_c(ref)->result;
+    mt_c(ref)->result = NULL;
+    mt_call_drop(ref);
+    return mt_ref_of(result);
 }
 
 void mt_call_drop(mt_ref ref) {

@@ -41,7 +41,7 @@ typedef struct mt_tensor {
     ...;
 } mt_tensor;
 
-mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);          /* C order */
+mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);          /* C order; a call when its memory has to be waited for */
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                    void *base, int64_t nbytes, int64_t offset, void *owner);       /* memory of somebody else's; owner goes to mt_py_release at the end */
 mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
@@ -89,8 +89,9 @@ mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none *
 int mt_call_compute_dtype(mt_ref call);
 void mt_call_host(mt_ref call, void *handle, int prompt);     /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
                                                          prompt: it waits for nobody, so a small one may run in the submitter's thread */
-mt_ref mt_submit(mt_ref call, uint32_t site, int timeout_ms);   /* the result; or the call itself again, when the queue stayed full */
-void mt_call_drop(mt_ref call);
+int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
+mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
+void mt_call_drop(mt_ref call);                        /* of one that failed, or that nobody wants to end, in whatever state */
 
 /* --- waiting and errors ------------------------------------------------------------------------------------------------- */
 typedef struct mt_error {
@@ -119,8 +120,8 @@ int mt_stream_sync(int stream, int timeout_ms);
 mt_error *mt_stream_take_error(int stream);             /* the first that nobody has been told of, or NULL */
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
-int mt_event_record(mt_event *event, int stream);
-int mt_event_wait(mt_event *event, int stream);         /* work queued on stream from now on comes after the event */
+int mt_event_record(mt_event *event, int stream, int timeout_ms);   /* MT_TIMEOUT, here and below: a fork is under way */
+int mt_event_wait(mt_event *event, int stream, int timeout_ms);     /* work queued on stream from now on comes after the event */
 int mt_event_query(mt_event *event);
 int mt_event_sync(mt_event *event, int timeout_ms);
 double mt_event_time_ms(mt_event *event);               /* when the stream reached it, on a monotonic clock; -1: not yet */

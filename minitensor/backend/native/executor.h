@@ -60,6 +60,7 @@ mt_stream *mt_stream_of_thread(int device);
 bool mt_ensure_worker(mt_stream *s);                            /* false: the system refuses a thread */
 bool mt_wait_progress(const struct timespec *deadline);         /* false: the time is over */
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
+uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
 bool mt_waits_over(const mt_task *task);
 bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
 bool mt_exported(const mt_task *task);                          /* NumPy can see memory that it touches */

@@ -124,7 +124,7 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     bool to_bool = rule == MT_RULE_compare || rule == MT_RULE_logical || rule == MT_RULE_test;
     int dtype = to_bool ? MT_DT_bool : compute;
     int64_t size = mt_size(ndim, shape);
-    mt_tensor *out = size < 0 ? NULL : mt_tensor_promised(device, dtype, ndim, shape);
+    mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, compute) &&
                   all_castable(n, in, first, compute) && (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
@@ -177,7 +177,7 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     if (reduced == 0 && (op == MT_OP_amin || op == MT_OP_amax || op == MT_OP_argmin || op == MT_OP_argmax))
         return mt_fail(name, MT_VALUE_ERROR, "nothing to choose from: the reduced dimensions have no elements");
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
-    mt_tensor *out = mt_tensor_promised(device, out_dtype, ndim, shape);
+    mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] && mt_cast_supported(t->dtype, compute);
     mt_task task;
@@ -205,7 +205,7 @@ mt_ref mt_cast(mt_ref a, int dtype) {
     if (MT_KIND[in[0]->dtype] == 'c' && MT_KIND[dtype] != 'c' && MT_KIND[dtype] != 'b')
         return mt_fail("cast", MT_TYPE_ERROR, "%s to %s would lose the imaginary part; take ops.real(t) or ops.abs(t) first",
                        MT_DTYPE_NAME[in[0]->dtype], MT_DTYPE_NAME[dtype]);
-    mt_tensor *out = mt_tensor_promised(device, dtype, in[0]->ndim, in[0]->shape);
+    mt_tensor *out = mt_tensor_empty(device, dtype, in[0]->ndim, in[0]->shape, false);
     if (!out) return mt_no_memory("cast", device, in[0]->size * MT_ITEMSIZE[dtype]);
     return copy_into("cast", out, in[0]);
 }

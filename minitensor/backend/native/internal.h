@@ -47,6 +47,8 @@ struct mt_storage {
     bool everyone;                   /* all processes that have the block write to it */
     void *owner;                     /* somebody else's memory: what to hand to mt_py_release */
     bool external;
+    bool promised;                   /* the device has counted its memory (alloc.c), taken or not */
+    bool bare;                       /* no memory yet: known only to the call that makes it, which waits for some */
     atomic_int exports;              /* NumPy arrays that look at it now */
     /* Guarded by the executor's lock: */
     mt_mark last_write, last_read;
@@ -87,6 +89,8 @@ typedef struct mt_call {
     bool queued;                     /* mt_submit has queued it and now waits for its end */
     uint64_t seq;
     int stream;
+    uint64_t ended;                  /* while it waits for memory: how many tasks had ended, */
+    double patience;                 /* and until when another one has to */
     char op[32];
     char message[256];
     mt_error *failed;                /* it ran at once and failed: the error lacks its site */
@@ -113,10 +117,11 @@ void mt_alloc_reset_locks(void);
 /* tensor.c */
 mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);              /* takes over the caller's count of storage; NULL: no memory */
-mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape);   /* NULL: no memory */
-mt_tensor *mt_tensor_promised(int device, int dtype, int ndim, const int64_t *shape);   /* the same, which has its memory when a task writes it */
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool take);      /* its memory promised, or taken; NULL: no
+                                                          memory; a bare one: none yet */
 mt_storage *mt_storage_new(mt_device *device, int64_t nbytes);      /* without memory; NULL: no memory */
 void mt_storage_release(mt_storage *storage);
+bool mt_storage_promise(mt_storage *storage, bool take);        /* it has the promise of memory, and with `take` the memory; false: not now */
 bool mt_storage_take(mt_storage *storage);              /* it has the memory that was promised; false: the system has none */
 int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
 void mt_tensor_retain(mt_tensor *tensor);
@@ -129,6 +134,8 @@ static inline char *mt_tensor_data(const mt_tensor *t) {
 mt_ref mt_call_new(mt_call **call);
 mt_ref mt_fail(const char *op, int status, const char *format, ...);
 mt_ref mt_no_memory(const char *op, int device, int64_t nbytes);
+void mt_no_memory_text(char *text, size_t n, int device, int64_t nbytes);
+mt_ref mt_call_for_memory(const char *op, mt_tensor *result);   /* one that has nothing to do but to wait for memory */
 int64_t mt_size(int ndim, const int64_t *shape);       /* elements; -1: more than an int64 of bytes can count */
 void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
 
@@ -137,7 +144,7 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's
                                                           at once or returns a call */
 int mt_stream_current(int device);                      /* of this thread */
 const char *mt_task_op(const mt_task *task);
-bool mt_executor_wait_some(void);                       /* true: a task has ended meanwhile, and perhaps freed memory */
+bool mt_work_under_way(void);                           /* which may free memory, and which this thread may wait for */
 mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with room for so many; NULL: no memory */
 void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */

@@ -22,6 +22,7 @@ static bool take_over(const mt_storage *s) { return mt_arena_own(s->block, 1 + s
 static void leave(mt_storage *s) {                          /* the memory that it has */
     if (s->block) mt_arena_drop(s->block);
     else mt_block_free(s->device, s->data, s->nbytes);
+    s->promised = false;
 }
 
 /* Before a task writes: the storage has memory, and its bytes are its own.  Called by the one task that may touch it now. */
@@ -38,6 +39,7 @@ int mt_storage_own(mt_storage *s) {
     leave(s);
     s->data = data;
     s->block = block > 0 ? block : 0;
+    s->promised = promised;
     s->looks = 0;
     return MT_OK;
 }

@@ -58,24 +58,23 @@ mt_error *mt_stream_take_error(int id) {
     }
 }
 
-/* For an allocation that failed: waits until some task has ended and given its memory back.  False: there is none to wait for, or
- * nothing has moved for ten seconds. */
-bool mt_executor_wait_some(void) {
-    struct timespec deadline = mt_deadline_in(10000);
-    uint64_t before = 0, now = 0;
-    bool busy = false;
-    pthread_mutex_lock(&mt_exec.lock);
+uint64_t mt_tasks_ended(bool *busy) {
+    uint64_t ended = 0;
+    *busy = false;
     for (int i = 1; i < mt_exec.n_streams; i++) {
-        before += mt_exec.streams[i]->done;
-        busy |= !mt_idle(mt_exec.streams[i]);
+        ended += mt_exec.streams[i]->done;
+        *busy |= !mt_idle(mt_exec.streams[i]);
     }
-    now = before;
-    while (busy && !mt_alone() && now == before && mt_wait_progress(&deadline)) {
-        now = 0;
-        for (int i = 1; i < mt_exec.n_streams; i++) now += mt_exec.streams[i]->done;
-    }
+    return ended;
+}
+
+bool mt_work_under_way(void) {
+    bool busy;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_tasks_ended(&busy);
+    busy &= !mt_alone();
     pthread_mutex_unlock(&mt_exec.lock);
-    return now != before;
+    return busy;
 }
 
 /* --- streams and events ---------------------------------------------------------------------------------------------------------- */
@@ -152,17 +151,20 @@ void mt_event_release(mt_event *event) {
 }
 
 /* A task without tensors: an event to record, or a mark to wait for. */
-static int enqueue_marker(int id, mt_event *record, mt_event *await) {
+static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout_ms) {
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    int status = MT_OK;
     mt_task *task = mt_task_new(0, 0);
     if (!task) return MT_MEMORY_ERROR;
     task->op = -1;
     task->kind = record ? MT_TASK_EVENT : MT_TASK_NOTHING;
     snprintf(task->host_op, sizeof task->host_op, record ? "Event.record" : "Event.wait");
     pthread_mutex_lock(&mt_exec.lock);
-    while (mt_exec.gate_closed && !mt_alone()) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+    while (mt_exec.gate_closed && !mt_alone() && status == MT_OK)
+        if (!mt_wait_progress(&deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
     mt_stream *s = mt_exec.streams[id];
     bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_alone();
-    int status = needed && !mt_ensure_worker(s) ? MT_RUNTIME_ERROR : MT_OK;
+    if (status == MT_OK && needed && !mt_ensure_worker(s)) status = MT_RUNTIME_ERROR;
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
         record->time_ms = needed ? -1 : mt_now_ms();
@@ -181,8 +183,8 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await) {
     return status;
 }
 
-int mt_event_record(mt_event *event, int stream) { return enqueue_marker(stream, event, NULL); }
-int mt_event_wait(mt_event *event, int stream) { return enqueue_marker(stream, NULL, event); }
+int mt_event_record(mt_event *event, int stream, int timeout_ms) { return enqueue_marker(stream, event, NULL, timeout_ms); }
+int mt_event_wait(mt_event *event, int stream, int timeout_ms) { return enqueue_marker(stream, NULL, event, timeout_ms); }
 
 int mt_event_query(mt_event *event) {
     pthread_mutex_lock(&mt_exec.lock);

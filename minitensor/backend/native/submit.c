@@ -1,8 +1,9 @@
 /* Getting work in: an op's task runs at once, or becomes a call that Python queues with mt_submit.
  *
  * Queueing is a step of its own for two reasons.  Looking up the user's line costs as much as a small op, so only a task that is queued
- * gets one.  And queueing may have to wait (the queue is full, a fork is under way), which Python does in slices, so that signals are
- * handled in between. */
+ * gets one.  And queueing may have to wait (for room in the queue, for memory, for a fork to be over), which Python does in slices, so that
+ * signals are handled in between.  A signal's handler may raise after any slice, the last one included: a call is Python's to end or
+ * to drop, whatever mt_submit has said. */
 #include <stdio.h>
 
 #include "executor.h"
@@ -50,7 +51,7 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_stream_of_thread(result->device);
     bool beside = mt_alone();
-    bool now = task->kind != MT_TASK_HOST && mt_ready(task, &blocking) &&
+    bool now = task->kind != MT_TASK_HOST && !result->storage->bare && mt_ready(task, &blocking) &&
                (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_exported(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
@@ -59,43 +60,61 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     return mt_ref_of(result);
 }
 
-/* The call is over: what is left of it. */
-static mt_ref conclude(mt_call *call) {
-    mt_tensor *result = call->result;
-    call->result = NULL;
-    mt_call_drop(-(mt_ref)(intptr_t)call);
-    return mt_ref_of(result);
-}
-
-static mt_ref refuse(mt_call *call, mt_ref ref, int status, const char *why) {
+static int refuse(mt_call *call, int status, const char *why) {
     snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
-    call->status = status;
     snprintf(call->message, sizeof call->message, "%s", why);
-    return ref;
+    return call->status = status;
 }
 
-static mt_ref submit_beside(mt_call *call, mt_ref ref, mt_stream *s) {
+enum { MEMORY_PATIENCE_MS = 10000 };                        /* so long no task may end, and then there is no memory */
+
+/* Memory for a result that found none at its call: work that is under way frees some as it ends. */
+static int await_memory(mt_call *call, const struct timespec *deadline) {
+    mt_storage *s = call->result->storage;
+    bool busy = true, time_left = true;
+    pthread_mutex_lock(&mt_exec.lock);
+    while (s->bare && busy && time_left) {
+        uint64_t ended = mt_tasks_ended(&busy);             /* before the attempt: what ends after it is worth another */
+        pthread_mutex_unlock(&mt_exec.lock);
+        s->bare = !mt_storage_promise(s, !call->task);
+        pthread_mutex_lock(&mt_exec.lock);
+        if (!call->patience || ended != call->ended) call->patience = mt_now_ms() + MEMORY_PATIENCE_MS;
+        call->ended = ended;
+        busy &= !mt_alone() && mt_now_ms() < call->patience;
+        while (s->bare && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(deadline);
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!s->bare) return MT_OK;
+    if (busy) return MT_TIMEOUT;
+    if (call->task) snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
+    mt_no_memory_text(call->message, sizeof call->message, call->result->device, s->nbytes);
+    return call->status = MT_MEMORY_ERROR;
+}
+
+static int submit_beside(mt_call *call, mt_stream *s, const struct timespec *deadline) {
     mt_mark blocking;
     while (!mt_ready(call->task, &blocking)) {
         if (mt_working_on && blocking.stream == mt_working_on->id)
-            return refuse(call, ref, MT_RUNTIME_ERROR, "inside a host task, waits for a value that its own stream has not come to yet");
-        struct timespec soon = mt_deadline_in(1000);
-        mt_wait_mark(blocking, &soon);
+            return refuse(call, MT_RUNTIME_ERROR, "inside a host task, waits for a value that its own stream has not come to yet");
+        if (!mt_wait_mark(blocking, deadline)) return MT_TIMEOUT;
     }
     call->failed = mt_run_here(s, call->task, false);
-    return 0;
+    return MT_OK;
 }
 
-mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
+int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     mt_call *call = mt_c(ref);
     struct timespec deadline = mt_deadline_in(timeout_ms);
     mt_mark blocking;
+    int status = MT_OK;
     if (call->failed) {                                     /* it ran at once, before its site was known */
         pthread_mutex_lock(&mt_exec.lock);
         call->failed->site = site;
         pthread_mutex_unlock(&mt_exec.lock);
-        return conclude(call);
+        return MT_OK;
     }
+    if (!call->queued && call->result->storage && call->result->storage->bare) status = await_memory(call, &deadline);
+    if (status != MT_OK || (!call->task && !call->queued)) return status;
     mt_task *task = call->task;
     mt_stream *s = mt_exec.streams[call->stream];
     mt_point(MT_POINT_SUBMIT);
@@ -104,14 +123,14 @@ mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     if (!call->queued) {
         task->site = site;
         if (mt_alone()) {
-            mt_ref refused = submit_beside(call, ref, s);
+            status = submit_beside(call, s, &deadline);
             pthread_mutex_unlock(&mt_exec.lock);
-            return refused ? refused : conclude(call);
+            return status;
         }
         while (mt_exec.gate_closed || (s->queued && (s->queued >= mt_exec.max_tasks || s->queued_bytes + task->bytes > mt_exec.max_bytes))) {
             if (mt_wait_progress(&deadline)) continue;
             pthread_mutex_unlock(&mt_exec.lock);
-            return ref;
+            return MT_TIMEOUT;
         }
         wait = mt_exec.synchronous || mt_exported(task);
         bool here = wait || (task->prompt && effort(task) <= mt_exec.inline_limit);
@@ -119,8 +138,8 @@ mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             call->failed = mt_run_here(s, task, true);
             finished = true;
         } else if (!mt_ensure_worker(s)) {
-            pthread_mutex_unlock(&mt_exec.lock);
-            return refuse(call, ref, MT_RUNTIME_ERROR, "the system refuses to start a thread for the stream; lower the number of threads");
+            status = refuse(call, MT_RUNTIME_ERROR, "the system refuses to start a thread for the stream; lower the number of threads");
+            wait = false;
         } else {
             mt_enqueue(s, task);
             call->seq = task->seq;
@@ -128,10 +147,7 @@ mt_ref mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             call->queued = true;
         }
     }
-    if (wait && !finished && !mt_wait_mark((mt_mark){s->id, call->seq}, &deadline)) {
-        pthread_mutex_unlock(&mt_exec.lock);
-        return ref;
-    }
+    if (wait && !finished && !mt_wait_mark((mt_mark){s->id, call->seq}, &deadline)) status = MT_TIMEOUT;
     pthread_mutex_unlock(&mt_exec.lock);
-    return conclude(call);
+    return status;
 }

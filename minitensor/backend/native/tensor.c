@@ -23,7 +23,7 @@ mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
 void mt_storage_release(mt_storage *storage) {
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
     if (storage->block) mt_arena_drop(storage->block);
-    else if (!storage->external) mt_block_free(storage->device, storage->data, storage->nbytes);
+    else if (storage->promised) mt_block_free(storage->device, storage->data, storage->nbytes);
     else if (storage->owner && !atomic_load(&mt_python_gone)) mt_py_release(storage->owner);
     if (storage->error) mt_error_release(storage->error);
     free(storage);
@@ -52,33 +52,24 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     return t;
 }
 
-bool mt_storage_take(mt_storage *storage) { return storage->data || (storage->data = mt_block_take(storage->device, storage->nbytes)); }
+bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
 
-mt_tensor *mt_tensor_promised(int device, int dtype, int ndim, const int64_t *shape) {
-    int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype];
-    mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
-    if (!storage) return NULL;
-    bool promised;
-    do promised = mt_block_promise(storage->device, nbytes);          /* queued work may hold memory that it is about to free */
-    while (!promised && mt_executor_wait_some());
-    mt_tensor *t = promised ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
-    if (t && nbytes < AT_THE_CALL) return t;
-    if (t && mt_storage_take(storage)) return t;
-    if (t) mt_tensor_release(t);
-    else {
-        if (promised) mt_block_free(storage->device, NULL, nbytes);
-        free(storage);
-    }
-    return NULL;
+bool mt_storage_promise(mt_storage *s, bool take) {
+    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes);
+    return s->promised && (!(take || s->nbytes >= AT_THE_CALL) || mt_storage_take(s));
 }
 
-mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape) {
-    mt_tensor *t = mt_tensor_promised(device, dtype, ndim, shape);
-    while (t && !mt_storage_take(t->storage))
-        if (!mt_executor_wait_some()) {
-            mt_tensor_release(t);
-            return NULL;
-        }
+static bool find_memory(mt_storage *s, bool take) {
+    if (mt_storage_promise(s, take)) return true;
+    s->bare = mt_work_under_way();                          /* it may be about to free some */
+    return s->bare || mt_storage_promise(s, take);          /* the last of it may just have ended */
+}
+
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool take) {
+    mt_storage *storage = mt_storage_new(&mt_devices[device], mt_size(ndim, shape) * MT_ITEMSIZE[dtype]);
+    if (!storage) return NULL;
+    mt_tensor *t = find_memory(storage, take) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    if (!t) mt_storage_release(storage);
     return t;
 }
 
@@ -101,8 +92,9 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     if (atomic_load(&mt_devices[device].lost)) return mt_fail("empty", MT_DEVICE_LOST, "%s", mt_devices[device].why_lost);
     int64_t size = mt_size(ndim, shape);
     if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
-    mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape);
-    return t ? mt_ref_of(t) : mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
+    mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape, true);
+    if (!t) return mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
+    return t->storage->bare ? mt_call_for_memory("empty", t) : mt_ref_of(t);
 }
 
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
