@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,6 @@ def load(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"_minitensor_docs_{name}", PACKAGE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 

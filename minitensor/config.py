@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Flag", "FLAGS", "get", "hand_down", "parse_bytes"]
 
@@ -46,8 +45,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return lambda text: {word: word for word in words}[text.lower()]
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """An environment variable: how its text is read, what holds where it is not set, and what it is for."""
 
     name: str

@@ -18,7 +18,8 @@ below it when its turn comes.  Python calls the hooks for every fork that goes t
 
 Python runs before-hooks in the reverse order of registration, so what was registered before us (logging, concurrent.futures.thread,
 whose hooks take plain locks) comes after our wait.  A signal handler may therefore fork while we wait: those locks are still free.
-That is why concurrent.futures.thread is imported here.
+That is why concurrent.futures.thread is imported here, and not when there is something to wait for: by then a program may have given up
+the right to read the file.
 
 What is guaranteed.  A participant that fails never stops the others, and is reported (logger `minitensor`, and the trace).  A
 fork that fails, for want of processes, say, runs the parent's hooks like any other.  Two threads that fork at once take turns: the
@@ -37,12 +38,10 @@ import concurrent.futures.thread  # noqa: F401  (registers its hooks before ours
 import functools
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from minitensor import config, threads, trace
 
@@ -53,8 +52,7 @@ Hook = Callable[[], None]
 USER = 9  # the level of participants that users register: above everything of ours
 
 
-@dataclass(frozen=True)
-class Participant:
+class Participant(NamedTuple):
     """A part of the program that takes part in forks."""
 
     name: str
@@ -154,6 +152,8 @@ def _after_in_parent() -> None:
 
 def _interrupt_again() -> None:
     """Gives Ctrl-C to the main thread once more, when its fork is over: what rises inside of hooks is lost."""
+    import signal
+
     time.sleep(0.02)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

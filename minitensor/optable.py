@@ -16,8 +16,7 @@ This module imports nothing but the standard library: the build reads it before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["Op", "ELEMENTWISE", "REDUCTIONS", "OPS", "Rule"]
 
@@ -36,8 +35,7 @@ Rule = Literal["same", "float", "compare", "logical", "test", "bitwise", "where"
 """
 
 
-@dataclass(frozen=True)
-class Op:
+class Op(NamedTuple):
     """A row of the table."""
 
     name: str
@@ -53,7 +51,7 @@ class Op:
     rare: tuple[str, str] = ("", "")  # where `c` is no vector code's match, and the expression that holds there
     domain: tuple[float, float] | None = None  # where the tests draw ordinary values from
     ulp: int = 4  # how far from the oracle a result may be
-    params: tuple[str, ...] = field(default=("input", "other", "third"))
+    params: tuple[str, ...] = ("input", "other", "third")
 
     @property
     def reduction(self) -> bool:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["NativeThread", "OURS", "count", "describe", "foreign", "has_proc", "libraries"]
 
 OURS = "minitensor:"  # how the names of the core's threads begin
-_POOLS = re.compile(
+_POOLS = (  # compiled when somebody asks
     r"/(lib[\w.+-]*?(?:openblas|mkl_rt|mkl_core|blis|atlas|armpl|gomp|iomp5|libomp|omp5|tbb|nvomp|torch_cpu)[\w.+-]*?\.so[\w.]*)"
 )
 
@@ -25,8 +25,7 @@ _POOLS = re.compile(
 has_proc = os.path.isdir("/proc/self/task")
 
 
-@dataclass(frozen=True)
-class NativeThread:
+class NativeThread(NamedTuple):
     """A thread as the kernel knows it."""
 
     tid: int
@@ -63,7 +62,7 @@ def foreign() -> list[NativeThread]:
 def libraries() -> list[str]:
     """The libraries in this process that are known for keeping threads: OpenMP runtimes, BLAS, TBB."""
     with open("/proc/self/maps") as file:
-        return sorted(set(_POOLS.findall(file.read())))
+        return sorted(set(re.findall(_POOLS, file.read())))
 
 
 def describe(threads: list[NativeThread]) -> str:

@@ -7,32 +7,28 @@ there is no lock that a fork could copy in a locked state.  Ops are not traced: 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from minitensor import config
 
 __all__ = ["Event", "record", "events", "clear"]
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened: `time` in seconds of the monotonic clock, which all processes of a machine share."""
 
     kind: str
     time: float
     pid: int
     thread: str
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any]
 
 
-# What Event is made of: recording is on the path of every fork, where each page of memory that is touched gets copied.
-_events: deque[tuple[str, float, int, str, dict[str, Any]]] = deque(maxlen=10_000)  # its append is atomic under the GIL
+_events: deque[Event] = deque(maxlen=10_000)  # its append is atomic under the GIL
 _file: tuple[str, int] | None = None  # path and descriptor; a forked child goes on with both
 
 
@@ -45,19 +41,21 @@ def _thread_name() -> str:
 def record(kind: str, **fields: Any) -> None:
     """Notes an event; `kind` is a dotted name such as `fork.drained`."""
     global _file
-    event = (kind, time.monotonic(), os.getpid(), _thread_name(), fields)
+    event = Event(kind, time.monotonic(), os.getpid(), _thread_name(), fields)
     _events.append(event)
     path = config.get("MINITENSOR_TRACE")
     if not path:
         return
+    import json  # for few programs, and a tenth of what importing minitensor would take
+
     if _file is None or _file[0] != path:
         _file = path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.write(_file[1], (json.dumps(asdict(Event(*event)), default=str) + "\n").encode())
+    os.write(_file[1], (json.dumps(event._asdict(), default=str) + "\n").encode())
 
 
 def events(prefix: str = "") -> list[Event]:
     """The events of this process and of those it was forked from, the oldest first, whose kind begins with `prefix`."""
-    return [Event(*event) for event in list(_events) if event[0].startswith(prefix)]
+    return [event for event in list(_events) if event.kind.startswith(prefix)]
 
 
 def clear() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,8 @@ def get_backend(name: str) -> Backend:
         else:
             points = _installed(name)
             if not points:
+                import difflib  # for who mistypes a name
+
                 near = difflib.get_close_matches(name.lower(), [n.lower() for n in available()], 1)
                 hint = next((f"; did you mean {n!r}?" for n in available() if [n.lower()] == near), "")
                 raise ValueError(f"[device] no device target {name!r}; the valid ones are {', '.join(available())}{hint}")

@@ -11,8 +11,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -23,8 +22,7 @@ from minitensor.dtype import DTYPES, DType
 __all__ = ["Backend", "Device", "Task"]
 
 
-@dataclass
-class Task:
+class Task(NamedTuple):
     """One task of a stream, as `Backend.launch` gets it.
 
     Attributes:
@@ -89,15 +87,13 @@ class Backend(ABC):
         """
 
 
-@dataclass(eq=False)
 class Device:
     """One device of this process.  `id` is the core's number of it from the first task on, None before."""
 
-    backend: Backend
-    index: int
-    id: int | None = None
-    limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
-    lost: bool = False  #: a parent's, which this process was forked from, or let go of
+    def __init__(self, backend: Backend, index: int, id: int | None = None, lost: bool = False) -> None:
+        self.backend, self.index, self.id = backend, index, id
+        self.limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
+        self.lost = lost  #: a parent's, which this process was forked from, or let go of
 
     def __str__(self) -> str:
         return self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"

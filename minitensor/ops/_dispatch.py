@@ -8,7 +8,6 @@ an isinstance check for each operand costs as much as the C call itself, so neit
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -190,10 +189,11 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def renamed(*args: Any, **kwargs: Any) -> Any:
-            for alias in kwargs.keys() & names.keys():
-                if names[alias] in kwargs:
-                    raise TypeError(f"[{function.__name__}] {alias} and {names[alias]} are one argument, got both")
-                kwargs[names[alias]] = kwargs.pop(alias)
+            if kwargs:
+                for alias in kwargs.keys() & names.keys():
+                    if names[alias] in kwargs:
+                        raise TypeError(f"[{function.__name__}] {alias} and {names[alias]} are one argument, got both")
+                    kwargs[names[alias]] = kwargs.pop(alias)
             return function(*args, **kwargs)
 
         return renamed
@@ -206,7 +206,8 @@ _SPELLINGS = (("axis", "dim", "dims"), ("keepdims", "keepdim", "keep_dims"))
 
 def axis_aliases(function: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator: whichever of `axis`, `dim`, `dims` the function has, it takes the others, too; so for `keepdims`."""
-    own = inspect.signature(function).parameters
+    code = function.__code__
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     names = {other: name for group in _SPELLINGS for name in group if name in own for other in group if other not in own}
     return aliases(**names)(function)
 

@@ -40,7 +40,6 @@ def load(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"_minitensor_build_{name}", PACKAGE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
