@@ -153,7 +153,7 @@ def table(verdicts: list[Verdict]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="TEXT", help="only limits with TEXT in their name")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH", help="the interpreter that has the library")
     parser.add_argument("--allow-missing", action="store_true", help="a library that is not here is no failure")
     arguments = parser.parse_args()

@@ -2,8 +2,7 @@
 
 What disturbs a machine only adds time, and it comes and goes.  So each process reports the best of some repetitions, the processes
 take turns, several rounds of it, and what counts is the ratio of two libraries within a round: the median of those over the rounds.
-While one works the others wait for their next question; some keep their threads spinning for a while after a call, so there is a
-pause between any two turns.
+While one works the others are stopped by a signal: the threads of some spin for a while after a call, and MindSpore's for ever.
 """
 
 from __future__ import annotations
@@ -13,17 +12,16 @@ import json
 import math
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-PAUSE = 0.02  # seconds; threads of OpenMP and of jax spin for less than that
 SECONDS = 0.04  # a library's turn in a round, where one call is shorter
 
 
@@ -39,31 +37,37 @@ class Case:
     dtype: str = "float32"
     inputs: str = "x"
     given: dict[str, str] = dataclasses.field(default_factory=dict)
+    used: float = 1  # the part of an input's elements that the expression sees
 
     def elements(self, n: int) -> int:
-        return math.prod(n if side == "n" else side for side in self.shape)
+        return int(self.used * math.prod(n if side == "n" else side for side in self.shape))
 
 
 class Worker:
     def __init__(self, name: str, python: str = sys.executable) -> None:
         self.errors = tempfile.TemporaryFile()
+        # In a group of its own a process that is stopped goes on, and ends, when the one that has started it dies.
         self.process = subprocess.Popen([python, "-u", HERE / "worker.py", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, text=True, cwd=HERE.parent)  # fmt: skip
+                                        stderr=self.errors, text=True, cwd=HERE.parent, preexec_fn=os.setpgrp)  # fmt: skip
         self.version = ""
         self.missing = ""  # why it is not here
 
     def greet(self) -> None:
         greeting = self.answer()
         self.version, self.missing = greeting.get("version", ""), greeting.get("missing", "")
+        self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, **question: Any) -> dict[str, Any]:
         assert self.process.stdin is not None
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.stdin.write(json.dumps(question) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             return {"missing": self.last_words()}
-        return self.answer()
+        answer = self.answer()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -77,6 +81,7 @@ class Worker:
 
     def end(self) -> None:
         assert self.process.stdin is not None
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         try:
             self.process.wait(20)
@@ -128,7 +133,6 @@ class Fleet:
         times: dict[str, list[float]] = {name: [] for name in able}
         for i in range(self.rounds):
             for name in able[i % len(able) :] + able[: i % len(able)] if able else []:
-                time.sleep(PAUSE)
                 reply = self.ask(name, seconds=self.seconds)
                 times[name].append(reply.get("best", math.nan))
         for name in able:

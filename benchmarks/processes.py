@@ -20,10 +20,11 @@ print(json.dumps([seconds * 1e3, int(status["VmRSS"].split()[0]) / 1024]))
 """
 
 QUEUED = """
-import json
+import json, time
 import numpy as np
-from minitensor import Tensor, runtime
+from minitensor import Tensor, ops, runtime
 x = Tensor(np.ones(1000, np.float32))
+first = ops.host_call(lambda: time.sleep(1) or 0, [], shape=(), dtype="float32")
 for _ in range(COUNT):
     y = x + 1
 runtime.synchronize()
@@ -52,6 +53,6 @@ def imports(rounds: int, modules: dict[str, str] | None = None, pythons: dict[st
 def queued(count: int) -> float:
     """MiB that a program takes at most that queues so many ops of 1,000 elements.
 
-    Ops of that size would run at their call, and so each is sent to the worker thread here.
+    Ops of that size would run at their call, and so each is sent to the worker thread here, which begins late: the queue becomes full.
     """
     return run(QUEUED.replace("COUNT", str(count)), MINITENSOR_INLINE_ELEMENTS="0")
