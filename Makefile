@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench-check bench-fork bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -40,8 +40,14 @@ chaos-sharing: .venv/.installed ## processes that exchange tensors, killed at an
 sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python
 
-bench: .venv/.installed ## forks beside the bare interpreter's
-	@$(BIN)/python benchmarks/fork.py
+bench-check: .venv/.installed ## the limits of speed and memory, beside the libraries that are here; ARGS="--only log --rounds 3" is quick
+	@$(BIN)/python benchmarks/check.py $(ARGS)
+
+bench-fork: .venv/.installed ## forks beside the bare interpreter's
+	@$(BIN)/python benchmarks/fork.py $(ARGS)
+
+bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch
+	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
 lint: .venv/.lint ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -1,0 +1,179 @@
+"""The limits that minitensor keeps, as ratios to other libraries and to the memory's own speed, measured here and now.
+
+    make bench-check                                        all of them, in some three minutes; the exit code is 1 if one doesn't hold
+    python benchmarks/check.py --only log --rounds 3        those with "log" in their name, quickly
+
+A library that is not here can't be compared with: that counts as a limit that doesn't hold, unless --allow-missing says otherwise.
+`--python mindspore=PATH` measures a library with another interpreter, for one that wants an environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fleet import Case, Fleet, machine, progress, ratio
+from processes import imports, queued
+
+FLOOR = "copy"
+NAMES = {FLOOR: "streaming copy on two threads"}
+
+SQUARE = (4096, 4096)
+CHAIN, LONG_CHAIN = "log(exp(x) + x)", "log(exp(x*0.5) + x)*x - log(x)/(x + 1)"
+POSITIVE_DEFINITE = {"x": "matmul(x, transpose(x)) + n*eye(n)"}
+MATRIX = ("n", "n")
+
+LIMITS: list[tuple[Case, int, dict[str, float]]] = [  # the case, its size, and at most so much of whose time
+    (Case("log(x)"), 1, {"torch": 0.8}),
+    (Case("x + y", inputs="xy"), 1, {"torch": 0.8}),
+    (Case("log(x)"), 10**4, {"numpy": 0.9}),
+    (Case("x + y", inputs="xy"), 10**4, {"numpy": 0.9}),
+    (Case("exp(x)"), 10**4, {"numpy": 0.9}),
+    (Case("log(x)"), 10**6, {"numpy": 0.75}),
+    (Case("log(x)"), 10**7, {"numpy": 0.35, "torch": 0.25, "mindspore": 0.6, FLOOR: 1.3}),
+    (Case(CHAIN), 10**7, {"numpy": 0.22, "torch": 0.12, "torch.compile": 0.3, "jax.jit": 0.45}),
+    (Case(LONG_CHAIN), 10**7, {"numpy": 0.12, "torch": 0.06, "torch.compile": 0.3}),
+    (Case("sum(x)"), 10**7, {"numpy": 0.5, "torch": 1.1}),
+    (Case("mean(x, 0)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("mean(x, 1)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("copy(x)", SQUARE, given={"x": "transpose(x)"}), 4096, {"numpy": 0.5, "torch": 1.1}),
+    (Case("where(c, x, y)", inputs="xy", given={"c": "x > y"}), 10**7, {"numpy": 0.5}),
+    (Case("clip(x, 0.3, 0.7)"), 10**7, {"numpy": 0.5}),
+    (Case("cast(x, 'float64')"), 10**7, {"numpy": 0.5}),
+    (Case("cast(x, 'int32')"), 10**7, {"numpy": 0.5}),
+    (Case("cast(x, 'float32')", dtype="float64"), 10**7, {"numpy": 0.5}),
+    (Case("cast(x, 'float32')", dtype="int64"), 10**7, {"numpy": 0.5}),
+    (Case("matmul(x, y)", MATRIX, inputs="xy"), 1024, {"numpy": 1.05}),
+    (Case("matmul(x, y)", MATRIX, "float64", "xy"), 512, {"numpy": 1.05}),
+    (Case("solve(x, y)", MATRIX, "float64", "xy"), 512, {"numpy": 1.05}),
+    (Case("inv(x)", MATRIX, "float64"), 512, {"numpy": 1.05}),
+    (Case("cholesky(x)", MATRIX, "float64", given=POSITIVE_DEFINITE), 1024, {"numpy": 1.05}),
+    (Case("qr(x)", MATRIX, "float64"), 512, {"numpy": 1.05}),
+]
+GROWTH = 1.3  # time of an element among 10^8, to one among 10^7, and that to one among 10^6, where the copy's does not grow
+IMPORT = 1.3  # time and memory of `import minitensor`, to NumPy's
+QUEUED = 1.2  # the most memory that a program takes that queues a million small ops, to one that queues 100,000: a queue is full by then
+
+
+@dataclass(frozen=True)
+class Verdict:
+    what: str
+    against: str
+    at_most: float
+    ratio: float | None = None  # None: could not be measured
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio is not None and self.ratio <= self.at_most
+
+    def row(self) -> tuple[str, ...]:
+        if self.ratio is None:
+            return (self.what, self.against, f"{self.at_most:g}", "–", "not here", self.note)
+        return (self.what, self.against, f"{self.at_most:g}", f"{self.ratio:.3g}", "holds" if self.holds else "FALLS SHORT", self.note)
+
+
+def size(n: int) -> str:
+    power = len(str(n)) - 1
+    return f"10^{power}" if n == 10**power and n > 1000 else str(n)
+
+
+def label(case: Case, n: int) -> str:
+    shape = " x ".join(size(n) if side == "n" else str(side) for side in case.shape)
+    given = "".join(f", {name} = {text}" for name, text in case.given.items())
+    return f"{case.text} of {shape} {case.dtype}{given}"
+
+
+def duration(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * factor >= 1 or unit == "us":
+            return f"{seconds * factor:.3g} {unit}"
+    return ""
+
+
+def speed(fleet: Fleet, only: str) -> Iterator[Verdict]:
+    for case, n, limits in LIMITS:
+        what = label(case, n)
+        if only not in what:
+            continue
+        times = fleet.measure(case, n, ["minitensor", *limits])
+        ours = times.get("minitensor", [])
+        for name, at_most in limits.items():
+            if ours and name in times:
+                note = f"{duration(statistics.median(ours))} to {duration(statistics.median(times[name]))}"
+                yield Verdict(what, NAMES.get(name, name), at_most, ratio(ours, times[name]), note)
+            else:
+                missing = name if ours else "minitensor"
+                yield Verdict(what, NAMES.get(name, name), at_most, None, fleet.missing.get(missing) or fleet.lacks.get((missing, case.text), ""))
+
+
+def growth(fleet: Fleet, only: str) -> Iterator[Verdict]:
+    """Time per element stays flat, but for what the copy's own grows by where the caches end."""
+    case, sizes = Case("log(x)"), (10**6, 10**7, 10**8)
+    what = f"growth: {case.text}, time of an element"
+    if only not in what:
+        return
+    element: dict[str, list[float]] = {"minitensor": [], FLOOR: []}
+    for n in sizes:
+        for name, times in fleet.measure(case, n, element).items():
+            element[name].append(statistics.median(times) / n)
+    for i in (1, 2):
+        against = f"10^{5 + i}"
+        try:
+            ours, floor = [element[name][i] / element[name][i - 1] for name in element]
+        except IndexError:
+            yield Verdict(f"{what}, 10^{6 + i}", against, GROWTH, None, "; ".join(fleet.missing.values()))
+            continue
+        note = f"{element['minitensor'][i] * 1e9:.2g} ns to {element['minitensor'][i - 1] * 1e9:.2g} ns"
+        yield Verdict(f"{what}, 10^{6 + i}", against, GROWTH, ours / max(1, floor), note)
+
+
+def programs(rounds: int, only: str) -> Iterator[Verdict]:
+    if only in "import minitensor: time, memory":
+        found = imports(rounds)
+        for i, (what, unit) in enumerate((("time", "ms"), ("memory", "MiB"))):
+            ours, theirs = [one[i] for one in found["minitensor"]], [one[i] for one in found["numpy"]]
+            note = f"{statistics.median(ours):.3g} {unit} to {statistics.median(theirs):.3g} {unit}"
+            yield Verdict(f"import minitensor: {what}", "import numpy", IMPORT, ratio(ours, theirs), note)
+    what = "queue: 10^6 small ops, most memory"
+    if only in what:
+        few, many = queued(10**5), queued(10**6)
+        yield Verdict(what, "10^5 small ops", QUEUED, many / few, f"{many:.0f} MiB to {few:.0f} MiB")
+
+
+def table(verdicts: list[Verdict]) -> str:
+    rows = [("case", "against", "at most", "ratio", "", "times"), *[verdict.row() for verdict in verdicts]]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join("  ".join([*[cell.ljust(width) for cell, width in zip(row, widths)], row[5]]).rstrip() for row in rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only limits with TEXT in their name")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH", help="the interpreter that has the library")
+    parser.add_argument("--allow-missing", action="store_true", help="a library that is not here is no failure")
+    arguments = parser.parse_args()
+
+    selected = [limits for case, n, limits in LIMITS if arguments.only in label(case, n)]
+    names = dict.fromkeys(["minitensor", *(name for limits in selected for name in limits), FLOOR])
+    verdicts: list[Verdict] = []
+    with Fleet(names, arguments.python, arguments.rounds) as fleet:
+        for source in (speed(fleet, arguments.only), growth(fleet, arguments.only), programs(arguments.rounds, arguments.only)):
+            for verdict in source:
+                verdicts.append(verdict)
+                progress(f"{len(verdicts)}: {verdict.what}")
+        progress("")
+        versions = ", ".join(f"{name} {version}" for name, version in fleet.here.items() if version)
+    print(f"{machine()}; {versions}; medians of the ratios in {arguments.rounds} rounds\n\n{table(verdicts)}\n")
+    missing = [verdict for verdict in verdicts if verdict.ratio is None]
+    broken = [verdict for verdict in verdicts if verdict.ratio is not None and not verdict.holds]
+    print(f"{len(verdicts) - len(missing) - len(broken)} of {len(verdicts)} limits hold, {len(broken)} fall short, {len(missing)} could not be checked")
+    return 1 if broken or (missing and not arguments.allow_missing) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The process that measures one library: `worker.py NAME` reads questions and writes answers, lines of JSON.
+
+    {"case": {...}, "n": 1000}     makes the inputs and the call, and runs it once     {"ok": true} or {"lacks": reason}
+    {"seconds": 0.05}              times it                                             {"best": seconds of a call}
+    {}                             lets go of the inputs                                {"ok": true}
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from itertools import repeat
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from libraries import LIBRARIES, Library
+
+AT_ONCE = 10_000  # up to so many elements what is timed is a block of calls, and a wait after the last; above, a wait after each
+LOOP = """
+def loop(calls):
+    begin = clock()
+    for _ in repeat(None, calls - 1):
+        {call}
+    wait({call})
+    return (clock() - begin) / calls
+"""
+
+
+def inputs(case: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(1)
+    shape = tuple(n if side == "n" else side for side in case["shape"])
+    dtype = np.dtype(case["dtype"])
+
+    def make() -> np.ndarray:
+        if dtype.kind in "iu":
+            return random.integers(1, 100, shape, dtype)
+        array = random.random(shape, dtype if dtype.itemsize > 2 else np.float32).astype(dtype, copy=False)
+        array += 0.1  # logarithms want what is positive
+        return array
+
+    return {name: make() for name in case["inputs"]}
+
+
+def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
+    """The function that times so many calls of the case's expression."""
+    names = {**library.names, "n": n}
+    arguments = {name: library.put(array) for name, array in inputs(case, n).items()}
+    for name, text in case["given"].items():
+        arguments[name] = eval(text, {**names, **arguments})
+        library.wait(arguments[name])
+    used = compile(case["text"], "case", "eval").co_names
+    lacking = [name for name in used if name not in names and name not in arguments]
+    if lacking and not library.any_names:
+        raise NameError(f"no {', '.join(lacking)}")
+    arguments = {name: value for name, value in arguments.items() if name in used}
+    call = library.call(case["text"], names, arguments)
+    names.update(arguments, wait=library.wait, clock=perf_counter, repeat=repeat)
+    exec(LOOP.format(call=call), names)
+    return names["loop"]
+
+
+def measure(loop: Any, each: bool, seconds: float) -> float:
+    calls = 1
+    while not each and loop(calls) * calls < 5e-4:  # a block is long beside the clock's own time
+        calls *= 2
+    end = perf_counter() + seconds
+    best = min(loop(calls), loop(calls))
+    while perf_counter() < end:
+        best = min(best, loop(calls))
+    return best
+
+
+def main(name: str) -> None:
+    answers = os.fdopen(os.dup(1), "w")  # a library that prints must not disturb the talk
+    os.dup2(2, 1)
+
+    def answer(**what: Any) -> None:
+        print(json.dumps(what), file=answers, flush=True)
+
+    try:
+        library = LIBRARIES[name]()
+    except Exception as error:  # not only ImportError: a compiler is missing, a version doesn't fit
+        return answer(missing=f"{type(error).__name__}: {error}".splitlines()[0])
+    answer(version=library.version)
+    loop: Any = None
+    each = True
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "seconds" in question:
+            gc.disable()
+            answer(best=measure(loop, each, question["seconds"]))
+            gc.enable()
+            continue
+        loop = None
+        gc.collect()
+        try:
+            if question:
+                loop = prepare(library, question["case"], question["n"])
+                each = question["elements"] > AT_ONCE
+                loop(1)
+            answer(ok=True)
+        except Exception as error:
+            loop = None
+            answer(lacks=f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
