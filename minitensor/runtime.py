@@ -16,7 +16,7 @@ from minitensor.backend.native import ffi, lib
 
 __all__ = [
     "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache", "launch_blocking",
-    "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
+    "fusion_stats", "get_num_threads", "set_num_threads", "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
     "release_device", "reset_peak_memory_stats", "set_cur_stream", "synchronize",
 ]  # fmt: skip
 
@@ -55,6 +55,45 @@ def release_device() -> None:
     """
     synchronize()
     context.current_device().release()
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads a large op of this process may use, the stream's own included.
+
+    At the start it is MINITENSOR_NUM_THREADS, or as many as the process may use cores; in the workers of a
+    `minitensor.multiprocessing.Pool` the cores are shared out.  Results don't depend on it.
+
+    Args:
+        n: at least 1; 1 means that ops have no helpers.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.set_num_threads(1)
+        >>> runtime.get_num_threads()
+        1
+    """
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise TypeError(f"[set_num_threads] takes an int, got {n!r}")
+    if n < 1:
+        raise ValueError(f"[set_num_threads] there is always one thread, got {n}; give 1 or more")
+    lib.mt_set_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads a large op may use."""
+    return lib.mt_threads()
+
+
+def fusion_stats() -> dict[str, int]:
+    """What became of neighbouring elementwise ops since the process began (MINITENSOR_FUSION=0 keeps them apart).
+
+    Returns:
+        passes: how often several ops were done as one pass over memory.  tasks: how many ops those were.  unwritten: results that
+        nobody could ask for any more, and that were never written.  taken_over: results that took over an input's memory.
+    """
+    numbers = ffi.new("mt_pass_numbers *")
+    lib.mt_pass_stats(numbers)
+    return {name: getattr(numbers, name) for name in ("passes", "tasks", "unwritten", "taken_over")}
 
 
 def launch_blocking() -> None:

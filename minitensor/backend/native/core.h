@@ -171,6 +171,9 @@ void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many st
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */
 void mt_set_fusion(int on);                             /* tasks that follow each other may be done as one pass */
+typedef struct mt_pass_numbers { int64_t passes, tasks, unwritten, taken_over; } mt_pass_numbers;
+void mt_pass_stats(mt_pass_numbers *out);               /* since the start: passes of several tasks, their tasks, results of those that nobody could
+                                                           ask for, and outputs of any that took over an input's memory */
 void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
 void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
 void mt_set_cache_limit(int64_t bytes);

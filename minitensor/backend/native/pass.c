@@ -58,6 +58,22 @@ typedef struct {
     atomic_int bad;
 } pass;
 
+static _Atomic int64_t passes, tasks_in_passes, unwritten, taken_over;      /* for people */
+
+void mt_pass_stats(mt_pass_numbers *out) {
+    *out = (mt_pass_numbers){atomic_load(&passes), atomic_load(&tasks_in_passes), atomic_load(&unwritten), atomic_load(&taken_over)};
+}
+
+static void count(const pass *p) {
+    for (int k = 0; k < p->n; k++) {
+        if (!p->seen[k]) atomic_fetch_add_explicit(&unwritten, 1, memory_order_relaxed);
+        if (p->donors[k]) atomic_fetch_add_explicit(&taken_over, 1, memory_order_relaxed);
+    }
+    if (p->n == 1) return;
+    atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&tasks_in_passes, p->n, memory_order_relaxed);
+}
+
 /* --- writing it down ------------------------------------------------------------------------------------------------------------------ */
 
 static value *add(pass *p, int kind, int dtype) {
@@ -292,6 +308,7 @@ int mt_pass_run(mt_task *const *tasks, int n, int *status) {
     }
     *status = give_memory(&p) ? MT_OK : MT_MEMORY_ERROR;
     if (*status != MT_OK) return 0;
+    count(&p);
     int ops = p.n_values - p.n_loads - p.n_consts;
     int64_t piece = PIECE / (ops > 0 ? ops : 1) / MT_TILE * MT_TILE;
     mt_parallel(p.shape->size, piece > LEAST_PIECE ? piece : LEAST_PIECE, run_piece, &p);
