@@ -3,12 +3,14 @@
 A new row of the table is tested by what stands here: hypothesis draws dtypes, shapes that broadcast, layouts (contiguous, every
 other element, backwards, transposed, stride 0), values (NaN, infinities and signed zeros among them), 0-d and empty tensors.  What
 NumPy computes from operands that were promoted by the rule in `dtype.py` is what has to come out.  To run the suite on
-another backend, add its name to BACKENDS.
+another backend, add its name to BACKENDS.  Each op is computed alone, and between others that wait in the queue with it, where fusion makes one
+pass of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy_backend import NumPyBackend
+from queueing import queued
 
 from minitensor import Tensor, backend, dtype, ops
 from minitensor.backend import native
@@ -162,24 +165,39 @@ SHAPES = {
 }
 
 
+def alone(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
+    return getattr(ops, op.name)(*tensors, **params)
+
+
+def in_a_pass(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
+    """The same, between other ops that wait in the queue with it."""
+    with queued():
+        return getattr(ops, op.name)(*[t.copy() for t in tensors], **params).copy()
+
+
+WAYS = pytest.mark.parametrize("compute", [alone, in_a_pass])
+
+
+@WAYS
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=names(ELEMENTWISE))
-def test_elementwise(op: Op, device: str) -> None:
+def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
     @given(st.data())
     def check(data: st.DataObject) -> None:
         arrays = data.draw(operands(op, data.draw(SHAPES[op.inputs])))
         if op.rule == "bitwise" and {dtype.promote(x, y).kind for x in types(arrays) for y in types(arrays)} & {"f"}:
             with pytest.raises(TypeError, match=f"^.{op.name}. not defined for float64"):  # uint64 with a signed one
-                getattr(ops, op.name)(*[on_device(a, device) for a in arrays])
+                alone(op, [on_device(a, device) for a in arrays])
             return
-        actual = getattr(ops, op.name)(*[on_device(a, device) for a in arrays])
+        actual = compute(op, [on_device(a, device) for a in arrays])
         assert actual.device.partition(":")[0] == device
         assert_same(actual, oracle(op, arrays), op.ulp, (op.name, [(a.dtype, a.shape, a.strides) for a in arrays]))
 
     check()
 
 
+@WAYS
 @pytest.mark.parametrize("op", REDUCTIONS, ids=names(REDUCTIONS))
-def test_reduction(op: Op, device: str) -> None:
+def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
     needs_one = op.name in ("amin", "amax", "argmin", "argmax")
 
     @given(st.data())
@@ -193,7 +211,7 @@ def test_reduction(op: Op, device: str) -> None:
         if op.name == "prod" and array.dtype.kind in "fc":
             array = np.clip(array, -2, 2) if array.dtype.kind == "f" else array / 10
         arguments = {"axis": axis, "keepdims": keepdims}
-        actual = getattr(ops, op.name)(on_device(array, device), axis=axis, keepdims=keepdims)
+        actual = compute(op, [on_device(array, device)], axis=axis, keepdims=keepdims)
         expected = oracle(op, [array], axis=axis, keepdims=keepdims)
         if op.name in ("sum", "mean") and array.dtype.kind in "fc":  # cancellation: measured by what was added
             with np.errstate(all="ignore"):

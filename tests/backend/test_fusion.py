@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,21 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from queueing import queued
 
 from minitensor import Tensor, ops, runtime
 from minitensor.backend.native import lib
-
-
-@contextmanager
-def queued() -> Iterator[None]:
-    """What is called inside waits in the queue until the end, and so the worker sees all of it at once."""
-    gate = threading.Event()
-    blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
-    try:
-        yield
-    finally:
-        gate.set()
-        assert blocker.item() == 1.0
 
 
 @contextmanager
