@@ -31,11 +31,10 @@ def synchronize() -> None:
     device = context.current_device()
     if device.id is None:
         return  # never used
-    streams = stream.stream_ids(device.id)
-    for one in streams:
-        native.wait_slices(lambda ms, one=one: lib.mt_stream_sync(one, ms))  # type: ignore[misc]
-    for one in streams:
-        native.synchronize(one)
+    number = device.id
+    if native.wait_slices(lambda ms: lib.mt_device_sync(number, ms)) != lib.MT_OK:
+        for one in stream.stream_ids(number):
+            native.synchronize(one)  # raises what is wrong
 
 
 def release_device() -> None:

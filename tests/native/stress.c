@@ -15,7 +15,7 @@
 
 #include "internal.h"
 
-enum { THREADS = 3, SMALL = 1000, LARGE = 40000, SHARED = 8 };
+enum { THREADS = 3, SMALL = 1000, LARGE = 150000, SHARED = 8 };
 
 typedef struct { bool fails; mt_ref out; int32_t value; } host_task;
 
@@ -120,7 +120,7 @@ static void expect(mt_ref t, int32_t value, int status) {
 static void compute(unsigned *seed) {
     int64_t n = rand_r(seed) % 2 ? SMALL : LARGE;
     int32_t k = rand_r(seed) % 100 + 1;
-    int turn = rand_r(seed) % 8;
+    int turn = rand_r(seed) % 10;
     mt_ref x = filled(k, n), y = binary(MT_OP_add, x, filled(1, n));              /* k + 1 */
     switch (turn) {
     case 0:
@@ -161,6 +161,10 @@ static void compute(unsigned *seed) {
     case 5:
         mt_device_trim(cpu);
         break;
+    case 7:                                         /* a chain whose temporaries nobody holds, and one that takes over their memory */
+        y = binary(MT_OP_add, binary(MT_OP_mul, y, filled(3, n)), filled(5, n));
+        expect(binary(MT_OP_sub, y, filled(k, n)), 2 * k + 8, MT_OK);
+        return;
     case 6: {                                       /* in place, while others may read */
         mt_ref source = filled(k + 3, n), target = finish(mt_copy(y, source), source, 0);
         mt_release(y);
@@ -194,6 +198,7 @@ static void fork_once(unsigned *seed, int depth) {
     if (pid == 0) {
 #ifdef __SANITIZE_THREAD__
         mt_set_synchronous(1);
+        mt_set_threads(1);
 #endif
         mt_fork_child();
         atomic_store(&wrong, 0);

@@ -117,6 +117,7 @@ int mt_stream_device(int stream);
 int mt_stream_count(void);                              /* ids go from 1 to this */
 int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
 int mt_stream_sync(int stream, int timeout_ms);
+int mt_device_sync(int device, int timeout_ms);          /* all its streams; MT_HOST_RAISED: done, and there is an error to take */
 mt_error *mt_stream_take_error(int stream);             /* the first that nobody has been told of, or NULL */
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);

@@ -138,6 +138,22 @@ int mt_stream_sync(int id, int timeout_ms) {
     return status;
 }
 
+int mt_device_sync(int device, int timeout_ms) {
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    int status = MT_OK;
+    bool failed = false;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (int i = 1; i < mt_exec.n_streams && status == MT_OK; i++) {
+        mt_stream *s = mt_exec.streams[i];
+        if (s->device != device) continue;
+        if (s == mt_working_on) status = MT_RUNTIME_ERROR;
+        else if (!mt_wait_mark((mt_mark){i, s->submitted}, &deadline)) status = MT_TIMEOUT;
+        failed |= s->errors != NULL;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status == MT_OK && failed ? MT_HOST_RAISED : status;
+}
+
 mt_event *mt_event_new(void) {
     mt_event *event = calloc(1, sizeof *event);
     if (!event) return NULL;
