@@ -123,6 +123,10 @@ class Queue(_standard.Queue):
         self._reset()
         register_after_fork(self, _standard.Queue._after_fork)
 
+    def _reset(self, after_fork: bool = False) -> None:
+        super()._reset(after_fork)
+        self._sent = False  # something, by this process
+
     def __getstate__(self) -> Any:
         _keep(self._reader)
         return _standard.Queue.__getstate__(self)
@@ -169,6 +173,7 @@ class Queue(_standard.Queue):
 
     def _enqueue(self, data: Any) -> None:
         with self._notempty:
+            self._sent = True
             if not self._buffer and not getattr(self._thread, "busy", False) and isinstance(self._writer, PacketEnd):
                 try:
                     if self._writer.write_now(data):
@@ -215,10 +220,11 @@ class Queue(_standard.Queue):
         self._close = Finalize(self, self._finalize_close, [self._buffer, self._notempty], exitpriority=10)
 
     def close(self) -> None:
-        """No more puts from this process; what was put is still sent."""
-        closed, thread = self._closed, self._thread
+        """No more puts from this process; what was put is still sent.  As in the standard queue, a queue that was never put to stays as it is."""
+        sent, self._sent = self._sent, False
         super().close()
-        if not closed and thread is None and isinstance(self._writer, PacketEnd):  # with a thread, it closes the ends when it is done
+        if sent and self._thread is None:  # with a thread, it closes the ends when it is done
+            self._reader.close()
             self._writer.close()
 
 

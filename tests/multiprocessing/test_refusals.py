@@ -79,6 +79,18 @@ def test_put_takes_the_value_of_that_moment(ctx):
     assert [queue.get().max() for _ in range(50)] == list(range(50))
 
 
+@pytest.mark.parametrize("name", ["Queue", "JoinableQueue"])
+def test_closing_is_for_queues_that_were_put_to(ctx, name):
+    unused, used = getattr(ctx, name)(), getattr(ctx, name)()
+    used.put("something")
+    for queue in (unused, used):
+        queue.close()
+        queue.join_thread()
+    assert unused.empty()
+    with pytest.raises(OSError, match="is closed"):
+        used.empty()
+
+
 def test_put_after_close(ctx):
     queue = ctx.Queue()
     queue.close()
