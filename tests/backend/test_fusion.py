@@ -144,6 +144,39 @@ def test_a_result_takes_over_the_memory_of_an_input_that_ends() -> None:
     assert same_bits(y, (a + np.float32(1)) * np.float32(2))
 
 
+@pytest.mark.parametrize("reduce", ["sum", "mean", "prod", "amax", "argmin", "any"])
+@pytest.mark.parametrize("shape, axis", [((5000,), None), ((7, 700), 1), ((300, 3, 5), (1, 2)), ((2, 70_000), 1), ((3, 50, 11), None)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_a_reduction_ends_a_pass(reduce: str, shape: tuple[int, ...], axis: Any, dtype: str) -> None:
+    x = Tensor((np.random.default_rng(3).standard_normal(shape) * 3).astype(dtype))
+
+    def program() -> Tensor:
+        return getattr(ops, reduce)(x * x - 1, axis=axis)
+
+    y, what = counted(program)
+    assert what["passes"] == 1 and what["tasks"] == 3 and what["unwritten"] == 2
+    with fusion(False):
+        z, what = counted(program)
+    assert what["passes"] == 0 and same_bits(y, z)
+
+
+def test_a_reduction_of_what_others_see_or_over_other_axes() -> None:
+    a = np.random.default_rng(4).standard_normal((60, 70)).astype("float32")
+    x = Tensor(a)
+
+    def program() -> tuple[Tensor, Tensor, Tensor]:
+        y = x * 2.0
+        total = y.sum()
+        columns = (x + 1.0).sum(axis=0)
+        ops.sum(x - 1.0)  # nobody asks for it
+        return y, total, columns
+
+    y, total, columns = counted(program)[0]
+    assert same_bits(y, a * np.float32(2))
+    np.testing.assert_allclose(total.item(), (a * 2.0).sum(), rtol=1e-5)
+    np.testing.assert_allclose(columns.asnumpy(), (a + 1.0).sum(axis=0), rtol=1e-5)
+
+
 def test_an_error_names_its_op_and_line_and_its_neighbours_have_values() -> None:
     x = Tensor(np.arange(5000))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from precision import HAS_LONG_DOUBLE, REFERENCES, reference, sample64, ulps
 
-from minitensor import Tensor, ops
+from minitensor import Tensor, ops, runtime
 from minitensor.backend import native
 
 INF, NAN = np.inf, np.nan
@@ -144,6 +144,33 @@ def test_one_nan_is_the_extreme_wherever_it_stands(kind: type, axis: int, isa: s
 def test_transposed_copies(shape: tuple[int, ...], kind: str, isa: str) -> None:
     x = np.arange(np.prod(shape)).reshape(shape).astype(kind)
     np.testing.assert_array_equal(Tensor(x).swapaxes(-1, -2).contiguous().asnumpy(), x.swapaxes(-1, -2))
+
+
+@pytest.mark.parametrize("shape, axis", [((300_001,), None), ((3, 200_000), 1), ((9000, 130), 0), ((40_000, 20), 0), ((70, 9000), 0)])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int16"])
+def test_long_reductions_whatever_the_number_of_threads(shape: tuple[int, ...], axis: int | None, kind: str, isa: str) -> None:
+    """Long enough for several blocks, which threads fold side by side and which are merged in order."""
+    a = (np.random.default_rng(5).standard_normal(shape) * 50).astype(kind)
+    edge = a.copy()
+    edge[np.unravel_index(a.size - 3, shape)] = 30_000
+    edge[np.unravel_index(a.size - 2, shape)] = 30_000
+    many = runtime.get_num_threads()
+    found = []
+    for threads in (1, 3):
+        runtime.set_num_threads(threads)
+        t, u = Tensor(a), Tensor(edge)
+        results = [ops.sum(t, axis), ops.mean(t, axis), ops.amin(t, axis), ops.argmax(u, axis), ops.argmin(u, axis), ops.any(t > 1000, axis)]
+        found.append([r.asnumpy() for r in results])
+    runtime.set_num_threads(many)
+    assert all(one.tobytes() == other.tobytes() for one, other in zip(*found))
+    total, mean, least, highest, lowest, some = found[0]
+    exact = a.astype(np.float64)
+    np.testing.assert_allclose(total, exact.sum(axis), rtol=1e-6, atol=1e-2)
+    np.testing.assert_allclose(mean, exact.mean(axis), rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(least, a.min(axis))
+    np.testing.assert_array_equal(highest, edge.argmax(axis))
+    np.testing.assert_array_equal(lowest, edge.argmin(axis))
+    np.testing.assert_array_equal(some, (a > 1000).any(axis))
 
 
 def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -> None:

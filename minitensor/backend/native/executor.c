@@ -310,7 +310,7 @@ static int gather(mt_stream *s) {
     if (n == 1 && !mt_fusible(s->head)) return 1;
     if (s->luck <= 0 && s->luck-- > -NOW_AND_THEN) return n;
     double until = mt_now_ms() + patience_ms;
-    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
+    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
         pthread_mutex_unlock(&mt_exec.lock);
         sched_yield();                                      /* on one core the submitter has to get it */
         pthread_mutex_lock(&mt_exec.lock);

@@ -7,7 +7,7 @@
  * A run is folded in LANES running values side by side: one would wait for each addition to end before the next. */
 enum { LANES = 32 };
 
-#define FOLDS(name) {name##_start, name##_along, name##_across, name##_finish}
+#define FOLDS(name) {name##_start, name##_along, name##_across, name##_merge, name##_finish}
 /* row i of those that lie `stride` bytes apart from x on */
 #define ROWS(i) ((const void *)((const char *)x + (i) * stride))
 #define START(name, ACC, identity)                                                                                        \
@@ -47,6 +47,12 @@ enum { LANES = 32 };
             const T *restrict v = x;                                                                                      \
             for (int64_t j = 0; j < n; j++) r[j] = r[j] OP (ACC)v[j];                                                     \
         }                                                                                                                 \
+    }                                                                                                                     \
+    static void name##_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index) {        \
+        ACC *restrict r = acc;                                                                                            \
+        const ACC *restrict v = acc2;                                                                                     \
+        (void)aux, (void)aux2, (void)index;                                                                               \
+        for (int64_t j = 0; j < n; j++) r[j] = r[j] OP v[j];                                                              \
     }                                                                                                                     \
     static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {         \
         const ACC *r = acc;                                                                                               \
@@ -94,6 +100,15 @@ static void sum_f64_across(void *acc, void *aux, const void *x, int64_t stride, 
     }
     const double *restrict v = x;
     for (int64_t j = 0; rows && j < n; j++) TWO_SUM(s[j], e[j], v[j]);
+}
+static void sum_f64_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index) {
+    double *s = acc, *e = aux;
+    const double *v = acc2, *f = aux2;
+    (void)index;
+    for (int64_t j = 0; j < n; j++) {
+        TWO_SUM(s[j], e[j], v[j]);
+        e[j] += f[j];
+    }
 }
 static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
     const double *s = acc, *e = aux;
@@ -147,6 +162,12 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
             IVDEP for (int64_t j = 0; j < n; j++) r[j] = BEST(r[j], v[j], LOSES);                                         \
         }                                                                                                                 \
     }                                                                                                                     \
+    static void name##_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index) {        \
+        T *r = acc;                                                                                                       \
+        const T *v = acc2;                                                                                                \
+        (void)aux, (void)aux2, (void)index;                                                                               \
+        for (int64_t j = 0; j < n; j++) r[j] = BEST(r[j], v[j], LOSES);                                                   \
+    }                                                                                                                     \
     static void name##_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {         \
         (void)aux, (void)count, (void)mean;                                                                               \
         memcpy(out, acc, (size_t)n * sizeof(T));                                                                          \
@@ -173,6 +194,16 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
                 bool take = index == 0 || BETTER(r[j], v[j], LOSES);                                                      \
                 r[j] = take ? v[j] : r[j], where[j] = take ? index : where[j];                                            \
             }                                                                                                             \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    static void arg_##name##_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index) {  \
+        T *r = acc;                                                                                                       \
+        const T *v = acc2;                                                                                                \
+        int64_t *where = aux;                                                                                             \
+        const int64_t *there = aux2;                                                                                      \
+        for (int64_t j = 0; j < n; j++) {                                                                                 \
+            bool take = BETTER(r[j], v[j], LOSES);                                                                        \
+            r[j] = take ? v[j] : r[j], where[j] = take ? there[j] + index : where[j];                                     \
         }                                                                                                                 \
     }
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
@@ -203,8 +234,8 @@ EXTREME(max_f64, double, 0, <=)
 
 #define ROW(s)                                                                                                            \
     {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                     \
-     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_finish},                                            \
-     {max_##s##_start, arg_max_##s##_along, arg_max_##s##_across, arg_finish}}
+     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_min_##s##_merge, arg_finish},                                            \
+     {max_##s##_start, arg_max_##s##_along, arg_max_##s##_across, arg_max_##s##_merge, arg_finish}}
 #define MT_FOLD_TABLE                                                                                                     \
     {                                                                                                                     \
         [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),       \

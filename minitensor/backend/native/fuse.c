@@ -69,10 +69,22 @@ static int note(touched *seen, int n, const mt_tensor *view, bool written) {
     return n;
 }
 
+/* Can a reduction end the pass?  What it reduces is made there, and the elements of each result follow each other. */
+static bool folds(const mt_task *first, int n, const mt_task *task) {
+    const mt_tensor *in = task->in[0];
+    int kept = 0;
+    while (kept < in->ndim && !(task->axes >> kept & 1)) kept++;
+    bool trailing = task->axes == (((uint64_t)1 << in->ndim) - 1) >> kept << kept, made = false;
+    for (const mt_task *one = first; n > 0; one = one->next, n--)
+        if (one->out[0]->storage == in->storage) made = mt_same_view(one->out[0], in);
+    return trailing && made && quiet(task->out[0]->storage) && in->size > 0 && mt_waits_over(task);
+}
+
 int mt_fuse(const mt_task *first) {
     touched seen[4 * MT_PASS_TASKS];
     int n = 0, known = 0;
     for (const mt_task *task = first; task && n < MT_PASS_TASKS; task = task->next, n++) {
+        if (task->kind == MT_TASK_REDUCE) return n > 0 && folds(first, n, task) ? n + 1 : n > 0 ? n : 1;
         if (!mt_fusible(task) || !mt_same_shape(task->out[0], first->out[0]) || !agrees(seen, known, task) || !mt_waits_over(task)) break;
         for (int i = 0; i < task->n_in; i++) known = note(seen, known, task->in[i], false);
         known = note(seen, known, task->out[0], true);

@@ -180,9 +180,6 @@ typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c,
 mt_kernel mt_kernel_find(int op, int dtype);          /* generated: NULL where NumPy has to do it */
 /* out = in, cast.  Works for every dtype when both are the same, for kernel dtypes when not. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
-/* out has in's dimensions with those in `axes` of stride 0 (out->strides[d] == 0 for d in axes). */
-int mt_run_reduce(int op, int compute, int ndim, const int64_t *shape, uint64_t axes, const mt_operand *out,
-                  const mt_operand *in);
 bool mt_cast_supported(int from, int to);
 
 #endif

@@ -21,8 +21,12 @@ typedef struct {
     void (*start)(void *acc, void *aux, int64_t n);                                      /* the result of no elements */
     void (*along)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
     void (*across)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index);
+    void (*merge)(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index);    /* index: of the others' first element */
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean);
 } mt_fold;
+/* A long run is folded in blocks that are merged in order, so that several threads may fold it and the result is the same for one. */
+enum { MT_FOLD_BLOCK = 64 * MT_TILE };
+const mt_fold *mt_fold_find(int op, int dtype);           /* of a reduction; NULL where there is none */
 enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
 
 typedef struct {

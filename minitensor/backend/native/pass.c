@@ -1,70 +1,30 @@
-/* Doing elementwise tasks tile by tile: one of any layout, or several that fuse.c has found to belong together.
+/* Doing tasks tile by tile: one of any layout, or several that fuse.c has found to belong together.
  *
  * Kernels know contiguous elements of one dtype only (kernels.h).  A pass brings operands to that and keeps what it makes in tiles that
- * never leave the nearest cache, so whatever is strided, broadcast, cast or thrown away costs no pass over memory of its own.
+ * never leave the nearest cache, so whatever is strided, broadcast, cast or thrown away costs no pass over memory of its own.  What is
+ * made for a tile, and in what order, plan.c has written down.
  *
- * A pass is first written down as a list of values, each made once for each tile, in order:
- *
- *     LOAD    elements of a tensor: where they lie, if they lie ready, else gathered and cast into a tile
- *     CONST   one value for all elements: its tile is filled before the pass begins
- *     CAST    another value in another dtype
- *     OP      a kernel's result
- *
- * A value that a task returns is written to the task's output, straight by its kernel where it can be; if nobody can ask for that output any
- * more, it is only a tile.  Tiles are used again after the last value that is made of them, so few are enough to stay in the cache.
- *
- * Then the elements are cut into pieces for the threads (pool.c), and each goes through its piece a tile at a time.  When no value needs a
+ * The elements are cut into pieces for the threads (pool.c), and each goes through its piece a tile at a time.  When no value needs a
  * tile, a piece is as long as the operands lie ready, and a kernel is called once for it.
  *
- * Large outputs go past the cache: a store would first load the line that it overwrites, a third of all traffic.
- *
- * Memory.  Outputs were promised theirs and take it here (alloc.c).  One may take over the block of an input that ends here, when both have
- * the same size and the input is not needed after the output is written. */
+ * A reduction may be the last of a pass: each tile of what it reduces is folded as soon as it is made.  Results depend on where runs of
+ * elements are cut, so they are cut in the same places whatever else is in the pass and however many threads there are: a result is
+ * folded in blocks of MT_FOLD_BLOCK elements, a block in tiles, and the blocks are merged in order. */
+#include <stdlib.h>
+
 #include "pass.h"
 
-#include "isa.h"
-
-enum { VALUES = 5 * MT_PASS_TASKS, LOADS = 3 * MT_PASS_TASKS, TILES = 12, CONSTS = 6, NO_TILE = -1 };
-enum { WORTH_A_CALL = 256 };                 /* a run of this length that lies ready is worth a call of its own */
 enum { PIECE = 65536, LEAST_PIECE = 8192 };  /* elements: what a thread takes at once, of one op; of many ops less */
-enum { PAST_THE_CACHE = 4 << 20 };           /* bytes of an output, from which on the stores that bypass the cache measured faster */
 
-typedef union { char bytes[MT_TILE * 8]; double aligned; } tile;
+/* --- for people ---------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    enum { LOAD, CONST, CAST, OP } kind;
-    int dtype, in[3], n_in;                  /* of an OP and of a CAST: values */
-    int tile;                                /* that it is made in; NO_TILE: it is where it lies, or in its output */
-    int last;                                /* the last value made of it */
-    int walk;                                /* LOAD: its walk; CONST: its tile */
-    const mt_tensor *source;                 /* LOAD and CONST: its tensor */
-    bool stored, past;                       /* it goes to an output, and that past the cache */
-    char *out;
-    mt_kernel kernel;
-    mt_cast_fn cast;
-} value;
-
-typedef struct {
-    mt_task *const *tasks;
-    int n, n_values, n_loads, n_consts;
-    const mt_tensor *shape;                  /* any tensor of the pass's shape */
-    int result[MT_PASS_TASKS];               /* the value that each task returns */
-    bool seen[MT_PASS_TASKS];                /* somebody can ask for it */
-    mt_storage *donors[MT_PASS_TASKS];       /* whose memory its output takes over */
-    bool in_tiles;                           /* some value is in a tile, so the elements are taken by tiles */
-    value values[VALUES];
-    mt_walk loads[LOADS];
-    tile consts[CONSTS];
-    atomic_int bad;
-} pass;
-
-static _Atomic int64_t passes, tasks_in_passes, unwritten, taken_over;      /* for people */
+static _Atomic int64_t passes, tasks_in_passes, unwritten, taken_over;
 
 void mt_pass_stats(mt_pass_numbers *out) {
     *out = (mt_pass_numbers){atomic_load(&passes), atomic_load(&tasks_in_passes), atomic_load(&unwritten), atomic_load(&taken_over)};
 }
 
-static void count(const pass *p) {
+static void count(const mt_pass *p) {
     for (int k = 0; k < p->n; k++) {
         if (!p->seen[k]) atomic_fetch_add_explicit(&unwritten, 1, memory_order_relaxed);
         if (p->donors[k]) atomic_fetch_add_explicit(&taken_over, 1, memory_order_relaxed);
@@ -74,201 +34,159 @@ static void count(const pass *p) {
     atomic_fetch_add_explicit(&tasks_in_passes, p->n, memory_order_relaxed);
 }
 
-/* --- writing it down ------------------------------------------------------------------------------------------------------------------ */
+/* --- a tile ----------------------------------------------------------------------------------------------------------------------------- */
 
-static value *add(pass *p, int kind, int dtype) {
-    value *v = &p->values[p->n_values++];
-    *v = (value){.kind = kind, .dtype = dtype, .tile = NO_TILE, .last = p->n_values - 1};
-    return v;
-}
+/* What one thread has of a pass. */
+typedef struct {
+    const mt_pass *pass;
+    mt_pass_tile tiles[MT_PASS_TILES] __attribute__((aligned(64)));
+    mt_walk loads[MT_PASS_LOADS];
+    const char *at[MT_PASS_VALUES];          /* the values of the present tile */
+    void (*stream)(void *, const void *, size_t);
+    bool streamed;
+    int bad;
+} worker;
 
-static int add_cast(pass *p, int from, int dtype) {
-    p->values[from].last = p->n_values;
-    value *v = add(p, CAST, dtype);
-    v->in[v->n_in++] = from;
-    v->cast = mt_cast_find(p->values[from].dtype, dtype);
-    return p->n_values - 1;
-}
-
-/* The tensor as it looks when broadcast to the pass's shape. */
-static mt_operand operand(const pass *p, const mt_tensor *t) {
-    int ndim = p->shape->ndim, shift = ndim - t->ndim;
-    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
-    for (int d = 0; d < ndim; d++)
-        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && p->shape->shape[d] != 1) ? 0 : t->strides[d - shift];
-    return result;
-}
-
-/* The number of the value that is tensor t in this dtype, for task k; -1: there is no room for it. */
-static int value_of(pass *p, int k, const mt_tensor *t, int dtype) {
-    int made = -1;                           /* by an earlier task of the pass */
-    for (int other = k - 1; other >= 0 && made < 0; other--)
-        if (t->storage && p->tasks[other]->out[0]->storage == t->storage) made = p->result[other];
-    if (made >= 0 && p->values[made].dtype == dtype) return made;
-    for (int i = 0; i < p->n_values; i++) {  /* written down already */
-        const value *known = &p->values[i];
-        if (known->dtype == dtype && (made >= 0 ? known->kind == CAST && known->in[0] == made : known->source && mt_same_view(known->source, t) && t->storage)) return i;
-    }
-    if (made >= 0) return add_cast(p, made, dtype);
-    if (t->size == 1) {
-        if (p->n_consts == CONSTS) return -1;
-        value *v = add(p, CONST, dtype);
-        v->walk = p->n_consts++;
-        v->source = t;
-        mt_cast_find(t->dtype, dtype)(p->consts[v->walk].bytes, MT_ITEMSIZE[dtype], mt_tensor_data(t), 0, p->shape->size < MT_TILE ? p->shape->size : MT_TILE);
-    } else {
-        value *v = add(p, LOAD, dtype);
-        v->walk = p->n_loads++;
-        v->source = t;
-        mt_operand in = operand(p, t);
-        int order[MT_MAX_NDIM];
-        for (int d = 0; d < p->shape->ndim; d++) order[d] = d;
-        mt_walk_begin(&p->loads[v->walk], &in, dtype, false, p->shape->ndim, order, p->shape->shape);
-    }
-    return p->n_values - 1;
-}
-
-static bool write_down(pass *p, int k) {
-    const mt_task *task = p->tasks[k];
-    if (task->kind == MT_TASK_COPY) {
-        int dtype = task->out[0]->dtype, from = value_of(p, k, task->in[0], task->in[0]->dtype);
-        if (from < 0) return false;
-        /* A copy of what is made here is that very value, if that has no output of its own, and if nothing since has read what it writes over. */
-        bool same = p->values[from].kind == OP && p->values[from].dtype == dtype;
-        for (int other = 0; other < k; other++) same = same && !(p->result[other] == from && p->seen[other]);
-        for (int i = 0; i < p->n_values; i++) same = same && !(p->values[i].kind == LOAD && p->values[i].source->storage == task->out[0]->storage && p->values[i].last > from);
-        p->result[k] = same ? from : add_cast(p, from, dtype);
-        return true;
-    }
-    int in[3] = {0};
-    for (int i = 0; i < task->n_in; i++)
-        if ((in[i] = value_of(p, k, task->in[i], MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool : task->compute)) < 0) return false;
-    for (int i = 0; i < task->n_in; i++) p->values[in[i]].last = p->n_values;
-    value *v = add(p, OP, task->out[0]->dtype);
-    memcpy(v->in, in, sizeof in);
-    v->n_in = task->n_in;
-    v->kernel = mt_kernel_find(task->op, task->compute);
-    p->result[k] = p->n_values - 1;
-    return true;
-}
-
-/* --- outputs and tiles ------------------------------------------------------------------------------------------------------------------ */
-
-/* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will get one. */
-static bool dead(const pass *p, const mt_tensor *t) {
-    if (!t->storage || atomic_load(&t->storage->refs) != 1 || atomic_load(&t->storage->exports)) return false;
-    int64_t ours = 0;
-    for (int k = 0; k < p->n; k++) {
-        for (int i = 0; i < p->tasks[k]->n_in; i++) ours += p->tasks[k]->in[i] == t;
-        ours += p->tasks[k]->out[0] == t;
-    }
-    return atomic_load(&t->refs) == ours;
-}
-
-/* Can somebody ask for what task k returns?  Not so when a later task of the pass writes over it. */
-static bool seen(const pass *p, int k) {
-    for (int later = k + 1; later < p->n; later++)
-        if (mt_same_view(p->tasks[later]->out[0], p->tasks[k]->out[0])) return false;
-    return !dead(p, p->tasks[k]->out[0]);
-}
-
-/* An input that ends here and can give its memory to the output of task k; NULL: none. */
-static mt_storage *donor(const pass *p, int k) {
-    const mt_storage *out = p->tasks[k]->out[0]->storage;
-    int made = p->result[k], size = MT_ITEMSIZE[p->values[made].dtype];
-    for (int i = 0; i < made; i++) {
-        const value *v = &p->values[i];
-        if (v->kind != LOAD || !mt_contiguous(v->source) || !mt_same_shape(v->source, p->shape) || MT_ITEMSIZE[v->source->dtype] != size) continue;
-        mt_storage *s = v->source->storage;
-        bool fits = s->data && s->nbytes == out->nbytes && s->nbytes == p->shape->size * size && s->device == out->device;
-        if (!fits || s->block || s->external || !dead(p, v->source)) continue;
-        for (int j = 0; j < p->n_values && fits; j++) fits = !(p->values[j].kind == LOAD && p->values[j].source->storage == s && p->values[j].last > made);
-        for (int other = 0; other < p->n && fits; other++) fits = p->donors[other] != s && p->tasks[other]->out[0]->storage != s;
-        if (fits) return s;
-    }
-    return NULL;
-}
-
-static bool lies_ready(const mt_walk *w) { return mt_walk_ready(w) >= WORTH_A_CALL || (w->ndim == 1 && mt_walk_ready(w)); }
-
-/* A tile for each value that needs one; false: there are not enough. */
-static bool give_tiles(pass *p) {
-    int owner[TILES];
-    for (int k = 0; k < p->n; k++) {
-        value *v = &p->values[p->result[k]];
-        v->stored |= p->seen[k];
-        v->past = v->stored && p->shape->size * MT_ITEMSIZE[v->dtype] >= PAST_THE_CACHE;
-    }
-    for (int t = 0; t < TILES; t++) owner[t] = -1;
-    for (int i = 0; i < p->n_values; i++) {
-        value *v = &p->values[i];
-        p->in_tiles |= v->kind == CONST;
-        if (v->kind == CONST || (v->kind == LOAD && lies_ready(&p->loads[v->walk])) || (v->stored && !v->past)) continue;
-        for (int t = 0; t < TILES && v->tile == NO_TILE; t++)
-            if (owner[t] < 0 || p->values[owner[t]].last < i) v->tile = t, owner[t] = i;
-        if (v->tile == NO_TILE) return false;
-        p->in_tiles = true;
-    }
-    return true;
-}
-
-/* Memory for all outputs that somebody can see; false: there is none, and no value has changed. */
-static bool give_memory(pass *p) {
-    for (int k = 0; k < p->n; k++) {
-        mt_storage *storage = p->tasks[k]->out[0]->storage;
-        if (!p->seen[k]) continue;
-        p->donors[k] = storage->data ? NULL : donor(p, k);
-        if (!p->donors[k] && mt_storage_own(storage) != MT_OK) return false;
-    }
-    for (int k = 0; k < p->n; k++) {
-        if (!p->seen[k]) continue;
-        if (p->donors[k]) {                  /* the walks know where it is */
-            p->tasks[k]->out[0]->storage->data = p->donors[k]->data;
-            p->donors[k]->data = NULL;
-        }
-        p->values[p->result[k]].out = mt_tensor_data(p->tasks[k]->out[0]);
-    }
-    return true;
-}
-
-/* --- doing it --------------------------------------------------------------------------------------------------------------------------- */
-
-static void run_piece(void *job, int64_t begin, int64_t end) {
-    pass *p = job;
-    tile tiles[TILES] __attribute__((aligned(64)));
-    mt_walk loads[LOADS];
-    const char *at[VALUES];
-    void (*stream)(void *, const void *, size_t) = mt_loops_of_machine()->stream;
-    int bad = 0;
-    bool streamed = false;
+static void begin(worker *w, const mt_pass *p, int64_t element) {
+    w->pass = p;
+    w->stream = mt_loops_of_machine()->stream;
+    w->streamed = false;
+    w->bad = 0;
     for (int k = 0; k < p->n_loads; k++) {
-        loads[k] = p->loads[k];
-        mt_walk_seek(&loads[k], begin);
+        w->loads[k] = p->loads[k];
+        mt_walk_seek(&w->loads[k], element);
     }
-    for (int64_t i = begin, n; i < end; i += n) {
-        n = p->in_tiles && end - i > MT_TILE ? MT_TILE : end - i;
-        for (int k = 0; k < p->n_values; k++) {
-            const value *v = &p->values[k];
-            if (v->kind == LOAD && v->tile == NO_TILE && mt_walk_ready(&loads[v->walk]) < n) n = mt_walk_ready(&loads[v->walk]);
-        }
-        for (int k = 0; k < p->n_values; k++) {
-            const value *v = &p->values[k];
-            int64_t size = MT_ITEMSIZE[v->dtype];
-            char *to = v->tile == NO_TILE ? v->out + i * size : tiles[v->tile].bytes;
-            switch (v->kind) {
-            case CONST: at[k] = p->consts[v->walk].bytes; continue;
-            case LOAD: at[k] = mt_walk_next(&loads[v->walk], to, size, n); continue;
-            case CAST: v->cast(to, size, at[v->in[0]], MT_ITEMSIZE[p->values[v->in[0]].dtype], n); break;
-            case OP: bad |= v->kernel(to, at[v->in[0]], at[v->in[1]], at[v->in[2]], n); break;
-            }
-            at[k] = to;
-            if (v->past) stream(v->out + i * size, to, (size_t)(n * size));
-            streamed |= v->past;
-        }
-    }
-    if (streamed) mt_stream_fence();
-    if (bad) atomic_store(&p->bad, 1);
 }
+
+static void end(worker *w, mt_pass *p) {
+    if (w->streamed) mt_stream_fence();
+    if (w->bad) atomic_store(&p->bad, 1);
+}
+
+/* Makes all values of the elements from i on, n of them or as many as lie ready; how many. */
+static int64_t make(worker *w, int64_t i, int64_t n) {
+    const mt_pass *p = w->pass;
+    for (int k = 0; k < p->n_values; k++) {
+        const mt_value *v = &p->values[k];
+        if (v->kind != MT_LOAD || v->tile != MT_NO_TILE) continue;
+        int64_t ready = mt_walk_ready(&w->loads[v->walk]);
+        n = ready < n ? ready : n;
+    }
+    for (int k = 0; k < p->n_values; k++) {
+        const mt_value *v = &p->values[k];
+        int64_t size = MT_ITEMSIZE[v->dtype];
+        char *to = v->tile == MT_NO_TILE ? v->out + i * size : w->tiles[v->tile].bytes;
+        switch (v->kind) {
+        case MT_CONST: w->at[k] = p->consts[v->walk].bytes; continue;
+        case MT_LOAD: w->at[k] = mt_walk_next(&w->loads[v->walk], to, size, n); continue;
+        case MT_CAST: v->cast(to, size, w->at[v->in[0]], MT_ITEMSIZE[p->values[v->in[0]].dtype], n); break;
+        case MT_OP: w->bad |= v->kernel(to, w->at[v->in[0]], w->at[v->in[1]], w->at[v->in[2]], n); break;
+        }
+        w->at[k] = to;
+        if (v->past) w->stream(v->out + i * size, to, (size_t)(n * size));
+        w->streamed |= v->past;
+    }
+    return n;
+}
+
+static void run_elements(void *job, int64_t first, int64_t last) {
+    mt_pass *p = job;
+    worker w;
+    begin(&w, p, first);
+    for (int64_t i = first; i < last;) i += make(&w, i, p->in_tiles && last - i > MT_TILE ? MT_TILE : last - i);
+    end(&w, p);
+}
+
+/* --- reductions ------------------------------------------------------------------------------------------------------------------------- */
+
+typedef union { char bytes[16]; double aligned; } running;      /* a running value and its like */
+
+static void finish(const mt_pass *p, const void *acc, const void *aux, char *result) {
+    p->fold->finish(acc, aux, result, 1, p->count, p->reduce->op == MT_OP_mean);
+}
+
+/* Results whose elements are in one block: whole ones for each tile when they are short. */
+static void run_results(void *job, int64_t first, int64_t last) {
+    mt_pass *p = job;
+    worker w;
+    running acc, aux;
+    mt_pass_tile done;
+    int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype], result = MT_ITEMSIZE[p->reduce->out[0]->dtype];
+    int64_t per_tile = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
+    mt_walk out = p->results;
+    mt_walk_seek(&out, first);
+    begin(&w, p, first * p->count);
+    for (int64_t r = first, n; r < last; r += n) {
+        n = per_tile < last - r ? per_tile : last - r;
+        if (p->count <= MT_TILE) make(&w, r * p->count, n * p->count);
+        for (int64_t k = 0; k < n; k++) {
+            p->fold->start(&acc, &aux, 1);
+            const char *x = w.at[p->result[p->n - 1]];
+            if (p->count <= MT_TILE) p->fold->along(&acc, &aux, x + k * p->count * size, p->count, 0);
+            else for (int64_t i = 0, m; i < p->count; i += m) {
+                m = make(&w, r * p->count + i, p->count - i < MT_TILE ? p->count - i : MT_TILE);
+                p->fold->along(&acc, &aux, w.at[p->result[p->n - 1]], m, i);
+            }
+            finish(p, &acc, &aux, done.bytes + k * result);
+        }
+        mt_walk_move(&out, done.bytes, result, n, true);
+    }
+    end(&w, p);
+}
+
+static void run_blocks(void *job, int64_t first, int64_t last) {
+    mt_pass *p = job;
+    worker w;
+    for (int64_t b = first; b < last; b++) {
+        int64_t from = b % p->blocks * MT_FOLD_BLOCK, n = p->count - from < MT_FOLD_BLOCK ? p->count - from : MT_FOLD_BLOCK;
+        int64_t element = b / p->blocks * p->count + from;
+        begin(&w, p, element);
+        p->fold->start(p->acc + 8 * b, p->aux + 8 * b, 1);
+        for (int64_t i = 0, m; i < n; i += m) {
+            m = make(&w, element + i, n - i < MT_TILE ? n - i : MT_TILE);
+            p->fold->along(p->acc + 8 * b, p->aux + 8 * b, w.at[p->result[p->n - 1]], m, i);
+        }
+        end(&w, p);
+    }
+}
+
+static void merge_blocks(mt_pass *p, int64_t results) {
+    mt_pass_tile done;
+    for (int64_t r = 0; r < results; r++) {
+        char *acc = p->acc + 8 * r * p->blocks, *aux = p->aux + 8 * r * p->blocks;
+        for (int64_t b = 1; b < p->blocks; b++) p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, b * MT_FOLD_BLOCK);
+        finish(p, acc, aux, done.bytes);
+        mt_walk_move(&p->results, done.bytes, MT_ITEMSIZE[p->reduce->out[0]->dtype], 1, true);
+    }
+}
+
+static int prepare_reduction(mt_pass *p) {
+    const mt_tensor *in = p->reduce->in[0], *out = p->reduce->out[0];
+    p->fold = mt_fold_find(p->reduce->op, p->reduce->compute);
+    p->count = in->size / out->size;
+    p->blocks = (p->count + MT_FOLD_BLOCK - 1) / MT_FOLD_BLOCK;
+    p->acc = NULL;
+    if (p->blocks == 1) return MT_OK;
+    p->acc = malloc((size_t)(out->size * p->blocks) * 16);
+    p->aux = p->acc + out->size * p->blocks * 8;
+    return p->acc ? MT_OK : MT_MEMORY_ERROR;
+}
+
+static void reduce(mt_pass *p) {
+    const mt_tensor *in = p->reduce->in[0], *out = p->reduce->out[0];
+    mt_operand target = mt_reduced(out, in, p->reduce->axes);
+    int kept = 0;
+    for (int d = 0; d < in->ndim; d++) kept += !(p->reduce->axes >> d & 1);
+    mt_walk_begin(&p->results, &target, out->dtype, true, kept, p->order, in->shape);
+    int64_t grain = PIECE / p->count;
+    if (p->blocks == 1) mt_parallel(out->size, grain > 0 ? grain : 1, run_results, p);
+    else {
+        mt_parallel(out->size * p->blocks, 1, run_blocks, p);
+        merge_blocks(p, out->size);
+    }
+}
+
+/* --- all of it --------------------------------------------------------------------------------------------------------------------------- */
 
 /* The common small case: one op, whose operands lie ready or are numbers, in one call of its kernel. */
 static bool run_plain(const mt_task *task, int *status) {
@@ -294,24 +212,25 @@ static bool run_plain(const mt_task *task, int *status) {
 
 int mt_pass_run(mt_task *const *tasks, int n, int *status) {
     if (n == 1 && run_plain(tasks[0], status)) return 1;
-    pass p;
-    p.tasks = tasks, p.n = n, p.shape = tasks[0]->out[0];
-    p.n_values = p.n_loads = p.n_consts = 0;
-    p.in_tiles = false;
-    atomic_init(&p.bad, 0);
-    for (int k = 0; k < n; k++) p.seen[k] = seen(&p, k), p.donors[k] = NULL;
-    bool written = true;
-    for (int k = 0; k < n && written; k++) written = write_down(&p, k);
-    if (!written || !give_tiles(&p)) {       /* too much for one pass */
+    mt_pass p;
+    if (!mt_plan(&p, tasks, n)) {            /* too much for one pass */
         int done = mt_pass_run(tasks, n / 2, status);
         return *status == MT_OK ? done + mt_pass_run(tasks + n / 2, n - n / 2, status) : done;
     }
-    *status = give_memory(&p) ? MT_OK : MT_MEMORY_ERROR;
-    if (*status != MT_OK) return 0;
+    *status = p.reduce ? prepare_reduction(&p) : MT_OK;
+    if (*status == MT_OK && !mt_give_memory(&p)) *status = MT_MEMORY_ERROR;
+    if (*status != MT_OK) {
+        if (p.reduce) free(p.acc);
+        return 0;
+    }
     count(&p);
+    atomic_init(&p.bad, 0);
     int ops = p.n_values - p.n_loads - p.n_consts;
     int64_t piece = PIECE / (ops > 0 ? ops : 1) / MT_TILE * MT_TILE;
-    mt_parallel(p.shape->size, piece > LEAST_PIECE ? piece : LEAST_PIECE, run_piece, &p);
+    if (p.reduce) {
+        reduce(&p);
+        free(p.acc);
+    } else mt_parallel(p.size, piece > LEAST_PIECE ? piece : LEAST_PIECE, run_elements, &p);
     if (atomic_load(&p.bad)) *status = MT_OP_ERROR_STATUS[tasks[0]->op];
     return n;
 }

@@ -10,18 +10,6 @@ static mt_operand operand(const mt_tensor *t, int ndim, const int64_t *shape) {
     return result;
 }
 
-/* The output of a reduction, with its dimensions where the input has them and stride 0 where it reduces. */
-static mt_operand reduced(const mt_tensor *out, const mt_tensor *in, uint64_t axes) {
-    mt_operand result = {.data = mt_tensor_data(out), .dtype = out->dtype};
-    bool keepdims = out->ndim == in->ndim;
-    for (int d = 0, k = 0; d < in->ndim; d++) {
-        bool gone = axes >> d & 1;
-        result.strides[d] = gone ? 0 : out->strides[k];
-        if (!gone || keepdims) k++;
-    }
-    return result;
-}
-
 /* Runs a task and returns its status. */
 static int run_one(mt_task *task, void **exception) {
     mt_tensor *out = task->n_out ? task->out[0] : NULL;
@@ -30,6 +18,7 @@ static int run_one(mt_task *task, void **exception) {
         mt_pass_run(&task, 1, &status);
         return status;
     }
+    if (task->kind == MT_TASK_REDUCE) return mt_run_reduce(task);
     for (int i = 0; i < task->n_out && status == MT_OK; i++) status = mt_storage_own(task->out[i]->storage);
     if (status != MT_OK) return status;
     int bad = 0;
@@ -39,16 +28,11 @@ static int run_one(mt_task *task, void **exception) {
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
         break;
     }
-    case MT_TASK_REDUCE: {
-        const mt_tensor *in = task->in[0];
-        mt_operand source = operand(in, in->ndim, in->shape), target = reduced(out, in, task->axes);
-        bad = mt_run_reduce(task->op, task->compute, in->ndim, in->shape, task->axes, &target, &source);
-        break;
-    }
     case MT_TASK_HOST:
         *exception = mt_py_host(task->host);
         return *exception ? MT_HOST_RAISED : MT_OK;
     case MT_TASK_ELEMENTWISE:
+    case MT_TASK_REDUCE:
     case MT_TASK_EVENT:
     case MT_TASK_NOTHING:
         break;
