@@ -6,7 +6,8 @@ the operator on Tensor, the NumPy code that runs where there is no kernel (float
 every backend and the line in docs/ops.md.  To add an elementwise op, add a row.
 
 Expressions.  `a`, `b`, `c` are the operands in the dtype that the op computes in, `T` is that C type and `UT` its
-unsigned twin.  Functions of <math.h> are type-generic, and mostly our own (elementary.h).  `FAIL` marks an element that has no result; the op then
+unsigned twin.  Functions of <math.h> are type-generic, and mostly our own
+(elementary.h).  `FAIL` marks an element that has no result; the op then
 raises what its row's `error` says where the value is read.  An expression may be one string for every kind of dtype the
 op takes, or a mapping from kinds ("b", "iu", "f") to strings; a kind that is not named is refused with a TypeError.
 Signed integers wrap (the core is compiled with -fwrapv).
@@ -48,7 +49,7 @@ class Op(NamedTuple):
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op
     aliases: tuple[str, ...] = ()
     error: tuple[str, str] = ("", "")  # what FAIL raises: exception, sentence
-    rare: tuple[str, str] = ("", "")  # where `c` is no vector code's match, and the expression that holds there
+    rare: tuple[str, str] = ("", "")  # for which arguments `c` doesn't hold, and the expression that holds there (kernels.h)
     domain: tuple[float, float] | None = None  # where the tests draw ordinary values from
     ulp: int = 4  # how far from the oracle a result may be
     params: tuple[str, ...] = ("input", "other", "third")
@@ -98,13 +99,20 @@ ELEMENTWISE: tuple[Op, ...] = (
     _unary("square", "same", {"iu": "(T)((UT)a * (UT)a)", "f": "a * a"}, "np.square(a)", "a times a.", complex=True),
     _unary("sqrt", "float", "sqrt(a)", "np.sqrt(a)", "Square root.", complex=True, domain=(0, 1e6)),
     _unary("rsqrt", "float", "1 / sqrt(a)", "1 / np.sqrt(a)", "One over the square root.", domain=(1e-3, 1e6)),
-    _unary("exp", "float", "exp(a)", "np.exp(a)", "e to the power a.", complex=True, domain=(-80, 80)),
-    _unary("exp2", "float", "exp2(a)", "np.exp2(a)", "2 to the power a.", domain=(-100, 100)),
-    _unary("expm1", "float", "expm1(a)", "np.expm1(a)", "exp(a) - 1, exact near 0.", domain=(-80, 80)),
-    _unary("log", "float", "log(a)", "np.log(a)", "Natural logarithm.", complex=True, domain=(1e-6, 1e6)),
-    _unary("log2", "float", "log2(a)", "np.log2(a)", "Logarithm to base 2.", domain=(1e-6, 1e6)),
-    _unary("log10", "float", "log10(a)", "np.log10(a)", "Logarithm to base 10.", domain=(1e-6, 1e6)),
-    _unary("log1p", "float", "log1p(a)", "np.log1p(a)", "log(1 + a), exact near 0.", domain=(-0.9, 1e6)),
+    _unary("exp", "float", "exp(a)", "np.exp(a)", "e to the power a.", complex=True,
+           rare=("exp_is_rare(a)", "exp_rare(a)"), domain=(-80, 80)),
+    _unary("exp2", "float", "exp2(a)", "np.exp2(a)", "2 to the power a.",
+           rare=("exp2_is_rare(a)", "exp2_rare(a)"), domain=(-100, 100)),
+    _unary("expm1", "float", "expm1(a)", "np.expm1(a)", "exp(a) - 1, exact near 0.",
+           rare=("exp_is_rare(a)", "expm1_rare(a)"), domain=(-80, 80)),
+    _unary("log", "float", "log(a)", "np.log(a)", "Natural logarithm.", complex=True,
+           rare=("log_is_rare(a)", "log_rare(a)"), domain=(1e-6, 1e6)),
+    _unary("log2", "float", "log2(a)", "np.log2(a)", "Logarithm to base 2.",
+           rare=("log_is_rare(a)", "log2_rare(a)"), domain=(1e-6, 1e6)),
+    _unary("log10", "float", "log10(a)", "np.log10(a)", "Logarithm to base 10.",
+           rare=("log_is_rare(a)", "log10_rare(a)"), domain=(1e-6, 1e6)),
+    _unary("log1p", "float", "log1p(a)", "np.log1p(a)", "log(1 + a), exact near 0.",
+           rare=("log1p_is_rare(a)", "log1p_rare(a)"), domain=(-0.9, 1e6)),
     _unary("sin", "float", "sin(a)", "np.sin(a)", "Sine of an angle in radians.", complex=True,
            rare=("fabs(a) > MT_TRIG_MAX", "libm_sin(a)"), domain=(-1e3, 1e3)),
     _unary("cos", "float", "cos(a)", "np.cos(a)", "Cosine of an angle in radians.", complex=True,
@@ -135,7 +143,8 @@ ELEMENTWISE: tuple[Op, ...] = (
            "np.sign(a) if a.dtype != bool else a", "-1, 0 or 1 by the sign of a; NaN stays NaN."),
     _unary("reciprocal", "float", "1 / a", "np.reciprocal(a)", "One over a.", complex=True),
     _unary("erf", "float", "erf(a)", "sp.erf(a)", "The error function.", domain=(-5, 5), ulp=8),
-    _unary("sigmoid", "float", "sigmoid(a)", "sp.sigmoid(a)", "1 / (1 + exp(-a)).", domain=(-80, 80), ulp=8),
+    _unary("sigmoid", "float", "sigmoid(a)", "sp.sigmoid(a)", "1 / (1 + exp(-a)).",
+           rare=("exp_is_rare(a)", "sigmoid_rare(a)"), domain=(-80, 80), ulp=8),
     _unary("isnan", "test", "a != a", "np.isnan(a)", "True where a is not a number.", complex=True),
     _unary("isinf", "test", "fabs(a) == (T)INFINITY", "np.isinf(a)", "True where a is infinite.", complex=True),
     _unary("isfinite", "test", "fabs(a) < (T)INFINITY", "np.isfinite(a)", "True where a is neither infinite nor NaN.",

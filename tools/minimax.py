@@ -24,6 +24,7 @@ LN2, H = log(2), log(2) / 2 * (1 + mpf(2) ** -10)
 LOW, HIGH = sqrt(mpf(1) / 2), sqrt(mpf(2))
 S = ((HIGH - 1) / (HIGH + 1)) ** 2  # of log: s = f / (2 + f), squared
 Q = (pi / 4 * (1 + mpf(2) ** -10)) ** 2
+W = (pi / 4 + mpf("0.1")) ** 2  # float32's quarter turn is not always the next one
 
 
 @dataclass
@@ -56,8 +57,17 @@ def log_weight(v: Any) -> Any:
 ROWS = (
     Row("EXP_F", 24, 4, -H, H, lambda x: (expm1(x) - x) / x**2, lambda x: x**2 / exp(x), "(exp(x) - 1 - x) / x², |x| <= ln(2)/2"),
     Row("EXP2_F", 24, 6, mpf(-0.5), mpf(0.5), lambda x: expm1(x * LN2) / x, lambda x: x / 2**x, "(2^x - 1) / x, |x| <= 1/2"),
-    Row("LOG_F", 24, 8, LOW - 1, HIGH - 1, lambda x: (log1p(x) - x + x * x / 2) / x**3, lambda x: x**3 / log1p(x),
+    Row("LOG_F", 24, 7, LOW - 1, HIGH - 1, lambda x: (log1p(x) - x + x * x / 2) / x**3, lambda x: x**3 / log1p(x),
         "(log(1+x) - x + x²/2) / x³, 1+x from √½ to √2"),
+    Row("LOG2_F", 24, 8, LOW - 1, HIGH - 1, lambda x: (log1p(x) - x) / LN2 / x**2, lambda x: x**2 * LN2 / log1p(x),
+        "(log2(1+x) - x / log(2)) / x², 1+x from √½ to √2"),
+    Row("LOG10_F", 24, 8, LOW - 1, HIGH - 1, lambda x: (log1p(x) - x) / log(10) / x**2, lambda x: x**2 * log(10) / log1p(x),
+        "(log10(1+x) - x / log(10)) / x², 1+x from √½ to √2"),
+    Row("SIN_F", 24, 2, mpf(0), W, z(lambda x: (sin(x) / x - 1) / x**2), z(lambda x: x**3 / sin(x)), "(sin(x)/x - 1) / x² in x², |x| <= π/4 + 0.1"),
+    Row("COS_F", 24, 2, mpf(0), W, z(lambda x: (cos(x) - 1 + x**2 / 2) / x**4), z(lambda x: x**4 / cos(x)),
+        "(cos(x) - 1 + x²/2) / x⁴ in x², |x| <= π/4 + 0.1"),
+    Row("ERF_F", 24, 6, mpf(0), mpf(1), z(lambda x: erf(x) / x - 1), z(lambda x: x / erf(x)), "erf(x)/x - 1 in x², |x| <= 1"),
+    Row("ERFC_F", 24, 6, mpf(1), mpf(4), lambda x: log(erfc(x)), lambda x: erfc(x) / erf(x), "log(erfc(x)), x from 1 to 4"),
     Row("EXP_FD", 53, 5, -H, H, lambda x: (expm1(x) - x) / x**2, lambda x: x**2 / expm1(x), "(exp(x) - 1 - x) / x², |x| <= ln(2)/2"),
     Row("LOG_FD", 53, 3, mpf(0), S, log_odd, log_weight, "(log((1+s)/(1-s)) / s - 2) / s² in s²"),
     Row("SIN_FD", 53, 3, mpf(0), Q, z(lambda x: (sin(x) / x - 1) / x**2), z(lambda x: x**3 / sin(x)), "(sin(x)/x - 1) / x² in x², |x| <= π/4"),
@@ -71,8 +81,6 @@ ROWS = (
         "(tanh(x)/x - 1) / x² in x², |x| <= 0.55"),
     Row("SINH_FD", 53, 3, mpf(0), mpf(1), z(lambda x: (sinh(x) / x - 1) / x**2), z(lambda x: x**3 / sinh(x)),
         "(sinh(x)/x - 1) / x² in x², |x| <= 1"),
-    Row("ERF_FD", 53, 7, mpf(0), mpf(1), z(lambda x: erf(x) / x - 1), z(lambda x: x / erf(x)), "erf(x)/x - 1 in x², |x| <= 1"),
-    Row("ERFC_FD", 53, 8, mpf(1), mpf(4), lambda x: log(erfc(x)), lambda x: erfc(x) / erf(x), "log(erfc(x)), x from 1 to 4"),
     Row("EXP", 53, 10, -H, H, lambda x: (expm1(x) - x) / x**2, lambda x: x**2 / expm1(x), "(exp(x) - 1 - x) / x², |x| <= ln(2)/2"),
     Row("LOG", 53, 6, mpf(0), S, log_odd, log_weight, "(log((1+s)/(1-s)) / s - 2) / s² in s²"),
     Row("SIN", 53, 5, mpf(0), Q, z(lambda x: (sin(x) / x - 1) / x**2), z(lambda x: x**3 / sin(x)), "(sin(x)/x - 1) / x² in x², |x| <= π/4"),
@@ -155,7 +163,8 @@ def constants() -> str:
     text = ""
     for name, x, bits, parts, precision in (
         ("LN2", LN2, 32, 2, 53), ("LN2F", LN2, 15, 2, 24), ("INV_LN2", 1 / LN2, 21, 2, 53), ("INV_LN10", 1 / log(10), 21, 2, 53),
-        ("LOG10_2", log(2) / log(10), 32, 2, 53), ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
+        ("LOG10_2", log(2) / log(10), 32, 2, 53),
+        ("LOG10_2F", log(2) / log(10), 15, 2, 24), ("INV_LN10F", 1 / log(10), 12, 2, 24), ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
     ):  # fmt: skip
         for i, part in enumerate(split(x, bits, parts)):
             text += f"#define MT_{name}_{i} {literal(rounded(part, precision), precision)}\n"

@@ -112,12 +112,12 @@ def kernels(dtypes: Any, ops: Any) -> str:
             expression = op.expression(d.kind) if d.ctype else None
             if expression is None:
                 continue
-            unsigned = d.ctype if d.ctype.startswith("u") or d.kind == "f" else f"u{d.ctype}"
+            unsigned = f"uint{8 * d.itemsize}_t"
             out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
             first = "uint8_t" if op.rule == "where" else d.ctype
             name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
             if op.rare[0]:
-                lines.append(f"KERNEL1_RARE({name}, {d.ctype}, {op.rare[0]}, {op.rare[1]}, {expression})\n")
+                lines.append(f"KERNEL1_RARE({name}, {d.ctype}, {unsigned}, {op.rare[0]}, {op.rare[1]}, {expression})\n")
             else:
                 lines.append(f"KERNEL{op.inputs}({name}, {out}, {first}, {d.ctype}, {unsigned}, {expression})\n")
             table.append(f"[MT_OP_{op.name}][MT_DT_{d.name}] = {name},\n")

@@ -45,15 +45,29 @@ INLINE double mt_cos_fd(double r) {
     double z = r * r;
     return 1 - 0.5 * z + z * z * POLY(z, MT_POLY_COS_FD);
 }
+/* In float32, but for the reduction. */
+typedef struct { uint32_t n; float r; } mt_angle_f;
+INLINE mt_angle_f mt_reduce_angle_f(float a) {
+    float z = MADD(a, (float)MT_TWO_OVER_PI, ROUND_F), n = z - ROUND_F;
+    return (mt_angle_f){bits_f(z), (float)MADD((double)n, -(MT_PIO2_1 + MT_PIO2_2), MADD((double)n, -MT_PIO2_0, (double)a))};
+}
+INLINE float mt_sin_f(float r) {
+    float z = r * r;
+    return MADD(r * z, POLY_F(z, MT_POLY_SIN_F), r);
+}
+INLINE float mt_cos_f(float r) {
+    float z = r * r;
+    return MADD(z * z, POLY_F(z, MT_POLY_COS_F), MADD(z, -0.5f, 1.0f));
+}
 INLINE float mt_sinf(float x) {
-    mt_angle t = mt_reduce_angle_fd(fabsf(x));
-    double y = (t.n & 1) ? mt_cos_fd(t.r) : mt_sin_fd(t.r);
-    return (float)from_bits(bits(y) ^ ((t.n & 2) << 62) ^ (bits((double)x) & SIGN));
+    mt_angle_f t = mt_reduce_angle_f(fabsf(x));
+    float y = (t.n & 1) ? mt_cos_f(t.r) : mt_sin_f(t.r);
+    return from_bits_f(bits_f(y) ^ ((t.n & 2) << 30) ^ (bits_f(x) & 0x80000000u));
 }
 INLINE float mt_cosf(float x) {
-    mt_angle t = mt_reduce_angle_fd(fabsf(x));
-    double y = (t.n & 1) ? mt_sin_fd(t.r) : mt_cos_fd(t.r);
-    return (float)from_bits(bits(y) ^ (((t.n + 1) & 2) << 62));
+    mt_angle_f t = mt_reduce_angle_f(fabsf(x));
+    float y = (t.n & 1) ? mt_sin_f(t.r) : mt_cos_f(t.r);
+    return from_bits_f(bits_f(y) ^ (((t.n + 1) & 2) << 30));
 }
 INLINE float mt_tanf(float x) {
     mt_angle t = mt_reduce_angle_fd(fabsf(x));

@@ -2,10 +2,13 @@
  *
  * The problem.  A loop that calls libm's exp takes one element at a time, and no loop with a branch for special values becomes
  * vector code.  So each function here is a straight line: the argument is reduced, a polynomial is evaluated, the result is
- * put together, and special values are selected at the end, for all elements alike.  What is written down is plain C of
- * one element; the compiler does the rest, for every instruction set.
+ * put together.  What is written down is plain C of one element; the compiler does the rest, for every instruction set.
  *
- * Float32.  exp, exp2, log and tanh, which programs live by, are computed in float32.  The others are computed in double and rounded
+ * Special values.  The functions that programs live by hold for ordinary arguments only: exp where the result is a normal
+ * number, log of normal numbers.  Their twins, named _rare, hold for the others, and the kernel comes back for those (kernels.h);
+ * they are straight lines, too, since zeros are no rarity in what people take logs of.  The rest select special values at the end.
+ *
+ * Float32.  What programs live by is computed in float32.  The others are computed in double and rounded
  * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
  *
  * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, pow, atan2 and hypot are libm's:
@@ -71,7 +74,12 @@ INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff00000000
 INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
 
 /* --- exp and what is made of it ----------------------------------------------------------------------------------------------
- * exp(x) = 2^n exp(r).  Two factors make up 2^n, so that a subnormal result is rounded once. */
+ * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
+ * a subnormal result is rounded once. */
+typedef struct { float p, z; } mt_power_f;                    /* p 2^n, and z = n + ROUND */
+typedef struct { double p, z; } mt_power;
+INLINE float mt_normal_f(mt_power_f v) { return from_bits_f(bits_f(v.p) + (bits_f(v.z) << 23)); }
+INLINE double mt_normal(mt_power v) { return from_bits(bits(v.p) + (bits(v.z) << 52)); }
 INLINE float mt_scale_f(float p, float n) {
     float half = n * 0.5f + ROUND_F, rest = n - (half - ROUND_F) + ROUND_F;
     return p * power_f(half) * power_f(rest);
@@ -80,17 +88,47 @@ INLINE double mt_scale(double p, double n) {
     double half = n * 0.5 + ROUND, rest = n - (half - ROUND) + ROUND;
     return p * power(half) * power(rest);
 }
-INLINE float mt_expf(float x) {
-    x = x < -104 ? -104 : x > 89 ? 89 : x;
-    float n = MADD(x, (float)MT_LOG2E, ROUND_F) - ROUND_F;
+/* p: exp(r) - 1, which is to be r at 0 */
+INLINE mt_power_f mt_reduce_exp_f(float x) {
+    float z = MADD(x, (float)MT_LOG2E, ROUND_F), n = z - ROUND_F;
     float r = MADD(n, -(float)MT_LN2F_1, MADD(n, -(float)MT_LN2F_0, x));
-    return mt_scale_f(1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r), n);
+    return (mt_power_f){MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r), z};
 }
-INLINE float mt_exp2f(float x) {
-    x = x < -151 ? -151 : x > 129 ? 129 : x;
-    float n = x + ROUND_F - ROUND_F, r = x - n;
-    return mt_scale_f(MADD(r, POLY_F(r, MT_POLY_EXP2_F), 1.0f), n);
+INLINE mt_power_f mt_power_exp_f(float x) {
+    mt_power_f v = mt_reduce_exp_f(x);
+    return (mt_power_f){1 + v.p, v.z};
 }
+INLINE mt_power_f mt_power_exp2_f(float x) {
+    float z = x + ROUND_F, r = x - (z - ROUND_F);
+    return (mt_power_f){MADD(r, POLY_F(r, MT_POLY_EXP2_F), 1.0f), z};
+}
+INLINE mt_power mt_power_exp(double x) {
+    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = MADD(n, -MT_LN2_1, MADD(n, -MT_LN2_0, x));
+    return (mt_power){1 + MADD(r * r, POLY(r, MT_POLY_EXP), r), z};
+}
+INLINE mt_power mt_power_exp2(double x) {
+    double z = x + ROUND, r = (x - (z - ROUND)) * MT_LN2_FULL;
+    return (mt_power){1 + MADD(r * r, POLY(r, MT_POLY_EXP), r), z};
+}
+/* the same where a NaN may come, and is to stay one */
+INLINE float mt_exp_or_nan_f(float x) {
+    mt_power_f v = mt_power_exp_f(x);
+    return v.p * power_f(v.z);
+}
+INLINE double mt_exp_or_nan(double x) {
+    mt_power v = mt_power_exp(x);
+    return v.p * power(v.z);
+}
+#define MT_EXP(T, name, suffix, power, round, infix, least, most)                                                        \
+    INLINE T mt_##name##suffix(T x) { return mt_normal##infix(mt_power_##name##infix(x)); }                             \
+    INLINE T mt_##name##_rare##suffix(T x) {                                                                              \
+        power v = mt_power_##name##infix(x < least ? least : x > most ? most : x);                                       \
+        return mt_scale##infix(v.p, v.z - round);                                                                        \
+    }
+MT_EXP(float, exp, f, mt_power_f, ROUND_F, _f, -104, 89)
+MT_EXP(float, exp2, f, mt_power_f, ROUND_F, _f, -151, 129)
+MT_EXP(double, exp, , mt_power, ROUND, , -746, 710)
+MT_EXP(double, exp2, , mt_power, ROUND, , -1076, 1025)
 /* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) */
 typedef struct { double n, r, low, p; } mt_reduced;           /* p: exp(r + low) - 1 */
 INLINE mt_reduced mt_reduce_exp(double x) {
@@ -98,56 +136,46 @@ INLINE mt_reduced mt_reduce_exp(double x) {
     double high = x - n * MT_LN2_0, r = high - n * MT_LN2_1, low = (high - r) - n * MT_LN2_1;
     return (mt_reduced){n, r, low, r + MADD(r * r, POLY(r, MT_POLY_EXP), low)};
 }
-INLINE double mt_exp(double x) {
-    x = x < -746 ? -746 : x > 710 ? 710 : x;
-    mt_reduced e = mt_reduce_exp(x);
-    return mt_scale(1 + e.p, e.n);
-}
-INLINE double mt_exp2(double x) {
-    x = x < -1076 ? -1076 : x > 1025 ? 1025 : x;
-    double n = x + ROUND - ROUND, r = (x - n) * MT_LN2_FULL;
-    return mt_scale(1 + (r + r * r * POLY(r, MT_POLY_EXP)), n);
-}
 INLINE double mt_expm1(double x) {
-    double y = x < -50 ? -50 : x > 710 ? 710 : x;
-    mt_reduced e = mt_reduce_exp(y);
-    double p = e.r + (MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)));
-    /* for n = 1024, 2^n is out of range where the result isn't: half of it twice */
-    double s = power(e.n - 1 + ROUND), result = 2 * (s * p + (s - 0.5));
-    return with_sign(e.n == 0 ? p : result, x);
+    mt_reduced e = mt_reduce_exp(x);
+    double p = e.r + MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)), s = power(e.n + ROUND);
+    return with_sign(s * p + (s - 1), x);
 }
 /* In double, for float32 results; |x| below 1000. */
 INLINE double mt_exp_fd(double x) {
     double n = MADD(x, MT_LOG2E, ROUND) - ROUND, r = x - n * MT_LN2_FULL;
     return (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(n + ROUND);
 }
-INLINE float mt_expm1f(float a) {
-    double x = a < -50 ? -50 : a > 90 ? 90 : a;
-    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = x - n * MT_LN2_FULL, s = power(z);
-    return copysignf((float)(s * (r + r * r * POLY(r, MT_POLY_EXP_FD)) + (s - 1)), a);
+INLINE float mt_expm1f(float x) {
+    mt_power_f v = mt_reduce_exp_f(x);
+    float s = power_f(v.z);
+    return copysignf(MADD(s, v.p, s - 1), x);
 }
+INLINE float mt_expm1_raref(float x) { return x < 0 ? -1 : mt_exp_raref(x); }
+INLINE double mt_expm1_rare(double x) { return x < 0 ? -1 : mt_exp_rare(x); }
 /* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
 INLINE double mt_sigmoid(double x) {
-    double y = x < 0 ? x : -x;
-    y = y < -746 ? -746 : y;
-    mt_reduced v = mt_reduce_exp(y);
-    double w = 1 + v.p, e = mt_scale(w, v.n), low = mt_scale(v.p - (w - 1), v.n), sum = 1 + e, lost = (e - (sum - 1)) + low;
+    mt_reduced v = mt_reduce_exp(-fabs(x));
+    double w = 1 + v.p, s = power(v.n + ROUND), e = w * s, low = (v.p - (w - 1)) * s, sum = 1 + e, lost = (e - (sum - 1)) + low;
     double q = (x < 0 ? e : 1) / sum;
     return q + ((x < 0 ? low : 0) - q * lost) * (x < 0 ? 1 - q : q);
 }
-INLINE float mt_sigmoidf(float x) { return (float)(1 / (1 + mt_exp_fd(x < -110 ? 110 : x > 110 ? -110 : -(double)x))); }
+INLINE float mt_sigmoidf(float x) {                           /* 1 / (1 + s + s p): what 1 + s loses is put back where s is large */
+    mt_power_f v = mt_reduce_exp_f(-x);
+    float s = power_f(v.z), sum = s + 1, lost = (s - sum) + 1;
+    return 1 / (sum + MADD(s, v.p, lost));
+}
+INLINE float mt_sigmoid_raref(float x) { return x > 0 ? 1 : mt_exp_raref(x); }
+INLINE double mt_sigmoid_rare(double x) { return x > 0 ? 1 : mt_exp_rare(x); }
 
 INLINE double mt_tanh(double x) {
     double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH);
-    double large = 1 - 2 / (mt_exp(2 * (a > 20 ? 20 : a)) + 1);
+    double large = 1 - 2 / (mt_exp_or_nan(2 * (a > 20 ? 20 : a)) + 1);
     return with_sign(a < 0.55 ? small : large, x);
 }
 INLINE float mt_tanhf(float x) {
     float a = fabsf(x), z = a * a, small = MADD(a * z, POLY_F(z, MT_POLY_TANH_F), a);
-    float b = a > 10 ? 20 : 2 * a, n = MADD(b, (float)MT_LOG2E, ROUND_F);
-    float r = MADD(n - ROUND_F, -(float)MT_LN2F_1, MADD(n - ROUND_F, -(float)MT_LN2F_0, b));
-    float e = (1 + MADD(r * r, POLY_F(r, MT_POLY_EXP_F), r)) * power_f(n);
-    return copysignf(a < 0.55f ? small : 1 - 2 / (e + 1), x);
+    return copysignf(a < 0.55f ? small : 1 - 2 / (mt_exp_or_nan_f(a > 10 ? 20 : 2 * a) + 1), x);
 }
 /* exp(x) / 2, without the overflow of exp itself */
 INLINE double mt_half_exp(double x) {
@@ -179,18 +207,18 @@ INLINE float mt_coshf(float x) {
 /* --- erf: a polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error counts little ------------------------------------- */
 INLINE double mt_erf(double x) {
     double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF), b = a > 6 ? 6 : a < 1 ? 1 : a;
-    return with_sign(a < 1 ? small : 1 - mt_exp(POLY(b, MT_POLY_ERFC)), x);
+    return with_sign(a < 1 ? small : 1 - mt_exp_or_nan(POLY(b, MT_POLY_ERFC)), x);
 }
 INLINE float mt_erff(float x) {
-    double a = fabsf(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF_FD), b = a > 4 ? 4 : a < 1 ? 1 : a;
-    return copysignf((float)(a < 1 ? small : 1 - mt_exp_fd(POLY(b, MT_POLY_ERFC_FD))), x);
+    float a = fabsf(x), z = a * a, small = MADD(a, POLY_F(z, MT_POLY_ERF_F), a), b = a > 4 ? 4 : a;
+    return copysignf(a < 1 ? small : 1 - mt_exp_or_nan_f(POLY_F(b, MT_POLY_ERFC_F)), x);
 }
 
 /* --- two operands -------------------------------------------------------------------------------------------------------------
  * |a|^b = 2^(b log2 |a|), in double. */
 INLINE float mt_powf(float a, float b) {
     double x = fabsf(a), y = b;
-    mt_split v = mt_split_log(x);
+    mt_split v = mt_split_log(x, 0);
     double half = 0.5 * v.f * v.f, t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
     t = t < -160 ? -160 : t > 140 ? 140 : t;
     double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL, p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);

@@ -6,9 +6,11 @@
  * input (in place), which is why the pointers aren't `restrict`: IVDEP says what is true, that no element depends on
  * another's.
  *
- * Rare elements.  An op may have arguments that its expression can't deal with and that few programs use: sines of huge
- * angles.  Its kernel goes by blocks: it computes all of a block, then anew what the table calls rare.  The results are held
- * back until then, because the output may be the memory of the input. */
+ * Rare elements.  Most arguments of log are normal numbers, but most of the instructions of a log that takes any argument serve
+ * those that aren't.  So a row may have a second expression and say where that one holds (`rare` of an Op).  Its kernel goes by blocks:
+ * it computes all of a block by the first, which need only be right for ordinary arguments, and notes in the same loop whether
+ * there is a rare one; if so, a second loop replaces the rare ones.  What an ordinary argument gives depends on no neighbour.  In
+ * place, a block's arguments are set aside first, since the first loop overwrites them. */
 #include "mathfn.h"
 
 #define FAIL (bad = 1, (T)0)
@@ -40,27 +42,30 @@
 #define KERNEL1(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS1(A), (__VA_ARGS__))
 #define KERNEL2(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS2(A), (__VA_ARGS__))
 #define KERNEL3(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS3(A), (__VA_ARGS__))
-#define KERNEL1_RARE(name, T, rare, slow, ...)                                                                            \
+/* Whether one is rare comes as bits of a T, and from a function of its own: GCC would make a bool of it, for which SSE2 has no mask. */
+#define KERNEL1_RARE(name, T, UT, rare, full, ...)                                                                        \
+    static __attribute__((noinline)) UT name##_plain(T *o, const T *x, int n) {                                           \
+        UT any = 0;                                                                                                        \
+        IVDEP for (int i = 0; i < n; i++) {                                                                                \
+            const T a = x[i];                                                                                              \
+            o[i] = (__VA_ARGS__);                                                                                          \
+            any |= MT_PICK(a, bits_f, bits)((rare) ? (T)1 : (T)0);                                                         \
+        }                                                                                                                  \
+        return any;                                                                                                        \
+    }                                                                                                                      \
     static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {                               \
-        enum { BLOCK = 256 };                                                                                              \
-        T *o = out, held[BLOCK];                                                                                           \
+        enum { BLOCK = 512 };                                                                                              \
+        T *o = out, aside[BLOCK];                                                                                          \
         const T *xa = pa;                                                                                                  \
         (void)pb, (void)pc;                                                                                                \
         for (; n > 0; n -= BLOCK, xa += BLOCK, o += BLOCK) {                                                               \
-            int m = n < BLOCK ? (int)n : BLOCK, any = 0;                                                                   \
-            for (int i = 0; i < m; i++) {                                                                                  \
-                const T a = xa[i];                                                                                         \
-                any |= (rare);                                                                                             \
-            }                                                                                                              \
-            IVDEP for (int i = 0; i < m; i++) {                                                                            \
-                const T a = xa[i];                                                                                         \
-                held[i] = (__VA_ARGS__);                                                                                   \
-            }                                                                                                              \
-            for (int i = 0; any && i < m; i++) {                                                                           \
-                const T a = xa[i];                                                                                         \
-                if (rare) held[i] = (slow);                                                                                \
-            }                                                                                                              \
-            memcpy(o, held, (size_t)m * sizeof(T));                                                                        \
+            int m = n < BLOCK ? (int)n : BLOCK;                                                                            \
+            const T *x = out == pa ? memcpy(aside, xa, (size_t)m * sizeof(T)) : xa;                                        \
+            if (name##_plain(o, x, m))                                                                                     \
+                IVDEP for (int i = 0; i < m; i++) {                                                                        \
+                    const T a = x[i];                                                                                      \
+                    o[i] = (rare) ? (full) : o[i];                                                                         \
+                }                                                                                                          \
         }                                                                                                                  \
         return 0;                                                                                                          \
     }

@@ -2,23 +2,27 @@
 #ifndef MT_LOGARITHMS_H
 #define MT_LOGARITHMS_H
 /* --- logarithms ---------------------------------------------------------------------------------------------------------------
- * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  A subnormal is multiplied first. */
-INLINE float mt_logf(float x) {
-    uint32_t up = -(uint32_t)(x < 0x1p-126f) & (23u << 23);     /* masks, since of a choice compilers compute both sides whole */
-    uint32_t b = bits_f(x * from_bits_f(up + 0x3f800000u)) - 0x3f3504f3u;
-    float k = (float)((int32_t)(b - up) >> 23);
-    float f = from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1;
-    float q = MADD(f * f, MADD(f, POLY_F(f, MT_POLY_LOG_F), -0.5f), k * (float)MT_LN2F_1);
-    float y = MADD(k, (float)MT_LN2F_0, f + q);
-    y = x < INFINITY ? y : x;
-    y = x < 0 ? NAN : y;
-    return x == 0 ? -INFINITY : y;
+ * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  x is a normal number; `more` is added to k.  What is rare is a
+ * subnormal, multiplied first, or a special value, selected at the end. */
+typedef struct { float k, f; } mt_split_f;
+INLINE mt_split_f mt_split_log_f(float x, int32_t more) {
+    uint32_t b = bits_f(x) - 0x3f3504f3u;
+    return (mt_split_f){(float)(((int32_t)b >> 23) + more), from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1};
+}
+INLINE float mt_log_of_f(mt_split_f v) {
+    return MADD(v.k, (float)MT_LN2_FULL, MADD(v.f * v.f, MADD(v.f, POLY_F(v.f, MT_POLY_LOG_F), -0.5f), v.f));
+}
+INLINE float mt_log2_of_f(mt_split_f v) { return v.k + MADD(v.f, (float)MT_LOG2E, v.f * v.f * POLY_F(v.f, MT_POLY_LOG2_F)); }
+INLINE float mt_log10_of_f(mt_split_f v) {                    /* f / log(10) in pieces whose first product is exact */
+    float high = from_bits_f(bits_f(v.f) & 0xfffff000u), low = v.f - high;
+    float q = MADD(v.f * v.f, POLY_F(v.f, MT_POLY_LOG10_F), v.k * (float)MT_LOG10_2F_1);
+    q = MADD(low, (float)MT_INV_LN10F_0, MADD(v.f, (float)MT_INV_LN10F_1, q));
+    return MADD(v.k, (float)MT_LOG10_2F_0, MADD(high, (float)MT_INV_LN10F_0, q));
 }
 typedef struct { double k, f; } mt_split;
-INLINE mt_split mt_split_log(double x) {
-    uint64_t up = -(uint64_t)(x < 0x1p-1022) & ((uint64_t)52 << 52);
-    uint64_t b = bits(x * from_bits(up + 0x3ff0000000000000u)) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
-    double k = from_bits((b >> 52) | 0x4330000000000000u) - (from_bits((up >> 52) | 0x4330000000000000u) + 1023);
+INLINE mt_split mt_split_log(double x, double more) {
+    uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023 - more);
     return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
 }
 /* what a logarithm is where it isn't a finite number */
@@ -32,27 +36,39 @@ INLINE double mt_log_tail(double f, double half) {
     double s = f / (2 + f), z = s * s;
     return s * (half + z * POLY(z, MT_POLY_LOG));
 }
-INLINE double mt_log(double x) {
-    mt_split v = mt_split_log(x);
+INLINE double mt_log_of(mt_split v) {
     double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);
-    return mt_log_special(x, v.k * MT_LN2_0 - ((half - (tail + v.k * MT_LN2_1)) - v.f));
+    return MADD(v.k, MT_LN2_0, -((half - MADD(v.k, MT_LN2_1, tail)) - v.f));
 }
 /* log(1 + f) in two numbers, the first of them short, so that its products with a short constant are exact */
 #define MT_LOG_BASE(name, inverse_0, inverse_1, k_0, k_1)                                                                  \
-    INLINE double name(double x) {                                                                                         \
-        mt_split v = mt_split_log(x);                                                                                      \
+    INLINE double name(mt_split v) {                                                                                       \
         double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);                                                      \
         double high = from_bits(bits(v.f - half) & 0xffffffff00000000u), low = ((v.f - high) - half) + tail;               \
         double product = high * inverse_0, rest = (low + high) * inverse_1 + low * inverse_0, whole = v.k * k_0;              \
         double sum = whole + product;                                                                                         \
-        return mt_log_special(x, sum + (rest + ((whole - sum) + product) + v.k * k_1));                                       \
+        return sum + (rest + ((whole - sum) + product) + v.k * k_1);                                                       \
     }
-MT_LOG_BASE(mt_log2, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
-MT_LOG_BASE(mt_log10, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
+MT_LOG_BASE(mt_log2_of, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
+MT_LOG_BASE(mt_log10_of, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
+#define MT_LOG(T, name, suffix, infix, times, more)                                                                       \
+    INLINE T mt_##name##suffix(T x) { return mt_##name##_of##infix(mt_split_log##infix(x, 0)); }                           \
+    INLINE T mt_##name##_rare##suffix(T x) {                                                                               \
+        T y = mt_##name##_of##infix(mt_split_log##infix(x * times, -more));                                                \
+        y = x < INFINITY ? y : x;                                                                                          \
+        y = x < 0 ? NAN : y;                                                                                               \
+        return x == 0 ? -INFINITY : y;                                                                                     \
+    }
+MT_LOG(float, log, f, _f, 0x1p23f, 23)
+MT_LOG(float, log2, f, _f, 0x1p23f, 23)
+MT_LOG(float, log10, f, _f, 0x1p23f, 23)
+MT_LOG(double, log, , , 0x1p52, 52)
+MT_LOG(double, log2, , , 0x1p52, 52)
+MT_LOG(double, log10, , , 0x1p52, 52)
 /* log(1 + x + low), or with `more` log(2 x).  1 + x loses the end of x, which counts where the sum is near 1: `lost` brings it back. */
 INLINE double mt_log_of_sum(double x, double low, double more) {
     double u = more == 0 ? 1 + x : x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
-    mt_split v = mt_split_log(u);
+    mt_split v = mt_split_log(u, 0);
     bool near_one = v.k == 0 && more == 0;
     double correction = (near_one ? low : more == 0 ? lost + low : 0) / u, f = near_one ? x : v.f, k = v.k + more;
     double half = 0.5 * f * f, tail = mt_log_tail(f, half);
@@ -82,14 +98,26 @@ INLINE double mt_log_fd(double x) {                           /* x normal, or 0,
     double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f), z = s * s;
     return mt_log_special(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
 }
-INLINE float mt_log2f(float x) { return (float)(mt_log_fd(x) * MT_LOG2E); }
-INLINE float mt_log10f(float x) { return (float)(mt_log_fd(x) * (MT_INV_LN10_0 + MT_INV_LN10_1)); }
 /* log(1 + x) of a double for float32 results; lost: what the rounding of 1 + x took */
 INLINE double mt_log1p_fd(double x) {
     double u = 1 + x, lost = x - (u - 1);
     return mt_log_fd(u) + (fabs(lost) < 1 ? lost : 0);
 }
-INLINE float mt_log1pf(float x) { return x == 0 ? x : (float)mt_log1p_fd(x); }
+/* log(u) where u = 1 + x, and what rounding took from u is put back beside f.  It counts where k is small. */
+INLINE float mt_log1pf(float x) {
+    float u = 1 + x, lost = x - (u - 1);
+    mt_split_f v = mt_split_log_f(u, 0);
+    v.f = MADD(lost, from_bits_f(0x3f800000u - ((bits_f(u) - 0x3f3504f3u) & 0xff800000u)), v.f);
+    return copysignf(mt_log_of_f(v), x);
+}
+INLINE float mt_log1p_raref(float x) {
+    float y = x < INFINITY ? mt_logf(x) : x;
+    return x == -1 ? -INFINITY : x < -1 ? NAN : y;
+}
+INLINE double mt_log1p_rare(double x) {
+    double y = x < INFINITY ? mt_log(x) : x;
+    return x == -1 ? -INFINITY : x < -1 ? NAN : y;
+}
 INLINE float mt_asinhf(float x) {
     double a = fabsf(x), z = a * a, y = mt_log1p_fd(a + z / (1 + sqrt(1 + z)));
     return copysignf((float)(a < INFINITY ? y : a), x);

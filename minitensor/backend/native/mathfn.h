@@ -1,9 +1,10 @@
 /* The functions that the op table's expressions call, for float and double alike.
  *
  * Why not <tgmath.h>: its macros expand each argument a dozen times, which makes compiling nested expressions slow, and
- * they can't be given our own functions.. */
+ * they can't be given our own functions. */
 #ifndef MT_MATHFN_H
 #define MT_MATHFN_H
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -48,7 +49,7 @@ MT_DIVISION(double, )
 #define libm_sin(x) MT_PICK(x, sinf, sin)(x)
 #define libm_cos(x) MT_PICK(x, cosf, cos)(x)
 #define libm_tan(x) MT_PICK(x, tanf, tan)(x)
-/* ours (elementary.h) */
+/* ours (elementary.h); exp, exp2, the logarithms, expm1 and sigmoid are for ordinary arguments */
 #define exp(x) MT_PICK(x, mt_expf, mt_exp)(x)
 #define exp2(x) MT_PICK(x, mt_exp2f, mt_exp2)(x)
 #define expm1(x) MT_PICK(x, mt_expm1f, mt_expm1)(x)
@@ -69,6 +70,20 @@ MT_DIVISION(double, )
 #define asinh(x) MT_PICK(x, mt_asinhf, mt_asinh)(x)
 #define acosh(x) MT_PICK(x, mt_acoshf, mt_acosh)(x)
 #define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
+/* What they need not hold for, each in one comparison that is false for NaN, and what holds there.  x - x is
+ * NaN for an infinity, as is x² - x² for what is large. */
+#define exp_is_rare(x) (!(fabs(x) < MT_PICK(x, 87.0f, 708.0)))
+#define exp2_is_rare(x) (!(fabs(x) < MT_PICK(x, 126.0f, 1022.0)))
+#define log_is_rare(x) (!((x) - (x) + (x) >= MT_PICK(x, FLT_MIN, DBL_MIN)))
+#define log1p_is_rare(x) (!((x) * (x) - (x) * (x) + (x) > -1))
+#define exp_rare(x) MT_PICK(x, mt_exp_raref, mt_exp_rare)(x)
+#define exp2_rare(x) MT_PICK(x, mt_exp2_raref, mt_exp2_rare)(x)
+#define expm1_rare(x) MT_PICK(x, mt_expm1_raref, mt_expm1_rare)(x)
+#define log_rare(x) MT_PICK(x, mt_log_raref, mt_log_rare)(x)
+#define log2_rare(x) MT_PICK(x, mt_log2_raref, mt_log2_rare)(x)
+#define log10_rare(x) MT_PICK(x, mt_log10_raref, mt_log10_rare)(x)
+#define log1p_rare(x) MT_PICK(x, mt_log1p_raref, mt_log1p_rare)(x)
+#define sigmoid_rare(x) MT_PICK(x, mt_sigmoid_raref, mt_sigmoid_rare)(x)
 /* ours for float32, libm's for float64 */
 #define tan(x) MT_PICK(x, mt_tanf, tan)(x)
 #define pow(x, y) MT_PICK(x, mt_powf, pow)(x, y)

@@ -12,6 +12,10 @@
 #define MT_INV_LN10_1 0x1.526e50e32a6abp-26
 #define MT_LOG10_2_0 0x1.3441350a00000p-2
 #define MT_LOG10_2_1 -0x1.0c0219dc1da99p-39
+#define MT_LOG10_2F_0 0x1.3440000000000p-2f
+#define MT_LOG10_2F_1 0x1.3509f80000000p-18f
+#define MT_INV_LN10F_0 0x1.bcc0000000000p-2f
+#define MT_INV_LN10F_1 -0x1.09d5b20000000p-15f
 #define MT_PIO2_0 0x1.921fb54400000p+0
 #define MT_PIO2_1 0x1.0b4611a600000p-34
 #define MT_PIO2_2 0x1.3198a2e000000p-69
@@ -29,11 +33,34 @@
 #define MT_POLY_EXP2_F \
     0x1.62e4300000000p-1f, 0x1.ebfbe00000000p-3f, 0x1.c6b08a0000000p-5f, 0x1.3b29f40000000p-7f, \
     0x1.5d8a860000000p-10f, 0x1.445c840000000p-13f, 0x1.fde5ee0000000p-17f
-/* (log(1+x) - x + x²/2) / x³, 1+x from √½ to √2: 2^-28.2 */
+/* (log(1+x) - x + x²/2) / x³, 1+x from √½ to √2: 2^-26.9 */
 #define MT_POLY_LOG_F \
-    0x1.5555480000000p-2f, -0x1.0000060000000p-2f, 0x1.99a4b60000000p-3f, -0x1.555c4e0000000p-3f, \
-    0x1.23376a0000000p-3f, -0x1.fc220a0000000p-4f, 0x1.e6f0520000000p-4f, -0x1.de3bde0000000p-4f, \
-    0x1.1457800000000p-4f
+    0x1.5555540000000p-2f, -0x1.0002280000000p-2f, 0x1.99a00a0000000p-3f, -0x1.5472460000000p-3f, \
+    0x1.22d9f80000000p-3f, -0x1.0d85180000000p-3f, 0x1.055c400000000p-3f, -0x1.38b8520000000p-4f
+/* (log2(1+x) - x / log(2)) / x², 1+x from √½ to √2: 2^-26.5 */
+#define MT_POLY_LOG2_F \
+    -0x1.7154700000000p-1f, 0x1.ec70960000000p-2f, -0x1.715a720000000p-2f, 0x1.277e3c0000000p-2f, \
+    -0x1.eabd100000000p-3f, 0x1.a305940000000p-3f, -0x1.8748440000000p-3f, 0x1.7d479e0000000p-3f, \
+    -0x1.c264ea0000000p-4f
+/* (log10(1+x) - x / log(10)) / x², 1+x from √½ to √2: 2^-26.7 */
+#define MT_POLY_LOG10_F \
+    -0x1.bcb7aa0000000p-3f, 0x1.287a720000000p-3f, -0x1.bcbee60000000p-4f, 0x1.63cf240000000p-4f, \
+    -0x1.27743c0000000p-4f, 0x1.f88d700000000p-5f, -0x1.d7269e0000000p-5f, 0x1.cb1b480000000p-5f, \
+    -0x1.0f2a100000000p-5f
+/* (sin(x)/x - 1) / x² in x², |x| <= π/4 + 0.1: 2^-26.5 */
+#define MT_POLY_SIN_F \
+    -0x1.5555340000000p-3f, 0x1.1101280000000p-7f, -0x1.976abc0000000p-13f
+/* (cos(x) - 1 + x²/2) / x⁴ in x², |x| <= π/4 + 0.1: 2^-30.5 */
+#define MT_POLY_COS_F \
+    0x1.55553e0000000p-5f, -0x1.6c05940000000p-10f, 0x1.9839a40000000p-16f
+/* erf(x)/x - 1 in x², |x| <= 1: 2^-27.6 */
+#define MT_POLY_ERF_F \
+    0x1.06eba80000000p-3f, -0x1.81273e0000000p-2f, 0x1.ce2cf80000000p-4f, -0x1.b7f90a0000000p-6f, \
+    0x1.5405a20000000p-8f, -0x1.a3f6920000000p-11f, 0x1.49691e0000000p-14f
+/* log(erfc(x)), x from 1 to 4: 2^-27.7 */
+#define MT_POLY_ERFC_F \
+    -0x1.662d820000000p-12f, -0x1.2088e60000000p+0f, -0x1.46bafa0000000p-1f, -0x1.a652e20000000p-4f, \
+    0x1.65cabe0000000p-6f, -0x1.8259840000000p-9f, 0x1.86db1c0000000p-13f
 /* (exp(x) - 1 - x) / x², |x| <= ln(2)/2: 2^-32.0 */
 #define MT_POLY_EXP_FD \
     0x1.0000002622569p-1, 0x1.555554ef21f49p-3, 0x1.5554b09cc36ccp-5, 0x1.1111899e77444p-7, 0x1.6d72925307302p-10, \
@@ -63,15 +90,6 @@
 /* (sinh(x)/x - 1) / x² in x², |x| <= 1: 2^-34.2 */
 #define MT_POLY_SINH_FD \
     0x1.5555551b399cfp-3, 0x1.111134fbfc784p-7, 0x1.9ffe92456152ap-13, 0x1.7a15b95e1b6b8p-19
-/* erf(x)/x - 1 in x², |x| <= 1: 2^-34.8 */
-#define MT_POLY_ERF_FD \
-    0x1.06eba820034a0p-3, -0x1.8127465fac9aap-2, 0x1.ce2f079695e4ep-4, -0x1.b829a77f4a770p-6, 0x1.5628ec7ff4cf1p-8, \
-    -0x1.bcbe8bcebf409p-11, 0x1.d82644fd0cd29p-14, -0x1.43836413626f9p-17
-/* log(erfc(x)), x from 1 to 4: 2^-35.8 */
-#define MT_POLY_ERFC_FD \
-    0x1.a7c6c6d138ac8p-13, -0x1.2130b3b32434cp+0, -0x1.44212e509cc03p-1, -0x1.bcda63423d0f1p-4, \
-    0x1.9f5175d27baf0p-6, -0x1.17e219d9bb271p-8, 0x1.e2bbd0a1bf9b4p-12, -0x1.9f57f4652a475p-16, \
-    0x1.c7c9a27fd102fp-23
 /* (exp(x) - 1 - x) / x², |x| <= ln(2)/2: 2^-59.7 */
 #define MT_POLY_EXP \
     0x1.0000000000000p-1, 0x1.5555555555559p-3, 0x1.555555555553ep-5, 0x1.111111110f6abp-7, 0x1.6c16c16c1f15cp-10, \
