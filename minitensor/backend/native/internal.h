@@ -64,7 +64,7 @@ typedef struct {                     /* a tensor as kernels see it */
 /* One unit of work of a stream.  Data, not code: the worker sees what it is before it runs it. */
 typedef struct mt_task {
     struct mt_task *next;
-    enum { MT_TASK_ELEMENTWISE, MT_TASK_COPY, MT_TASK_REDUCE, MT_TASK_HOST, MT_TASK_EVENT, MT_TASK_NOTHING } kind;
+    enum { MT_TASK_ELEMENTWISE, MT_TASK_COPY, MT_TASK_REDUCE, MT_TASK_MATMUL, MT_TASK_HOST, MT_TASK_EVENT, MT_TASK_NOTHING } kind;
     int op, compute;                 /* the op's code; the dtype it computes in */
     uint64_t axes;                   /* of a reduction */
     char host_op[32];                /* a host task's name */
@@ -132,6 +132,10 @@ mt_ref mt_no_memory(const char *op, int device, int64_t nbytes);
 int64_t mt_size(int ndim, const int64_t *shape);       /* elements; -1: more than an int64 of bytes can count */
 void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
 
+/* infer.c */
+void mt_task_init(mt_task *task, int kind, int op, int compute);
+mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out);      /* a task on the caller's stack; takes over out */
+
 /* executor.c */
 mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack; takes over its references and the result's; runs it
                                                           at once or returns a call */
@@ -176,6 +180,7 @@ int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_
 /* out has in's dimensions with those in `axes` of stride 0 (out->strides[d] == 0 for d in axes). */
 int mt_run_reduce(int op, int compute, int ndim, const int64_t *shape, uint64_t axes, const mt_operand *out,
                   const mt_operand *in);
+void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a, const mt_operand *b);
 bool mt_cast_supported(int from, int to);
 
 #endif
