@@ -204,6 +204,13 @@ def test_python_numbers() -> None:
     assert len({Tensor(1), Tensor(1)}) == 2
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_an_item_is_pythons(dtype: mt.DType) -> None:
+    largest = {"b": True, "i": -(2 ** (8 * dtype.itemsize - 1)), "u": 2 ** (8 * dtype.itemsize) - 1, "f": -0.5, "c": 1 - 2j}[dtype.kind]
+    item = Tensor([[largest]], dtype).item()
+    assert item == largest and type(item) is type(largest)
+
+
 def test_copies_are_copies() -> None:
     t = Tensor([1.0, 2.0])
     for other in (t.copy(), copy.copy(t), copy.deepcopy(t), Tensor(t)):

@@ -1,8 +1,10 @@
 """What every op goes through: from Python arguments to one call of the core.
 
-The hot path is one C call and one object: `ref = call(code, a._h, b._h)`, and a Tensor around it.  All else (a Python scalar, a NumPy
-array, a full queue, an error) leaves it by an exception or a negative reference.  Measured on the way here: a dictionary look-up or
-an isinstance check for each operand costs as much as the C call itself, so neither is on the path.
+The hot path is one C call and one object: `ref = call(code, a._h, b._h)`, and a Tensor around it.  All else (a NumPy array, a full
+queue, an error) leaves it by an exception or a negative reference.  Measured on the way here: a dictionary look-up, an isinstance check
+for each operand, or a Python function around another one costs as much as the C call itself, so none is on the path; asking for an
+operand's class costs a tenth of that, so Python's numbers have a call of their own, and need no object of the core that lives
+longer than it.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
     "elementwise", "as_tensor", "host", "host_many", "aliases", "axis_aliases", "normalize_axis", "normalize_axes",
-    "assign", "as_ints", "is_operand",
+    "assign", "as_ints", "is_operand", "operator",
 ]  # fmt: skip
 
 _new = object.__new__
+_unary, _binary, _binary_int, _binary_float = lib.mt_unary, lib.mt_binary, lib.mt_binary_int, lib.mt_binary_float
 _SCALARS = (bool, int, float, complex)
 
 
@@ -82,17 +85,43 @@ def _call_slowly(call: Callable[..., int], code: int, op: str, values: Sequence[
             lib.mt_release(ref)
 
 
+def operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
+    """The method of Tensor for an operator of two operands; reflected, its own operand is the second one."""
+    code, name = CODES[op.name], op.name
+
+    def method(self: Tensor, other: Any) -> Any:
+        kind = other.__class__
+        try:
+            if kind is Tensor:
+                ref = _binary(code, self._h, other._h)
+            elif kind is float:
+                ref = _binary_float(code, self._h, other, reflected)
+            elif kind is int:
+                ref = _binary_int(code, self._h, other, reflected)
+            elif is_operand(other):
+                ref = _call_slowly(_binary, code, name, (other, self) if reflected else (self, other))
+            else:
+                return NotImplemented
+        except OverflowError:  # an int that is no int64
+            ref = _call_slowly(_binary, code, name, (other, self) if reflected else (self, other))
+        t = _new(Tensor)
+        t._h = ref if ref > 0 else finish(ref)
+        return t
+
+    return method
+
+
 def elementwise(op: Op) -> Callable[..., Tensor]:
     """The function of a row of the op table."""
     code, name = CODES[op.name], op.name
     if op.inputs == 1:
 
-        def unary(input: Any, _call: Any = lib.mt_unary) -> Tensor:
+        def unary(input: Any) -> Tensor:
             try:
-                ref = _call(code, input._h)
+                ref = _unary(code, input._h)
             except AttributeError:
                 input = as_tensor(input, name)  # by a name: a reference is a number and keeps nothing alive
-                ref = _call(code, input._h)
+                ref = _unary(code, input._h)
             t = _new(Tensor)
             t._h = ref if ref > 0 else finish(ref)
             return t
@@ -100,11 +129,17 @@ def elementwise(op: Op) -> Callable[..., Tensor]:
         return unary
     if op.inputs == 2:
 
-        def binary(input: Any, other: Any, _call: Any = lib.mt_binary) -> Tensor:
+        def binary(input: Any, other: Any) -> Tensor:
+            kind = other.__class__
             try:
-                ref = _call(code, input._h, other._h)
-            except AttributeError:
-                ref = _call_slowly(_call, code, name, (input, other))
+                if kind is float:
+                    ref = _binary_float(code, input._h, other, False)
+                elif kind is int:
+                    ref = _binary_int(code, input._h, other, False)
+                else:
+                    ref = _binary(code, input._h, other._h)
+            except (AttributeError, OverflowError):
+                ref = _call_slowly(_binary, code, name, (input, other))
             t = _new(Tensor)
             t._h = ref if ref > 0 else finish(ref)
             return t

@@ -9,7 +9,7 @@ from typing import Any
 
 from minitensor.backend.native import finish, lib
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import as_tensor, assign, elementwise, is_operand
+from minitensor.ops._dispatch import as_tensor, assign, elementwise, operator
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
@@ -18,28 +18,24 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {}  # by name and alias
 
 def _published(op: Op) -> Callable[..., Tensor]:
     function = elementwise(op)
-    names = op.params[: op.inputs]
-    if op.inputs == 3:  # its operands have names of their own: cond, input, other
+    if op.inputs == 3:  # its operands have names of their own: condition, input, other
         inner = function
+        signature = inspect.Signature(
+            [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any) for n in op.params],
+            return_annotation=Tensor,
+        )
 
         def named(*args: Any, **kwargs: Any) -> Tensor:
-            if kwargs:
-                args = _SIGNATURES[op.name].bind(*args, **kwargs).args
-            return inner(*args)
+            return inner(*(signature.bind(*args, **kwargs).args if kwargs else args))
 
         function = named
-    _SIGNATURES[op.name] = inspect.Signature(
-        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any) for n in names],
-        return_annotation=Tensor,
-    )
-    function.__signature__ = _SIGNATURES[op.name]  # type: ignore[attr-defined]
+        function.__signature__ = signature  # type: ignore[attr-defined]
     function.__name__ = function.__qualname__ = op.name
     function.__module__ = "minitensor.ops"
     function.__doc__ = f"{op.doc}\n\nElement by element, with broadcasting; NumPy's name for it: `{op.numpy}`."
     return function
 
 
-_SIGNATURES: dict[str, inspect.Signature] = {}
 for _op in ELEMENTWISE:
     FUNCTIONS[_op.name] = _published(_op)
     for _alias in _op.aliases:
@@ -51,42 +47,29 @@ _IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "o
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
-def _operator(op: Op, swapped: bool = False) -> Callable[..., Any]:
-    function = FUNCTIONS[op.name]
-    if op.inputs == 1:
-        return lambda self: function(self)
-
-    def operator(self: Tensor, other: Any) -> Any:
-        if not hasattr(other, "_h") and not is_operand(other):
-            return NotImplemented
-        return function(other, self) if swapped else function(self, other)
-
-    return operator
-
-
 def _in_place(op: Op) -> Callable[..., Any]:
-    function = FUNCTIONS[op.name]
+    compute = operator(op)
 
-    def operator(self: Tensor, other: Any) -> Any:
-        if not is_operand(other):
-            return NotImplemented
-        result = function(self, other)
+    def method(self: Tensor, other: Any) -> Any:
+        result = compute(self, other)
+        if result is NotImplemented:
+            return result
         order = "biufc"
         if order.index(result.dtype.kind.replace("u", "i")) > order.index(self.dtype.kind.replace("u", "i")):
             raise TypeError(f"[{op.name}] the result is {result.dtype}, which {self.dtype} can't hold; write t = t ... instead")
         assign(self, result, op.name)
         return self
 
-    return operator
+    return method
 
 
 def install() -> None:
     """Gives Tensor its operators, and a method for each function of one or two operands."""
     for op in ELEMENTWISE:
         if op.operator:
-            setattr(Tensor, f"__{op.operator}__", _operator(op))
+            setattr(Tensor, f"__{op.operator}__", operator(op) if op.inputs == 2 else FUNCTIONS[op.name])
             if op.inputs == 2 and op.operator not in _COMPARISONS:
-                setattr(Tensor, f"__r{op.operator}__", _operator(op, swapped=True))
+                setattr(Tensor, f"__r{op.operator}__", operator(op, reflected=True))
             if op.operator in _IN_PLACE:
                 setattr(Tensor, f"__i{op.operator}__", _in_place(op))
         if op.inputs <= 2:

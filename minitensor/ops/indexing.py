@@ -47,23 +47,30 @@ def _indexed(
     return host(op, run, inputs, shape, dtype)
 
 
-def _first(t: Tensor, key: Any) -> Tensor | None:
-    """`t[key]` along the first dimension by the core's own arrays, as that is what programs do most; None without dimensions."""
-    core = ffi.cast("mt_tensor *", t._h)
-    ndim = core.ndim
-    if not ndim:
-        return None
-    length, stride = core.shape[0], core.strides[0]
-    if key.__class__ is int:
-        if not -length <= key < length:
-            raise _out_of_bounds(key, length)
-        offset = core.offset + (key if key >= 0 else key + length) * stride
-        ref = lib.mt_view(t._h, core.dtype, ndim - 1, core.shape + 1, core.strides + 1, offset)
-    else:
-        start, step, count = _steps(key, length)
-        shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
-        shape[0], strides[0] = count, stride * step
-        ref = lib.mt_view(t._h, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
+def _quickly(t: Tensor, key: Any) -> Tensor | None:
+    """`t[key]` for what programs do most, one or several ints, or a slice; None for all else."""
+    kind = key.__class__
+    try:
+        if kind is int:
+            ref = lib.mt_at(t._h, 1, (key,))
+        elif kind is tuple and key and builtins.all(part.__class__ is int for part in key):
+            ref = lib.mt_at(t._h, len(key), key)
+        elif kind is slice and t.ndim:
+            return _sliced(t, key)
+        else:
+            return None
+    except OverflowError:
+        return None  # an index beyond 64 bits: who looks at it closely says so
+    return wrap(ref if ref > 0 else finish(ref))
+
+
+def _sliced(t: Tensor, part: slice) -> Tensor:
+    core = t._core
+    ndim, stride = core.ndim, core.strides[0]
+    start, step, count = _steps(part, core.shape[0])
+    shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
+    shape[0], strides[0] = count, stride * step
+    ref = lib.mt_view(t._h, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
     return wrap(ref if ref > 0 else finish(ref))
 
 
@@ -233,10 +240,9 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         IndexError: for an index out of range, too many of them, or one that is no index.  For an integer tensor it rises where the
             result is read.
     """
-    if key.__class__ is int or key.__class__ is slice:
-        view = _first(self, key)
-        if view is not None:
-            return view
+    view = _quickly(self, key)
+    if view is not None:
+        return view
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         return _basic(self, parts)
@@ -253,11 +259,10 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         IndexError: as for `t[key]`; for an integer tensor where the tensor is read.
         ValueError: when the value's shape does not fit.
     """
-    if key.__class__ is int or key.__class__ is slice:
-        view = _first(self, key)
-        if view is not None:
-            assign(view, value, "setitem")
-            return
+    view = _quickly(self, key)
+    if view is not None:
+        assign(view, value, "setitem")
+        return
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         assign(_basic(self, parts), value, "setitem")

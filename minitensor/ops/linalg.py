@@ -1,6 +1,7 @@
 """Matrices: NumPy's BLAS and LAPACK, on the stream.
 
-Shapes and dtypes are checked at the call; what only the numbers can tell (a singular matrix) rises where the result is read.  Half
+Products of two small float matrices are the core's (matmul.c): NumPy would take longer to be asked than to multiply.  Shapes and
+dtypes are checked at the call; what only the numbers can tell (a singular matrix) rises where the result is read.  Half
 precision is multiplied in float32 and rounded once.
 """
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from minitensor.backend import native
 from minitensor.backend.base import Task
+from minitensor.backend.native import finish, lib
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
 from minitensor.ops._dispatch import as_ints, as_tensor, assign, host, host_many, is_operand, normalize_axis
-from minitensor.tensor import Tensor, empty
+from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "inv", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
@@ -56,7 +58,7 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
     if left[-1] != right[-2]:
         raise ValueError(f"[{op}] shapes {a} and {b} do not fit: {left[-1]} columns by {right[-2]} rows")
     try:
-        batch = np.broadcast_shapes(left[:-2], right[:-2])
+        batch = np.broadcast_shapes(left[:-2], right[:-2]) if len(left) > 2 or len(right) > 2 else ()
     except ValueError:
         raise ValueError(f"[{op}] shapes {a} and {b} do not broadcast ahead of their last two dimensions") from None
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
@@ -74,11 +76,16 @@ def matmul(input: Any, other: Any) -> Tensor:
         [[ 1.10000000e+01]])
     """
     a, b = _tensors("matmul", (input, other))
+    ref = lib.mt_matmul(a._h, b._h)
+    if ref:
+        return wrap(ref if ref > 0 else finish(ref))
     return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True)
 
 
 def _tensors(op: str, values: Sequence[Any]) -> list[Tensor]:
     """All as tensors; what is none yet goes to the device of the first that is one."""
+    if all(v.__class__ is Tensor for v in values):
+        return list(values)
     like = next((v for v in values if isinstance(v, Tensor)), None)
     return [as_tensor(v, op, like) for v in values]
 

@@ -167,3 +167,15 @@ def test_threads_see_their_own_order() -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_numbers_on_both_sides() -> None:
+    t = Tensor([3, -5])
+    assert (7 - t).tolist() == [4, 12] and (t - 7).tolist() == [-4, -12] and (7.5 - t).tolist() == [4.5, 12.5]
+    assert (2**63 - 1 + Tensor([-1])).tolist() == [2**63 - 2] and (True + t).dtype is mt.int64
+    for expression in (lambda: t + 2**63, lambda: 2**63 + t, lambda: ops.add(t, -(2**63) - 1)):
+        with pytest.raises(OverflowError, match=r"^\[add\] -?\d+ is beyond 64 bits"):
+            expression()
+    for expression in (lambda: t + "1", lambda: None - t):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            expression()

@@ -241,3 +241,14 @@ def test_assignment_casts_and_broadcasts() -> None:
         t[0] = 1j
     t[[0, 1]] = t[[1, 0]]
     assert t.tolist() == [[-1, 5, -1], [-1, -1, 5]]
+
+
+def test_ints_find_one_place() -> None:
+    a = np.arange(24).reshape(2, 3, 4)
+    t = Tensor(a)
+    for key in (1, -2, (1, -1), (0, 2, 3), (-1, -1, -1)):
+        assert t[key].tolist() == a[key].tolist()
+    for key, said in ((2, "index 2 is out of bounds for dimension with size 2"), ((0, -4), "index -4"), ((0, 0, 0, 0), "too many indices: 4"),
+                      (2**70, "out of bounds"), ((0, 2**70), "out of bounds")):  # fmt: skip
+        with pytest.raises(IndexError, match=rf"^\[getitem\] .*{said}"):
+            t[key]

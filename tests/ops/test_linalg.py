@@ -180,3 +180,25 @@ def test_complex_factors() -> None:
 def test_mistakes_that_numpy_would_tell_later(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^\[\w+\] (?!.*issued at)"):
         wrong(Tensor([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("side", [1, 7, 32, 33])  # the core multiplies up to 32, NumPy what is larger
+def test_small_matrices_lie_in_any_way(side: int, dtype: Any) -> None:
+    a, b = np.random.default_rng(side).standard_normal((2, 2 * side, 2 * side)).astype(dtype)
+    views = [np.s_[:side, :side], np.s_[::2, ::2], np.s_[::-2, 1::2]]
+    for i in views:
+        for j in views:
+            close(Tensor(a)[i] @ Tensor(b)[j], a[i] @ b[j])
+            close(Tensor(a)[i].mT @ Tensor(b)[j].mT, a[i].T @ b[j].T)
+    raw = np.empty(side * side * a.itemsize + 1, np.uint8)[1:]
+    odd = raw.view(dtype).reshape(side, side)  # unaligned
+    odd[:] = a[:side, :side]
+    close(Tensor.from_numpy(odd) @ Tensor.from_numpy(odd), odd @ odd)
+
+
+def test_small_matrices_have_numpys_special_values() -> None:
+    a, b = np.float32([[np.inf, 1], [np.nan, 0]]), np.float32([[1, 0], [2, np.inf]])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal((Tensor(a) @ Tensor(b)).asnumpy(), a @ b)
+    assert (Tensor(shape=(2, 0), init="zeros") @ Tensor(shape=(0, 3), init="zeros")).tolist() == [[0.0] * 3] * 2

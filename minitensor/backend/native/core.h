@@ -48,6 +48,14 @@ mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const i
 mt_ref mt_weak_int(int64_t value, int is_bool);      /* Python scalars: they take part in promotion by kind only */
 mt_ref mt_weak_float(double value);
 mt_ref mt_weak_complex(double real, double imag);
+mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);      /* the view t[i, j, ...]; negative ones count from the end */
+typedef struct mt_number {
+    int32_t kind;            /* of the dtype; 0: it is not a number that can be had right now, go the long way */
+    int64_t i;
+    uint64_t u;
+    double f;
+} mt_number;
+mt_number mt_item(mt_ref tensor);                     /* the only element */
 void mt_release(mt_ref tensor);
 char *mt_data(mt_ref tensor);                         /* address of element 0; the caller has waited */
 char *mt_storage_base(mt_ref tensor, int64_t *nbytes);
@@ -74,8 +82,11 @@ int mt_is_looked_at(mt_ref tensor);                     /* NumPy may write to it
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);
 mt_ref mt_binary(int op, mt_ref a, mt_ref b);
+mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected);      /* with a Python number, which is the first operand when reflected */
+mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected);
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
 mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype);       /* bit i of axes: dimension i; dtype -1: by the rule */
+mt_ref mt_matmul(mt_ref a, mt_ref b);                 /* 0: these are not what our kernel multiplies, NumPy has to */
 mt_ref mt_cast(mt_ref a, int dtype);                  /* a contiguous copy in another dtype, or the same */
 mt_ref mt_copy(mt_ref target, mt_ref source);         /* into target's elements, broadcasting and casting; returns a new count of target */
 mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);  /* a call in state MT_HOST; returns the first output, or a weak 0 when none */

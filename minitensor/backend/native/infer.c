@@ -87,7 +87,7 @@ static mt_ref broadcast(const char *op, int n, mt_tensor **in, int *ndim, int64_
     return 0;
 }
 
-static void task_init(mt_task *task, int kind, int op, int compute) {
+void mt_task_init(mt_task *task, int kind, int op, int compute) {
     memset(task, 0, offsetof(mt_task, few));
     task->kind = kind;
     task->op = op;
@@ -98,7 +98,7 @@ static void task_init(mt_task *task, int kind, int op, int compute) {
 }
 
 /* The task holds the inputs and the output; the caller of the op gets the result. */
-static mt_ref launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out) {
+mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out) {
     for (int i = 0; i < n; i++) mt_tensor_retain(task->in[i] = in[i]);
     mt_tensor_retain(task->out[0] = out);
     task->n_in = n;
@@ -129,8 +129,8 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, compute) &&
                   all_castable(n, in, first, compute) && (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
     mt_task task;
-    task_init(&task, kernel ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op, compute);
-    return launch(&task, n, in, out);
+    mt_task_init(&task, kernel ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op, compute);
+    return mt_task_launch(&task, n, in, out);
 }
 
 mt_ref mt_unary(int op, mt_ref a) {
@@ -142,6 +142,17 @@ mt_ref mt_binary(int op, mt_ref a, mt_ref b) {
     mt_tensor *in[] = {mt_t(a), mt_t(b)};
     return elementwise(op, 2, in);
 }
+
+/* The number joins for the length of the call; a task that is queued holds it by itself. */
+static mt_ref with_number(int op, mt_ref a, mt_ref number, int reflected) {
+    if (number < 0) return number;
+    mt_ref result = reflected ? mt_binary(op, number, a) : mt_binary(op, a, number);
+    mt_release(number);
+    return result;
+}
+
+mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected) { return with_number(op, a, mt_weak_int(b, false), reflected); }
+mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected) { return with_number(op, a, mt_weak_float(b), reflected); }
 
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c) {
     mt_tensor *in[] = {mt_t(a), mt_t(b), mt_t(c)};
@@ -181,9 +192,9 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] && mt_cast_supported(t->dtype, compute);
     mt_task task;
-    task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
+    mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;
-    return launch(&task, 1, in, out);
+    return mt_task_launch(&task, 1, in, out);
 }
 
 static bool copyable(int device, int from, int to) {
@@ -192,9 +203,9 @@ static bool copyable(int device, int from, int to) {
 
 static mt_ref copy_into(const char *name, mt_tensor *target, mt_tensor *source) {
     mt_task task;
-    task_init(&task, copyable(target->device, source->dtype, target->dtype) ? MT_TASK_COPY : MT_TASK_HOST, -1, target->dtype);
+    mt_task_init(&task, copyable(target->device, source->dtype, target->dtype) ? MT_TASK_COPY : MT_TASK_HOST, -1, target->dtype);
     snprintf(task.host_op, sizeof task.host_op, "%s", name);
-    return launch(&task, 1, &source, target);
+    return mt_task_launch(&task, 1, &source, target);
 }
 
 mt_ref mt_cast(mt_ref a, int dtype) {

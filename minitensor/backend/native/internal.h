@@ -66,7 +66,7 @@ typedef struct {                     /* a tensor as kernels see it */
 /* One unit of work of a stream.  Data, not code: the worker sees what it is before it runs it. */
 typedef struct mt_task {
     struct mt_task *next;
-    enum { MT_TASK_ELEMENTWISE, MT_TASK_COPY, MT_TASK_REDUCE, MT_TASK_HOST, MT_TASK_EVENT, MT_TASK_NOTHING } kind;
+    enum { MT_TASK_ELEMENTWISE, MT_TASK_COPY, MT_TASK_REDUCE, MT_TASK_MATMUL, MT_TASK_HOST, MT_TASK_EVENT, MT_TASK_NOTHING } kind;
     int op, compute;                 /* the op's code; the dtype it computes in */
     uint64_t axes;                   /* of a reduction */
     char host_op[32];                /* a host task's name */
@@ -139,6 +139,10 @@ mt_ref mt_call_for_memory(const char *op, mt_tensor *result);   /* one that has 
 int64_t mt_size(int ndim, const int64_t *shape);       /* elements; -1: more than an int64 of bytes can count */
 void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
 
+/* infer.c */
+void mt_task_init(mt_task *task, int kind, int op, int compute);
+mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out);      /* a task on the caller's stack; takes over out */
+
 /* executor.c */
 mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack; takes over its references and the result's; runs it
                                                           at once or returns a call */
@@ -180,6 +184,7 @@ typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c,
 mt_kernel mt_kernel_find(int op, int dtype);          /* generated: NULL where NumPy has to do it */
 /* out = in, cast.  Works for every dtype when both are the same, for kernel dtypes when not. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
+void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a, const mt_operand *b);
 bool mt_cast_supported(int from, int to);
 
 #endif

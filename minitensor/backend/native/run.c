@@ -28,6 +28,12 @@ static int run_one(mt_task *task, void **exception) {
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
         break;
     }
+    case MT_TASK_MATMUL: {
+        const mt_tensor *a = task->in[0], *b = task->in[1];
+        mt_operand left = operand(a, 2, a->shape), right = operand(b, 2, b->shape);
+        mt_run_matmul(task->compute, a->shape[0], a->shape[1], b->shape[1], mt_tensor_data(out), &left, &right);
+        break;
+    }
     case MT_TASK_HOST:
         *exception = mt_py_host(task->host);
         return *exception ? MT_HOST_RAISED : MT_OK;
