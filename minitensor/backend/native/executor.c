@@ -17,6 +17,9 @@
  * may change it right after the call; ops inside a host task, which must not wait for the stream they run on; everything in the
  * thread that is just forking.
  *
+ * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (gather; fuse.c,
+ * plan.c, pass.c), and a large op is cut into pieces that other threads help with (pool.c).  Neither changes a value.
+ *
  * Failing.  A task that fails leaves an error in its outputs' storages instead of a value; tasks that read such a storage do not
  * run and hand the error on.  Each error is also in its stream's list until somebody has been told.
  *
@@ -25,7 +28,8 @@
  * for; each stream's `work` wakes its worker.  Lock order: executor, then allocator.
  *
  * Fork.  mt_fork_drain closes the gate (no submitter passes but workers, whose nested ops run at once, and the forking thread) and
- * waits for the streams to be empty; mt_fork_prepare joins the workers and keeps the executor's and the allocator's locks.  So the
+ * waits for the streams to be empty; mt_fork_prepare joins the workers and the helpers of large ops, and keeps the executor's and the
+ * allocator's locks.  So the
  * child is a copy of a process in which nothing runs.  The parent unlocks and opens the gate, threads start again with the next
  * task; in the child the locks are made anew (renew_locks), because their owner does not exist there.  The locks are recursive,
  * since other before-fork hooks of the same thread may drop tensors.  What can't be drained (the host task that the forking
