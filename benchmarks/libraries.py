@@ -23,7 +23,7 @@ import numpy as np
 
 __all__ = ["LIBRARIES", "Library"]
 
-SAME = ("abs", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum", "tanh", "where")  # names that most have in common
+SAME = ("abs", "amax", "argmax", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum", "tanh", "where")  # names that most have in common
 LINALG = ("cholesky", "inv", "qr", "solve", "svd")
 
 

@@ -63,7 +63,7 @@ def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
 
 
 def measure(loop: Any, each: bool, seconds: float) -> float:
-    calls = 1
+    calls = 1 if each else 64
     while not each and loop(calls) * calls < 5e-4:  # a block is long beside the clock's own time
         calls *= 2
     end = perf_counter() + seconds
@@ -85,6 +85,8 @@ def main(name: str) -> None:
     except Exception as error:  # not only ImportError: a compiler is missing, a version doesn't fit
         return answer(missing=f"{type(error).__name__}: {error}".splitlines()[0])
     answer(version=library.version)
+    gc.collect()
+    gc.freeze()  # a library's own objects are many, and stay
     loop: Any = None
     each = True
     for line in sys.stdin:
