@@ -22,7 +22,6 @@ from sections import CHAINS, MATRIX, POSITIVE_DEFINITE, size
 FLOOR = "copy"
 NAMES = {FLOOR: "streaming copy on two threads"}
 
-SQUARE = (4096, 4096)
 
 LIMITS: list[tuple[Case, int, dict[str, float]]] = [  # the case, its size, and at most so much of whose time
     (Case("log(x)"), 1, {"torch": 0.8}),
@@ -35,9 +34,9 @@ LIMITS: list[tuple[Case, int, dict[str, float]]] = [  # the case, its size, and 
     (Case(CHAINS[3]), 10**7, {"numpy": 0.22, "torch": 0.12, "torch.compile": 0.3, "jax.jit": 0.45}),
     (Case(CHAINS[9]), 10**7, {"numpy": 0.12, "torch": 0.06, "torch.compile": 0.3}),
     (Case("sum(x)"), 10**7, {"numpy": 0.5, "torch": 1.1}),
-    (Case("mean(x, 0)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
-    (Case("mean(x, 1)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
-    (Case("copy(x)", SQUARE, given={"x": "transpose(x)"}), 4096, {"numpy": 0.5, "torch": 1.1}),
+    (Case("mean(x, 0)", MATRIX), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("mean(x, 1)", MATRIX), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("copy(x)", MATRIX, given={"x": "transpose(x)"}), 4096, {"numpy": 0.5, "torch": 1.1}),
     (Case("where(c, x, y)", inputs="xy", given={"c": "x > y"}), 10**7, {"numpy": 0.5}),
     (Case("clip(x, 0.3, 0.7)"), 10**7, {"numpy": 0.5}),
     (Case("cast(x, 'float64')"), 10**7, {"numpy": 0.5}),

@@ -179,7 +179,7 @@ def copy() -> Library:
         names.update(kept=(source, target), fastest=min(ways, key=best_of_five))
         return "fastest()"
 
-    return Library("", {}, call=call, any_names=True)
+    return Library("", numpy().names, call=call, any_names=True)
 
 
 def best_of_five(function: Callable[[], Any]) -> float:
