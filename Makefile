@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench-check bench-fork bench-transport wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-check bench-fork bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -39,6 +39,9 @@ chaos-sharing: .venv/.installed ## processes that exchange tensors, killed at an
 
 sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python
+
+bench: .venv/.installed ## docs/benchmarks.md: speed, imports and memory beside the libraries that are here, in some ten minutes
+	@$(BIN)/python benchmarks/report.py $(ARGS)
 
 bench-check: .venv/.installed ## the limits of speed and memory, beside the libraries that are here; ARGS="--only log --rounds 3" is quick
 	@$(BIN)/python benchmarks/check.py $(ARGS)

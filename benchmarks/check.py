@@ -15,16 +15,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fleet import Case, Fleet, machine, progress, ratio
+from fleet import Case, Fleet, duration, machine, progress, ratio
 from processes import imports, queued
+from sections import CHAINS, MATRIX, POSITIVE_DEFINITE, size
 
 FLOOR = "copy"
 NAMES = {FLOOR: "streaming copy on two threads"}
 
-SQUARE = (4096, 4096)
-CHAIN, LONG_CHAIN = "log(exp(x) + x)", "log(exp(x*0.5) + x)*x - log(x)/(x + 1)"
-POSITIVE_DEFINITE = {"x": "matmul(x, transpose(x)) + n*eye(n)"}
-MATRIX = ("n", "n")
 
 LIMITS: list[tuple[Case, int, dict[str, float]]] = [  # the case, its size, and at most so much of whose time
     (Case("log(x)"), 1, {"torch": 0.8}),
@@ -34,12 +31,12 @@ LIMITS: list[tuple[Case, int, dict[str, float]]] = [  # the case, its size, and 
     (Case("exp(x)"), 10**4, {"numpy": 0.9}),
     (Case("log(x)"), 10**6, {"numpy": 0.75}),
     (Case("log(x)"), 10**7, {"numpy": 0.35, "torch": 0.25, "mindspore": 0.6, FLOOR: 1.3}),
-    (Case(CHAIN), 10**7, {"numpy": 0.22, "torch": 0.12, "torch.compile": 0.3, "jax.jit": 0.45}),
-    (Case(LONG_CHAIN), 10**7, {"numpy": 0.12, "torch": 0.06, "torch.compile": 0.3}),
+    (Case(CHAINS[3]), 10**7, {"numpy": 0.22, "torch": 0.12, "torch.compile": 0.3, "jax.jit": 0.45}),
+    (Case(CHAINS[9]), 10**7, {"numpy": 0.12, "torch": 0.06, "torch.compile": 0.3}),
     (Case("sum(x)"), 10**7, {"numpy": 0.5, "torch": 1.1}),
-    (Case("mean(x, 0)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
-    (Case("mean(x, 1)", SQUARE), 4096, {"numpy": 0.6, "torch": 1.1}),
-    (Case("copy(x)", SQUARE, given={"x": "transpose(x)"}), 4096, {"numpy": 0.5, "torch": 1.1}),
+    (Case("mean(x, 0)", MATRIX), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("mean(x, 1)", MATRIX), 4096, {"numpy": 0.6, "torch": 1.1}),
+    (Case("copy(x)", MATRIX, given={"x": "transpose(x)"}), 4096, {"numpy": 0.5, "torch": 1.1}),
     (Case("where(c, x, y)", inputs="xy", given={"c": "x > y"}), 10**7, {"numpy": 0.5}),
     (Case("clip(x, 0.3, 0.7)"), 10**7, {"numpy": 0.5}),
     (Case("cast(x, 'float64')"), 10**7, {"numpy": 0.5}),
@@ -76,22 +73,10 @@ class Verdict:
         return (self.what, self.against, f"{self.at_most:g}", f"{self.ratio:.3g}", "holds" if self.holds else "FALLS SHORT", self.note)
 
 
-def size(n: int) -> str:
-    power = len(str(n)) - 1
-    return f"10^{power}" if n == 10**power and n > 1000 else str(n)
-
-
 def label(case: Case, n: int) -> str:
     shape = " x ".join(size(n) if side == "n" else str(side) for side in case.shape)
     given = "".join(f", {name} = {text}" for name, text in case.given.items())
     return f"{case.text} of {shape} {case.dtype}{given}"
-
-
-def duration(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if seconds * factor >= 1 or unit == "us":
-            return f"{seconds * factor:.3g} {unit}"
-    return ""
 
 
 def speed(fleet: Fleet, only: str) -> Iterator[Verdict]:

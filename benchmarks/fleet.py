@@ -45,6 +45,7 @@ class Case:
 
 class Worker:
     def __init__(self, name: str, python: str = sys.executable) -> None:
+        self.python = python
         self.errors = tempfile.TemporaryFile()
         # In a group of its own a process that is stopped goes on, and ends, when the one that has started it dies.
         self.process = subprocess.Popen([python, "-u", HERE / "worker.py", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -116,6 +117,9 @@ class Fleet:
     def missing(self) -> dict[str, str]:
         return {name: worker.missing for name, worker in self.workers.items() if worker.missing}
 
+    def python(self, name: str) -> str:
+        return self.workers[name].python if name in self.workers else sys.executable
+
     def ask(self, name: str, **question: Any) -> dict[str, Any]:
         reply = self.workers[name].ask(**question)
         self.workers[name].missing = reply.get("missing", "")
@@ -142,6 +146,13 @@ class Fleet:
 
 def ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs))
+
+
+def duration(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * factor >= 1 or unit == "us":
+            return f"{seconds * factor:.3g} {unit}"
+    return ""
 
 
 def machine() -> str:

@@ -23,7 +23,7 @@ import numpy as np
 
 __all__ = ["LIBRARIES", "Library"]
 
-SAME = ("abs", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum", "tanh", "where")  # names that most have in common
+SAME = ("abs", "amax", "argmax", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum", "tanh", "where")  # names that most have in common
 LINALG = ("cholesky", "inv", "qr", "solve", "svd")
 
 
@@ -179,7 +179,7 @@ def copy() -> Library:
         names.update(kept=(source, target), fastest=min(ways, key=best_of_five))
         return "fastest()"
 
-    return Library("", {}, call=call, any_names=True)
+    return Library("", numpy().names, call=call, any_names=True)
 
 
 def best_of_five(function: Callable[[], Any]) -> float:

@@ -44,8 +44,8 @@ def inputs(case: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     return {name: make() for name in case["inputs"]}
 
 
-def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
-    """The function that times so many calls of the case's expression."""
+def variables(library: Library, case: dict[str, Any], n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The names that the case's expression may use, and the values of its variables."""
     names = {**library.names, "n": n}
     arguments = {name: library.put(array) for name, array in inputs(case, n).items()}
     for name, text in case["given"].items():
@@ -55,7 +55,12 @@ def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
     lacking = [name for name in used if name not in names and name not in arguments]
     if lacking and not library.any_names:
         raise NameError(f"no {', '.join(lacking)}")
-    arguments = {name: value for name, value in arguments.items() if name in used}
+    return names, {name: value for name, value in arguments.items() if name in used}
+
+
+def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
+    """The function that times so many calls of the case's expression."""
+    names, arguments = variables(library, case, n)
     call = library.call(case["text"], names, arguments)
     names.update(arguments, wait=library.wait, clock=perf_counter, repeat=repeat)
     exec(LOOP.format(call=call), names)
@@ -63,7 +68,7 @@ def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
 
 
 def measure(loop: Any, each: bool, seconds: float) -> float:
-    calls = 1
+    calls = 1 if each else 64
     while not each and loop(calls) * calls < 5e-4:  # a block is long beside the clock's own time
         calls *= 2
     end = perf_counter() + seconds
@@ -85,6 +90,8 @@ def main(name: str) -> None:
     except Exception as error:  # not only ImportError: a compiler is missing, a version doesn't fit
         return answer(missing=f"{type(error).__name__}: {error}".splitlines()[0])
     answer(version=library.version)
+    gc.collect()
+    gc.freeze()  # a library's own objects are many, and stay
     loop: Any = None
     each = True
     for line in sys.stdin:
