@@ -32,7 +32,6 @@ from minitensor.dtype import (
     uint64,
 )
 from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError, StaleHandleError
-from minitensor.ops.random import manual_seed, set_seed
 from minitensor.tensor import Tensor, tensor
 
 __version__ = "0.1.0"
@@ -42,3 +41,9 @@ __all__ = [
     "int8", "int16", "int32", "int64", "manual_seed", "ops", "runtime", "set_context", "set_device", "set_seed", "tensor", "uint8", "uint16",
     "uint32", "uint64",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
+        return getattr(ops, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
