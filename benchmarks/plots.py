@@ -68,7 +68,7 @@ def draw(path: Path, title: str, names: Sequence[Any], each: dict[str, list[floa
 
 
 def bars(path: Path, title: str, rows: dict[str, tuple[float, float]]) -> None:
-    """Time and memory side by side; the dotted line is the bare interpreter, which is the floor here."""
+    """Time and memory side by side; the dotted line is the bare interpreter's memory, which is the floor here."""
     matplotlib.use("Agg")
     matplotlib.rcParams.update(SETTINGS)
     import matplotlib.pyplot as plt
@@ -77,8 +77,8 @@ def bars(path: Path, title: str, rows: dict[str, tuple[float, float]]) -> None:
     names = list(rows)
     for i, (axes, what) in enumerate(zip(both, ("milliseconds", "MiB"))):
         axes.barh(names, [rows[name][i] for name in names], color=[STYLES.get(name, {"color": "black"})["color"] for name in names])
-        axes.set(xscale="log", xlabel=what)
-        axes.axvline(rows[names[0]][i], color="black", linewidth=1, linestyle=":")
+        axes.set(xscale="log", xlabel=what, xlim=(rows["numpy"][i] / 4, None))  # a logarithmic scale has no 0 to begin at
+    both[1].axvline(rows["nothing"][1], color="black", linewidth=1, linestyle=":")
     both[0].invert_yaxis()
     picture.suptitle(title)
     save(plt, picture, path)

@@ -57,7 +57,8 @@ def cell(name: str, times: Times) -> str:
     own = duration(statistics.median(times[name]))
     if name == "minitensor" or "minitensor" not in times:
         return own
-    return f"{own} ({ratio(times[name], times['minitensor']):.2g})"
+    times_ours = ratio(times[name], times["minitensor"])
+    return f"{own} ({times_ours:.0f})" if times_ours >= 10 else f"{own} ({times_ours:.2g})"
 
 
 def measured(section: Section, fleet: Fleet) -> list[Times]:
@@ -122,7 +123,7 @@ def main() -> int:
             if whole and matplotlib:
                 bars(DOCS / "benchmarks" / "import.svg", "Import", rows)
                 text += "![Import](benchmarks/import.svg)\n\n"
-            parts.append(text + table(["", "time", "memory"], [[name, f"{ms:.3g} ms", f"{mib:.3g} MiB"] for name, (ms, mib) in rows.items()]))
+            parts.append(text + table(["", "time", "memory"], [[name, duration(ms / 1e3), f"{mib:.0f} MiB"] for name, (ms, mib) in rows.items()]))
     versions = ", ".join(f"{name} {version}" for name, version in fleet.here.items() if version)
     missing = f" Not here: {', '.join(fleet.missing)}." if fleet.missing else ""
     head = HEAD.format(machine=about, versions=versions, missing=missing, rounds=arguments.rounds)
