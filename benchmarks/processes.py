@@ -34,7 +34,8 @@ print(json.dumps(int(status["VmHWM"].split()[0]) / 1024))
 
 
 def run(program: str, python: str = sys.executable, **environment: str) -> Any:
-    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as what is installed, it is compiled once
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True, env={**kept, **environment})
     return json.loads(done.stdout.splitlines()[-1])
 
 
