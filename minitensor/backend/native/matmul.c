@@ -1,7 +1,8 @@
 /* The product of two small matrices.
  *
  * NumPy's BLAS multiplies better than we ever could, but to have it do so takes some ten microseconds of Python, and the product of
- * two 4x4 matrices a tenth of one.  Up to SMALL multiplications, where a plain loop of ours is as fast as BLAS, the loop does it.
+ * two 4x4 matrices a tenth of one.  Up to SMALL multiplications a plain loop of ours does it: at that bound it takes some 6 us longer than BLAS
+ * alone, and less than BLAS and the way there.
  *
  * Each element is the sum of its products in the order of the inner dimension, in the matrices' own precision: the error bound is
  * that of any BLAS, the last bits may be others. */
