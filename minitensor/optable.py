@@ -176,9 +176,9 @@ ELEMENTWISE: tuple[Op, ...] = (
                             "u": "(T)mt_ipow((uint64_t)a, (uint64_t)b)", "f": "pow(a, b)"},
             "np.power(a, b)", "a to the power b.", complex=True, operator="pow", aliases=("power",),
             error=_NEGATIVE_POWER, domain=(0.1, 10)),
-    _binary("maximum", "same", {"biu": "a > b ? a : b", "f": "a != a ? a : b != b ? b : a > b ? a : b"},
+    _binary("maximum", "same", {"biu": "a > b ? a : b", "f": "mt_larger(a, b)"},
             "np.maximum(a, b)", "The larger of two; NaN wins."),
-    _binary("minimum", "same", {"biu": "a < b ? a : b", "f": "a != a ? a : b != b ? b : a < b ? a : b"},
+    _binary("minimum", "same", {"biu": "a < b ? a : b", "f": "mt_smaller(a, b)"},
             "np.minimum(a, b)", "The smaller of two; NaN wins."),
     _binary("atan2", "float", "atan2(a, b)", "np.arctan2(a, b)", "Angle of the point (b, a), in radians.",
             aliases=("arctan2",)),
@@ -214,6 +214,9 @@ ELEMENTWISE: tuple[Op, ...] = (
     # --- three operands --------------------------------------------------------------------------------------------
     Op("where", 3, "where", "a ? b : c", "np.where(a, b, c)", "Elements of input where the condition holds, else other.",
        complex=True, params=("condition", "input", "other")),
+    Op("clamp", 3, "same", {"biu": "a < b ? (b > c ? c : b) : a > c ? c : a", "f": "mt_smaller(mt_larger(a, b), c)"},
+       "np.minimum(np.maximum(a, b), c)", "Elements below `min` become `min`, those above `max` become `max`; either may be left out, NaN stays.",
+       params=("input", "min", "max")),
     Op("lerp", 3, "float", "a + c * (b - a)", "a + c * (b - a)", "input + weight * (end - input).",
        params=("input", "end", "weight"), domain=(-100, 100), ulp=64),
 )

@@ -40,6 +40,7 @@ for _op in ELEMENTWISE:
     FUNCTIONS[_op.name] = _published(_op)
     for _alias in _op.aliases:
         FUNCTIONS[_alias] = FUNCTIONS[_op.name]
+globals().update(FUNCTIONS)  # what is made of them below may take a name
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -133,12 +134,10 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("[clamp] needs a min, a max or both")
-    result = as_tensor(input, "clamp")
-    if min is not None:
-        result = FUNCTIONS["maximum"](result, min)
-    if max is not None:
-        result = FUNCTIONS["minimum"](result, max)
-    return result
+    input = as_tensor(input, "clamp")
+    if max is None:
+        return FUNCTIONS["maximum"](input, min)
+    return FUNCTIONS["minimum"](input, max) if min is None else FUNCTIONS["clamp"](input, min, max)
 
 
 def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
@@ -198,5 +197,4 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
 
 
-__all__ = [*FUNCTIONS, "round", "div", "divide", "clamp", "clip", "cast", "isclose", "allclose", "nan_to_num", "is_tensor"]
-globals().update(FUNCTIONS)
+__all__ = [*FUNCTIONS, "round", "div", "divide", "clip", "cast", "isclose", "allclose", "nan_to_num", "is_tensor"]

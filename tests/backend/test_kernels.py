@@ -118,7 +118,36 @@ def test_a_result_depends_on_its_element_only(name: str, kind: type, isa: str) -
     assert_identical(function(Tensor(x[::-1])).asnumpy(), expected[::-1], "backwards")
 
 
-@pytest.mark.parametrize("kind", ["f4", "f8", "i1", "i4", "u8"])
+RARE = ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid", "sin", "cos", "tan"]
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("name", RARE)
+def test_an_ordinary_element_does_not_see_rare_ones(name: str, kind: type, isa: str) -> None:
+    x = np.random.default_rng(3).uniform(0.01, 60, 2000).astype(kind)
+    function = getattr(ops, name)
+    among_its_like = function(Tensor(x)).asnumpy()
+    rare = np.array([0, -0.0, 1e-310, 1e-40, -1, -5, 104, -104, 1e30, -1e30, INF, -INF, NAN]).astype(kind)
+    mixed = x.copy()
+    mixed[3::7] = np.resize(rare, len(mixed[3::7]))
+    ordinary = mixed == x
+    assert_identical(function(Tensor(mixed)).asnumpy()[ordinary], among_its_like[ordinary])
+    in_place = function(Tensor(mixed) + 0)  # the sum's memory may become the result's
+    assert_identical(in_place.asnumpy()[ordinary], among_its_like[ordinary], "in place")
+    alone = np.array([function(Tensor(mixed[i : i + 1])).item() for i in range(0, 200)], kind)
+    assert_identical(function(Tensor(mixed)).asnumpy()[:200], alone, "alone")
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i4", "u1"])
+def test_clamp_is_maximum_and_minimum(kind: str, isa: str) -> None:
+    values = [0, 1, 5, 7, 100] if kind[0] in "iu" else [0.0, -0.0, 1, -1.5, INF, -INF, NAN, 3]
+    a, low, high = (np.array(side).astype(kind) for side in zip(*itertools.product(values, repeat=3)))
+    actual = ops.clamp(Tensor(a), Tensor(low), Tensor(high)).asnumpy()
+    np.testing.assert_array_equal(actual, np.minimum(np.maximum(a, low), high))
+    np.testing.assert_array_equal(actual, ops.minimum(ops.maximum(Tensor(a), Tensor(low)), Tensor(high)).asnumpy())
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i4", "u8"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (9, 300), (1030, 3), (7, 2100), (67, 70)])
 def test_reductions_across_rows(shape: tuple[int, int], kind: str, isa: str) -> None:
     x = np.random.default_rng(3).integers(-5, 100, shape).astype(kind)
@@ -171,6 +200,29 @@ def test_long_reductions_whatever_the_number_of_threads(shape: tuple[int, ...], 
     np.testing.assert_array_equal(highest, edge.argmax(axis))
     np.testing.assert_array_equal(lowest, edge.argmin(axis))
     np.testing.assert_array_equal(some, (a > 1000).any(axis))
+
+
+@pytest.mark.parametrize("width", [1024, 1030])  # whose rows begin at lines of the cache, and inside of them
+@pytest.mark.parametrize(("kind", "rows"), [("i1", 4200), ("i2", 2100), ("f4", 1100), ("f8", 600), ("c16", 300)])
+def test_transposed_copies_past_the_cache(kind: str, rows: int, width: int, isa: str) -> None:
+    x = np.arange(rows * width).reshape(width, rows).astype(kind)
+    np.testing.assert_array_equal(Tensor(x).T.contiguous().asnumpy(), x.T)
+    if kind == "i1":
+        np.testing.assert_array_equal(Tensor(x).T.astype("float64").asnumpy(), x.T.astype("f8"))
+    if kind == "f8":
+        np.testing.assert_array_equal(Tensor(x).T.astype("float32").asnumpy(), x.T.astype("f4"))
+
+
+@pytest.mark.parametrize("dtypes", ["f4 f8", "f8 f4", "f4 i4", "i8 f4", "u1 f4", "f4 u1", "f4 ?", "i4 i8"])
+def test_casts_past_the_cache(dtypes: str, isa: str) -> None:
+    source, target = dtypes.split()
+    x = (np.random.default_rng(2).normal(size=4_300_001) * 100).astype(source)
+    if source[0] == "f" and target[0] == "u":
+        x = np.abs(x) % 200
+    name = str(np.dtype(target))
+    np.testing.assert_array_equal(Tensor(x).astype(name).asnumpy(), x.astype(target))
+    np.testing.assert_array_equal(Tensor(x)[1:].astype(name).asnumpy(), x[1:].astype(target))
+    np.testing.assert_array_equal(Tensor(x)[::-1].astype(name).asnumpy(), x[::-1].astype(target))
 
 
 def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -> None:

@@ -29,11 +29,14 @@ enum { MT_FOLD_BLOCK = 64 * MT_TILE };
 const mt_fold *mt_fold_find(int op, int dtype);           /* of a reduction; NULL where there is none */
 enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
 
+typedef void (*mt_transpose_fn)(char *dst, int64_t dst_row, const char *src, int64_t src_row, int64_t rows, int64_t columns);
+
 typedef struct {
     const char *name;
     mt_kernel kernels[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
     mt_cast_fn casts[MT_NUM_DTYPES][MT_NUM_DTYPES];
     mt_cast_fn copies[17];                                   /* by size */
+    mt_transpose_fn transposes[17];                          /* by size; NULL where there is none */
     mt_fold folds[MT_NUM_DTYPES][MT_FAMILIES];
     void (*stream)(void *dst, const void *src, size_t nbytes);   /* copies past the caches, to any address: stream.h */
 } mt_loops;

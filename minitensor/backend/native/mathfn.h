@@ -36,6 +36,10 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
 MT_DIVISION(float, f)
 MT_DIVISION(double, )
 
+/* of two floats; NaN wins */
+#define mt_larger(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
+#define mt_smaller(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
+
 #define MT_PICK(x, f, d) _Generic((x), float: f, default: d)
 /* libm's, which are one instruction or are rarely asked for */
 #define fabs(x) MT_PICK(x, fabsf, fabs)(x)

@@ -4,6 +4,7 @@
 #include "casts.h"
 #include "folds.h"
 #include "stream.h"
+#include "transpose.h"
 
 const mt_loops MT_LOOPS = {
     .name = MT_ISA_NAME,
@@ -12,6 +13,7 @@ const mt_loops MT_LOOPS = {
     },
     .casts = MT_CAST_TABLE,
     .copies = MT_COPIES,
+    .transposes = MT_TRANSPOSES,
     .folds = MT_FOLD_TABLE,
     .stream = stream,
 };
