@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -42,6 +42,9 @@ sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer
 
 bench: .venv/.installed ## forks beside the bare interpreter's
 	@$(BIN)/python benchmarks/fork.py
+
+bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch where it is installed; ARGS=--page writes docs/transport.md
+	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
 lint: .venv/.lint ## ruff and mypy
 	@$(BIN)/ruff check .
