@@ -49,7 +49,7 @@ bench-check: .venv/.installed ## the limits of speed and memory, beside the libr
 bench-fork: .venv/.installed ## forks beside the bare interpreter's
 	@$(BIN)/python benchmarks/fork.py $(ARGS)
 
-bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch
+bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch where it is installed; ARGS=--page writes docs/transport.md
 	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
 lint: .venv/.lint ## ruff and mypy

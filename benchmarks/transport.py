@@ -1,13 +1,13 @@
 """What it costs to send a tensor to another process and have it back, beside the standard package and torch.
 
-    python benchmarks/transport.py [--rounds 5] [--plot FILE]
+    python benchmarks/transport.py [--rounds 5] [--limits] [--page]
 
 Round trip: a value goes through a queue to a process that puts it on another queue, and comes back.  "shared" sends the same tensor
 each time, "fresh" makes a new one for each trip (making it is not counted).  Consumers: that many processes take 1 MiB tensors from
 one queue.  Stream: four workers make 4 MiB batches, one process takes them.
 
 Each row runs in a process of its own; the packages take turns, so that a slow moment of the machine meets them all; figures are
-medians of the rounds.  torch is left out where it is not installed.
+medians of the rounds.  torch is left out where it is not installed.  With --page the table, the limits and a picture become docs/transport.md.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def round_trip(name: str, size: int, fresh: bool) -> float:
     process.start()
     value = make(size) if size else (1, "small")
     times: list[float] = []
-    end = time.perf_counter() + 2
-    while len(times) < 8 or (time.perf_counter() < end and len(times) < 300):
+    start = time.perf_counter()
+    while len(times) < 3 or (time.perf_counter() - start < (2 if len(times) >= 8 else 10) and len(times) < 300):
         if fresh and size:
             value = make(size)
         begin = time.perf_counter()
@@ -156,15 +156,17 @@ LIMITS = [  # row, against whose row, at most
 
 
 # --- all rows --------------------------------------------------------------------------------------------------------
-def measure(rounds: int, packages: list[str]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, list[float]]] = {row: {name: [] for name in packages} for row in ROWS}
+def measure(rounds: int, packages: list[str], limits: bool) -> dict[str, dict[str, float]]:
+    needed = {pair for row, other, reference, _ in LIMITS for pair in ((row, "minitensor"), (reference, other))}
+    rows = {row: [name for name in packages if not limits or (row, name) in needed] for row in ROWS}
+    found: dict[str, dict[str, list[float]]] = {row: {name: [] for name in names} for row, names in rows.items() if names}
     for i in range(rounds):
-        for row in ROWS:
-            for name in packages:
+        for row in found:
+            for name in found[row]:
                 if name == "standard" and ("128 MiB" in row or "512 MiB" in row) and i > 0:
                     continue  # seconds each
                 done = subprocess.run([sys.executable, __file__, "--row", row, "--package", name], capture_output=True, text=True,
-                                      env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300)  # fmt: skip
+                                      env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=900)  # fmt: skip
                 if done.returncode == 0:
                     found[row][name].append(float(json.loads(done.stdout.splitlines()[-1])))
                 else:
@@ -182,7 +184,27 @@ def table(found: dict[str, dict[str, float]], packages: list[str]) -> str:
     return "\n".join(lines)
 
 
-def plot(found: dict[str, dict[str, float]], packages: list[str], path: str) -> None:
+def verdicts(found: dict[str, dict[str, float]], packages: list[str]) -> list[tuple[str, float, float]]:
+    """The limits: what is compared, the ratio, and what it may be at most."""
+    return [
+        (f"{row}: part of {'our' if other == 'minitensor' else other + chr(39) + 's'} {'time for the same' if row == reference else reference}",
+         found[row]["minitensor"] / found[reference][other], limit)
+        for row, other, reference, limit in LIMITS if other in packages and other in found[reference]
+    ]  # fmt: skip
+
+
+def write_page(found: dict[str, dict[str, float]], packages: list[str], machine: str) -> None:
+    plot(found, packages, ROOT / "docs" / "transport.svg")
+    limits = "".join(f"| {what} | {ratio:.3f} | {limit} | {'yes' if ratio <= limit else 'no'} |\n"
+                     for what, ratio, limit in verdicts(found, packages))  # fmt: skip
+    (ROOT / "docs" / "transport.md").write_text(
+        "# What a journey costs\n\nMeasured by `make bench-transport`: " + machine + ". A round trip is a tensor through a queue to another process and back; "
+        "\"shared\"\nsends the same tensor each time, \"fresh\" a new one. [sharing.md](sharing.md) says what holds.\n\n"
+        "![Round trips by size](transport.svg)\n\n" + table(found, packages) + "\n\n| limit | measured | at most | holds |\n|---|---:|---:|---|\n" + limits,
+        encoding="utf-8")  # fmt: skip
+
+
+def plot(found: dict[str, dict[str, float]], packages: list[str], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -198,13 +220,14 @@ def plot(found: dict[str, dict[str, float]], packages: list[str], path: str) -> 
              title="A tensor through a queue to another process and back")  # fmt: skip
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--plot", help="where to write a picture; needs matplotlib")
+    parser.add_argument("--limits", action="store_true", help="only the rows that have a limit")
+    parser.add_argument("--page", action="store_true", help="write docs/transport.md; needs matplotlib")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--package", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -213,15 +236,13 @@ def main() -> int:
         print(json.dumps(function(arguments.package, *rest)))
         return 0
     packages = ["standard", "minitensor"] + ["torch"] * (importlib.util.find_spec("torch") is not None)
-    found = measure(arguments.rounds, packages)
-    print(f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, medians of {arguments.rounds} rounds\n")
-    print(table(found, packages) + "\n")
-    for row, other, reference, limit in LIMITS:
-        if other in packages and other in found[reference]:
-            ratio = found[row]["minitensor"] / found[reference][other]
-            print(f"{row}: {ratio:.3f} of {other}'s {reference}, at most {limit}: {'holds' if ratio <= limit else 'FALLS SHORT'}")
-    if arguments.plot:
-        plot(found, packages, arguments.plot)
+    found = measure(arguments.rounds, packages, arguments.limits)
+    machine = f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, medians of {arguments.rounds} rounds"
+    print(f"{machine}\n\n{table(found, packages)}\n")
+    for what, ratio, limit in verdicts(found, packages):
+        print(f"{what}: {ratio:.3f}, at most {limit}: {'holds' if ratio <= limit else 'FALLS SHORT'}")
+    if arguments.page:
+        write_page(found, packages, machine)
     return 0
 
 

@@ -9,7 +9,8 @@ into the arena (`backend/native/arena.c`, `shared.c`) on its first journey, and 
 storage lives as long as anybody has it or may still receive it.
 
 Two views of one storage in one message arrive as two views of one storage: the storage is an object of its own in the message
-(`Storage`), and pickle writes an object once.  A slice of a much larger storage goes as its own extent.
+(`Storage`), and pickle writes an object once.  A slice of a much larger storage goes as its own extent; of a storage that is in the
+arena already only one that fits into the message, for a larger one costs nothing there but that it keeps the whole.
 
 A session (`pack`) is one message of our own queues.  It knows the queue's channel, so that references in a queue that nobody has
 any more are given up; when pickling fails it takes back the tokens that it has made; and when two slices of one storage turn
@@ -296,7 +297,8 @@ def _storage(t: Tensor) -> Storage:
     if _session.active and key in _session.extents:
         known = _session.extents[key]
         low, high = min(low, known[0]), max(high, known[1])
-    if everyone or lib.mt_in_arena(t._h) or 2 * (high - low) > size:
+    there = lib.mt_in_arena(t._h) and high - low > config.get("MINITENSOR_INLINE_BYTES")
+    if everyone or there or 2 * (high - low) > size:
         low, high = 0, size
     found = _session.storages.get(key) if _session.active else _others.get((key, low, high))
     if found is not None and (low, high) == (found.low, found.low + found.nbytes):
@@ -366,7 +368,7 @@ def reap() -> int:
 
 
 def sharing_stats() -> dict[str, int]:
-    """What the family shares now.
+    """What the family shares now; the trace has it, too.
 
     Returns:
         processes: members of the arena.  blocks, bytes: live memory.  in_flight: references in messages that nobody has unpickled.
@@ -379,4 +381,6 @@ def sharing_stats() -> dict[str, int]:
         reap()
         lib.mt_arena_stats(numbers)
     fields = ("processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity")
-    return {name: getattr(numbers, name) for name in fields}
+    stats = {name: getattr(numbers, name) for name in fields}
+    trace.record("sharing.stats", **stats)
+    return stats

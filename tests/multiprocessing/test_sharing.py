@@ -25,7 +25,7 @@ import sharing_targets as targets
 
 import minitensor as mt
 import minitensor.multiprocessing as mp
-from minitensor import StaleHandleError, Tensor, ops
+from minitensor import StaleHandleError, Tensor, ops, trace
 from minitensor.backend.native import ffi, lib
 from minitensor.multiprocessing.reductions import dumps
 
@@ -132,6 +132,18 @@ def test_a_slice_ships_its_extent(ctx: Any) -> None:
     queue.put(whole[:10_000])
     assert stats()["bytes"] - before < 100_000
     assert queue.get().tolist() == list(range(10_000))
+
+
+def test_a_small_slice_does_not_keep_a_large_storage(ctx: Any) -> None:
+    queue = ctx.Queue()
+    whole = Tensor(np.arange(1_000_000, dtype=np.float32))
+    queue.put(whole)
+    queue.get()
+    before = stats()["bytes"]
+    queue.put(whole[5:1000])
+    part = queue.get()
+    del whole
+    assert stats()["bytes"] < before - 3_000_000 and part.tolist() == list(range(5, 1000))
 
 
 @pytest.mark.parametrize("n", [100, 1_000_000])
@@ -475,9 +487,10 @@ def test_few_descriptors_are_enough() -> None:
     queue = mp.get_context("fork").Queue()
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     try:
-        for i in range(1000):
-            queue.put(Tensor(np.full(5000, i, np.float32)))
-        assert [float(queue.get()[0]) for _ in range(1000)] == list(range(1000))
+        for i in range(10_000):
+            queue.put(Tensor(np.full(4200, i, np.float32)))
+        held = [queue.get() for _ in range(10_000)]
+        assert [float(t[0]) for t in held] == list(range(10_000)) and all(lib.mt_in_arena(t._h) for t in held)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -536,6 +549,99 @@ sys.stdin.read()
     other.communicate()
 
 
+def test_an_array_outlives_its_tensor(echo: Callable[..., Any]) -> None:
+    t = echo(targets.same, large(3))
+    array = t.asnumpy()
+    del t
+    gc.collect()
+    assert array.sum() == 3 * LARGE
+
+
+def test_ends_without_noise() -> None:
+    program = """
+import numpy as np
+from minitensor import Tensor
+import minitensor.multiprocessing as mp
+queue = mp.Queue()
+queue.put(Tensor(np.ones(100_000)))
+array = queue.get().asnumpy()
+shared = Tensor(np.ones(100_000)).share_memory_()
+queue.put(shared)
+print(array.sum())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=strangers_environment())
+    assert (done.stdout, done.stderr) == ("100000.0\n", "")
+
+
+SENDS_AND_WAITS = """
+import os, time
+import numpy as np
+from minitensor import Tensor, sharing
+import minitensor.multiprocessing as mp
+context = mp.get_context("fork")
+queue, ready = context.Queue(), context.SimpleQueue()
+def child():
+    queue.put(Tensor(np.ones(1_000_000)))
+    held = Tensor(np.ones(1_000_000)).share_memory_()
+    ready.put(None)
+    time.sleep(1000)
+for _ in range(3):
+    context.Process(target=child).start()
+for _ in range(3):
+    ready.get()
+print(sharing.lib.mt_arena_inode(), flush=True)
+time.sleep(1000)
+"""
+
+
+def who_has(inode: int) -> list[str]:
+    """The processes that have a file of memory open or mapped."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/maps") as file:
+                mapped = any("memfd:minitensor" in line and line.split()[4] == str(inode) for line in file)
+            opened = any(os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode and "memfd" in os.readlink(f"/proc/{pid}/fd/{fd}")
+                         for fd in os.listdir(f"/proc/{pid}/fd"))  # fmt: skip
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+        if mapped or opened:
+            found.append(pid)
+    return found
+
+
+def test_the_memory_of_a_killed_family_is_gone() -> None:
+    before = set(os.listdir("/dev/shm"))
+    family = subprocess.Popen([sys.executable, "-c", SENDS_AND_WAITS], stdout=subprocess.PIPE, text=True, start_new_session=True,
+                              env=strangers_environment())  # fmt: skip
+    assert family.stdout is not None
+    inode = int(family.stdout.readline())
+    assert len(who_has(inode)) == 4
+    os.killpg(family.pid, signal.SIGKILL)
+    assert family.stdout.read() == ""  # all of them have ended
+    family.wait()
+    while who_has(inode):  # or are about to: the last descriptors
+        pass
+    assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_a_tiny_dev_shm_does_not_matter() -> None:
+    program = """
+import numpy as np
+from minitensor import Tensor
+import minitensor.multiprocessing as mp
+queue = mp.get_context("fork").Queue()
+mp.get_context("fork").Process(target=lambda: queue.put(Tensor(np.ones(10_000_000)))).start()
+print(float(queue.get().sum()))
+"""
+    mount = "mount -t tmpfs -o size=1m none /dev/shm && "
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True).returncode:
+        pytest.skip("this user can't have a /dev/shm of its own")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable, "-c", program], capture_output=True,
+                          text=True, timeout=60, env=strangers_environment())  # fmt: skip
+    assert (done.stdout, done.stderr) == ("10000000.0\n", "")
+
+
 def test_nothing_lies_in_dev_shm() -> None:
     before = set(os.listdir("/dev/shm"))
     t = large().share_memory_()
@@ -549,3 +655,4 @@ def test_stats_and_trace() -> None:
     assert numbers["processes"] >= 1 and set(numbers) == {
         "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity",
     }  # fmt: skip
+    assert trace.events("sharing.stats")[-1].fields == numbers
