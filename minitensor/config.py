@@ -83,6 +83,9 @@ FLAGS: dict[str, Flag] = {
 }  # fmt: skip
 
 
+_read: dict[str, tuple[str, Any]] = {}  # what a text was read as; some are asked for with every message
+
+
 def get(name: str) -> Any:
     """The value of the flag `name`.
 
@@ -91,8 +94,13 @@ def get(name: str) -> Any:
     """
     flag = FLAGS[name]
     text = os.environ.get(name) or flag.default
+    known = _read.get(name)
+    if known is not None and known[0] == text:
+        return known[1]
     try:
-        return flag.parse(text)
+        value = flag.parse(text)
+        _read[name] = text, value
+        return value
     except (ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"[config] {name} can't be {text!r}; it is: {flag.doc}") from error
 

@@ -22,14 +22,11 @@ checked by its inode), and processes that we start have it in their environment.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from minitensor import config, fork, trace
 from minitensor.backend import native
@@ -181,30 +178,21 @@ class _Again(Exception):
 _session = _Session()
 
 
-@contextlib.contextmanager
-def packing(channel: int) -> Iterator[None]:
-    """While a message is pickled: the tokens in it belong to `channel`; when it fails they are taken back."""
-    session = _session
-    session.active, session.channel, session.tokens, session.storages = True, channel, [], {}
-    try:
-        yield
-    except BaseException:
-        for token in session.tokens:
-            lib.mt_arena_unsend(token)
-        raise
-    finally:
-        session.active, session.channel, session.tokens, session.storages = False, 0, [], {}
-
-
 def pack(dumps: Callable[[object], Any], obj: object, channel: int) -> Any:
-    """`dumps(obj)` as one message of a channel."""
-    _session.extents = {}
+    """`dumps(obj)` as one message of a channel, to which the tokens in it belong; when it fails they are taken back."""
+    session = _session
+    session.extents = {}
     while True:
+        session.active, session.channel, session.tokens, session.storages = True, channel, [], {}
         try:
-            with packing(channel):
-                return dumps(obj)
-        except _Again:
-            continue
+            return dumps(obj)
+        except BaseException as error:
+            for token in session.tokens:
+                lib.mt_arena_unsend(token)
+            if not isinstance(error, _Again):
+                raise
+        finally:
+            session.active, session.channel, session.tokens, session.storages = False, 0, [], {}
 
 
 class Storage:
@@ -232,7 +220,8 @@ class Storage:
 
     def _token(self) -> int:
         """A token of it in the arena; 0: there is no room."""
-        whole = self.everyone or lib.mt_in_arena(self.tensor._h) or (self.low, self.nbytes) == (0, _whole(self.tensor))
+        extent = lib.mt_extent_of(self.tensor._h)
+        whole = self.everyone or extent.in_arena or (self.low, self.nbytes) == (0, extent.nbytes)
         status = _move(self.tensor) if whole else lib.MT_VALUE_ERROR
         if status in (lib.MT_TIMEOUT, lib.MT_VALUE_ERROR) and not self.everyone:
             # Other threads don't let go of it, an array looks at it, or only a part travels.
@@ -258,25 +247,18 @@ class Storage:
             if self.everyone:
                 raise MemoryError("[pickle] no room for another reference to memory that everyone writes to; receive what was sent")
         lib.mt_arena_note(0, 1)
-        return _open_bytes, (self._bytes().asnumpy().tobytes(),)
+        return _open_bytes, (self._value(),)
+
+    def _value(self) -> bytes:
+        native.wait(self.tensor._h)
+        lib.mt_pin(self.tensor._h)
+        try:
+            return bytes(ffi.buffer(lib.mt_storage_base(self.tensor._h, ffi.NULL) + self.low, self.nbytes))
+        finally:
+            lib.mt_unpin(self.tensor._h)
 
 
 _others: weakref.WeakValueDictionary[tuple[int, int, int], Storage] = weakref.WeakValueDictionary()  # of messages without a session
-
-
-def _extent(t: Tensor) -> tuple[int, int]:
-    """The first byte that a tensor touches in its storage, and the one after its last."""
-    low = high = t._offset
-    for length, stride in zip(t.shape, t.strides):
-        reach = (length - 1) * stride
-        low, high = (low + reach, high) if reach < 0 else (low, high + reach)
-    return low, high + t.itemsize
-
-
-def _whole(t: Tensor) -> int:
-    nbytes = ffi.new("int64_t *")
-    lib.mt_storage_base(t._h, nbytes)
-    return nbytes[0]
 
 
 def _move(t: Tensor, everyone: bool = False) -> int:
@@ -290,14 +272,13 @@ def _move(t: Tensor, everyone: bool = False) -> int:
     return status
 
 
-def _storage(t: Tensor) -> Storage:
+def _storage(t: Tensor, extent: Any) -> Storage:
     """What of a tensor's storage goes into the message that is being pickled."""
-    size, (low, high) = _whole(t), _extent(t)
-    key, everyone = lib.mt_storage_id(t._h), t.is_shared()
+    size, low, high, key, everyone = extent.nbytes, extent.low, extent.high, extent.storage, bool(extent.everyone)
     if _session.active and key in _session.extents:
         known = _session.extents[key]
         low, high = min(low, known[0]), max(high, known[1])
-    there = lib.mt_in_arena(t._h) and high - low > config.get("MINITENSOR_INLINE_BYTES")
+    there = extent.in_arena and high - low > config.get("MINITENSOR_INLINE_BYTES")
     if everyone or there or 2 * (high - low) > size:
         low, high = 0, size
     found = _session.storages.get(key) if _session.active else _others.get((key, low, high))
@@ -320,8 +301,9 @@ def reduce(t: Tensor) -> tuple[Any, ...]:
     native.wait(t._h)
     if t.size == 0:
         return empty, (t.shape, t.dtype, None)
-    storage = _storage(t)
-    return _receive, (storage, t.dtype.code, t.shape, t.strides, t._offset - storage.low)
+    extent = lib.mt_extent_of(t._h)
+    storage = _storage(t, extent)
+    return _receive, (storage, t.dtype.code, t.shape, t.strides, extent.offset - storage.low)
 
 
 def share_with_everyone(t: Tensor) -> None:
@@ -355,7 +337,9 @@ def _receive(base: Tensor, dtype: int, shape: tuple[int, ...], strides: tuple[in
 
 
 def _open_bytes(data: bytes) -> Tensor:
-    return Tensor(np.frombuffer(data, np.uint8), device="CPU")
+    t = empty((len(data),), uint8, as_device("CPU"))
+    ffi.memmove(lib.mt_data(t._h), data, len(data))
+    return t
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ typedef struct mt_number {
 mt_number mt_item(mt_ref tensor);                     /* the only element */
 void mt_release(mt_ref tensor);
 char *mt_data(mt_ref tensor);                         /* address of element 0; the caller has waited */
-char *mt_storage_base(mt_ref tensor, int64_t *nbytes);
+char *mt_storage_base(mt_ref tensor, int64_t *nbytes);   /* nbytes may be NULL */
 int64_t mt_storage_id(mt_ref tensor);                 /* equal for views of one storage */
 int mt_overlaps(mt_ref first, mt_ref second);         /* 1: they may have bytes in common */
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
@@ -75,6 +75,8 @@ int mt_share(mt_ref tensor, int everyone);              /* moves its storage int
 mt_ref mt_empty_shared(int device, int dtype, int ndim, const int64_t *shape);
 int64_t mt_send(mt_ref tensor, int channel);            /* a token of a storage in the arena; or -status, -MT_TIMEOUT: share it again */
 mt_ref mt_receive(int device, int64_t token, int64_t nbytes, int everyone);     /* the storage's bytes, as uint8 */
+typedef struct mt_extent { int64_t storage, nbytes, offset, low, high; int32_t in_arena, everyone; } mt_extent;
+mt_extent mt_extent_of(mt_ref tensor);                  /* its storage's id and size; its offset there, the first byte that it touches and the one after the last */
 int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
 int mt_in_arena(mt_ref tensor);
 int mt_is_looked_at(mt_ref tensor);                     /* NumPy may write to it */

@@ -124,6 +124,7 @@ void mt_storage_release(mt_storage *storage);
 bool mt_storage_promise(mt_storage *storage, bool take);        /* it has the promise of memory, and with `take` the memory; false: not now */
 bool mt_storage_take(mt_storage *storage);              /* it has the memory that was promised; false: the system has none */
 int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
+void mt_tensor_extent(const mt_tensor *tensor, int64_t *low, int64_t *high);      /* the first and the last byte that it touches in its storage */
 void mt_tensor_retain(mt_tensor *tensor);
 void mt_tensor_release(mt_tensor *tensor);
 static inline char *mt_tensor_data(const mt_tensor *t) {

@@ -83,6 +83,15 @@ int64_t mt_send(mt_ref ref, int channel) {
     return token;
 }
 
+mt_extent mt_extent_of(mt_ref ref) {
+    const mt_tensor *t = mt_t(ref);
+    const mt_storage *s = t->storage;
+    mt_extent e = {.storage = (int64_t)(intptr_t)s, .nbytes = s->nbytes, .offset = t->offset, .in_arena = s->block > 0, .everyone = s->everyone};
+    mt_tensor_extent(t, &e.low, &e.high);
+    e.high++;
+    return e;
+}
+
 int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
 int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
 int mt_is_looked_at(mt_ref ref) {

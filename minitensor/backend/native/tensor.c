@@ -153,14 +153,13 @@ mt_ref mt_weak_complex(double real, double imag) {
 char *mt_data(mt_ref tensor) { return mt_tensor_data(mt_t(tensor)); }
 
 char *mt_storage_base(mt_ref tensor, int64_t *nbytes) {
-    *nbytes = mt_t(tensor)->storage->nbytes;
+    if (nbytes) *nbytes = mt_t(tensor)->storage->nbytes;
     return mt_t(tensor)->storage->data;
 }
 
 int64_t mt_storage_id(mt_ref tensor) { return (int64_t)(intptr_t)mt_t(tensor)->storage; }
 
-/* First and last byte that a tensor touches in its storage. */
-static void extent(const mt_tensor *t, int64_t *low, int64_t *high) {
+void mt_tensor_extent(const mt_tensor *t, int64_t *low, int64_t *high) {
     *low = t->offset;
     *high = t->offset + MT_ITEMSIZE[t->dtype] - 1;
     for (int d = 0; d < t->ndim; d++) {
@@ -174,7 +173,7 @@ int mt_overlaps(mt_ref first, mt_ref second) {
     const mt_tensor *a = mt_t(first), *b = mt_t(second);
     if (!a->storage || a->storage != b->storage || !a->size || !b->size) return false;
     int64_t low_a, high_a, low_b, high_b;
-    extent(a, &low_a, &high_a);
-    extent(b, &low_b, &high_b);
+    mt_tensor_extent(a, &low_a, &high_a);
+    mt_tensor_extent(b, &low_b, &high_b);
     return low_a <= high_b && low_b <= high_a;
 }
