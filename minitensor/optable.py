@@ -214,7 +214,7 @@ ELEMENTWISE: tuple[Op, ...] = (
     # --- three operands --------------------------------------------------------------------------------------------
     Op("where", 3, "where", "a ? b : c", "np.where(a, b, c)", "Elements of input where the condition holds, else other.",
        complex=True, params=("condition", "input", "other")),
-    Op("clamp", 3, "same", {"biu": "a < b ? (b > c ? c : b) : a > c ? c : a", "f": "mt_smaller(mt_larger(a, b), c)"},
+    Op("clamp", 3, "same", {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_smaller(mt_larger(a, b), c)"},
        "np.minimum(np.maximum(a, b), c)", "Elements below `min` become `min`, those above `max` become `max`; either may be left out, NaN stays.",
        params=("input", "min", "max")),
     Op("lerp", 3, "float", "a + c * (b - a)", "a + c * (b - a)", "input + weight * (end - input).",

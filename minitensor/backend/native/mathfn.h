@@ -36,9 +36,18 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
 MT_DIVISION(float, f)
 MT_DIVISION(double, )
 
-/* of two floats; NaN wins */
-#define mt_larger(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
-#define mt_smaller(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
+/* of two floats; NaN wins.  With a name for what is between, one inside of the other becomes vector code, too. */
+#define MT_EXTREMES(T, suffix)                                                                                             \
+    static inline T mt_larger##suffix(T a, T b) {                                                                          \
+        T larger = a > b ? a : b;                                                                                           \
+        return a != a ? a : larger;                                                                                         \
+    }                                                                                                                      \
+    static inline T mt_smaller##suffix(T a, T b) {                                                                         \
+        T smaller = a < b ? a : b;                                                                                          \
+        return a != a ? a : smaller;                                                                                        \
+    }
+MT_EXTREMES(float, f)
+MT_EXTREMES(double, )
 
 #define MT_PICK(x, f, d) _Generic((x), float: f, default: d)
 /* libm's, which are one instruction or are rarely asked for */
@@ -93,6 +102,8 @@ MT_DIVISION(double, )
 #define pow(x, y) MT_PICK(x, mt_powf, pow)(x, y)
 #define atan2(x, y) MT_PICK(x, mt_atan2f, atan2)(x, y)
 #define hypot(x, y) MT_PICK(x, mt_hypotf, hypot)(x, y)
+#define mt_larger(x, y) MT_PICK(x, mt_largerf, mt_larger)(x, y)
+#define mt_smaller(x, y) MT_PICK(x, mt_smallerf, mt_smaller)(x, y)
 #define mt_floor_divide(x, y) MT_PICK(x, mt_floor_dividef, mt_floor_divide)(x, y)
 #define mt_remainder(x, y) MT_PICK(x, mt_remainderf, mt_remainder)(x, y)
 #endif
