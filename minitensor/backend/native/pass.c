@@ -194,7 +194,7 @@ static bool run_plain(const mt_task *task, int *status) {
     const mt_tensor *out = task->out[0];
     const void *x[3] = {NULL, NULL, NULL};
     char numbers[3][FEW * 8] __attribute__((aligned(8)));
-    if (task->kind != MT_TASK_ELEMENTWISE || out->size > LEAST_PIECE) return false;
+    if (task->kind != MT_TASK_ELEMENTWISE || out->size > PIECE) return false;
     for (int i = 0; i < task->n_in; i++) {
         const mt_tensor *t = task->in[i];
         int dtype = MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool : task->compute;
