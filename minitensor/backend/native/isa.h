@@ -25,7 +25,7 @@ typedef struct {
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean);
 } mt_fold;
 /* A long run is folded in blocks that are merged in order, so that several threads may fold it and the result is the same for one. */
-enum { MT_FOLD_BLOCK = 64 * MT_TILE };
+enum { MT_FOLD_BLOCK = 1 << 16 };
 const mt_fold *mt_fold_find(int op, int dtype);           /* of a reduction; NULL where there is none */
 enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
 

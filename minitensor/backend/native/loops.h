@@ -9,7 +9,7 @@
 #define MT_LOOPS_H
 #include "internal.h"
 
-enum { MT_TILE = 1024 };
+enum { MT_TILE = 512 };
 
 typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride, int64_t n);
 mt_cast_fn mt_cast_find(int from, int to);            /* NULL where there is none */

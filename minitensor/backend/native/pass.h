@@ -7,7 +7,8 @@
 enum { MT_PASS_TASKS = 16, MT_PASS_VALUES = 5 * MT_PASS_TASKS, MT_PASS_LOADS = 3 * MT_PASS_TASKS, MT_PASS_TILES = 12, MT_PASS_CONSTS = 6 };
 enum { MT_NO_TILE = -1 };
 
-typedef union { char bytes[MT_TILE * 8]; double aligned; } mt_pass_tile;
+/* A tile, and a gap: tiles of float32 fill half of a page, and without it all would compete for the same places of the cache. */
+typedef union { char bytes[MT_TILE * 8 + 2048]; double aligned; } mt_pass_tile;
 
 /* What is made once for each tile. */
 typedef struct {
