@@ -1,6 +1,6 @@
 # What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-check bench-fork bench-transport wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-check bench-fork bench-interrupts bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -48,6 +48,9 @@ bench-check: .venv/.installed ## the limits of speed and memory, beside the libr
 
 bench-fork: .venv/.installed ## forks beside the bare interpreter's
 	@$(BIN)/python benchmarks/fork.py $(ARGS)
+
+bench-interrupts: .venv/.installed ## how soon Ctrl-C ends each kind of wait
+	@$(BIN)/python benchmarks/interrupts.py $(ARGS)
 
 bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch where it is installed; ARGS=--page writes docs/transport.md
 	@$(BIN)/python benchmarks/transport.py $(ARGS)
