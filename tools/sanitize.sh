@@ -19,7 +19,7 @@ stress() { # name, flags of the compiler
     "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror "$@" \
         -I$native -I$native/generated tests/native/stress.c $(ls $native/*.c | grep -v _core.c) $native/generated/*.c \
         -lm -lpthread -o "$here/stress-$name"
-    for seed in 1 2 3; do timeout --kill-after=5 120 "$here/stress-$name" "${ROUNDS:-200}" $seed; done
+    for seed in 1 2 3; do timeout --kill-after=5 240 "$here/stress-$name" "${ROUNDS:-200}" $seed; done
 }
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=die_after_fork=0
 stress thread -fsanitize=thread

@@ -15,7 +15,7 @@
 
 #include "internal.h"
 
-enum { THREADS = 3, SMALL = 1000, LARGE = 150000, SHARED = 8 };
+enum { THREADS = 3, SMALL = 1000, LARGE = 70000, SHARED = 8 };
 
 typedef struct { bool fails; mt_ref out; int32_t value; } host_task;
 
