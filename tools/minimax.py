@@ -164,7 +164,8 @@ def constants() -> str:
     for name, x, bits, parts, precision in (
         ("LN2", LN2, 32, 2, 53), ("LN2F", LN2, 15, 2, 24), ("INV_LN2", 1 / LN2, 21, 2, 53), ("INV_LN10", 1 / log(10), 21, 2, 53),
         ("LOG10_2", log(2) / log(10), 32, 2, 53),
-        ("LOG10_2F", log(2) / log(10), 15, 2, 24), ("INV_LN10F", 1 / log(10), 12, 2, 24), ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
+        ("LOG10_2F", log(2) / log(10), 15, 2, 24), ("INV_LN2F", 1 / LN2, 12, 2, 24), ("INV_LN10F", 1 / log(10), 12, 2, 24),
+        ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
     ):  # fmt: skip
         for i, part in enumerate(split(x, bits, parts)):
             text += f"#define MT_{name}_{i} {literal(rounded(part, precision), precision)}\n"

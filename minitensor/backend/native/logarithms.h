@@ -12,12 +12,17 @@ INLINE mt_split_f mt_split_log_f(float x, int32_t more) {
 INLINE float mt_log_of_f(mt_split_f v) {
     return MADD(v.k, (float)MT_LN2_FULL, MADD(v.f * v.f, MADD(v.f, POLY_F(v.f, MT_POLY_LOG_F), -0.5f), v.f));
 }
-INLINE float mt_log2_of_f(mt_split_f v) { return v.k + MADD(v.f, (float)MT_LOG2E, v.f * v.f * POLY_F(v.f, MT_POLY_LOG2_F)); }
-INLINE float mt_log10_of_f(mt_split_f v) {                    /* f / log(10) in pieces whose first product is exact */
-    float high = from_bits_f(bits_f(v.f) & 0xfffff000u), low = v.f - high;
-    float q = MADD(v.f * v.f, POLY_F(v.f, MT_POLY_LOG10_F), v.k * (float)MT_LOG10_2F_1);
-    q = MADD(low, (float)MT_INV_LN10F_0, MADD(v.f, (float)MT_INV_LN10F_1, q));
-    return MADD(v.k, (float)MT_LOG10_2F_0, MADD(high, (float)MT_INV_LN10F_0, q));
+/* f (c0 + c1) + rest: c0 has 12 bits, and so has what it is multiplied by first, exactly */
+INLINE float mt_scaled_f(float f, float c0, float c1, float rest) {
+    float high = from_bits_f(bits_f(f) & 0xfffff000u);
+    return MADD(high, c0, MADD(f - high, c0, MADD(f, c1, rest)));
+}
+INLINE float mt_log2_of_f(mt_split_f v) {
+    return v.k + mt_scaled_f(v.f, MT_INV_LN2F_0, MT_INV_LN2F_1, v.f * v.f * POLY_F(v.f, MT_POLY_LOG2_F));
+}
+INLINE float mt_log10_of_f(mt_split_f v) {
+    float q = MADD(v.f * v.f, POLY_F(v.f, MT_POLY_LOG10_F), v.k * MT_LOG10_2F_1);
+    return MADD(v.k, MT_LOG10_2F_0, mt_scaled_f(v.f, MT_INV_LN10F_0, MT_INV_LN10F_1, q));
 }
 typedef struct { double k, f; } mt_split;
 INLINE mt_split mt_split_log(double x, double more) {
