@@ -154,7 +154,7 @@ def _interrupt_again() -> None:
     """Gives Ctrl-C to the main thread once more, when its fork is over: what rises inside of hooks is lost."""
     import signal
 
-    time.sleep(0.02)
+    time.sleep(0.02)  # nothing tells when os.fork has returned; its last hooks take less
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

@@ -306,7 +306,7 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
 
     def join(self) -> None:
         """Waits until every item that was put has been dealt with."""
-        pause = 0.0005
+        pause = 0.0005  # a semaphore tells when it is zero only to who asks
         while not self._unfinished_tasks._semlock._is_zero():
             time.sleep(pause)
             pause = min(2 * pause, 0.02)

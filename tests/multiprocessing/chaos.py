@@ -69,7 +69,7 @@ def forward(first: Any, second: Any, log: int, seed: int) -> None:
             return
         second.put((number, t))
         while second._buffer:  # no room: what its thread still has to write would die with this process
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # nothing tells when the queue's thread is done
 
 
 def consume(second: Any, log: int, seed: int) -> None:

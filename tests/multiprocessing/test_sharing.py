@@ -584,13 +584,13 @@ def child():
     queue.put(Tensor(np.ones(1_000_000)))
     held = Tensor(np.ones(1_000_000)).share_memory_()
     ready.put(None)
-    time.sleep(1000)
+    time.sleep(1000)  # until it is killed
 for _ in range(3):
     context.Process(target=child).start()
 for _ in range(3):
     ready.get()
 print(sharing.lib.mt_arena_inode(), flush=True)
-time.sleep(1000)
+time.sleep(1000)  # until the whole group is killed
 """
 
 

@@ -18,7 +18,6 @@ bool mt_cast_supported(int from, int to) { return mt_cast_find(from, to) != NULL
 
 enum { LINE = 64, TILE = 16384, RUN = 256 };       /* bytes: of a line of the cache, of what fits into it beside its like, of a block's row */
 enum { PIECE = 1 << 18 };                           /* bytes that a thread takes at once */
-enum { PAST_THE_CACHE = 4 << 20 };                  /* bytes of an output, from which on the stores that bypass the cache are faster */
 
 typedef struct {
     mt_cast_fn cast;
@@ -146,7 +145,7 @@ int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_
     arrange(&c, ndim, shape, out, in);
     for (int d = 1; d < c.ndim; d++) lines |= c.to[d];
     bool apart = lines % LINE != 0 && c.ndim > 1;            /* rows meet inside of lines */
-    if (total >= PAST_THE_CACHE && c.to[0] == c.size && (uintptr_t)c.dst % (uintptr_t)c.size == 0 &&
+    if (total >= MT_PAST_THE_CACHE && c.to[0] == c.size && (uintptr_t)c.dst % (uintptr_t)c.size == 0 &&
         (!apart || (c.inner == 1 && c.length[0] * c.size >= TILE)))
         c.stream = loops->stream;
     int64_t inner = c.length[0] * c.size;

@@ -79,7 +79,6 @@ typedef struct mt_extent { int64_t storage, nbytes, offset, low, high; int32_t i
 mt_extent mt_extent_of(mt_ref tensor);                  /* its storage's id and size; its offset there, the first byte that it touches and the one after the last */
 int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
 int mt_in_arena(mt_ref tensor);
-int mt_is_looked_at(mt_ref tensor);                     /* NumPy may write to it */
 
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);

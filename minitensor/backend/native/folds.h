@@ -4,7 +4,9 @@
  * Here float32 is added in double, and float64 keeps next to each sum the exact error of every addition (Knuth's
  * two-sum): as good as twice the digits in both shapes of loop, and still as fast as memory.  Integers are added in 64 bits.
  *
- * A run is folded in LANES running values side by side: one would wait for each addition to end before the next. */
+ * A run is folded in LANES running values side by side: one would wait for each addition to end before the next.
+ *
+ * What threads have folded apart is merged, in the order of the elements (isa.h: MT_FOLD_BLOCK). */
 enum { LANES = 32 };
 
 #define FOLDS(name) {name##_start, name##_along, name##_across, name##_merge, name##_finish}

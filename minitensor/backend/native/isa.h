@@ -46,6 +46,7 @@ static inline const mt_loops *mt_loops_of_machine(void) {
     return atomic_load_explicit(&mt_loops_now, memory_order_relaxed);
 }
 
+enum { MT_PAST_THE_CACHE = 4 << 20 };        /* bytes of an output, from which on the stores that bypass the cache measured faster */
 /* Streamed data must be seen before what this thread stores next: call it before others are told that the work is done. */
 static inline void mt_stream_fence(void) {
 #ifdef MT_X86

@@ -1,4 +1,4 @@
-/* Walking over the elements of an operand, for elementwise.c, reduce.c and cast.c.
+/* Walking over the elements of an operand, for passes and reductions.
  *
  * Why a walk.  Kernels want contiguous, aligned elements of one dtype; operands come with any strides, any of the kernel
  * dtypes, and at any address (NumPy's memory may be unaligned).  A walk is one operand in a fixed order of its elements:
@@ -25,6 +25,15 @@ typedef struct {
     mt_cast_fn cast;                 /* from the operand's dtype to the walk's, or back for an output */
     bool ready;                      /* no cast, aligned: elements may be used where they lie */
 } mt_walk;
+
+/* A tensor as it looks when broadcast to `ndim` dimensions of this shape. */
+static inline mt_operand mt_broadcast(const mt_tensor *t, int ndim, const int64_t *shape) {
+    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
+    int shift = ndim - t->ndim;
+    for (int d = 0; d < ndim; d++)
+        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && shape[d] != 1) ? 0 : t->strides[d - shift];
+    return result;
+}
 
 /* `order` lists the dimensions to walk, the innermost last. */
 static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, bool output, int n, const int *order,

@@ -15,7 +15,6 @@
 #include "pass.h"
 
 enum { WORTH_A_CALL = 256 };                 /* a run of this length that lies ready is worth a call of its own */
-enum { PAST_THE_CACHE = 4 << 20 };           /* bytes of an output, from which on the stores that bypass the cache measured faster */
 
 /* --- values ------------------------------------------------------------------------------------------------------------------ */
 
@@ -31,15 +30,6 @@ static int add_cast(mt_pass *p, int from, int dtype) {
     v->in[v->n_in++] = from;
     v->cast = mt_cast_find(p->values[from].dtype, dtype);
     return p->n_values - 1;
-}
-
-/* The tensor as it looks when broadcast to the pass's shape. */
-static mt_operand operand(const mt_pass *p, const mt_tensor *t) {
-    int ndim = p->ndim, shift = ndim - t->ndim;
-    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
-    for (int d = 0; d < ndim; d++)
-        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && p->shape[d] != 1) ? 0 : t->strides[d - shift];
-    return result;
 }
 
 /* The number of the value that is tensor t in this dtype, for task k; -1: there is no room for it. */
@@ -63,7 +53,7 @@ static int value_of(mt_pass *p, int k, const mt_tensor *t, int dtype) {
         mt_value *v = add(p, MT_LOAD, dtype);
         v->walk = p->n_loads++;
         v->source = t;
-        mt_operand in = operand(p, t);
+        mt_operand in = mt_broadcast(t, p->ndim, p->shape);
         mt_walk_begin(&p->loads[v->walk], &in, dtype, false, p->ndim, p->order, p->shape);
     }
     return p->n_values - 1;
@@ -147,7 +137,7 @@ static bool give_tiles(mt_pass *p) {
         if (p->tasks[k] == p->reduce) continue;
         mt_value *v = &p->values[p->result[k]];
         v->stored |= p->seen[k];
-        v->past = v->stored && p->size * MT_ITEMSIZE[v->dtype] >= PAST_THE_CACHE;
+        v->past = v->stored && p->size * MT_ITEMSIZE[v->dtype] >= MT_PAST_THE_CACHE;
     }
     for (int t = 0; t < MT_PASS_TILES; t++) owner[t] = -1;
     for (int i = 0; i < p->n_values; i++) {

@@ -1,15 +1,6 @@
 /* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no lock. */
 #include "pass.h"
 
-/* A tensor as it looks when broadcast to ndim dimensions. */
-static mt_operand operand(const mt_tensor *t, int ndim, const int64_t *shape) {
-    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
-    int shift = ndim - t->ndim;
-    for (int d = 0; d < ndim; d++)
-        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && shape[d] != 1) ? 0 : t->strides[d - shift];
-    return result;
-}
-
 /* Runs a task and returns its status. */
 static int run_one(mt_task *task, void **exception) {
     mt_tensor *out = task->n_out ? task->out[0] : NULL;
@@ -24,13 +15,13 @@ static int run_one(mt_task *task, void **exception) {
     int bad = 0;
     switch (task->kind) {
     case MT_TASK_COPY: {
-        mt_operand in = operand(task->in[0], out->ndim, out->shape), target = operand(out, out->ndim, out->shape);
+        mt_operand in = mt_broadcast(task->in[0], out->ndim, out->shape), target = mt_broadcast(out, out->ndim, out->shape);
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
         break;
     }
     case MT_TASK_MATMUL: {
         const mt_tensor *a = task->in[0], *b = task->in[1];
-        mt_operand left = operand(a, 2, a->shape), right = operand(b, 2, b->shape);
+        mt_operand left = mt_broadcast(a, 2, a->shape), right = mt_broadcast(b, 2, b->shape);
         mt_run_matmul(task->compute, a->shape[0], a->shape[1], b->shape[1], mt_tensor_data(out), &left, &right);
         break;
     }

@@ -94,11 +94,6 @@ mt_extent mt_extent_of(mt_ref ref) {
 
 int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
 int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
-int mt_is_looked_at(mt_ref ref) {
-    const mt_storage *s = mt_t(ref)->storage;
-    return s->external || (!s->block && atomic_load(&s->exports));
-}
-
 static mt_ref tensor_in(int64_t block, int device, int dtype, int ndim, const int64_t *shape, int64_t nbytes, bool everyone) {
     mt_storage *s = mt_storage_new(&mt_devices[device], nbytes);
     if (s) {
