@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -156,6 +157,24 @@ LIMITS = [  # row, against whose row, at most
 
 
 # --- all rows --------------------------------------------------------------------------------------------------------
+def run_row(row: str, name: str) -> float | None:
+    """A row's figure, from a process of its own; None: it fails, and that was said."""
+    process = subprocess.Popen([sys.executable, __file__, "--row", row, "--package", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    try:
+        out, complaint = process.communicate(timeout=300)
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)  # the processes that it has started, too
+        process.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        out, complaint = "", "no answer in five minutes"
+    if process.returncode == 0:
+        return float(json.loads(out.splitlines()[-1]))
+    print(f"{row}, {name}: fails: {complaint.strip().splitlines()[-1:]}", file=sys.stderr)
+    return None
+
+
 def measure(rounds: int, packages: list[str], limits: bool) -> dict[str, dict[str, float]]:
     needed = {pair for row, other, reference, _ in LIMITS for pair in ((row, "minitensor"), (reference, other))}
     rows = {row: [name for name in packages if not limits or (row, name) in needed] for row in ROWS}
@@ -165,12 +184,9 @@ def measure(rounds: int, packages: list[str], limits: bool) -> dict[str, dict[st
             for name in found[row]:
                 if name == "standard" and ("128 MiB" in row or "512 MiB" in row) and i > 0:
                     continue  # seconds each
-                done = subprocess.run([sys.executable, __file__, "--row", row, "--package", name], capture_output=True, text=True,
-                                      env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=900)  # fmt: skip
-                if done.returncode == 0:
-                    found[row][name].append(float(json.loads(done.stdout.splitlines()[-1])))
-                else:
-                    print(f"{row}, {name}: fails: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+                result = run_row(row, name)
+                if result is not None:
+                    found[row][name].append(result)
             print(f"\rround {i + 1} of {rounds}: {row:40}", end="", file=sys.stderr)
     print(file=sys.stderr)
     return {row: {name: statistics.median(times) for name, times in names.items() if times} for row, names in found.items()}

@@ -8,8 +8,8 @@ The solution.  They all pickle with the standard package's ForkingPickler, so th
 into the arena (`backend/native/arena.c`, `shared.c`) on its first journey, and the message has a token of it.  The token is a reference: the
 storage lives as long as anybody has it or may still receive it.
 
-Two views of one storage in one message arrive as two views of one storage: the storage is an object of its own in the message
-(`Storage`), and pickle writes an object once.  A slice of a much larger storage goes as its own extent; of a storage that is in the
+Two views of one storage in one message arrive as two views of one storage: the second goes as a view of the first, and pickle
+writes an object once.  A slice of a much larger storage goes as its own extent; of a storage that is in the
 arena already only one that fits into the message, for a larger one costs nothing there but that it keeps the whole.
 
 A session (`pack`) is one message of our own queues.  It knows the queue's channel, so that references in a queue that nobody has
@@ -30,8 +30,8 @@ from typing import Any
 
 from minitensor import config, fork, trace
 from minitensor.backend import native
-from minitensor.backend.native import ffi, lib
-from minitensor.dtype import DTYPES, uint8
+from minitensor.backend.native import ffi, finish, lib
+from minitensor.dtype import uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 
@@ -57,10 +57,8 @@ def have_arena() -> bool:
         if lib.mt_arena_member() or lib.mt_arena_inode():
             return bool(lib.mt_arena_member())  # a child that found no place in it has none
         inherited = config.get("MINITENSOR_ARENA_AT")
-        if inherited:
-            inode, *places = inherited.split(",")
-            if _attach(int(inode), [tuple(map(int, place.split(":"))) for place in places]):
-                return True
+        if inherited and _attach(inherited):
+            return True
         cap = config.get("MINITENSOR_ARENA_FREE") or min(1 << 30, _memory() // 8)
         status = lib.mt_arena_create(config.get("MINITENSOR_ARENA"), cap)
         if status != 0:
@@ -71,31 +69,41 @@ def have_arena() -> bool:
         return True
 
 
+def _address() -> str:
+    """Where others find the arena: its inode, and who has it open where."""
+    global _own_address
+    if not _own_address:
+        fd = lib.mt_arena_file()
+        places = ([(os.getpid(), fd)] if fd >= 0 else []) + _places[-3:]
+        _own_address = ",".join([str(lib.mt_arena_inode()), *(f"{pid}:{fd}" for pid, fd in places)])
+    return _own_address
+
+
+_own_address = ""
+
+
 def _announce() -> None:
-    inode, places = _address()
-    config.hand_down("MINITENSOR_ARENA_AT", ",".join([str(inode), *(f"{pid}:{fd}" for pid, fd in places)]))
+    global _own_address
+    _own_address = ""
+    config.hand_down("MINITENSOR_ARENA_AT", _address())
 
 
-def _address() -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Where others find the arena: its inode, and who has it open."""
-    fd = lib.mt_arena_file()
-    own = ((os.getpid(), fd),) if fd >= 0 else ()
-    return lib.mt_arena_inode(), (*own, *_places[-3:])
-
-
-def _attach(inode: int, places: Any) -> bool:
+def _attach(address: str) -> bool:
+    inode, *texts = address.split(",")
+    places = [(int(pid), int(fd)) for pid, _, fd in (text.partition(":") for text in texts)]
     for pid, fd in places:
-        if lib.mt_arena_attach(f"/proc/{pid}/fd/{fd}".encode(), inode) == 0:
+        if lib.mt_arena_attach(f"/proc/{pid}/fd/{fd}".encode(), int(inode)) == 0:
             _places[:] = places
             _announce()
-            trace.record("sharing.attached", inode=inode, at=pid)
+            trace.record("sharing.attached", inode=int(inode), at=pid)
             return True
     return False
 
 
 def _after_in_child() -> None:
-    global _lock
+    global _lock, _own_address
     _lock = threading.Lock()
+    _own_address = ""
     if lib.mt_arena_inode():
         _places.append(_forked_from)
         if lib.mt_arena_member():
@@ -150,29 +158,34 @@ def _join(id: int, address: Any) -> Channel:
     return channel
 
 
-def _is_here(address: Any) -> bool:
+def _is_here(address: str) -> bool:
     """Is the arena of a message's sender ours?"""
-    inode, places = address
     if not lib.mt_arena_inode():
         with _lock:
             if not lib.mt_arena_inode():
-                _attach(inode, places)
-    return bool(lib.mt_arena_member() and lib.mt_arena_inode() == inode)
+                _attach(address)
+    return bool(lib.mt_arena_member()) and (address == _own_address or int(address.partition(",")[0]) == lib.mt_arena_inode())
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
-class _Session(threading.local):
-    """The message that this thread is pickling."""
+class _Message:
+    """What the message that a thread is pickling has so far."""
 
-    channel = 0
-    active = False
-    tokens: list[int]
-    storages: dict[int, Storage]
-    extents: dict[int, tuple[int, int]]  # by storage: what of it has to travel, in bytes
+    __slots__ = ("channel", "tokens", "firsts", "extents")
+
+    def __init__(self, channel: int) -> None:
+        self.channel = channel
+        self.tokens: list[int] = []
+        self.firsts: dict[int, Tensor] = {}  # by storage: its first view in the message
+        self.extents: dict[int, tuple[int, int]] = {}  # and what of the storage travels, in bytes
 
 
 class _Again(Exception):
     """A second slice of a storage needs more of it than the first."""
+
+
+class _Session(threading.local):
+    message: _Message | None = None
 
 
 _session = _Session()
@@ -180,130 +193,121 @@ _session = _Session()
 
 def pack(dumps: Callable[[object], Any], obj: object, channel: int) -> Any:
     """`dumps(obj)` as one message of a channel, to which the tokens in it belong; when it fails they are taken back."""
-    session = _session
-    session.extents = {}
+    session, message = _session, _Message(channel)
+    around = session.message  # an object's own __reduce__ may send another message
     while True:
-        session.active, session.channel, session.tokens, session.storages = True, channel, [], {}
+        session.message = message
         try:
             return dumps(obj)
         except BaseException as error:
-            for token in session.tokens:
+            for token in message.tokens:
                 lib.mt_arena_unsend(token)
+            message.tokens, message.firsts = [], {}
             if not isinstance(error, _Again):
                 raise
         finally:
-            session.active, session.channel, session.tokens, session.storages = False, 0, [], {}
+            session.message = around
 
 
-class Storage:
-    """A storage in a message, or the part of it that travels: pickled once, whatever number of views the message has."""
-
-    __slots__ = ("tensor", "low", "nbytes", "everyone", "sent", "__weakref__")
-
-    def __init__(self, tensor: Tensor, low: int, nbytes: int, everyone: bool) -> None:
-        self.tensor, self.low, self.nbytes, self.everyone = tensor, low, nbytes, everyone
-        self.sent = tensor  # whose storage the message refers to: the tensor's own, or a copy
-
-    def _bytes(self) -> Tensor:
-        return self.tensor._view((self.nbytes,), (1,), self.low, uint8)
-
-    def _copy(self) -> Tensor | None:
-        """A copy in the arena; None: there is no room."""
-        ref = lib.mt_empty_shared(as_device("CPU").activate(), uint8.code, 1, [self.nbytes])
-        if ref < 0:
-            lib.mt_call_drop(ref)
-            return None
-        copy = wrap(ref)
-        source = self._bytes()
-        lib.mt_release(_checked(lib.mt_copy(copy._h, source._h)))
-        return copy
-
-    def _token(self) -> int:
-        """A token of it in the arena; 0: there is no room."""
-        extent = lib.mt_extent_of(self.tensor._h)
-        whole = self.everyone or extent.in_arena or (self.low, self.nbytes) == (0, extent.nbytes)
-        status = _move(self.tensor) if whole else lib.MT_VALUE_ERROR
-        if status in (lib.MT_TIMEOUT, lib.MT_VALUE_ERROR) and not self.everyone:
-            # Other threads don't let go of it, an array looks at it, or only a part travels.
-            copy = self._copy()
-            if copy is None:
-                return 0
-            self.sent, status = copy, lib.MT_OK
-        token = -lib.MT_TIMEOUT
-        for _ in range(_TRIES):
-            if status != lib.MT_OK or token != -lib.MT_TIMEOUT:
-                break
-            native.wait(self.sent._h)
-            token = lib.mt_send(self.sent._h, _session.channel)
-        return max(token, 0)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if (self.nbytes > config.get("MINITENSOR_INLINE_BYTES") or self.everyone) and have_arena():
-            token = self._token()
-            if token:
-                if _session.active:
-                    _session.tokens.append(token)
-                return _open, (token, self.nbytes, self.everyone, _address())
-            if self.everyone:
-                raise MemoryError("[pickle] no room for another reference to memory that everyone writes to; receive what was sent")
-        lib.mt_arena_note(0, 1)
-        return _open_bytes, (self._value(),)
-
-    def _value(self) -> bytes:
-        native.wait(self.tensor._h)
-        lib.mt_pin(self.tensor._h)
-        try:
-            return bytes(ffi.buffer(lib.mt_storage_base(self.tensor._h, ffi.NULL) + self.low, self.nbytes))
-        finally:
-            lib.mt_unpin(self.tensor._h)
+_others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()  # first views in messages without a session
 
 
-_others: weakref.WeakValueDictionary[tuple[int, int, int], Storage] = weakref.WeakValueDictionary()  # of messages without a session
+def _small() -> int:
+    """Up to so many bytes travel inside the message."""
+    global _small_bytes
+    if _small_bytes < 0:
+        _small_bytes = config.get("MINITENSOR_INLINE_BYTES")
+    return _small_bytes
 
 
-def _move(t: Tensor, everyone: bool = False) -> int:
-    """Moves a tensor's storage into the arena: MT_OK, or why not."""
-    status = lib.MT_TIMEOUT
-    for _ in range(_TRIES):
-        native.wait(t._h, unused=True)
-        status = lib.mt_share(t._h, everyone)
-        if status != lib.MT_TIMEOUT:
-            break
-    return status
+_small_bytes = -1  # not asked for yet
 
 
-def _storage(t: Tensor, extent: Any) -> Storage:
-    """What of a tensor's storage goes into the message that is being pickled."""
-    size, low, high, key, everyone = extent.nbytes, extent.low, extent.high, extent.storage, bool(extent.everyone)
-    if _session.active and key in _session.extents:
-        known = _session.extents[key]
-        low, high = min(low, known[0]), max(high, known[1])
-    there = extent.in_arena and high - low > config.get("MINITENSOR_INLINE_BYTES")
-    if everyone or there or 2 * (high - low) > size:
-        low, high = 0, size
-    found = _session.storages.get(key) if _session.active else _others.get((key, low, high))
-    if found is not None and (low, high) == (found.low, found.low + found.nbytes):
-        return found
-    if not _session.active:
-        storage = _others[key, low, high] = Storage(t, low, high - low, everyone)
-        return storage
-    _session.extents[key] = low, high
-    if found is not None:
+def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
+    """The first view of a tensor's storage in the message that is being pickled, perhaps itself; and what of the storage travels."""
+    key, message = extent.storage, _session.message
+    if message is None:
+        first = _others.setdefault((key, extent.low, extent.high), t)
+        return (first if lib.mt_storage_id(first._h) == key else t), extent
+    known = message.extents.get(key)
+    if known is not None:
+        extent = lib.mt_extent_of(t._h, _small(), *known)
+    message.extents[key] = extent.low, extent.high
+    first = message.firsts.setdefault(key, t)
+    if first is not t and known != (extent.low, extent.high):
         raise _Again
-    storage = _session.storages[key] = Storage(t, low, high - low, everyone)
-    return storage
+    return first, extent
+
+
+def _token(t: Tensor, extent: Any) -> int:
+    """A token of what has to travel, in the arena; 0: there is no room."""
+    message = _session.message
+    channel = 0 if message is None else message.channel
+    whole = extent.everyone or extent.in_arena or (extent.low, extent.high) == (0, extent.nbytes)
+    token = lib.mt_send(t._h, channel) if whole else -lib.MT_VALUE_ERROR
+    for _ in range(_TRIES):
+        if token != -lib.MT_TIMEOUT:
+            break
+        native.wait(t._h, unused=True)
+        token = lib.mt_send(t._h, channel)
+    if token in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
+        # Other threads don't let go of it, an array looks at it, or only a part travels.
+        copy = _copy(t, extent.low, extent.high - extent.low)
+        token = 0 if copy is None else lib.mt_send(copy._h, channel)
+    if token > 0 and message is not None:
+        message.tokens.append(token)
+    return max(token, 0)
+
+
+def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
+    """A copy of a part of a tensor's storage, in the arena, with its value; None: there is no room."""
+    ref = lib.mt_empty_shared(as_device("CPU").activate(), nbytes)
+    if ref < 0:
+        lib.mt_call_drop(ref)
+        return None
+    copy, source = wrap(ref), t._view((nbytes,), (1,), low, uint8)
+    lib.mt_release(_checked(lib.mt_copy(copy._h, source._h)))
+    native.wait(copy._h)
+    return copy
+
+
+def _parcel(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
+    parcel = bytearray(extent.head + (extent.high - extent.low if with_bytes else 0))
+    lib.mt_pack(t._h, extent.low, extent.high, token, with_bytes, ffi.from_buffer(parcel))
+    return parcel
 
 
 def reduce(t: Tensor) -> tuple[Any, ...]:
     """What a tensor becomes in a message to another process."""
-    if not t._device.backend.host_visible:
-        raise TypeError(f"[pickle] a tensor on {t.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
     native.wait(t._h)
-    if t.size == 0:
+    small = _small()
+    extent = lib.mt_extent_of(t._h, small, 0, 0)
+    if not native.devices[extent.device].backend.host_visible:
+        raise TypeError(f"[pickle] a tensor on {t.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
+    if extent.size == 0:
         return empty, (t.shape, t.dtype, None)
-    extent = lib.mt_extent_of(t._h)
-    storage = _storage(t, extent)
-    return _receive, (storage, t.dtype.code, t.shape, t.strides, extent.offset - storage.low)
+    first, extent = _first(t, extent)
+    if first is not t:
+        return _receive_view, (first, _parcel(t, extent))
+    if (extent.high - extent.low > small or extent.everyone) and have_arena():
+        token = _token(t, extent)
+        if token:
+            return _receive, (_parcel(t, extent, token), _address())
+        if extent.everyone:
+            raise MemoryError("[pickle] no room for another reference to memory that everyone writes to; receive what was sent")
+    lib.mt_arena_note(0, 1)
+    return _receive, (_parcel(t, extent, with_bytes=True),)
+
+
+def _move(t: Tensor) -> int:
+    """Moves a tensor's storage to where everyone writes to it: MT_OK, or why not."""
+    status = lib.MT_TIMEOUT
+    for _ in range(_TRIES):
+        native.wait(t._h, unused=True)
+        status = lib.mt_share(t._h, True)
+        if status != lib.MT_TIMEOUT:
+            break
+    return status
 
 
 def share_with_everyone(t: Tensor) -> None:
@@ -312,7 +316,7 @@ def share_with_everyone(t: Tensor) -> None:
         raise TypeError(f"[share_memory_] a tensor on {t.device} can't be shared: its memory is that device's; t.to(\"CPU\") can")
     if not have_arena():
         raise MemoryError("[share_memory_] this system gives no memory that processes could share")
-    status = _move(t, everyone=True)
+    status = _move(t)
     if status == lib.MT_VALUE_ERROR:
         raise ValueError("[share_memory_] a NumPy array looks at the memory and would stay behind; drop it first, or share t.copy()")
     if status == lib.MT_TIMEOUT:
@@ -322,24 +326,23 @@ def share_with_everyone(t: Tensor) -> None:
 
 
 # --- receiving -------------------------------------------------------------------------------------------------------
-def _open(token: int, nbytes: int, everyone: bool, address: Any) -> Tensor:
-    """The bytes of a storage that was sent."""
-    if not _is_here(address):
+def _receive(parcel: bytes, address: str | None = None) -> Tensor:
+    """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
+    if address is not None and not _is_here(address):
         raise StaleHandleError(
             "[unpickle] the message refers to shared memory of another family of processes, or one that can't be found any more; "
             "only a process that the sender's family has started can receive it"
         )
-    return wrap(_checked(lib.mt_receive(as_device("CPU").activate(), token, nbytes, everyone)))
+    device = as_device("CPU").activate()
+    ref = lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
+    while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
+        lib.mt_release(finish(ref))
+        ref = lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
+    return wrap(ref)
 
 
-def _receive(base: Tensor, dtype: int, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Tensor:
-    return base._view(shape, strides, offset, DTYPES[dtype])
-
-
-def _open_bytes(data: bytes) -> Tensor:
-    t = empty((len(data),), uint8, as_device("CPU"))
-    ffi.memmove(lib.mt_data(t._h), data, len(data))
-    return t
+def _receive_view(first: Tensor, parcel: bytes) -> Tensor:
+    return wrap(_checked(lib.mt_receive_view(first._h, ffi.from_buffer(parcel), len(parcel))))
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------

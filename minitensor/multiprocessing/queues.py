@@ -43,7 +43,7 @@ from multiprocessing.util import Finalize, debug, info, is_exiting, register_aft
 from queue import Empty, Full
 from typing import Any
 
-from . import packets
+from . import packets, reductions
 from ._alias import fall_back
 from .packets import PacketEnd
 from .reductions import ForkingPickler, dumps
@@ -233,7 +233,7 @@ def _is_from_pickler(error: BaseException) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_globals is vars(reduction)
+    return traceback is not None and traceback.tb_frame.f_globals in (vars(reduction), vars(reductions))
 
 
 def _feed(

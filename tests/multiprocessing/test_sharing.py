@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sharing_targets as targets
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minitensor as mt
 import minitensor.multiprocessing as mp
-from minitensor import StaleHandleError, Tensor, ops, trace
+from minitensor import StaleHandleError, Tensor, ops, sharing, trace
 from minitensor.backend.native import ffi, lib
-from minitensor.multiprocessing.reductions import dumps
+from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 
 LARGE = 50_000  # float32: more than travels inside a message
 
@@ -425,6 +427,63 @@ def test_bytes_unpickled_twice() -> None:
         pickle.loads(data)
 
 
+@pytest.mark.parametrize("n", [10, LARGE])
+@given(data=st.data())
+def test_a_damaged_parcel_is_an_error(n: int, data: st.DataObject) -> None:
+    t = Tensor(np.arange(n, dtype=np.float32))
+    (_, (good, *address)) = sharing.reduce(t[2:])
+    try:
+        bad = bytearray(good)
+        for _ in range(data.draw(st.integers(1, 3))):
+            at = data.draw(st.integers(8, min(len(bad), 72) - 1))  # all but the token, which may come to name another tensor
+            bad[at] = data.draw(st.integers(0, 255))
+        bad = bad[: data.draw(st.sampled_from([len(bad), len(bad) - 1, 30, 0]))]
+        try:
+            got = sharing._receive(bytes(bad), *address)
+        except (ValueError, StaleHandleError):
+            pass
+        else:  # it still says what is within the bytes that there are
+            assert got.asnumpy().nbytes <= 4 * n
+    finally:
+        if n == LARGE:
+            lib.mt_arena_unsend(int.from_bytes(good[:8], "little"))
+
+
+class Nested:
+    """Pickles itself to bytes of their own, inside of the message that it goes into."""
+
+    def __init__(self, t: Tensor) -> None:
+        self.t = t
+
+    def __reduce__(self) -> Any:
+        return pickle.loads, (bytes(ForkingPickler.dumps([self.t, self.t[1:]])),)
+
+
+@pytest.mark.parametrize("n", [10, LARGE])
+def test_a_message_in_a_message(ctx: Any, n: int) -> None:
+    queue = ctx.Queue()
+    t = Tensor(np.arange(n, dtype=np.float32))
+    queue.put([t, Nested(t), t[2:]])
+    outer, (inner, part), rest = queue.get()
+    outer[3] = -1
+    assert (float(rest[1]), float(inner[3]), float(t[3])) == (-1, 3, 3)
+    inner[3] = -2
+    assert float(part[2]) == -2
+
+
+def test_a_reducer_that_is_registered_late_holds(ctx: Any) -> None:
+    class Local:
+        pass
+
+    queue = ctx.Queue()
+    queue.put(1)
+    ForkingPickler.register(Local, lambda _: (str, ("reduced",)))
+    queue.put(Local())
+    ForkingPickler.register(Local, lambda _: (str, ("again",)))
+    queue.put(Local())
+    assert [queue.get() for _ in range(3)] == [1, "reduced", "again"]
+
+
 def test_a_failed_pickle_takes_its_references_back(ctx: Any) -> None:
     queue = ctx.Queue()
     t = large()
@@ -533,7 +592,7 @@ def test_a_message_of_another_family_is_refused() -> None:
 import sys
 import numpy as np
 from minitensor import Tensor
-from minitensor.multiprocessing.reductions import dumps
+from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 kept = Tensor(np.ones(100_000))
 sys.stdout.buffer.write(bytes(dumps(kept)))
 sys.stdout.flush()

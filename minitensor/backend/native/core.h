@@ -72,13 +72,22 @@ void mt_unpin(mt_ref tensor);
 /* --- tensors that travel (shared.c) ------------------------------------------------------------------------------------------------- */
 int mt_share(mt_ref tensor, int everyone);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
                                                            MT_VALUE_ERROR: NumPy looks at it */
-mt_ref mt_empty_shared(int device, int dtype, int ndim, const int64_t *shape);
-int64_t mt_send(mt_ref tensor, int channel);            /* a token of a storage in the arena; or -status, -MT_TIMEOUT: share it again */
-mt_ref mt_receive(int device, int64_t token, int64_t nbytes, int everyone);     /* the storage's bytes, as uint8 */
-typedef struct mt_extent { int64_t storage, nbytes, offset, low, high; int32_t in_arena, everyone; } mt_extent;
-mt_extent mt_extent_of(mt_ref tensor);                  /* its storage's id and size; its offset there, the first byte that it touches and the one after the last */
 int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
 int mt_in_arena(mt_ref tensor);
+
+/* --- tensors in messages (parcel.c) ----------------------------------------------------------------------------------------------------- */
+typedef struct mt_extent {
+    int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a parcel without the tensor's own */
+    int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
+    int32_t in_arena, everyone, device;
+} mt_extent;
+mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);       /* small: so few bytes go inside the message; low, high: what has to travel, too */
+int64_t mt_send(mt_ref tensor, int channel);            /* a token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at
+                                                           work on it, again; -MT_VALUE_ERROR: NumPy looks at it */
+void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a parcel: head bytes, and the tensor's */
+mt_ref mt_receive(int device, const char *parcel, int64_t n);
+mt_ref mt_receive_view(mt_ref first, const char *parcel, int64_t n);    /* a second view of what has arrived with the first */
+mt_ref mt_empty_shared(int device, int64_t nbytes);     /* in the arena, uint8 */
 
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);
@@ -180,6 +189,10 @@ int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
 int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
 void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */
+
+/* --- messages (packet.c) -------------------------------------------------------------------------------------------------------- */
+double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until there may be something to read, or a signal came: the milliseconds that it
+                                                           took; -1: the time is over.  timeout_ms -1: it never is */
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */

@@ -74,51 +74,8 @@ int mt_share(mt_ref ref, int everyone) {
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
 
-int64_t mt_send(mt_ref ref, int channel) {
-    mt_storage *s = mt_t(ref)->storage;
-    pthread_mutex_lock(&mt_exec.lock);
-    bool whole = s->block && !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
-    int64_t token = whole ? mt_arena_send(s->block, channel) : -MT_TIMEOUT;
-    pthread_mutex_unlock(&mt_exec.lock);
-    return token;
-}
-
-mt_extent mt_extent_of(mt_ref ref) {
-    const mt_tensor *t = mt_t(ref);
-    const mt_storage *s = t->storage;
-    mt_extent e = {.storage = (int64_t)(intptr_t)s, .nbytes = s->nbytes, .offset = t->offset, .in_arena = s->block > 0, .everyone = s->everyone};
-    mt_tensor_extent(t, &e.low, &e.high);
-    e.high++;
-    return e;
-}
-
 int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
 int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
-static mt_ref tensor_in(int64_t block, int device, int dtype, int ndim, const int64_t *shape, int64_t nbytes, bool everyone) {
-    mt_storage *s = mt_storage_new(&mt_devices[device], nbytes);
-    if (s) {
-        s->block = block;
-        s->data = mt_arena_data(block);
-        s->everyone = everyone;
-    }
-    mt_tensor *t = s ? mt_tensor_new(s, device, dtype, ndim, shape, NULL, 0) : NULL;
-    if (t) return mt_ref_of(t);
-    free(s);
-    mt_arena_drop(block);
-    return mt_no_memory("shared", device, nbytes);
-}
-
-mt_ref mt_empty_shared(int device, int dtype, int ndim, const int64_t *shape) {
-    int64_t nbytes = mt_size(ndim, shape) * MT_ITEMSIZE[dtype], block = mt_arena_alloc(nbytes);
-    if (block < 0) return mt_no_memory("shared", device, nbytes);
-    return tensor_in(block, device, dtype, ndim, shape, nbytes, false);
-}
-
-mt_ref mt_receive(int device, int64_t token, int64_t nbytes, int everyone) {
-    int64_t block = mt_arena_claim(token);
-    if (block < 0) return mt_fail("unpickle", MT_STALE, "the tensor's memory is gone; a message can be unpickled again only while its value lives");
-    return tensor_in(block, device, MT_DT_uint8, 1, &nbytes, nbytes, everyone != 0);
-}
 
 /* --- arrays that look at a storage's memory -------------------------------------------------------------------------------------- */
 
