@@ -15,23 +15,38 @@ from typing import Any
 from minitensor.tensor import Tensor
 
 _FIRST = ("elementwise", "reduce", "shape", "indexing")
-_later = ["joining", "creation", "selection", "linalg", "random", "nn", "losses", "host"]
+_LATER = {  # and their functions that are methods of Tensor, too
+    "joining": "tile repeat_interleave roll tril triu",
+    "creation": "",
+    "selection": "gather gather_elements gather_nd take index_select masked_fill masked_select nonzero argwhere sort argsort topk scatter "
+                 "scatter_add index_add take_along_dim unique where",
+    "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky __matmul__ __rmatmul__ __imatmul__",
+    "random": "bernoulli multinomial",
+    "nn": "relu softmax log_softmax",
+    "losses": "",
+    "host": "",
+}  # fmt: skip
+_published = False
 
 
 def _publish(family: str) -> None:
     module = import_module(f"{__name__}.{family}")
     globals().update({name: getattr(module, name) for name in module.__all__})
+    for name in _LATER.get(family, "").split():
+        if name in module.__all__:
+            setattr(Tensor, name, getattr(module, name))
     getattr(module, "install", lambda: None)()
 
 
 def _publish_the_rest() -> None:
-    for family in list(_later):  # two threads may be here: a family that is published twice is the same
+    global _published
+    for family in _LATER:  # two threads may be here: a family that is published twice is the same
         _publish(family)
-    _later.clear()
+    _published = True
 
 
 def __getattr__(name: str) -> Any:
-    if _later and not name.startswith("__"):
+    if not _published and not name.startswith("__"):
         _publish_the_rest()
         if name in globals():
             return globals()[name]
@@ -43,23 +58,18 @@ def __dir__() -> list[str]:
     return sorted(globals())
 
 
-def _method_of_the_rest(self: Tensor, name: str) -> Any:
-    if _later and not name.startswith("_"):
-        _publish_the_rest()
-        return getattr(self, name)
-    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+def _stand_in(name: str) -> Any:
+    """A method until its family is there.  A `__getattr__` of Tensor would do the same, and make every look at an attribute slower."""
 
-
-def _operator_of_the_rest(name: str) -> Any:
-    def operator(self: Tensor, other: Any) -> Any:
+    def method(self: Tensor, *arguments: Any, **keywords: Any) -> Any:
         _publish_the_rest()  # it is another one now
-        return getattr(Tensor, name)(self, other)
+        return getattr(Tensor, name)(self, *arguments, **keywords)
 
-    return operator
+    return method
 
 
 for _family in _FIRST:
     _publish(_family)
-Tensor.__getattr__ = _method_of_the_rest  # type: ignore[method-assign]
-for _name in ("__matmul__", "__rmatmul__", "__imatmul__"):
-    setattr(Tensor, _name, _operator_of_the_rest(_name))
+for _names in _LATER.values():
+    for _name in _names.split():
+        setattr(Tensor, _name, _stand_in(_name))

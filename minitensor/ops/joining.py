@@ -192,9 +192,3 @@ def meshgrid(*inputs: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
     shape = [t.size for t in several]
     grids = [broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape) for d, t in enumerate(several)]
     return tuple(swapaxes(g, 0, 1) if indexing == "xy" and len(shape) > 1 else g for g in grids)
-
-
-def install() -> None:
-    """The methods of Tensor."""
-    for function in (tile, repeat_interleave, roll, tril, triu):
-        setattr(Tensor, function.__name__, function)

@@ -356,9 +356,7 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 
 def install() -> None:
-    """The methods of Tensor, and @."""
-    for function in (matmul, mm, bmm, mv, dot, inner, outer, addmm, trace, diagonal, inverse, det, cholesky):
-        setattr(Tensor, function.__name__, function)
+    """The operator @."""
     Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
     Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ float16 ends at 65504, and sums of squares or exponentials do not: what adds up 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -274,10 +273,3 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Ten
     u, v = _wide(a).broadcast_to(shape), _wide(b).broadcast_to(shape)
     norms = _maximum(reduce.norm(u, 2, axis), eps) * _maximum(reduce.norm(v, 2, axis), eps)
     return (reduce.sum(u * v, axis) / norms).astype(promote(a.dtype, b.dtype), copy=False)
-
-
-def install() -> None:
-    """The methods of Tensor."""
-    functions: tuple[Callable[..., Any], ...] = (relu, softmax, log_softmax)
-    for function in functions:
-        setattr(Tensor, function.__name__, function)

@@ -429,9 +429,3 @@ def randint_like(input: Any, low: int, high: int, *, dtype: DType | str | None =
     """`randint` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "randint_like")
     return _randint("randint_like", low, high, t.shape, dtype or t.dtype, seed, t._device)
-
-
-def install() -> None:
-    """The methods of Tensor."""
-    Tensor.bernoulli = bernoulli  # type: ignore[attr-defined]
-    Tensor.multinomial = multinomial  # type: ignore[attr-defined]

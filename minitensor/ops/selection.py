@@ -311,8 +311,5 @@ def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> T
 
 
 def install() -> None:
-    """The methods of Tensor."""
-    for function in (gather, gather_elements, gather_nd, take, index_select, masked_fill, masked_select, nonzero, argwhere, sort,
-                     argsort, topk, scatter, scatter_add, index_add, take_along_dim, unique):  # fmt: skip
-        setattr(Tensor, function.__name__, function)
+    """The method of Tensor that takes its operands in another order."""
     Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[attr-defined]

@@ -98,11 +98,21 @@ bool mt_wait_progress(const struct timespec *deadline) {
 
 void mt_await(mt_mark mark, int by) { mt_exec.streams[mark.stream]->awaited += by; }
 
+static bool reached(const void *mark) {
+    pthread_mutex_lock(&mt_exec.lock);
+    bool result = mt_reached(*(const mt_mark *)mark);
+    pthread_mutex_unlock(&mt_exec.lock);
+    return result;
+}
+
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
     if (mt_reached(mark)) return true;
     bool in_time = true;
     unsigned born = atomic_load(&mt_exec.generation);
     mt_await(mark, 1);
+    pthread_mutex_unlock(&mt_exec.lock);
+    mt_pool_lend((double)deadline->tv_sec * 1e3 + (double)deadline->tv_nsec * 1e-6, reached, &mark);
+    pthread_mutex_lock(&mt_exec.lock);
     while (in_time && !mt_reached(mark)) {
         mt_stream *s = mt_exec.streams[mark.stream];
         if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);      /* it may have been refused a thread before */

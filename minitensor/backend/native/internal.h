@@ -157,6 +157,8 @@ extern atomic_bool mt_python_gone;                      /* interpreter shutdown:
 /* pool.c */
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);   /* part over all of [0, n), in
                                                           pieces of `grain` that several threads take; returns when all is done */
+void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argument);       /* the caller waits until over(argument), and helps; may
+                                                          return earlier */
 void mt_pool_join(void);                                /* ends them, and starts no more until mt_pool_open */
 void mt_pool_open(void);
 void mt_pool_lock(void);

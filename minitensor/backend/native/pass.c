@@ -99,34 +99,58 @@ static void run_elements(void *job, int64_t first, int64_t last) {
 
 /* --- reductions ------------------------------------------------------------------------------------------------------------------------- */
 
+enum { RUN = 8 * MT_TILE };           /* elements that are folded at once */
+typedef union { char bytes[RUN * 8]; double aligned; } whole_run;
 typedef union { char bytes[16]; double aligned; } running;      /* a running value and its like */
 
 static void finish(const mt_pass *p, const void *acc, const void *aux, char *result) {
     p->fold->finish(acc, aux, result, 1, p->count, p->reduce->op == MT_OP_mean);
 }
 
-/* Results whose elements are in one block: whole ones for each tile when they are short. */
+/* The next n elements of what is reduced, in one piece: where they lie, or put together from tiles in `whole`.  Runs are folded by
+ * such pieces because each call of a fold ends with putting its lanes together. */
+static const char *next_run(worker *w, int64_t element, int64_t n, char *whole) {
+    const mt_pass *p = w->pass;
+    int k = p->result[p->n - 1];
+    const mt_value *v = &p->values[k];
+    int size = MT_ITEMSIZE[v->dtype];
+    int64_t m = make(w, element, p->n_values == 1 && v->tile == MT_NO_TILE ? n : n < MT_TILE ? n : MT_TILE);
+    const char *run = w->at[k];
+    if (m == n) return run;
+    if (v->tile != MT_NO_TILE) run = memcpy(whole, run, (size_t)(m * size));
+    for (int64_t i = m; i < n; i += m) {
+        m = make(w, element + i, n - i < MT_TILE ? n - i : MT_TILE);
+        if (v->tile != MT_NO_TILE) memcpy(whole + i * size, w->at[k], (size_t)(m * size));
+    }
+    return run;
+}
+
+static void fold_runs(worker *w, int64_t element, int64_t n, void *acc, void *aux, char *whole) {
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = n - i < RUN ? n - i : RUN;
+        w->pass->fold->along(acc, aux, next_run(w, element + i, m, whole), m, i);
+    }
+}
+
+/* Results whose elements are in one block: several for each run when they are short. */
 static void run_results(void *job, int64_t first, int64_t last) {
     mt_pass *p = job;
     worker w;
     running acc, aux;
+    whole_run whole;
     mt_pass_tile done;
     int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype], result = MT_ITEMSIZE[p->reduce->out[0]->dtype];
-    int64_t per_tile = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
+    int64_t per_run = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
     mt_walk out = p->results;
     mt_walk_seek(&out, first);
     begin(&w, p, first * p->count);
     for (int64_t r = first, n; r < last; r += n) {
-        n = per_tile < last - r ? per_tile : last - r;
-        if (p->count <= MT_TILE) make(&w, r * p->count, n * p->count);
+        n = per_run < last - r ? per_run : last - r;
+        const char *x = p->count <= RUN ? next_run(&w, r * p->count, n * p->count, whole.bytes) : NULL;
         for (int64_t k = 0; k < n; k++) {
             p->fold->start(&acc, &aux, 1);
-            const char *x = w.at[p->result[p->n - 1]];
-            if (p->count <= MT_TILE) p->fold->along(&acc, &aux, x + k * p->count * size, p->count, 0);
-            else for (int64_t i = 0, m; i < p->count; i += m) {
-                m = make(&w, r * p->count + i, p->count - i < MT_TILE ? p->count - i : MT_TILE);
-                p->fold->along(&acc, &aux, w.at[p->result[p->n - 1]], m, i);
-            }
+            if (x) p->fold->along(&acc, &aux, x + k * p->count * size, p->count, 0);
+            else fold_runs(&w, r * p->count, p->count, &acc, &aux, whole.bytes);
             finish(p, &acc, &aux, done.bytes + k * result);
         }
         mt_walk_move(&out, done.bytes, result, n, true);
@@ -137,15 +161,13 @@ static void run_results(void *job, int64_t first, int64_t last) {
 static void run_blocks(void *job, int64_t first, int64_t last) {
     mt_pass *p = job;
     worker w;
+    whole_run whole;
     for (int64_t b = first; b < last; b++) {
         int64_t from = b % p->blocks * MT_FOLD_BLOCK, n = p->count - from < MT_FOLD_BLOCK ? p->count - from : MT_FOLD_BLOCK;
         int64_t element = b / p->blocks * p->count + from;
         begin(&w, p, element);
         p->fold->start(p->acc + 8 * b, p->aux + 8 * b, 1);
-        for (int64_t i = 0, m; i < n; i += m) {
-            m = make(&w, element + i, n - i < MT_TILE ? n - i : MT_TILE);
-            p->fold->along(p->acc + 8 * b, p->aux + 8 * b, w.at[p->result[p->n - 1]], m, i);
-        }
+        fold_runs(&w, element, n, p->acc + 8 * b, p->aux + 8 * b, whole.bytes);
         end(&w, p);
     }
 }
