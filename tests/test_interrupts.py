@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
     """A program in an interpreter of its own, that finds the helpers of the tests: exit code, output, errors."""
+    # Whoever was started in the background of a shell ignores Ctrl-C, and so do those that it starts.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100,
                           env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), **env})  # fmt: skip
     return done.returncode, done.stdout, done.stderr
