@@ -25,7 +25,8 @@ test: .venv/.installed ## the whole suite, in parallel; ARGS="-k queue" is hande
 
 test-pythons: build/wheels/.made ## the one wheel and a core of the suite on every other CPython that is here
 	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal -p no:cacheprovider \
-	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/multiprocessing
+	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/multiprocessing \
+	    -k "not model_is_right" # the model of the protocol enumerates the same states on each
 
 test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of multiprocessing on ours, with each CPython; METHODS=spawn, OTHERS=fork: start methods
 	@$(BIN)/python tests/multiprocessing/cpython.py $(METHODS)

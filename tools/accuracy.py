@@ -86,6 +86,15 @@ def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[l
     return lines
 
 
+def write_page(lines: list[list[str]]) -> None:
+    head = ["op", "dtype", "largest error in ULP", "at", "instruction set", "arguments"]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
+    PAGE.write_text(
+        "# Accuracy\n\nMeasured by `make accuracy`: float32 against double, float64 against long double. The bound that the tests hold to, "
+        "on every\ninstruction set, is 2 ULP. Special values are exact. Instruction sets with fused multiply-adds may differ "
+        "from the others in the last bit.\n\n" + table, encoding="utf-8")  # fmt: skip
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ops", nargs="*", default=list(precision.REFERENCES), help="those to measure at all float32 numbers")
@@ -101,12 +110,7 @@ def main() -> int:
         isas = native.isa_names() if sampled else native.isa_names()[-1:]
         lines = [line for isa in isas for name, step in steps.items() for line in measure(pool, isa, name, step)]
     if not sampled:
-        head = ["op", "dtype", "largest error in ULP", "at", "instruction set", "arguments"]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
-        PAGE.write_text(
-            "# Accuracy\n\nMeasured by `make accuracy`: float32 against double, float64 against long double. The bound that the tests hold to, "
-            "on every\ninstruction set, is 2 ULP. Special values are exact. Instruction sets with fused multiply-adds may differ "
-            "from the others in the last bit.\n\n" + table, encoding="utf-8")  # fmt: skip
+        write_page(lines)
     return int(any(float(line[2]) > 2 for line in lines))
 
 

@@ -100,7 +100,7 @@ def run(python: Path, folder: Path, method: str) -> list[str]:
     listing = f"import unittest, {module} as m; print(*(n for n, c in vars(m).items() if isinstance(c, type) and issubclass(c, unittest.TestCase)))"
     names = subprocess.run([python, "-c", listing], cwd=folder, capture_output=True, text=True, check=True).stdout.split()
     count, failed = 0, []
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as runners:  # they mostly wait
+    with ThreadPoolExecutor(6 * (os.cpu_count() or 1)) as runners:  # they mostly wait
         for n, wrong, _ in runners.map(lambda name: unittest(python, folder, f"{module}.{name}"), names):
             count += n
             failed += wrong

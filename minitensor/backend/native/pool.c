@@ -129,7 +129,8 @@ void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin
             pool.number++;
             atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
             int64_t pieces = (n - 1) / grain, asleep = (pieces < helpers ? pieces : helpers) - pool.lent;     /* the first piece is ours */
-            for (; asleep > 0; asleep--) pthread_cond_signal(&pool.offered);
+            if (asleep > 0 && pool.started > helpers) pthread_cond_broadcast(&pool.offered);      /* some sleep for good */
+            else for (; asleep > 0; asleep--) pthread_cond_signal(&pool.offered);
         }
         pthread_mutex_unlock(&pool.lock);
     }
