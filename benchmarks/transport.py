@@ -73,7 +73,7 @@ def round_trip(name: str, size: int, fresh: bool) -> float:
     value = make(size) if size else (1, "small")
     times: list[float] = []
     start = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - start < (2 if len(times) >= 8 else 10) and len(times) < 300):
+    while len(times) < 3 or (time.perf_counter() - start < (0.7 if len(times) >= 20 else 2 if len(times) >= 8 else 10) and len(times) < 300):
         if fresh and size:
             value = make(size)
         begin = time.perf_counter()
