@@ -35,7 +35,7 @@ from .reductions import ForkingPickler, dumps
 __all__ = ["PacketEnd", "available", "pair"]
 
 PACKET = 1 << 16  # bytes of a message that go into a packet; a socket takes some 200 KiB before a writer has to wait
-_AWAKE_MS = 0.05  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes that long, too
+_AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes up to a quarter of that
 _INSIDE, _BLOCK = b"\0", b"\1"  # how a packet begins: the message follows, or the token and the size of the block that has it
 
 
@@ -121,7 +121,7 @@ class PacketEnd(Connection):
     def wait(self, seconds: float | None) -> bool:
         """Waits until there may be something to read; False: the time is over."""
         took = lib.mt_packet_wait(self._handle, -1 if seconds is None else max(0, -int(-seconds * 1000 // 1)), self._awake_ms)
-        self._awake_ms = _AWAKE_MS if 0 <= took < 2 * _AWAKE_MS else 0  # a wait is likely to be as long as the one before
+        self._awake_ms = _AWAKE_MS if 0 <= took < _AWAKE_MS else 0  # a wait is likely to be as long as the one before
         return took >= 0
 
     def read(self) -> Any:
