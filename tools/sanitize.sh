@@ -11,20 +11,25 @@ rm -rf "$here"
 mkdir -p "$here"
 "$python" $native/_build.py # makes the generated sources
 
-stress() { # name, flags of the compiler
+build() { # name, flags of the compiler
     local name=$1
     shift
-    echo "· stress under $name"
     # shellcheck disable=SC2046
     "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror "$@" \
         -I$native -I$native/generated tests/native/stress.c $(ls $native/*.c | grep -v _core.c) $native/generated/*.c \
         -lm -lpthread -o "$here/stress-$name"
-    for seed in 1 2 3; do timeout --kill-after=5 240 "$here/stress-$name" "${ROUNDS:-200}" $seed; done
+}
+stress() {
+    echo "· stress under $1"
+    for seed in 1 2 3; do timeout --kill-after=5 240 "$here/stress-$1" "${ROUNDS:-200}" $seed; done
 }
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=die_after_fork=0
-stress thread -fsanitize=thread
-stress address -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+build thread -fsanitize=thread &
+build address -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=posix_memalign
+wait $! # with its status: set -e ends it all where that is not 0
+stress thread
+stress address
 
 echo "· the Python suite's core under address and undefined"
 cp -r minitensor tests examples docs pyproject.toml setup.py setup.cfg README.md "$here"
