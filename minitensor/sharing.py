@@ -228,7 +228,10 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
     key, message = extent.storage, _session.message
     if message is None:
         first = _others.setdefault((key, extent.low, extent.high), t)
-        return (first if lib.mt_storage_id(first._h) == key else t), extent
+        now = lib.mt_extent_of(first._h, _small(), 0, 0)  # it is of an earlier message, perhaps: more may travel with it now, or less
+        if (now.storage, now.low, now.high) != (key, extent.low, extent.high):
+            first = _others[key, extent.low, extent.high] = t
+        return first, extent
     known = message.extents.get(key)
     if known is not None:
         extent = lib.mt_extent_of(t._h, _small(), *known)

@@ -519,6 +519,32 @@ print(float(t.sum()))
     assert done.stdout.splitlines() == [str([float(i) for i in range(8)]), "9000000.0"], done.stderr
 
 
+def test_views_of_memory_that_has_left_the_shared_one() -> None:
+    program = """
+import pickle
+import numpy as np
+from minitensor import Tensor, runtime
+from minitensor.backend.native import lib
+import minitensor.multiprocessing as mp
+from minitensor.multiprocessing.reductions import ForkingPickler
+queue = mp.Queue()
+t = Tensor(np.ones(300_000, np.float32))
+part = t[:100_000]
+queue.put(t)
+plain = bytes(ForkingPickler.dumps(part))  # by another way than our queues: all of the storage travels
+while lib.mt_arena_alloc(t.nbytes) > 0:  # until it is full
+    pass
+t += 1  # the queue has the old value, and there is no room for the new one
+runtime.synchronize()
+assert not lib.mt_in_arena(t._h)
+a, b = pickle.loads(bytes(ForkingPickler.dumps([t, part])))
+print(float(a.sum()), float(b.sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          env={**strangers_environment(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
+    assert done.stdout == "600000.0 200000.0\n", done.stderr
+
+
 def test_without_shared_memory_values_are_copied() -> None:
     program = """
 import resource, numpy as np

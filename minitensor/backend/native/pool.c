@@ -19,7 +19,8 @@
  *
  * Fork.  mt_pool_join ends the helpers before a fork (executor.c: at that moment no stream is at work, so no job is) and keeps
  * the pool closed, in which state every job is done alone; mt_pool_open opens it in the parent and in the child, and the next large
- * op starts helpers again.  The only job that can be under way is of a drain that Ctrl-C has ended: its helpers stay the parent's. */
+ * op starts helpers again; a lent thread finds the pool closed and goes to sleep.  The only job that can be under way is of a drain that
+ * Ctrl-C has ended: its helpers stay the parent's. */
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
