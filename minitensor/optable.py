@@ -59,6 +59,11 @@ class Op(NamedTuple):
         return self in REDUCTIONS
 
     @property
+    def documentation(self) -> str:
+        """What help() says of its function."""
+        return f"{self.doc}\n\nElement by element, with broadcasting; NumPy's name for it: `{self.numpy}`."
+
+    @property
     def kinds(self) -> str:
         """The kinds of dtype that it computes in."""
         named = "biuf" if isinstance(self.c, str) else "".join(self.c)

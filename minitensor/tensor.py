@@ -1,8 +1,8 @@
 """Tensor: a view on a storage.
 
-A Tensor is one reference of the C core (`_h`) and nothing else; shape and dtype are read from the core when somebody asks and
-then kept.  It has no arithmetic: `minitensor.ops` installs the operators and the methods that compute.  What is here is how values
-come in, how they go out to Python, NumPy and other processes, and how a tensor prints.
+A Tensor is one reference of the C core (`_h`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
+methods of single elements) it has from its base class in C (backend/native/operators.c); other methods that compute come from
+`minitensor.ops`.  What is here is how values come in, how they go out to Python, NumPy and other processes, and how a tensor prints.
 
 Values are asynchronous: a tensor may be handed around while its value is still being computed; whoever looks at the value
 waits for it, and is told there if computing it failed.
@@ -10,27 +10,26 @@ waits for it, and is told there if computing it failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitensor import context
 from minitensor.backend import Device, get_device, native
-from minitensor.backend.native import ffi, finish, lib
+from minitensor.backend.native import ffi, finish, lib, operators
 from minitensor.convert import to_numpy
 from minitensor.dtype import DTYPES, DType, float32, from_numpy
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
-_new = object.__new__
 _pointer = ffi.typeof("mt_tensor *")  # a cast to a type is twice as fast as one to its name
 
 
 _BOOL, _INT, _FLOAT = map(ord, "bif")  # kinds of dtype, as the core tells them
 
 
-class Tensor:
+class Tensor(operators.TensorBase):
     """An array of one dtype on one device.
 
     Args:
@@ -51,11 +50,8 @@ class Tensor:
         Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])
     """
 
-    __slots__ = ("_h", "_shape", "_dtype", "__weakref__")
+    __slots__ = ()
     __array_priority__ = 1000.0  # ndarray + Tensor is ours to compute
-    _h: int
-    _shape: tuple[int, ...]
-    _dtype: DType
 
     def __init__(
         self,
@@ -84,45 +80,10 @@ class Tensor:
                 raise ValueError(f"[Tensor] shape {tuple(np.atleast_1d(shape))} is not the data's, which is {source.shape}")
         self._h = _copy_in(source, as_device(device))
 
-    def __del__(self, _release: Any = lib.mt_release) -> None:
-        try:
-            _release(self._h)
-        except AttributeError:
-            pass  # its making failed
-
     # --- what it is --------------------------------------------------------------------------------------------------
     @property
     def _core(self) -> Any:
         return ffi.cast(_pointer, self._h)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the dimensions."""
-        try:
-            return self._shape
-        except AttributeError:
-            t = self._core
-            self._shape = tuple(ffi.unpack(t.shape, t.ndim)) if t.ndim else ()
-            return self._shape
-
-    @property
-    def dtype(self) -> DType:
-        """The type of the elements."""
-        try:
-            return self._dtype
-        except AttributeError:
-            self._dtype = DTYPES[self._core.dtype]
-            return self._dtype
-
-    @property
-    def ndim(self) -> int:
-        """How many dimensions it has."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many elements it has."""
-        return self._core.size
 
     @property
     def itemsize(self) -> int:
@@ -330,8 +291,6 @@ class Tensor:
             raise TypeError("[iter] a tensor without dimensions can't be iterated over")
         return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
 
-    __hash__ = object.__hash__
-
     # --- copies and other processes ----------------------------------------------------------------------------------
     def copy(self) -> Tensor:
         """The same value in memory of its own, contiguous."""
@@ -390,21 +349,13 @@ class Tensor:
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, key: Any) -> Tensor: ...
         def __setitem__(self, key: Any, value: Any) -> None: ...
-        def _unary(self) -> Tensor: ...
-        def _binary(self, other: Any) -> Tensor: ...
+        def _matmul(self, other: Any) -> Tensor: ...
 
-        __neg__ = __pos__ = __abs__ = __invert__ = _unary
-        __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = _binary
-        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = _binary
-        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = _binary
-        __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _binary  # type: ignore[assignment]
+        __matmul__ = __rmatmul__ = _matmul
 
 
-def wrap(ref: int) -> Tensor:
-    """The Tensor of a reference, which it takes over."""
-    t = _new(Tensor)
-    t._h = ref
-    return t
+operators.bind(tensor=Tensor, dtypes=DTYPES, finish=finish)
+wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
 
 
 def _checked(ref: int) -> int:
@@ -441,7 +392,7 @@ def _copy_in(source: np.ndarray, device: Device) -> int:
         np.copyto(native.array(t._h), source)
     if host is not device:
         t = t.to(device)
-    ref, t._h = t._h, _checked(lib.mt_weak_int(0, 0))  # the caller owns the count now
+    ref, t._h = t._h, 0  # the caller owns the count now
     return ref
 
 

@@ -8,6 +8,7 @@ become exceptions, and the core's two calls back into Python live: running a hos
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import logging
 import os
 import sys
@@ -19,14 +20,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor import config, errors, fork, optable, special, trace
+from minitensor.backend._core import __file__ as _library
 from minitensor.backend._core import ffi, lib
 from minitensor.dtype import DTYPES
 
 if TYPE_CHECKING:
+    from minitensor.backend import _operators as operators
     from minitensor.backend.base import Device, Task
 
-__all__ = ["ffi", "lib", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
+__all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
            "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+
+if not TYPE_CHECKING:  # the core's other module (native/operators.c), from the same shared object
+    _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
+    operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(operators)
 
 _log = logging.getLogger("minitensor")
 _tensor, _int64 = ffi.typeof("mt_tensor *"), ffi.typeof("int64_t *")  # cffi looks a type up twice as fast as its name

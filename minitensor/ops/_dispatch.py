@@ -1,10 +1,8 @@
 """What every op goes through: from Python arguments to one call of the core.
 
-The hot path is one C call and one object: `ref = call(code, a._h, b._h)`, and a Tensor around it.  All else (a NumPy array, a full
-queue, an error) leaves it by an exception or a negative reference.  Measured on the way here: a dictionary look-up, an isinstance check
-for each operand, or a Python function around another one costs as much as the C call itself, so none is on the path; asking for an
-operand's class costs a tenth of that, so Python's numbers have a call of their own, and need no object of the core that lives
-longer than it.
+An elementwise op of tensors and numbers doesn't come here at all: its path is in C (backend/native/operators.c), because each step that
+the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`_slowly`), and so do
+the ops that NumPy computes on the stream (`host`).
 """
 
 from __future__ import annotations
@@ -17,24 +15,24 @@ import numpy as np
 
 from minitensor.backend import native
 from minitensor.backend.base import Task
-from minitensor.backend.native import finish, lib
+from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType
-from minitensor.optable import CODES, Op
+from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "elementwise", "as_tensor", "host", "host_many", "aliases", "axis_aliases", "normalize_axis", "normalize_axes",
-    "assign", "as_ints", "is_operand", "operator",
+    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "normalize_axis", "normalize_axes", "assign", "as_ints",
+    "is_operand",
 ]  # fmt: skip
 
-_new = object.__new__
-_unary, _binary, _binary_int, _binary_float = lib.mt_unary, lib.mt_binary, lib.mt_binary_int, lib.mt_binary_float
+_CALLS: tuple[Callable[..., int], ...] = (lib.mt_unary, lib.mt_binary, lib.mt_ternary)  # by the number of operands less one
 _SCALARS = (bool, int, float, complex)
+_OPERANDS = (Tensor, *_SCALARS, np.ndarray, np.generic, list, tuple)
 
 
 def is_operand(value: Any) -> bool:
     """May it stand beside a tensor in an operator?"""
-    return isinstance(value, (Tensor, *_SCALARS, np.ndarray, np.generic, list, tuple))
+    return isinstance(value, _OPERANDS)
 
 
 def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
@@ -63,15 +61,18 @@ def _weak(value: Any, op: str) -> int:
     return lib.mt_weak_float(value)
 
 
-def _call_slowly(call: Callable[..., int], code: int, op: str, values: Sequence[Any]) -> int:
-    """A call with operands that are not all tensors."""
+def _slowly(code: int, operator: bool, *values: Any) -> Any:
+    """An elementwise op whose operands are not all tensors and everyday numbers; operators.c calls it."""
+    op = ELEMENTWISE[code].name
+    if operator and not all(map(is_operand, values)):
+        return NotImplemented
     like = next((v for v in values if isinstance(v, Tensor)), None)
     if like is None:
         like = as_tensor(values[0], op)
-        values = [like, *values[1:]]
+        values = (like, *values[1:])
     scalars: list[int] = []
     try:
-        refs, held = [], []
+        refs, held = [], []  # held: a reference is a number and keeps nothing alive
         for value in values:
             if isinstance(value, _SCALARS):
                 scalars.append(_weak(value, op))
@@ -79,81 +80,14 @@ def _call_slowly(call: Callable[..., int], code: int, op: str, values: Sequence[
             else:
                 held.append(as_tensor(value, op, like))
                 refs.append(held[-1]._h)
-        return call(code, *refs)
+        ref = _CALLS[len(refs) - 1](code, *refs)
+        return wrap(ref if ref > 0 else finish(ref))
     finally:
         for ref in scalars:
             lib.mt_release(ref)
 
 
-def operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
-    """The method of Tensor for an operator of two operands; reflected, its own operand is the second one."""
-    code, name = CODES[op.name], op.name
-
-    def method(self: Tensor, other: Any) -> Any:
-        kind = other.__class__
-        try:
-            if kind is Tensor:
-                ref = _binary(code, self._h, other._h)
-            elif kind is float:
-                ref = _binary_float(code, self._h, other, reflected)
-            elif kind is int:
-                ref = _binary_int(code, self._h, other, reflected)
-            elif is_operand(other):
-                ref = _call_slowly(_binary, code, name, (other, self) if reflected else (self, other))
-            else:
-                return NotImplemented
-        except OverflowError:  # an int that is no int64
-            ref = _call_slowly(_binary, code, name, (other, self) if reflected else (self, other))
-        t = _new(Tensor)
-        t._h = ref if ref > 0 else finish(ref)
-        return t
-
-    return method
-
-
-def elementwise(op: Op) -> Callable[..., Tensor]:
-    """The function of a row of the op table."""
-    code, name = CODES[op.name], op.name
-    if op.inputs == 1:
-
-        def unary(input: Any) -> Tensor:
-            try:
-                ref = _unary(code, input._h)
-            except AttributeError:
-                input = as_tensor(input, name)  # by a name: a reference is a number and keeps nothing alive
-                ref = _unary(code, input._h)
-            t = _new(Tensor)
-            t._h = ref if ref > 0 else finish(ref)
-            return t
-
-        return unary
-    if op.inputs == 2:
-
-        def binary(input: Any, other: Any) -> Tensor:
-            kind = other.__class__
-            try:
-                if kind is float:
-                    ref = _binary_float(code, input._h, other, False)
-                elif kind is int:
-                    ref = _binary_int(code, input._h, other, False)
-                else:
-                    ref = _binary(code, input._h, other._h)
-            except (AttributeError, OverflowError):
-                ref = _call_slowly(_binary, code, name, (input, other))
-            t = _new(Tensor)
-            t._h = ref if ref > 0 else finish(ref)
-            return t
-
-        return binary
-
-    def ternary(a: Any, b: Any, c: Any) -> Tensor:
-        try:
-            ref = lib.mt_ternary(code, a._h, b._h, c._h)
-        except AttributeError:
-            ref = _call_slowly(lib.mt_ternary, code, name, (a, b, c))
-        return wrap(ref if ref > 0 else finish(ref))
-
-    return ternary
+operators.bind(slow=_slowly)
 
 
 def assign(target: Tensor, value: Any, op: str) -> None:

@@ -3,53 +3,27 @@
 from __future__ import annotations
 
 import builtins
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from minitensor.backend.native import finish, lib
+from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import as_tensor, assign, elementwise, operator
+from minitensor.ops._dispatch import as_tensor, assign
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {}  # by name and alias
-
-
-def _published(op: Op) -> Callable[..., Tensor]:
-    function = elementwise(op)
-    if op.inputs == 3:  # its operands have names of their own: condition, input, other
-        inner = function
-        signature = inspect.Signature(
-            [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any) for n in op.params],
-            return_annotation=Tensor,
-        )
-
-        def named(*args: Any, **kwargs: Any) -> Tensor:
-            return inner(*(signature.bind(*args, **kwargs).args if kwargs else args))
-
-        function = named
-        function.__signature__ = signature  # type: ignore[attr-defined]
-    function.__name__ = function.__qualname__ = op.name
-    function.__module__ = "minitensor.ops"
-    function.__doc__ = f"{op.doc}\n\nElement by element, with broadcasting; NumPy's name for it: `{op.numpy}`."
-    return function
-
-
-for _op in ELEMENTWISE:
-    FUNCTIONS[_op.name] = _published(_op)
-    for _alias in _op.aliases:
-        FUNCTIONS[_alias] = FUNCTIONS[_op.name]
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (backend/native/operators.c)
+    name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
+}
 globals().update(FUNCTIONS)  # what is made of them below may take a name
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
 _IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
 def _in_place(op: Op) -> Callable[..., Any]:
-    compute = operator(op)
+    compute = getattr(Tensor, f"__{op.operator}__")
 
     def method(self: Tensor, other: Any) -> Any:
         result = compute(self, other)
@@ -65,17 +39,13 @@ def _in_place(op: Op) -> Callable[..., Any]:
 
 
 def install() -> None:
-    """Gives Tensor its operators, and a method for each function of one or two operands."""
+    """Gives Tensor what its base class lacks: operators that write in place, aliases, and what is made of several ops."""
     for op in ELEMENTWISE:
-        if op.operator:
-            setattr(Tensor, f"__{op.operator}__", operator(op) if op.inputs == 2 else FUNCTIONS[op.name])
-            if op.inputs == 2 and op.operator not in _COMPARISONS:
-                setattr(Tensor, f"__r{op.operator}__", operator(op, reflected=True))
-            if op.operator in _IN_PLACE:
-                setattr(Tensor, f"__i{op.operator}__", _in_place(op))
+        if op.operator in _IN_PLACE:
+            setattr(Tensor, f"__i{op.operator}__", _in_place(op))
         if op.inputs <= 2:
-            for name in (op.name, *op.aliases):
-                setattr(Tensor, name, FUNCTIONS[op.name])
+            for alias in op.aliases:
+                setattr(Tensor, alias, getattr(Tensor, op.name))
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
         setattr(Tensor, method.__name__, method)

@@ -32,6 +32,9 @@ PACKAGE = HERE.parent.parent
 GENERATED = HERE / "generated"
 CALLBACKS = "void *mt_py_host(void *handle);\nvoid mt_py_release(void *handle);\n"
 STATUS = {"": "MT_RUNTIME_ERROR", "ValueError": "MT_VALUE_ERROR", "ZeroDivisionError": "MT_ZERO_DIVISION_ERROR"}
+SLOTS = {"neg": "nb_negative", "pos": "nb_positive", "abs": "nb_absolute", "invert": "nb_invert", "add": "nb_add", "sub": "nb_subtract",
+         "mul": "nb_multiply", "truediv": "nb_true_divide", "floordiv": "nb_floor_divide", "mod": "nb_remainder", "pow": "nb_power",
+         "and": "nb_and", "or": "nb_or", "xor": "nb_xor", "lshift": "nb_lshift", "rshift": "nb_rshift"}  # CPython's names
 RULES = ("same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum")
 
 
@@ -66,7 +69,7 @@ def for_c(header: str) -> str:
 
 
 def string(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def tables(dtypes: Any, ops: Any) -> tuple[str, str]:
@@ -124,6 +127,20 @@ def kernels(dtypes: Any, ops: Any) -> str:
     return "#ifdef KERNEL1\n" + "".join(lines) + "#else\n" + "".join(table) + "#endif\n"
 
 
+def operators(ops: Any) -> str:
+    """A line for each op, `OP<inputs>(name, doc, operands)`, and one for each operator, `SLOT<arguments>(slot, name)` or `COMPARE(code, name)`."""
+    lines: dict[str, list[str]] = {"OP1": [], "OP2": [], "OP3": [], "SLOT1": [], "SLOT2": [], "SLOT3": [], "COMPARE": []}
+    for op in ops.ELEMENTWISE:
+        operands = ", ".join(map(string, op.params[: op.inputs]))
+        lines[f"OP{op.inputs}"].append(f"({op.name}, {string(op.documentation)}, {operands})")
+        if op.operator in SLOTS:
+            arguments = 3 if op.operator == "pow" else op.inputs  # the third of pow() is a modulus
+            lines[f"SLOT{arguments}"].append(f"({SLOTS[op.operator]}, {op.name})")
+        elif op.operator:
+            lines["COMPARE"].append(f"({op.operator.upper()}, {op.name})")
+    return "".join(f"#ifdef {macro}\n" + "".join(f"{macro}{line}\n" for line in some) + "#endif\n" for macro, some in lines.items())
+
+
 def generate() -> None:
     dtypes, ops = load("dtype"), load("optable")
     header, source = tables(dtypes, ops)
@@ -131,6 +148,7 @@ def generate() -> None:
     write("generated.h", header)
     write("tables.c", source)
     write("kernels_gen.h", kernels(dtypes, ops))
+    write("operators_gen.h", operators(ops))
 
 
 def check_compiler() -> None:
@@ -166,7 +184,7 @@ def make() -> FFI:
     check_compiler()
     generate()
     here = HERE.relative_to(PACKAGE.parent).as_posix()  # setuptools wants paths relative to setup.py
-    sources = [f"{here}/{p.name}" for p in sorted(HERE.glob("*.c")) if p.name != "_core.c"] + [f"{here}/generated/tables.c"]
+    sources = [f"{here}/{p.name}" for p in sorted(HERE.glob("*.c"))] + [f"{here}/generated/tables.c"]
     headers = [f"{here}/{p.name}" for p in sorted(HERE.glob("*.h"))]
     headers += [f"{here}/generated/{p.name}" for p in sorted(GENERATED.glob("*.h"))]
     compile_args, link_args = flags()

@@ -1,0 +1,39 @@
+"""What native/operators.c defines."""
+
+from collections.abc import Callable
+from typing import Any
+
+from minitensor.dtype import DType
+from minitensor.tensor import Tensor
+
+class TensorBase:
+    """What a Tensor is in C: one reference of the core."""
+
+    _h: int  # the reference, of which it owns one count; setting it to 0 takes the count away
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> DType: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def _unary(self) -> Tensor: ...
+    def _binary(self, other: Any) -> Tensor: ...
+
+    __neg__ = __pos__ = __abs__ = __invert__ = _unary
+    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = _binary
+    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = _binary
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _binary  # type: ignore[assignment]
+
+FUNCTIONS: dict[str, Callable[..., Tensor]]
+
+def wrap(ref: int) -> Tensor: ...
+def bind(
+    *,
+    tensor: type[Tensor] = ...,
+    dtypes: tuple[DType, ...] = ...,
+    finish: Callable[[int], int] = ...,
+    slow: Callable[..., Any] = ...,
+) -> None: ...
