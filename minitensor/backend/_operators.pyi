@@ -29,6 +29,7 @@ class TensorBase:
 
 FUNCTIONS: dict[str, Callable[..., Tensor]]
 
+def fork_prepare() -> None: ...
 def wrap(ref: int) -> Tensor: ...
 def bind(
     *,

@@ -424,7 +424,7 @@ def _before_fork() -> None:
         if not fork.interrupted() and _drain("a fork"):
             trace.record("fork.drained")
     finally:  # also when Ctrl-C ended the wait: the fork can't be called off, but what is still at work can stay the parent's
-        lib.mt_fork_prepare()
+        operators.fork_prepare()
     trace.record("fork.joined", threads=threads)
 
 

@@ -189,6 +189,7 @@ static void *work(void *argument) {
 
 static void fork_once(unsigned *seed, int depth) {
     while (mt_fork_drain(50) == MT_TIMEOUT) continue;
+    mt_fork_announce();
     mt_fork_prepare();
     pthread_mutex_lock(&shared_lock);               /* this program's own participant */
     pthread_mutex_lock(&memory_lock);

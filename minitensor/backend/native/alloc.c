@@ -119,15 +119,25 @@ static void count(mt_device *device, int64_t allocated, int64_t reserved) {
     if (stats->reserved > stats->max_reserved) stats->max_reserved = stats->reserved;
 }
 
-bool mt_block_promise(mt_device *device, int64_t nbytes) {
+static char *take_cached(mt_device *device, int class, int64_t size) {
+    mt_block *block = class >= 0 ? device->cache[class] : NULL;
+    if (!block) return NULL;
+    device->cache[class] = block->next;
+    device->stats.cached_blocks--;
+    device->stats.reserved -= size;                                    /* it was counted as cached, and as promised */
+    return (char *)block;
+}
+
+bool mt_block_promise(mt_device *device, int64_t nbytes, char **data) {
     if (nbytes > INT64_MAX / 2) return false;
     int64_t size;
     mt_block *chain = NULL;
-    size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
     if (device->capacity && device->stats.reserved + size > device->capacity) trim_locked(device, &chain);
     bool fits = !device->capacity || device->stats.reserved + size <= device->capacity;
     if (fits) count(device, size, size);
+    if (fits && data) *data = take_cached(device, class, size);
     pthread_mutex_unlock(&device->lock);
     free_chain(chain);
     return fits;
@@ -137,16 +147,11 @@ char *mt_block_take(mt_device *device, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    mt_block *block = class >= 0 ? device->cache[class] : NULL;
-    if (block) {
-        device->cache[class] = block->next;
-        device->stats.cached_blocks--;
-        device->stats.reserved -= size;                                /* it was counted as cached, and as promised */
-    }
+    char *data = take_cached(device, class, size);
     pthread_mutex_unlock(&device->lock);
-    if (block) return (char *)block;
+    if (data) return data;
     mt_point(MT_POINT_ALLOC);
-    char *data = system_alloc(size, device->alignment);
+    data = system_alloc(size, device->alignment);
     if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
     return data;
 }

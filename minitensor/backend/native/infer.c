@@ -88,19 +88,30 @@ static mt_ref broadcast(const char *op, int n, mt_tensor **in, int *ndim, int64_
 }
 
 void mt_task_init(mt_task *task, int kind, int op, int compute) {
-    memset(task, 0, offsetof(mt_task, few));
+    task->next = NULL;
     task->kind = kind;
     task->op = op;
     task->compute = compute;
+    task->axes = 0;
+    task->host_op[0] = 0;
+    task->host = NULL;
+    task->borrows = task->prompt = false;
+    task->event = NULL;
+    task->site = 0;
+    task->seq = 0;
+    task->bytes = 0;
+    task->n_in = task->n_out = task->n_wait = 0;
     task->in = task->few;
     task->out = task->few + 3;
     task->wait = task->few_waits;
 }
 
-/* The task holds the inputs and the output; the caller of the op gets the result. */
+/* The caller of the op gets the result.  The task only borrows its inputs and its output: they are held until the call returns, by the
+ * caller and by us, and a task that runs at its call needs no more. */
 mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out) {
-    for (int i = 0; i < n; i++) mt_tensor_retain(task->in[i] = in[i]);
-    mt_tensor_retain(task->out[0] = out);
+    for (int i = 0; i < n; i++) task->in[i] = in[i];
+    task->out[0] = out;
+    task->borrows = true;
     task->n_in = n;
     task->n_out = 1;
     task->bytes = out->size * MT_ITEMSIZE[out->dtype];
@@ -143,16 +154,19 @@ mt_ref mt_binary(int op, mt_ref a, mt_ref b) {
     return elementwise(op, 2, in);
 }
 
-/* The number joins for the length of the call; a task that is queued holds it by itself. */
-static mt_ref with_number(int op, mt_ref a, mt_ref number, int reflected) {
-    if (number < 0) return number;
-    mt_ref result = reflected ? mt_binary(op, number, a) : mt_binary(op, a, number);
-    mt_release(number);
-    return result;
+/* A number that joins for the length of the call, and lies on the stack as long; a task that is queued takes a copy of it. */
+static mt_ref with_number(int op, mt_ref a, mt_tensor *number, int reflected) {
+    mt_ref b = mt_ref_of(number);
+    return reflected ? mt_binary(op, b, a) : mt_binary(op, a, b);
 }
 
-mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected) { return with_number(op, a, mt_weak_int(b, false), reflected); }
-mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected) { return with_number(op, a, mt_weak_float(b), reflected); }
+mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected) {
+    return with_number(op, a, &(mt_tensor){.size = 1, .dtype = MT_DT_int64, .device = -1, .weak = MT_ON_STACK, .value.i = b}, reflected);
+}
+
+mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected) {
+    return with_number(op, a, &(mt_tensor){.size = 1, .dtype = MT_DT_float64, .device = -1, .weak = MT_ON_STACK, .value.f = b}, reflected);
+}
 
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c) {
     mt_tensor *in[] = {mt_t(a), mt_t(b), mt_t(c)};

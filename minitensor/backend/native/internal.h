@@ -63,6 +63,8 @@ typedef struct {                     /* a tensor as kernels see it */
     int64_t strides[MT_MAX_NDIM];    /* bytes */
 } mt_operand;
 
+enum { MT_ON_STACK = 2 };            /* mt_tensor.weak: a number that is gone when the call returns; it has no count */
+
 /* One unit of work of a stream.  Data, not code: the worker sees what it is before it runs it. */
 typedef struct mt_task {
     struct mt_task *next;
@@ -71,13 +73,14 @@ typedef struct mt_task {
     uint64_t axes;                   /* of a reduction */
     char host_op[32];                /* a host task's name */
     void *host;                      /* its handle, until it has run */
+    bool borrows;                    /* it lies on the stack of a call that is under way, and so do the counts of its tensors */
     bool prompt;                     /* it waits for nobody: may run in its submitter's thread, like a kernel */
     mt_event *event;
     uint32_t site;                   /* the user's line; Python keeps the table */
     uint64_t seq;
     int64_t bytes;                   /* of its outputs, for the bound on queued work */
     int n_in, n_out, n_wait;
-    mt_tensor **in, **out;           /* counted references; in a stack task they point into `few` */
+    mt_tensor **in, **out;           /* counted references, unless it borrows; on the stack they point into `few` */
     mt_mark *wait;                   /* other streams' work that has to be over first */
     mt_tensor *few[4];
     mt_mark few_waits[8];
@@ -107,7 +110,8 @@ extern mt_device mt_devices[MT_MAX_DEVICES];
 extern atomic_int mt_device_count;
 void mt_mutex_init(pthread_mutex_t *lock);
 void mt_cond_init(pthread_cond_t *cond);
-bool mt_block_promise(mt_device *device, int64_t nbytes);       /* false: it would be more than the device has */
+bool mt_block_promise(mt_device *device, int64_t nbytes, char **data);      /* false: it would be more than the device has; data: if not NULL,
+                                                          where a block goes that is at hand, which is taken then */
 char *mt_block_take(mt_device *device, int64_t nbytes);         /* what was promised; NULL: the system has none, and the promise stays */
 void mt_block_free(mt_device *device, char *data, int64_t nbytes);      /* NULL: what was promised and not taken */
 void mt_alloc_lock_all(void);
@@ -125,6 +129,8 @@ bool mt_storage_promise(mt_storage *storage, bool take);        /* it has the pr
 bool mt_storage_take(mt_storage *storage);              /* it has the memory that was promised; false: the system has none */
 int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
 void mt_tensor_extent(const mt_tensor *tensor, int64_t *low, int64_t *high);      /* the first and the last byte that it touches in its storage */
+bool mt_release_promptly(mt_tensor *tensor);           /* gives it back if that neither takes long nor calls Python; false: it was not done */
+mt_tensor *mt_tensor_weak_copy(const mt_tensor *number);       /* NULL: no memory */
 void mt_tensor_retain(mt_tensor *tensor);
 void mt_tensor_release(mt_tensor *tensor);
 static inline char *mt_tensor_data(const mt_tensor *t) {
@@ -142,11 +148,11 @@ void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape);
 
 /* infer.c */
 void mt_task_init(mt_task *task, int kind, int op, int compute);
-mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out);      /* a task on the caller's stack; takes over out */
+mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out);      /* a task on the caller's stack; takes over out, borrows in */
 
 /* executor.c */
-mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack; takes over its references and the result's; runs it
-                                                          at once or returns a call */
+mt_ref mt_dispatch(mt_task *task, mt_tensor *result);  /* a task on the caller's stack, which borrows its tensors; takes over the result; runs
+                                                          it at once or returns a call */
 int mt_stream_current(int device);                      /* of this thread */
 const char *mt_task_op(const mt_task *task);
 bool mt_work_under_way(void);                           /* which may free memory, and which this thread may wait for */
@@ -171,6 +177,8 @@ void mt_arena_in_parent(void);
 void mt_arena_in_child(void);
 
 /* process.c */
+extern atomic_int mt_may_block;                         /* not 0: a lock of the core may be kept for long, or a thread be held at a test's point; who
+                                                          has the GIL gives it up.  Raised with the GIL held */
 extern _Atomic int64_t mt_points[];
 void mt_point_hold(int point);
 static inline void mt_point(enum mt_point point) {      /* where a test can hold a thread */

@@ -11,9 +11,11 @@
  * One module more in the shared object of the core, minitensor.backend._operators, against the stable ABI of 3.10.  What it defines
  * comes from the op table: operators_gen.h has one line for each op and one for each operator.
  *
- * The GIL.  Nobody may wait for a lock of the core and hold the GIL: a thread that forks has the core's locks while other hooks of it
- * want the GIL (core.h).  cffi gives it up for every call, which costs as much as the rest of a small one.  So here it is kept as long as
- * nothing has to be waited for (mt_gil_enter in executor.c), and given up else. */
+ * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for one (cffi gives it up for every call).
+ * That is right as long as nobody keeps a lock of the core and waits for the GIL, and one does: a thread that forks has the locks while other
+ * hooks of its fork run.  It says so before it takes them, while it has the GIL itself (fork_prepare), so whoever has the GIL and reads
+ * that nobody has said so (mt_may_block) can take any lock until he gives it up: all other owners let go after a few instructions.  What may
+ * call Python, or take long, is done without the GIL at all times. */
 #undef Py_LIMITED_API
 #define Py_LIMITED_API 0x030A0000
 #include <Python.h>
@@ -36,7 +38,20 @@ static struct {
     PyObject *slow;              /* slow(op, operator, *operands): with operands that are not all tensors and numbers */
 } python;
 static PyTypeObject *base;
-static allocfunc allocate;
+static allocfunc allocate;       /* those of Tensor */
+static freefunc deallocate;
+
+enum { LITTLE = 1024 };                  /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it after 5,000 */
+
+static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && atomic_load_explicit(&mt_may_block, memory_order_relaxed) == 0; }
+
+#define CALL(keep, statement)                                                                                                                 \
+    if (keep) statement;                                                                                                                     \
+    else {                                                                                                                                   \
+        Py_BEGIN_ALLOW_THREADS                                                                                                               \
+        statement;                                                                                                                           \
+        Py_END_ALLOW_THREADS                                                                                                                 \
+    }
 
 static mt_ref ref_of(PyObject *o) {      /* 0: it is no tensor, or one without a value */
     PyTypeObject *type = Py_TYPE(o);
@@ -80,9 +95,7 @@ static PyObject *slow(int op, bool is_operator, int n, PyObject *const *operands
 static PyObject *unary(int op, PyObject *a, bool is_operator) {
     mt_ref x = ref_of(a), result;
     if (!x) return slow(op, is_operator, 1, &a);
-    Py_BEGIN_ALLOW_THREADS
-    result = mt_unary(op, x);
-    Py_END_ALLOW_THREADS
+    CALL(keeps_gil(x), result = mt_unary(op, x))
     return finished(result);
 }
 
@@ -90,25 +103,19 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
     mt_ref x = ref_of(a), y = ref_of(b), result;
     PyObject *number = x ? b : a;
     if (x && y) {
-        Py_BEGIN_ALLOW_THREADS
-        result = mt_binary(op, x, y);
-        Py_END_ALLOW_THREADS
+        CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
         return finished(result);
     }
     if (x || y) {
         if (PyFloat_CheckExact(number)) {
             double f = PyFloat_AsDouble(number);
-            Py_BEGIN_ALLOW_THREADS
-            result = mt_binary_float(op, x ? x : y, f, !x);
-            Py_END_ALLOW_THREADS
+            CALL(keeps_gil(x ? x : y), result = mt_binary_float(op, x ? x : y, f, !x))
             return finished(result);
         }
         int beyond = 0;
         long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond) : (beyond = 1);
         if (!beyond) {
-            Py_BEGIN_ALLOW_THREADS
-            result = mt_binary_int(op, x ? x : y, i, !x);
-            Py_END_ALLOW_THREADS
+            CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
             return finished(result);
         }
     }
@@ -118,9 +125,7 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
 static PyObject *ternary(int op, PyObject *const *operands) {
     mt_ref x = ref_of(operands[0]), y = ref_of(operands[1]), z = ref_of(operands[2]), result;
     if (!x || !y || !z) return slow(op, false, 3, operands);
-    Py_BEGIN_ALLOW_THREADS
-    result = mt_ternary(op, x, y, z);
-    Py_END_ALLOW_THREADS
+    CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
     return finished(result);
 }
 
@@ -238,6 +243,7 @@ static PyMethodDef METHODS[] = {
 /* --- the type ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void give_back(mt_ref ref) {
+    if (atomic_load_explicit(&mt_may_block, memory_order_relaxed) == 0 && mt_release_promptly(mt_t(ref))) return;
     PyObject *kind, *error, *where;      /* what is on its way up is not for a function that Python runs for the core */
     PyErr_Fetch(&kind, &error, &where);
     Py_BEGIN_ALLOW_THREADS
@@ -253,7 +259,7 @@ static void dealloc(PyObject *self) {
     Py_XDECREF(t->shape);
     Py_XDECREF(t->dtype);
     if (t->ref) give_back(t->ref);
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    (type == (PyTypeObject *)python.tensor ? deallocate : (freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
@@ -362,7 +368,10 @@ static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords)
         Py_INCREF(given[i]);
         *kept[i] = given[i];
     }
-    if (given[0]) allocate = (allocfunc)PyType_GetSlot((PyTypeObject *)given[0], Py_tp_alloc);
+    if (given[0]) {
+        allocate = (allocfunc)PyType_GetSlot((PyTypeObject *)given[0], Py_tp_alloc);
+        deallocate = (freefunc)PyType_GetSlot((PyTypeObject *)given[0], Py_tp_free);
+    }
     Py_RETURN_NONE;
 }
 
@@ -372,9 +381,19 @@ static PyObject *py_wrap(PyObject *module, PyObject *ref) {
     return number == -1 && PyErr_Occurred() ? NULL : wrap(number);
 }
 
+static PyObject *fork_prepare(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    mt_fork_announce();
+    Py_BEGIN_ALLOW_THREADS
+    mt_fork_prepare();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, finish=None, slow=None)\n--\n\nTells what of Python is needed here."},
+    {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
     {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
     {NULL, NULL, 0, NULL}};
 static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, .m_name = "minitensor.backend._operators",

@@ -49,7 +49,13 @@ __attribute__((constructor)) static void init(void) {
 
 _Atomic int64_t mt_points[MT_POINTS];          /* 0: nobody is held here; else the two descriptors */
 
-void mt_hold_at(int point, int reached, int go) { atomic_store(&mt_points[point], ((int64_t)(reached + 1) << 32) | (go + 1)); }
+static int holds;
+
+void mt_hold_at(int point, int reached, int go) {
+    holds++;                                        /* for good: a thread that is held must not have the GIL */
+    atomic_fetch_add(&mt_may_block, 1);
+    atomic_store(&mt_points[point], ((int64_t)(reached + 1) << 32) | (go + 1));
+}
 
 void mt_point_hold(int point) {
     int64_t held = atomic_exchange(&mt_points[point], 0);           /* one thread only */
@@ -142,6 +148,10 @@ static void join_workers(void) {
     }
 }
 
+atomic_int mt_may_block;
+
+void mt_fork_announce(void) { atomic_fetch_add(&mt_may_block, 1); }
+
 void mt_fork_prepare(void) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_exec.gate_closed = true;
@@ -157,6 +167,7 @@ void mt_fork_parent(void) {
     if (mt_forking()) {                                     /* not so when a before-hook was interrupted at its very beginning */
         if (mt_exec.fork_depth > 0) {
             mt_exec.fork_depth--;
+            atomic_fetch_sub(&mt_may_block, 1);
             release_locks();
         }
         if (mt_exec.fork_depth == 0) {
@@ -181,6 +192,7 @@ static void abandon(const mt_task *task, const char *why) {
 void mt_fork_child(void) {
     atomic_fetch_add(&mt_exec.generation, 1);
     mt_exec.gate_closed = false;
+    atomic_store(&mt_may_block, holds);                     /* also of threads that were about to fork, and do not exist here */
     mt_exec.fork_depth = 0;
     mt_working_on = NULL;
     mt_pool_open();

@@ -30,7 +30,7 @@ int mt_storage_own(mt_storage *s) {
     if (!s->data) return mt_storage_take(s) ? MT_OK : MT_MEMORY_ERROR;
     if (!s->block || s->everyone || take_over(s)) return MT_OK;
     int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
-    bool promised = block < 0 && mt_block_promise(s->device, s->nbytes);
+    bool promised = block < 0 && mt_block_promise(s->device, s->nbytes, NULL);
     char *data = block > 0 ? mt_arena_data(block) : promised ? mt_block_take(s->device, s->nbytes) : NULL;
     if (!data && promised) mt_block_free(s->device, NULL, s->nbytes);
     if (!data) return MT_MEMORY_ERROR;

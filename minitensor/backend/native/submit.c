@@ -15,33 +15,43 @@ static int64_t effort(const mt_task *task) {
     return size;
 }
 
-/* A stack task becomes a call that waits for mt_submit. */
+/* The same task on the heap, with counts of its own; NULL: no memory. */
+static mt_task *keep(const mt_task *task) {
+    mt_task *copy = mt_task_new(task->n_in, task->n_out);
+    if (!copy) return NULL;
+    mt_tensor **in = copy->in, **out = copy->out;
+    mt_mark *wait = copy->wait;
+    *copy = *task;
+    copy->in = in, copy->out = out, copy->wait = wait, copy->borrows = false;
+    for (int i = 0; i < task->n_out; i++) mt_tensor_retain(out[i] = task->out[i]);
+    for (copy->n_in = 0; copy->n_in < task->n_in; copy->n_in++) {
+        mt_tensor *t = task->in[copy->n_in];
+        if (t->weak == MT_ON_STACK) t = mt_tensor_weak_copy(t);
+        else mt_tensor_retain(t);
+        if (!t) {
+            mt_task_free(copy);
+            return NULL;
+        }
+        in[copy->n_in] = t;
+    }
+    return copy;
+}
+
+/* A task on the stack becomes a call that waits for mt_submit; one that has failed already only waits for its site. */
 static mt_ref postpone(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);
-    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : mt_task_new(task->n_in, task->n_out);
+    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : keep(task);
     if (call->status == MT_MEMORY_ERROR || (!failed && !copy)) {
         mt_call_drop(ref);
-        mt_release_references(task);
         mt_tensor_release(result);
         if (failed) mt_error_release(failed);
         return mt_no_memory(mt_task_op(task), 0, (int64_t)sizeof *task);
     }
-    call->status = task->kind == MT_TASK_HOST ? MT_HOST : MT_QUEUE;
+    call->status = !failed && task->kind == MT_TASK_HOST ? MT_HOST : MT_QUEUE;
     call->stream = stream;
     call->result = result;
     call->failed = failed;
-    if (failed) {
-        call->status = MT_QUEUE;
-        mt_release_references(task);
-        return ref;
-    }
-    mt_tensor **in = copy->in, **out = copy->out;
-    mt_mark *wait = copy->wait;
-    *copy = *task;
-    copy->in = memcpy(in, task->in, (size_t)task->n_in * sizeof *in);
-    copy->out = memcpy(out, task->out, (size_t)task->n_out * sizeof *out);
-    copy->wait = wait;
     call->task = copy;
     return ref;
 }
@@ -55,9 +65,7 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
                (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_exported(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
-    if (!now || error) return postpone(task, result, s->id, error);
-    mt_release_references(task);
-    return mt_ref_of(result);
+    return now && !error ? mt_ref_of(result) : postpone(task, result, s->id, error);
 }
 
 static int refuse(mt_call *call, int status, const char *why) {

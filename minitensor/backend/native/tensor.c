@@ -10,13 +10,12 @@
 
 /* A result this large is taken at the call, where the system's refusal rises best. */
 static const int64_t AT_THE_CALL = (int64_t)1 << 30;
+/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
+static const int64_t AT_ONCE = 1024;
 
 mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
-    mt_storage *storage = calloc(1, sizeof *storage);
-    if (!storage) return NULL;
-    atomic_init(&storage->refs, 1);
-    storage->device = device;
-    storage->nbytes = nbytes;
+    mt_storage *storage = malloc(sizeof *storage);      /* not calloc, which glibc serves from no cache of the thread's */
+    if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
     return storage;
 }
 
@@ -55,7 +54,7 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
 bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
 
 bool mt_storage_promise(mt_storage *s, bool take) {
-    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes);
+    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes, take || s->nbytes <= AT_ONCE ? &s->data : NULL);
     return s->promised && (!(take || s->nbytes >= AT_THE_CALL) || mt_storage_take(s));
 }
 
@@ -79,6 +78,16 @@ void mt_tensor_release(mt_tensor *t) {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
     if (t->storage) mt_storage_release(t->storage);
     free(t);
+}
+
+/* That the counts are 1 tells that nobody else can reach them, nor count on. */
+bool mt_release_promptly(mt_tensor *t) {
+    enum { SOON = 1 << 20 };            /* bytes: what is given to the system and not to the cache costs by the page */
+    mt_storage *s = t->storage;
+    if (atomic_load_explicit(&t->refs, memory_order_acquire) != 1) return false;
+    if (s && (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 || s->block || s->owner || s->error || s->nbytes > SOON)) return false;
+    mt_tensor_release(t);
+    return true;
 }
 
 void mt_release(mt_ref tensor) { mt_tensor_release(mt_t(tensor)); }
@@ -119,6 +128,14 @@ mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int
     if (!t) return mt_no_memory("view", mt_t(base)->device, (int64_t)sizeof *t);
     atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
     return mt_ref_of(t);
+}
+
+mt_tensor *mt_tensor_weak_copy(const mt_tensor *number) {
+    mt_tensor *t = mt_tensor_new(NULL, -1, number->dtype, 0, NULL, NULL, 0);
+    if (!t) return NULL;
+    t->weak = 1;
+    t->value = number->value;
+    return t;
 }
 
 static mt_tensor *weak(int dtype) {
