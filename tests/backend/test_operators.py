@@ -1,0 +1,181 @@
+"""The type under Tensor and the functions in C: what they do beside computing, which the conformance suite looks at."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+import minitensor as mt
+from minitensor import Tensor, ops, runtime
+
+NEVER_MADE = "this one was never made"
+
+
+def test_a_tensor_that_was_never_made_says_so() -> None:
+    t = Tensor.__new__(Tensor)
+    for look in ("t.shape", "t.dtype", "t.ndim", "t.size", "t._h", "t + 1", "1 + t", "t + t", "ops.log(t)", "t.log()", "t == t", "ops.where(t, t, t)"):
+        with pytest.raises(AttributeError, match=NEVER_MADE):
+            eval(look, {"t": t, "ops": ops})
+    with pytest.raises(TypeError):
+        t.__init__({})  # type: ignore[misc]
+    del t
+
+
+def test_a_tensor_can_be_made_anew() -> None:
+    before = runtime.memory_allocated("CPU")
+    t = Tensor(np.zeros(1000))
+    assert t.shape == (1000,) and t.dtype is mt.float64
+    view = t[:10]
+    t.__init__(np.ones((2, 3), np.int32))  # type: ignore[misc]
+    assert (t.shape, t.dtype, t.size, t.ndim) == ((2, 3), mt.int32, 6, 2) and t.sum().item() == 6 and view.sum().item() == 0
+    del t, view
+    assert runtime.memory_allocated("CPU") == before
+
+
+def test_subclasses_weak_references_and_the_collector() -> None:
+    class Named(Tensor):
+        name: str
+
+    t = Named([1.0, 2.0])
+    t.name, t.itself = "x", t  # a circle
+    seen: list[object] = []
+    ref = weakref.ref(t, seen.append)
+    assert type(t + t) is Tensor and (t + 1).tolist() == [2, 3] and (2 - t).tolist() == [1, 0] and ops.neg(t).tolist() == [-1, -2]
+    assert ref() is t and hash(t) == hash(ref()) and t in {t: 1}
+    del t
+    gc.collect()
+    assert ref() is None and len(seen) == 1
+
+
+def test_nothing_is_kept() -> None:
+    x, y, c = Tensor(np.ones(50, np.float32)), Tensor(np.ones(50, np.float32)), Tensor(np.ones(50, bool))
+    big = Tensor(np.ones(40_000, np.float32))
+    things = [x, y, c, big, 0.5, 10**6, None, mt.float32, Tensor, "input"]
+
+    def everything() -> None:
+        for a in (x, big):
+            for b in (a, 0.5, 10**6, np.float32(2), [2.0]):
+                _ = a + b, b - a, a == b, ops.mul(a, other=b), a.add(b), ops.sub(b, a)
+            _ = -a, a.log(), ops.exp(a), abs(a), a.shape, a.dtype, a.size, a.ndim, ops.exp(input=a)
+        _ = ops.where(c, x, y), ops.where(c, 1.0, y), x == None  # noqa: E711
+        for wrong in (lambda: ops.add(x), lambda: ops.add(x, y, x), lambda: ops.add(x, other=y, third=1), lambda: ops.add(x, y, input=x),
+                      lambda: x.add(), lambda: ops.log(x, y), lambda: x + {}, lambda: ops.where(x, y), lambda: x + 10**30):  # fmt: skip
+            with pytest.raises((TypeError, OverflowError)):
+                wrong()
+        runtime.synchronize()
+
+    everything()
+    before = [sys.getrefcount(thing) for thing in things], runtime.memory_allocated("CPU")
+    for _ in range(20):
+        everything()
+    gc.collect()
+    after = [sys.getrefcount(thing) for thing in things], runtime.memory_allocated("CPU")
+    assert max(abs(a - b) for a, b in zip(before[0], after[0])) < 20 and before[1] == after[1]
+
+
+def test_operands_are_named_and_counted() -> None:
+    x = Tensor([4.0])
+    assert ops.sub(other=1, input=x).item() == 3 and x.sub(other=1).item() == 3 and ops.where(other=x, condition=x, input=1).item() == 1
+    for call, text in {
+        "ops.add(x)": r"\[add\] needs the operand 'other'",
+        "ops.add(x, x, x)": r"\[add\] takes 2 operands, got 3",
+        "x.add(x, x)": r"\[add\] takes 2 operands, got 3",
+        "ops.log()": r"\[log\] needs the operand 'input'",
+        "ops.log(x, x)": r"\[log\] takes 1 operand, got 2",
+        "ops.add(x, input=x)": r"\[add\] got its operand 'input' twice",
+        "ops.add(x, out=x)": r"\[add\] has no operand named 'out'",
+        "x.add(input=x)": r"\[add\]",
+        "ops.where(x, x)": r"\[where\] needs the operand 'other'",
+        "ops.where(x, x, 'a')": r"\[where\] takes tensors, got str",
+    }.items():
+        with pytest.raises(TypeError, match=text):
+            eval(call, {"ops": ops, "x": x})
+    for call in ("x + None", "x < {}", "'a' - x", "pow(x, 2, 3)"):
+        with pytest.raises(TypeError, match="unsupported operand|not supported between"):
+            eval(call, {"x": x})
+    assert (x == None) is False and (x != "a") is True  # noqa: E711
+
+
+def test_functions_and_methods_can_be_pickled() -> None:
+    for function in (ops.log, ops.add, ops.where, ops.multiply):
+        assert pickle.loads(pickle.dumps(function)) is function
+    assert Tensor.log(Tensor([1.0])).item() == 0 and list(map(Tensor.neg, [Tensor(1)]))[0].item() == -1
+
+
+def test_a_number_that_waits_in_the_queue_is_kept() -> None:
+    """One that runs at its call lies on the stack; here there is none of that, since the stream is busy."""
+    x = Tensor(np.ones(200_000))
+    numbers = [1.5, 2, -3.25, 7]
+    for number in numbers:
+        x = x + number
+    y = 1 - x * 2.0
+    assert y.asnumpy()[[0, -1]].tolist() == [1 - 2 * (1 + sum(numbers))] * 2
+
+
+def test_an_exception_on_its_way_up_survives_the_death_of_a_tensor() -> None:
+    """Its memory is NumPy's, so giving it back calls Python."""
+
+    class Owner(np.ndarray):
+        def __del__(self) -> None:
+            try:
+                raise ValueError("of the owner")
+            except ValueError:
+                pass
+
+    def fail() -> None:
+        t = Tensor.from_numpy(np.ones(3).view(Owner))  # noqa: F841
+        raise KeyError("of the function")
+
+    with pytest.raises(KeyError, match="of the function"):
+        fail()
+
+
+PROGRAM = """
+import os, sys, threading, time
+go, at_it = threading.Event(), []
+
+def hook():  # runs when the core's locks are taken, and lets others have the GIL
+    go.set()
+    while not at_it:
+        time.sleep(0)
+    for _ in range(1000):
+        time.sleep(0)
+
+os.register_at_fork(before=hook)
+import minitensor
+from minitensor import Tensor
+x = Tensor([1.0, 2.0])
+junk = [Tensor([float(n)]) for n in range(100)]
+
+def compute():
+    go.wait()
+    at_it.append(1)
+    if sys.argv[1] == "op":
+        result.append((x + x).tolist())
+    else:
+        junk.clear()
+        result.append([2.0, 4.0])
+
+result = []
+thread = threading.Thread(target=compute)
+thread.start()
+pid = os.fork()
+if pid == 0:
+    os._exit((x + x).tolist() != [2.0, 4.0])
+thread.join()
+print(result, os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("what", ["op", "death"])
+def test_who_has_the_gil_never_waits_for_a_fork(what: str) -> None:
+    """While a fork has the locks, another hook of it wants the GIL."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60, env=os.environ)
+    assert (done.returncode, done.stdout) == (0, "[[2.0, 4.0]] 0\n"), done.stderr
