@@ -23,6 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 0.04  # a library's turn in a round, where one call is shorter
+LITTLE, FINER = 10**4, 5  # up to so many elements, so many times the rounds, and turns as much shorter: neighbours disturb for longer than a turn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +136,10 @@ class Fleet:
             else:
                 self.lacks[name, case.text] = reply.get("lacks") or reply.get("missing", "")
         times: dict[str, list[float]] = {name: [] for name in able}
-        for i in range(self.rounds):
+        finer = FINER if case.elements(n) <= LITTLE else 1
+        for i in range(self.rounds * finer):
             for name in able[i % len(able) :] + able[: i % len(able)] if able else []:
-                reply = self.ask(name, seconds=self.seconds)
+                reply = self.ask(name, seconds=self.seconds / finer)
                 times[name].append(reply.get("best", math.nan))
         for name in able:
             self.ask(name)
