@@ -31,7 +31,7 @@ class Task(NamedTuple):
         inputs: arrays to be read, not yet broadcast or cast; views of the device's memory, which are not valid afterwards.
         params: the op's other arguments, such as `axis`.
         compute: the dtype that the table's rule makes the op compute in; None for host ops.
-        reference: computes the outputs with NumPy: what a device does that has nothing better.
+        function: writes the outputs of the task that it gets with NumPy.
     """
 
     op: str
@@ -39,7 +39,11 @@ class Task(NamedTuple):
     inputs: list[np.ndarray]
     params: dict[str, Any]
     compute: DType | None
-    reference: Callable[[], None]
+    function: Callable[[Task], None]
+
+    def reference(self) -> None:
+        """Computes the outputs with NumPy: what a device does that has nothing better."""
+        self.function(self)
 
 
 class Backend(ABC):

@@ -126,12 +126,12 @@ def host_many(
         prompt: `function` waits for nobody, so on an idle stream a small one may run here and now.
     """
     device = inputs[0]._device if inputs else None
-    results = [empty(shape, dtype, device) for shape, dtype in outputs]
+    results, single = [empty(shape, dtype, device) for shape, dtype in outputs], len(outputs) == 1
 
-    def run(task: Task) -> None:
+    def run(task: Task) -> None:  # holds no tensor: it may live a little longer than its task
         with np.errstate(all="ignore"):
             value = function(*task.inputs, **task.params)
-            for target, part in zip(task.outputs, [value] if len(results) == 1 else value):
+            for target, part in zip(task.outputs, [value] if single else value):
                 np.copyto(target, part, casting="unsafe")
 
     native.host_task(op, results[0]._core.device, run, [t._h for t in inputs], [t._h for t in results], params, prompt)
