@@ -19,7 +19,7 @@ from minitensor import context
 from minitensor.backend import Device, get_device, native
 from minitensor.backend.native import ffi, finish, lib, operators
 from minitensor.convert import to_numpy
-from minitensor.dtype import DTYPES, DType, float32, from_numpy
+from minitensor.dtype import DType, float32, from_numpy
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
@@ -96,19 +96,13 @@ class Tensor(operators.TensorBase):
         return self.size * self.dtype.itemsize
 
     @property
-    def strides(self) -> tuple[int, ...]:
-        """Bytes from one element to the next, for each dimension."""
-        t = self._core
-        return tuple(ffi.unpack(t.strides, t.ndim)) if t.ndim else ()
-
-    @property
     def _offset(self) -> int:
         """Bytes from the storage's start to the first element."""
         return self._core.offset
 
     @property
     def _device(self) -> Device:
-        return native.devices[self._core.device]
+        return native.devices[self._number]
 
     @property
     def device(self) -> str:
@@ -354,7 +348,7 @@ class Tensor(operators.TensorBase):
         __matmul__ = __rmatmul__ = _matmul
 
 
-operators.bind(tensor=Tensor, dtypes=DTYPES, finish=finish)
+operators.bind(tensor=Tensor, finish=finish)
 wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
 
 

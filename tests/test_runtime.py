@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from children import in_child
 
 from minitensor import Tensor, float32, ops, runtime
+from minitensor.backend import native
 from minitensor.backend.native import lib
+from minitensor.tensor import empty
 
 
 class Gate:
@@ -198,6 +202,54 @@ def test_a_host_call_that_waits_for_what_comes_after_it_is_told_so(gate: Gate) -
     gate.open.set()
     with pytest.raises(RuntimeError, match="can't wait for a value that its own stream comes to after it"):
         t.asnumpy()
+
+
+def done_by_the_waiter(function: Callable[[], object], wait: Callable[[Tensor], object]) -> None:
+    """Queues host calls and waits for each until this thread was the one that did it; which of the two is first is not ours to force."""
+    here = threading.get_ident()
+    for _ in range(5000):
+        seen = []
+
+        def run(task: Any, seen: list[int] = seen) -> None:
+            seen.append(threading.get_ident())
+            task.outputs[0][...] = 1
+            if seen[0] == here:
+                function()
+
+        t = empty((20_000,), float32)  # more than what runs at its call
+        native.host_task("probe", t._number, run, [], [t._h], steps=1000)
+        wait(t)
+        assert len(seen) == 1 and t.asnumpy().all()
+        if seen[0] == here:
+            return
+    raise AssertionError("a worker was always there first")
+
+
+def test_who_waits_for_a_short_host_call_does_it_when_nobody_has_begun() -> None:
+    done_by_the_waiter(lambda: None, lambda t: native.wait(t._h))
+    done_by_the_waiter(lambda: None, lambda t: runtime.synchronize())
+    done_by_the_waiter(lambda: ops.log(Tensor([1.0])).asnumpy(), lambda t: native.wait(t._h))
+    inside = []
+    done_by_the_waiter(lambda: inside.append(in_child(lambda: (ops.exp(Tensor([0.0])) + 1).item())), lambda t: native.wait(t._h))
+    assert inside == ["2.0"]
+    assert runtime.current_stream().query()
+
+
+def test_what_goes_wrong_in_the_thread_that_waits() -> None:
+    def fail(error: BaseException) -> Callable[[], object]:
+        def function() -> None:
+            raise error
+
+        return function
+
+    with pytest.raises(ValueError, match=r"\[probe\] nothing fits"):
+        done_by_the_waiter(fail(ValueError("nothing fits")), lambda t: native.wait(t._h))
+    for wait in (lambda t: native.wait(t._h), lambda t: runtime.synchronize()):
+        with pytest.raises(KeyboardInterrupt):
+            done_by_the_waiter(fail(KeyboardInterrupt()), wait)
+        with contextlib.suppress(KeyboardInterrupt):  # the stream's record of it
+            runtime.synchronize()
+        assert (Tensor([1.0]) + 1).item() == 2 and ops.inv(Tensor(np.eye(200))).asnumpy()[3, 3] == 1
 
 
 def test_a_full_queue_makes_the_submitter_wait(gate: Gate) -> None:

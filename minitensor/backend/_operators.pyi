@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minitensor.dtype import DType
 from minitensor.tensor import Tensor
 
@@ -14,6 +16,10 @@ class TensorBase:
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> DType: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def _number(self) -> int: ...  # the core's, of its device
     @property
     def ndim(self) -> int: ...
     @property
@@ -29,12 +35,15 @@ class TensorBase:
 
 FUNCTIONS: dict[str, Callable[..., Tensor]]
 
+def array(ref: int) -> np.ndarray: ...
 def fork_prepare() -> None: ...
 def wrap(ref: int) -> Tensor: ...
 def bind(
     *,
     tensor: type[Tensor] = ...,
     dtypes: tuple[DType, ...] = ...,
+    numpy: tuple[np.dtype, ...] = ...,
+    ndarray: type[np.ndarray] = ...,
     finish: Callable[[int], int] = ...,
     slow: Callable[..., Any] = ...,
 ) -> None: ...

@@ -35,6 +35,8 @@ if not TYPE_CHECKING:  # the core's other module (native/operators.c), from the 
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
     operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(operators)
+operators.bind(dtypes=DTYPES, numpy=tuple(dtype.numpy for dtype in DTYPES), ndarray=np.ndarray)
+array = operators.array  # a tensor's memory as a NumPy array, valid while the tensor is held and nobody writes to it
 
 _log = logging.getLogger("minitensor")
 _tensor, _int64 = ffi.typeof("mt_tensor *"), ffi.typeof("int64_t *")  # cffi looks a type up twice as fast as its name
@@ -61,7 +63,7 @@ def mt_py_release(handle: Any) -> None:
     _handles.pop(int(ffi.cast("intptr_t", handle)), None)
 
 
-_interrupted = False  # Ctrl-C came while the main thread ran a host task at its call
+_interrupted = False  # Ctrl-C came while the main thread ran a host task, at its call or while it waited for it
 
 
 def _host_raised(kind: Any, error: BaseException, where: Any) -> Any:
@@ -144,21 +146,6 @@ def numpy_function(op: optable.Op) -> Callable[..., Any]:
     return function
 
 
-def array(ref: int) -> np.ndarray:
-    """A tensor's memory as a NumPy array, valid while the tensor is held and written to by nobody."""
-    t = ffi.cast(_tensor, ref)
-    dtype = DTYPES[t.dtype].numpy
-    if t.weak:
-        return np.frombuffer(ffi.buffer(lib.mt_data(ref), dtype.itemsize), dtype).reshape(())
-    nbytes = ffi.new(_int64)
-    base = lib.mt_storage_base(ref, nbytes)
-    if t.size == 0:
-        return np.empty(ffi.unpack(t.shape, t.ndim), dtype)
-    return np.ndarray(
-        ffi.unpack(t.shape, t.ndim), dtype, ffi.buffer(base, nbytes[0]), t.offset, ffi.unpack(t.strides, t.ndim)
-    )
-
-
 def _table_reference(task: Task) -> None:
     op, operands = optable.OPS[task.op], task.inputs
     first = 1 if op.rule == "where" else 0
@@ -174,6 +161,9 @@ def _copy_reference(task: Task) -> None:
         np.copyto(task.outputs[0], task.inputs[0], casting="unsafe")
 
 
+_MANY = 64  # steps for an element, of an op that NumPy does: sorting a million takes twenty
+
+
 def _launcher(
     op: str,
     inputs: Sequence[int],
@@ -181,8 +171,9 @@ def _launcher(
     params: dict[str, Any],
     compute: int | None,
     function: Callable[..., None] | None,
-) -> tuple[Callable[[], None], bool]:
-    """What the stream's worker runs for a task without a kernel: the backend's `launch`; and may its submitter's thread run it, too?"""
+    steps: int | None,
+) -> tuple[Callable[[], None], int]:
+    """What the stream's worker runs for a task without a kernel: the backend's `launch`; and its steps, 0 when nobody else may run it."""
     from minitensor.backend.base import Task
 
     number = ffi.cast(_tensor, outputs[0]).device if outputs else 0
@@ -202,7 +193,9 @@ def _launcher(
                     None if compute is None else DTYPES[compute], reference)  # fmt: skip
         task.reference() if op == "to" else backend.launch(task)
 
-    return launch, backend.native
+    if steps is None:
+        steps = _MANY * max([ffi.cast(_tensor, t).size for t in (*inputs, *outputs)], default=0) + 1
+    return launch, steps if backend.native else 0
 
 
 _three = ffi.typeof("mt_ref[3]")
@@ -215,12 +208,12 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
         inputs = ffi.new(_three)
         n = lib.mt_call_inputs(ref, inputs)
         try:
-            launch, prompt = _launcher(_text(lib.mt_call_op(ref)), list(inputs[0:n]), [lib.mt_call_output(ref)], params or {},
-                                       lib.mt_call_compute_dtype(ref), None)  # fmt: skip
+            launch, steps = _launcher(_text(lib.mt_call_op(ref)), list(inputs[0:n]), [lib.mt_call_output(ref)], params or {},
+                                       lib.mt_call_compute_dtype(ref), None, None)  # fmt: skip
         except BaseException:
             lib.mt_call_drop(ref)
             raise
-        lib.mt_call_host(ref, hold(launch), prompt)
+        lib.mt_call_host(ref, hold(launch), steps)
     elif status != lib.MT_QUEUE:
         _fail(ref)
     return _submit(ref)
@@ -252,7 +245,7 @@ def _submit(ref: int) -> int:
 
 def host_task(
     op: str, device: int, function: Callable[[Task], None], inputs: Sequence[int], outputs: Sequence[int],
-    params: dict[str, Any] | None = None, prompt: bool = True,
+    params: dict[str, Any] | None = None, steps: int | None = None,
 ) -> None:  # fmt: skip
     """Queues a task that the host does with NumPy: `function` gets a `Task` and writes its outputs.
 
@@ -262,22 +255,27 @@ def host_task(
         function: what a backend does that has nothing better; called on the stream's thread.
         inputs, outputs: references of tensors.
         params: the op's other arguments, for backends that want them.
-        prompt: it waits for nobody, so a small one on an idle stream may run in this thread: a hand-off costs some 30 us.
+        steps: about how many additions and the like it takes; None: some for each element; 0: it may wait for somebody.  A small one that waits
+            for nobody runs in this thread when the stream is idle, since a hand-off costs some 30 us, and a short one in that of a waiter.
     """
-    launch, native = _launcher(op, inputs, outputs, params or {}, None, function)
+    launch, steps = _launcher(op, inputs, outputs, params or {}, None, function, steps)
     ref = lib.mt_host(op.encode(), device, len(inputs), list(inputs), len(outputs), list(outputs))
     if lib.mt_call_status(ref) != lib.MT_HOST:
         _fail(ref)
-    lib.mt_call_host(ref, hold(launch), prompt and native)
+    lib.mt_call_host(ref, hold(launch), steps)
     lib.mt_release(_submit(ref))
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------
-def wait_slices(poll: Callable[[int], int]) -> int:
-    """Calls `poll(milliseconds)` until it no longer says MT_TIMEOUT; signals are handled in between."""
-    status = poll(SLICE_MS)
+def wait_slices(poll: Callable[..., int], *arguments: Any) -> int:
+    """Calls `poll(*arguments, milliseconds)` until it no longer says MT_TIMEOUT; signals are handled in between."""
+    global _interrupted
+    status = poll(*arguments, SLICE_MS)
     while status == lib.MT_TIMEOUT:
-        status = poll(SLICE_MS)
+        status = poll(*arguments, SLICE_MS)
+    if _interrupted:  # it came while this thread did what it waited for
+        _interrupted = False
+        raise KeyboardInterrupt
     return status
 
 
@@ -305,10 +303,7 @@ def wait(ref: int, unused: bool = False) -> None:
         Exception: what went wrong when its value was to be computed.
         RuntimeError: when called inside a host task for a value that its own stream has not come to yet.
     """
-    poll = lib.mt_wait_unused if unused else lib.mt_wait
-    status = poll(ref, SLICE_MS)
-    while status == lib.MT_TIMEOUT:
-        status = poll(ref, SLICE_MS)
+    status = wait_slices(lib.mt_wait_unused if unused else lib.mt_wait, ref)
     if status != lib.MT_OK:
         error = lib.mt_error_of(ref)
         if error == ffi.NULL:

@@ -111,7 +111,7 @@ def host_many(
     inputs: Sequence[Tensor],
     outputs: Sequence[tuple[Sequence[int], DType]],
     params: dict[str, Any] | None = None,
-    prompt: bool = True,
+    steps: int | None = None,
 ) -> list[Tensor]:
     """Tensors that `function` computes on the stream, from NumPy arrays to NumPy arrays.
 
@@ -123,7 +123,8 @@ def host_many(
         inputs: tensors of one device.
         outputs: shape and dtype of each result.
         params: further keywords.
-        prompt: `function` waits for nobody, so on an idle stream a small one may run here and now.
+        steps: about how many additions and the like it takes, for one that takes more than some for each element; 0: it may wait for
+            somebody, so it never runs in a thread of the user's.
     """
     device = inputs[0]._device if inputs else None
     results, single = [empty(shape, dtype, device) for shape, dtype in outputs], len(outputs) == 1
@@ -134,7 +135,7 @@ def host_many(
             for target, part in zip(task.outputs, [value] if single else value):
                 np.copyto(target, part, casting="unsafe")
 
-    native.host_task(op, results[0]._core.device, run, [t._h for t in inputs], [t._h for t in results], params, prompt)
+    native.host_task(op, results[0]._number, run, [t._h for t in inputs], [t._h for t in results], params, steps)
     return results
 
 
@@ -145,10 +146,10 @@ def host(
     shape: Sequence[int],
     dtype: DType,
     params: dict[str, Any] | None = None,
-    prompt: bool = True,
+    steps: int | None = None,
 ) -> Tensor:
     """`host_many` with one result."""
-    return host_many(op, function, inputs, [(shape, dtype)], params, prompt)[0]
+    return host_many(op, function, inputs, [(shape, dtype)], params, steps)[0]
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

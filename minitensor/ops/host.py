@@ -35,4 +35,4 @@ def host_call(
     name = name or getattr(function, "__name__", "host_call")
     first = next((x for x in inputs if isinstance(x, Tensor)), None)
     tensors = [as_tensor(x, name, first) for x in inputs]
-    return host(name, function, tensors, as_ints(name, shape), as_dtype(dtype, name), prompt=False)
+    return host(name, function, tensors, as_ints(name, shape), as_dtype(dtype, name), steps=0)

@@ -298,7 +298,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
     inputs = [t.to(self._device) for t in (source, *rest) if isinstance(t, Tensor)]
     inputs = [t.copy() if lib.mt_overlaps(t._h, base._h) else t for t in inputs]
-    native.host_task("setitem", base._core.device, write, [t._h for t in inputs], [base._h])
+    native.host_task("setitem", base._number, write, [t._h for t in inputs], [base._h])
 
 
 def install() -> None:

@@ -8,6 +8,7 @@ precision is multiplied in float32 and rounded once.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,7 +48,9 @@ def _product(
             else:
                 np.copyto(target, function(*arrays), casting="unsafe")
 
-    native.host_task(op, result._core.device, run, [t._h for t in operands], [result._h])
+    # An index of a product of two is one of two of the three tensors, mostly: so the lengths of all have the root of the sizes for their product.
+    steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
+    native.host_task(op, result._number, run, [t._h for t in operands], [result._h], steps=steps)
     return result
 
 
@@ -272,6 +275,11 @@ def _square(op: str, value: Any) -> tuple[Tensor, DType]:
     return t, to_float(t.dtype)
 
 
+def _cubed(t: Tensor, factor: int) -> int:
+    """Steps of an algorithm that takes `factor` n**3 of them for a matrix of side n."""
+    return factor * t.size * builtins.max(t.shape[-2:]) + 1
+
+
 def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
     return lambda *arrays: function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
 
@@ -279,7 +287,7 @@ def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
 def inverse(input: Any) -> Tensor:
     """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
     t, dtype = _square("inverse", input)
-    return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype)
+    return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype, steps=_cubed(t, 2))
 
 
 def inv(x: Any) -> Tensor:
@@ -290,7 +298,7 @@ def inv(x: Any) -> Tensor:
 def det(input: Any) -> Tensor:
     """Determinants."""
     t, dtype = _square("det", input)
-    return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype)
+    return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype, steps=_cubed(t, 1))
 
 
 def cholesky(input: Any, upper: bool = False) -> Tensor:
@@ -305,7 +313,7 @@ def cholesky(input: Any, upper: bool = False) -> Tensor:
         lower = np.linalg.cholesky(a)
         return lower.conj().swapaxes(-1, -2) if upper else lower
 
-    return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype)
+    return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype, steps=_cubed(t, 1))
 
 
 def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
@@ -315,7 +323,8 @@ def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
     dtype = to_float(promote(dtype, b.dtype))
     column = b.expand_dims(-1) if b.ndim == 1 else b
     shape = _matmul_shape("solve", a.shape, column.shape)
-    result = host("solve", _lapack(np.linalg.solve, dtype), [a, column], shape, dtype)
+    steps = _cubed(a, 1) + 2 * math.prod(shape) * a.shape[-1]
+    result = host("solve", _lapack(np.linalg.solve, dtype), [a, column], shape, dtype, steps=steps)
     return result.squeeze(-1) if b.ndim == 1 else result
 
 
@@ -326,7 +335,8 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"[qr] takes matrices, got shape {t.shape}")
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
-    q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], [((*batch, m, k), dtype), ((*batch, k, n), dtype)])
+    q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
+                     steps=_cubed(t, 4))  # fmt: skip
     return q, r
 
 
@@ -339,7 +349,7 @@ def svd(input: Any) -> tuple[Tensor, Tensor, Tensor]:
     dtype, k = to_float(t.dtype), builtins.min(m, n)
     real = {complex64: float32, complex128: float64}.get(dtype, dtype)
     u, s, v = host_many("svd", lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False), [t],
-                        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)])  # fmt: skip
+                        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)], steps=_cubed(t, 32))  # fmt: skip
     return s, u, v.mT
 
 

@@ -179,7 +179,7 @@ def _draw(
     def run(task: Any) -> None:
         np.copyto(task.outputs[0], function(make()), casting="unsafe")
 
-    native.host_task(op, result._core.device, run, [], [result._h])
+    native.host_task(op, result._number, run, [], [result._h])
     return result
 
 

@@ -108,8 +108,8 @@ const char *mt_call_op(mt_ref call);
 int mt_call_inputs(mt_ref call, mt_ref *inputs);      /* borrowed; returns how many (at most 3 for an elementwise op) */
 mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none */
 int mt_call_compute_dtype(mt_ref call);
-void mt_call_host(mt_ref call, void *handle, int prompt);     /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
-                                                         prompt: it waits for nobody, so a small one may run in the submitter's thread */
+void mt_call_host(mt_ref call, void *handle, int64_t steps);  /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
+                                                         steps: about how many it takes; 0: it may wait for somebody, so only the worker runs it */
 int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
 mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
 void mt_call_drop(mt_ref call);                        /* of one that failed, or that nobody wants to end, in whatever state */

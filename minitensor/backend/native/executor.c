@@ -15,7 +15,7 @@
  * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream
  * while it does.  The same way run: everything in synchronous mode; ops on memory that NumPy arrays can see, because their owner
  * may change it right after the call; ops inside a host task, which must not wait for the stream they run on; everything in the
- * thread that is just forking.
+ * thread that is just forking.  And who waits for a short host task that its worker has not begun does it himself (do_instead).
  *
  * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (gather; fuse.c,
  * plan.c, pass.c), and a large op is cut into pieces that other threads help with (pool.c).  Neither changes a value.
@@ -76,6 +76,7 @@ struct timespec mt_deadline_in(int timeout_ms) {
 
 
 static void *work(void *argument);
+static void do_instead(mt_mark mark);
 
 bool mt_ensure_worker(mt_stream *s) {
     if (s->started) return true;
@@ -106,6 +107,7 @@ static bool reached(const void *mark) {
 }
 
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
+    if (!mt_reached(mark)) do_instead(mark);
     if (mt_reached(mark)) return true;
     bool in_time = true;
     unsigned born = atomic_load(&mt_exec.generation);
@@ -336,9 +338,57 @@ static int gather(mt_stream *s) {
     return n;
 }
 
+/* Runs the first n tasks of a queue, several as one pass.  False: a host task forked and this is the child: no stream is ours any more. */
+static bool run_queued(mt_stream *s, int n) {
+    unsigned born = atomic_load(&mt_exec.generation);
+    mt_task *task = s->head, *last = task, *one = task;
+    for (int k = 1; k < n; k++) last = last->next;
+    s->head = last->next;
+    last->next = NULL;
+    s->running = task;
+    mt_error *errors[MT_PASS_TASKS] = {NULL};
+    int done = n > 1 ? run(s, task, n, &errors[0]) : 0;
+    for (int k = 0; k < n; k++, one = one->next) {
+        if (k >= done) run(s, one, 1, &errors[k]);
+        if (born != atomic_load(&mt_exec.generation)) return false;
+    }
+    s->running = NULL;
+    uint64_t seq = last->seq;
+    int64_t bytes = 0;
+    for (one = task; one; one = one->next) bytes += one->bytes;
+    pthread_mutex_unlock(&mt_exec.lock);
+    mt_point(MT_POINT_RUN);
+    while (task) {                                          /* may call Python, so not under the lock; and before the task counts as */
+        mt_task *next = task->next;                         /* done, so that who waits for it finds its memory free */
+        mt_task_free(task);
+        task = next;
+    }
+    for (int k = 0; k < n; k++)
+        if (errors[k]) mt_error_release(errors[k]);
+    pthread_mutex_lock(&mt_exec.lock);
+    s->done = seq;
+    s->queued -= n;
+    s->queued_bytes -= bytes;
+    pthread_cond_broadcast(&mt_exec.progress);
+    return true;
+}
+
+/* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
+ * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
+static void do_instead(mt_mark mark) {
+    const int64_t SHORT = (int64_t)1 << 30;                 /* steps: some 50 ms of a matrix product on one core */
+    mt_stream *s = mt_exec.streams[mark.stream];
+    const mt_task *task = s->head;
+    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->steps || task->steps > SHORT) return;
+    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_alone()) return;
+    s->claimed = true;
+    if (!run_queued(s, 1)) return;
+    s->claimed = false;
+    if (s->head) pthread_cond_signal(&s->work);
+}
+
 static void *work(void *argument) {
     mt_stream *s = argument;
-    unsigned born = atomic_load(&mt_exec.generation);
     pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
@@ -354,38 +404,10 @@ static void *work(void *argument) {
         if (s->stop) break;
         int n = gather(s);
         if (s->stop) break;
-        mt_task *last = task, *one = task;
-        for (int k = 1; k < n; k++) last = last->next;
-        s->head = last->next;
-        last->next = NULL;
-        s->running = task;
-        mt_error *errors[MT_PASS_TASKS] = {NULL};
-        int done = n > 1 ? run(s, task, n, &errors[0]) : 0;
-        for (int k = 0; k < n; k++, one = one->next) {
-            if (k >= done) run(s, one, 1, &errors[k]);
-            if (born != atomic_load(&mt_exec.generation)) {         /* a host task forked and this is the child: no stream is ours any more */
-                pthread_mutex_unlock(&mt_exec.lock);
-                return NULL;
-            }
+        if (!run_queued(s, n)) {
+            pthread_mutex_unlock(&mt_exec.lock);
+            return NULL;
         }
-        s->running = NULL;
-        uint64_t seq = last->seq;
-        int64_t bytes = 0;
-        for (one = task; one; one = one->next) bytes += one->bytes;
-        pthread_mutex_unlock(&mt_exec.lock);
-        mt_point(MT_POINT_RUN);
-        while (task) {                                      /* may call Python, so not under the lock; and before the task counts as */
-            mt_task *next = task->next;                     /* done, so that who waits for it finds its memory free */
-            mt_task_free(task);
-            task = next;
-        }
-        for (int k = 0; k < n; k++)
-            if (errors[k]) mt_error_release(errors[k]);
-        pthread_mutex_lock(&mt_exec.lock);
-        s->done = seq;
-        s->queued -= n;
-        s->queued_bytes -= bytes;
-        pthread_cond_broadcast(&mt_exec.progress);
     }
     pthread_mutex_unlock(&mt_exec.lock);
     return NULL;

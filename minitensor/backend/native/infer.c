@@ -95,7 +95,8 @@ void mt_task_init(mt_task *task, int kind, int op, int compute) {
     task->axes = 0;
     task->host_op[0] = 0;
     task->host = NULL;
-    task->borrows = task->prompt = false;
+    task->borrows = false;
+    task->steps = 0;
     task->event = NULL;
     task->site = 0;
     task->seq = 0;

@@ -23,6 +23,10 @@
 
 #include "internal.h"
 
+#ifndef PyBUF_WRITE
+#define PyBUF_WRITE 0x200        /* the headers of 3.10 lack it, of the function that wants it they don't */
+#endif
+
 typedef struct {
     PyObject_HEAD
     mt_ref ref;                  /* `_h`; 0: it has none, since its making failed */
@@ -34,6 +38,8 @@ typedef struct {
 static struct {
     PyObject *tensor;            /* the class Tensor */
     PyObject *dtypes;            /* its dtypes, a tuple by code */
+    PyObject *numpy;             /* NumPy's dtypes of these */
+    PyObject *ndarray;           /* numpy.ndarray */
     PyObject *finish;            /* finish(ref): brings a call to its end */
     PyObject *slow;              /* slow(op, operator, *operands): with operands that are not all tensors and numbers */
 } python;
@@ -286,22 +292,28 @@ static int set_ref(PyObject *self, PyObject *value, void *closure) {
     return 0;
 }
 
+static PyObject *ints(int n, const int64_t *values) {
+    PyObject *tuple = PyTuple_New(n);
+    for (int i = 0; tuple && i < n; i++) {
+        PyObject *value = PyLong_FromLongLong(values[i]);
+        if (!value || PyTuple_SetItem(tuple, i, value) < 0) Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
 static PyObject *get_shape(PyObject *self, void *closure) {
     (void)closure;
     tensor_object *t = (tensor_object *)self;
     if (!t->ref) return no_value(self);
-    if (!t->shape) {
-        const mt_tensor *core = mt_t(t->ref);
-        PyObject *shape = PyTuple_New(core->ndim);
-        for (int d = 0; shape && d < core->ndim; d++) {
-            PyObject *length = PyLong_FromLongLong(core->shape[d]);
-            if (!length || PyTuple_SetItem(shape, d, length) < 0) Py_CLEAR(shape);
-        }
-        if (!shape) return NULL;
-        t->shape = shape;
-    }
+    if (!t->shape && !(t->shape = ints(mt_t(t->ref)->ndim, mt_t(t->ref)->shape))) return NULL;
     Py_INCREF(t->shape);
     return t->shape;
+}
+
+static PyObject *get_strides(PyObject *self, void *closure) {
+    (void)closure;
+    mt_ref ref = ((tensor_object *)self)->ref;
+    return ref ? ints(mt_t(ref)->ndim, mt_t(ref)->strides) : no_value(self);
 }
 
 static PyObject *get_dtype(PyObject *self, void *closure) {
@@ -329,10 +341,18 @@ static PyObject *get_size(PyObject *self, void *closure) {
     return ref ? PyLong_FromLongLong(mt_t(ref)->size) : no_value(self);
 }
 
+static PyObject *get_number(PyObject *self, void *closure) {
+    (void)closure;
+    mt_ref ref = ((tensor_object *)self)->ref;
+    return ref ? PyLong_FromLong(mt_t(ref)->device) : no_value(self);
+}
+
 static PyGetSetDef PROPERTIES[] = {
     {"_h", get_ref, set_ref, "Its reference of the core, of which it owns one count.", NULL},
     {"shape", get_shape, NULL, "Lengths of the dimensions.", NULL},
     {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
+    {"strides", get_strides, NULL, "Bytes from one element to the next, for each dimension.", NULL},
+    {"_number", get_number, NULL, "The core's number of its device.", NULL},
     {"ndim", get_ndim, NULL, "How many dimensions it has.", NULL},
     {"size", get_size, NULL, "How many elements it has.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
@@ -360,10 +380,12 @@ enum { HASH = sizeof SLOTS / sizeof *SLOTS - 2 };
 
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
-    static char *names[] = {"tensor", "dtypes", "finish", "slow", NULL};
-    PyObject *given[4] = {NULL}, **kept[] = {&python.tensor, &python.dtypes, &python.finish, &python.slow};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOO:bind", names, &given[0], &given[1], &given[2], &given[3])) return NULL;
-    for (int i = 0; i < 4; i++) {
+    enum { N = 6 };
+    static char *names[N + 1] = {"tensor", "dtypes", "numpy", "ndarray", "finish", "slow", NULL};
+    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.numpy, &python.ndarray, &python.finish, &python.slow};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOO:bind", names, &given[0], &given[1], &given[2], &given[3], &given[4], &given[5]))
+        return NULL;
+    for (int i = 0; i < N; i++) {
         if (!given[i]) continue;
         Py_INCREF(given[i]);
         *kept[i] = given[i];
@@ -381,6 +403,27 @@ static PyObject *py_wrap(PyObject *module, PyObject *ref) {
     return number == -1 && PyErr_Occurred() ? NULL : wrap(number);
 }
 
+/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else is at work on it. */
+static PyObject *array(PyObject *module, PyObject *ref) {
+    (void)module;
+    mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
+    if (PyErr_Occurred()) return NULL;
+    static char nothing[16];
+    bool lies = t->storage && t->storage->data;           /* one without elements needs no memory */
+    int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
+    char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
+    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, PyBUF_WRITE), *dtype = PySequence_GetItem(python.numpy, t->dtype), *result = NULL;
+    PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides), *offset = PyLong_FromLongLong(lies ? t->offset : 0);
+    if (memory && dtype && shape && strides && offset)
+        result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset, t->size ? strides : Py_None, NULL);
+    Py_XDECREF(memory);
+    Py_XDECREF(dtype);
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    Py_XDECREF(offset);
+    return result;
+}
+
 static PyObject *fork_prepare(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     mt_fork_announce();
@@ -392,7 +435,8 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
-     "bind($module, *, tensor=None, dtypes=None, finish=None, slow=None)\n--\n\nTells what of Python is needed here."},
+     "bind($module, *, tensor=None, dtypes=None, numpy=None, ndarray=None, finish=None, slow=None)\n--\n\nTells what of Python is needed here."},
+    {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
     {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
     {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
     {NULL, NULL, 0, NULL}};

@@ -141,7 +141,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return MT_TIMEOUT;
         }
         wait = mt_exec.synchronous || mt_exported(task);
-        bool here = wait || (task->prompt && effort(task) <= mt_exec.inline_limit);
+        bool here = wait || (task->steps && effort(task) <= mt_exec.inline_limit);
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);
             finished = true;
