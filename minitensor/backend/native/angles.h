@@ -3,7 +3,6 @@
 #define MT_ANGLES_H
 /* --- angles -------------------------------------------------------------------------------------------------------------------
  * n of the quarter turn next to |x|, and the rest.  Each product with n is exact: n is below 2^20, the pieces have 33 bits. */
-#define MT_TRIG_MAX 0x1.8p20
 typedef struct { uint64_t n; double r, low; } mt_angle;
 INLINE mt_angle mt_reduce_angle(double a) {
     double z = MADD(a, MT_TWO_OVER_PI, ROUND), n = z - ROUND;

@@ -73,6 +73,18 @@ INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f80000
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
 INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
 
+/* --- how rare an argument is (kernels.h) ------------------------------------------------------------------------------------------ */
+INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }             /* |x|: floats are in the order of their bits */
+INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }      /* zeros, subnormals and negative numbers come out above all others */
+INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }
+INLINE uint64_t mt_yes(int yes) { return bits(yes ? 1.0 : 0.0); }                 /* GCC would make a bool of it, for which SSE2 has no mask */
+INLINE uint64_t mt_exp_is_rare(double x) { return mt_yes(!(fabs(x) < 708)); }
+INLINE uint64_t mt_exp2_is_rare(double x) { return mt_yes(!(fabs(x) < 1022)); }
+INLINE uint64_t mt_log_is_rare(double x) { return mt_yes(!(x - x + x >= 0x1p-1022)); }       /* x - x is NaN for an infinity */
+INLINE uint64_t mt_log1p_is_rare(double x) { return mt_yes(!(x * x - x * x + x > -1)); }     /* as is x² - x² for what is large */
+#define MT_TRIG_MAX 0x1.8p20
+INLINE uint64_t mt_angle_is_rare(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
+
 /* --- exp and what is made of it ----------------------------------------------------------------------------------------------
  * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
  * a subnormal result is rounded once. */

@@ -83,12 +83,17 @@ MT_EXTREMES(double, )
 #define asinh(x) MT_PICK(x, mt_asinhf, mt_asinh)(x)
 #define acosh(x) MT_PICK(x, mt_acoshf, mt_acosh)(x)
 #define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
-/* What they need not hold for, each in one comparison that is false for NaN, and what holds there.  x - x is
- * NaN for an infinity, as is x² - x² for what is large. */
-#define exp_is_rare(x) (!(fabs(x) < MT_PICK(x, 87.0f, 708.0)))
-#define exp2_is_rare(x) (!(fabs(x) < MT_PICK(x, 126.0f, 1022.0)))
-#define log_is_rare(x) (!((x) - (x) + (x) >= MT_PICK(x, FLT_MIN, DBL_MIN)))
-#define log1p_is_rare(x) (!((x) * (x) - (x) * (x) + (x) > -1))
+/* What they need not hold for: arguments whose rarity is FROM or more (kernels.h), and what holds there. */
+#define exp_RARITY(x) MT_PICK(x, mt_far_f, mt_exp_is_rare)(x)
+#define exp_FROM(x) MT_PICK(x, 0x42ae0000u, 1u)               /* 87 */
+#define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_rare)(x)
+#define exp2_FROM(x) MT_PICK(x, 0x42fc0000u, 1u)              /* 126 */
+#define log_RARITY(x) MT_PICK(x, mt_not_normal_f, mt_log_is_rare)(x)
+#define log_FROM(x) MT_PICK(x, 0x7f000000u, 1u)               /* what is no positive normal number */
+#define log1p_RARITY(x) MT_PICK(x, mt_log1p_rarity_f, mt_log1p_is_rare)(x)
+#define log1p_FROM(x) MT_PICK(x, 0x5e800000u, 1u)             /* 2^63, and what is not above -1 */
+#define angle_RARITY(x) MT_PICK(x, mt_far_f, mt_angle_is_rare)(x)
+#define angle_FROM(x) MT_PICK(x, 0x49c00000u, 1u)             /* MT_TRIG_MAX */
 #define exp_rare(x) MT_PICK(x, mt_exp_raref, mt_exp_rare)(x)
 #define exp2_rare(x) MT_PICK(x, mt_exp2_raref, mt_exp2_rare)(x)
 #define expm1_rare(x) MT_PICK(x, mt_expm1_raref, mt_expm1_rare)(x)
