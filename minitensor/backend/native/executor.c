@@ -97,7 +97,10 @@ bool mt_wait_progress(const struct timespec *deadline) {
     return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
 }
 
-void mt_await(mt_mark mark, int by) { mt_exec.streams[mark.stream]->awaited += by; }
+void mt_await(mt_mark mark, int by) {
+    mt_exec.streams[mark.stream]->awaited += by;
+    atomic_fetch_add(&mt_exec.streams[mark.stream]->news, 1);
+}
 
 static bool reached(const void *mark) {
     pthread_mutex_lock(&mt_exec.lock);
@@ -177,6 +180,7 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
     s->tail = task;
     s->queued++;
     s->queued_bytes += task->bytes;
+    atomic_fetch_add(&s->news, 1);
     pthread_cond_signal(&s->work);
 }
 
@@ -317,24 +321,29 @@ void mt_task_free(mt_task *task) {
 
 /* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by op, some microseconds apart, and its
  * temporaries are let go of only when the next op has been queued; a worker that is fast would always see one op.  So it waits for more to
- * come, for some 20 us after the last, unless somebody waits for what is there already, or waiting was in vain of late. */
+ * come, for some 20 us after the last and a few hundredths of the op's own time, unless somebody waits for what is there already, or waiting was
+ * in vain of late.  It looks without the lock: a submitter that meets it there sleeps, and is back when it is too late. */
 static int gather(mt_stream *s) {
     enum { PATIENT = 8, NOW_AND_THEN = 64 };
-    const double patience_ms = 0.02;
     if (!mt_exec.fusion) return 1;
-    int n = mt_fuse(s->head), before = n;
+    int n = mt_fuse(s->head);
     if (n == 1 && !mt_fusible(s->head)) return 1;
+    if (n > 1) s->luck = PATIENT;                           /* they came while it was not looking */
     if (s->luck <= 0 && s->luck-- > -NOW_AND_THEN) return n;
-    double until = mt_now_ms() + patience_ms;
+    double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8, until = mt_now_ms() + patience_ms;
     for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
+        unsigned seen = atomic_load(&s->news);
+        double now;
         pthread_mutex_unlock(&mt_exec.lock);
-        sched_yield();                                      /* on one core the submitter has to get it */
+        do {
+            sched_yield();                                  /* on one core the submitter has to get it */
+            now = mt_now_ms();
+        } while (atomic_load(&s->news) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
-        double now = mt_now_ms();
         if (s->tail != tail) n = mt_fuse(s->head), tail = s->tail, until = now + patience_ms;
         else if (now >= until) break;
     }
-    s->luck = n > before ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
+    s->luck = n > 1 ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
     return n;
 }
 

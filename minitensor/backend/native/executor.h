@@ -16,6 +16,7 @@ typedef struct mt_stream {
     int64_t queued, queued_bytes;
     mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
     int awaited;                 /* threads and streams that wait for it */
+    atomic_uint news;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
     int luck;                    /* of waiting for company (executor.c) */
     mt_error *errors;            /* nobody was told of these, the first first */
     pthread_t thread;
