@@ -42,7 +42,6 @@ def bind(
     *,
     tensor: type[Tensor] = ...,
     dtypes: tuple[DType, ...] = ...,
-    numpy: tuple[np.dtype, ...] = ...,
     ndarray: type[np.ndarray] = ...,
     finish: Callable[[int], int] = ...,
     slow: Callable[..., Any] = ...,

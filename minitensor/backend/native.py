@@ -35,7 +35,7 @@ if not TYPE_CHECKING:  # the core's other module (native/operators.c), from the 
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
     operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(operators)
-operators.bind(dtypes=DTYPES, numpy=tuple(dtype.numpy for dtype in DTYPES), ndarray=np.ndarray)
+operators.bind(dtypes=DTYPES, ndarray=np.ndarray)
 array = operators.array  # a tensor's memory as a NumPy array, valid while the tensor is held and nobody writes to it
 
 _log = logging.getLogger("minitensor")

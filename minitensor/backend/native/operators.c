@@ -38,7 +38,7 @@ typedef struct {
 static struct {
     PyObject *tensor;            /* the class Tensor */
     PyObject *dtypes;            /* its dtypes, a tuple by code */
-    PyObject *numpy;             /* NumPy's dtypes of these */
+    PyObject *numpy[MT_NUM_DTYPES];      /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
     PyObject *ndarray;           /* numpy.ndarray */
     PyObject *finish;            /* finish(ref): brings a call to its end */
     PyObject *slow;              /* slow(op, operator, *operands): with operands that are not all tensors and numbers */
@@ -380,11 +380,10 @@ enum { HASH = sizeof SLOTS / sizeof *SLOTS - 2 };
 
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
-    enum { N = 6 };
-    static char *names[N + 1] = {"tensor", "dtypes", "numpy", "ndarray", "finish", "slow", NULL};
-    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.numpy, &python.ndarray, &python.finish, &python.slow};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOO:bind", names, &given[0], &given[1], &given[2], &given[3], &given[4], &given[5]))
-        return NULL;
+    enum { N = 5 };
+    static char *names[N + 1] = {"tensor", "dtypes", "ndarray", "finish", "slow", NULL};
+    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.ndarray, &python.finish, &python.slow};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOO:bind", names, &given[0], &given[1], &given[2], &given[3], &given[4])) return NULL;
     for (int i = 0; i < N; i++) {
         if (!given[i]) continue;
         Py_INCREF(given[i]);
@@ -403,6 +402,16 @@ static PyObject *py_wrap(PyObject *module, PyObject *ref) {
     return number == -1 && PyErr_Occurred() ? NULL : wrap(number);
 }
 
+static PyObject *numpy_dtype(int code) {      /* borrowed */
+    if (!python.numpy[code]) {
+        PyObject *dtype = PySequence_GetItem(python.dtypes, code), *found = dtype ? PyObject_GetAttrString(dtype, "numpy") : NULL;
+        Py_XDECREF(dtype);
+        if (python.numpy[code]) Py_XDECREF(found);        /* another thread was here meanwhile */
+        else python.numpy[code] = found;
+    }
+    return python.numpy[code];
+}
+
 /* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else is at work on it. */
 static PyObject *array(PyObject *module, PyObject *ref) {
     (void)module;
@@ -412,12 +421,11 @@ static PyObject *array(PyObject *module, PyObject *ref) {
     bool lies = t->storage && t->storage->data;           /* one without elements needs no memory */
     int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
     char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
-    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, PyBUF_WRITE), *dtype = PySequence_GetItem(python.numpy, t->dtype), *result = NULL;
+    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, PyBUF_WRITE), *dtype = numpy_dtype(t->dtype), *result = NULL;
     PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides), *offset = PyLong_FromLongLong(lies ? t->offset : 0);
     if (memory && dtype && shape && strides && offset)
         result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset, t->size ? strides : Py_None, NULL);
     Py_XDECREF(memory);
-    Py_XDECREF(dtype);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
     Py_XDECREF(offset);
@@ -435,7 +443,7 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
-     "bind($module, *, tensor=None, dtypes=None, numpy=None, ndarray=None, finish=None, slow=None)\n--\n\nTells what of Python is needed here."},
+     "bind($module, *, tensor=None, dtypes=None, ndarray=None, finish=None, slow=None)\n--\n\nTells what of Python is needed here."},
     {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
     {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
     {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
