@@ -16,7 +16,7 @@ build() { # name, flags of the compiler
     shift
     # shellcheck disable=SC2046
     "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror "$@" \
-        -I$native -I$native/generated tests/native/stress.c $(ls $native/*.c | grep -v operators.c) $native/generated/*.c \
+        -I$native -I$native/generated tests/native/stress.c $(ls $native/*.c | grep -v python_) $native/generated/*.c \
         -lm -lpthread -o "$here/stress-$name"
 }
 stress() {

@@ -1,6 +1,7 @@
-"""What native/operators.c defines."""
+"""What native/python_operators.c and python_tensor.c defines."""
 
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -45,4 +46,6 @@ def bind(
     ndarray: type[np.ndarray] = ...,
     finish: Callable[[int], int] = ...,
     slow: Callable[..., Any] = ...,
+    site: Callable[[FrameType], int] = ...,
+    synchronous: bool = ...,
 ) -> None: ...

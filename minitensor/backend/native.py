@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
            "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
 
-if not TYPE_CHECKING:  # the core's other module (native/operators.c), from the same shared object
+if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), from the same shared object
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
     operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(operators)
@@ -95,12 +96,13 @@ def _renew_sites_lock() -> None:
     _sites_lock = threading.Lock()
 
 
-def _site() -> int:
-    frame = sys._getframe(1)
+def _site(inner: FrameType) -> int:
+    """The number of the user's line that led to a frame; -1 - number when that is not the frame's own, since it is one of the package."""
+    frame: FrameType | None = inner
     while frame is not None and frame.f_code.co_filename.startswith(_package):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if frame is None:
-        return 0
+        return -1
     key = (frame.f_code.co_filename, frame.f_lineno)
     number = _site_numbers.get(key)
     if number is None:
@@ -108,7 +110,10 @@ def _site() -> int:
             number = _site_numbers.setdefault(key, len(_sites))
             if number == len(_sites):
                 _sites.append(key)
-    return number
+    return number if frame is inner else -1 - number
+
+
+operators.bind(site=_site)
 
 
 def _where(site: int) -> str:
@@ -221,7 +226,7 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
 
 def _submit(ref: int) -> int:
     global _interrupted
-    site = _site()
+    site = -1 - _site(sys._getframe())
     try:
         status = lib.mt_submit(ref, site, SLICE_MS)
         while status == lib.MT_TIMEOUT:
@@ -349,6 +354,7 @@ def set_synchronous(on: bool) -> None:
     """Whether each op runs, and fails, at its call."""
     global _synchronous
     _synchronous = on
+    operators.bind(synchronous=on)
     lib.mt_set_synchronous(on)
 
 

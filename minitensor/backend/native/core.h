@@ -211,7 +211,7 @@ void mt_set_threads(int n);                             /* 0: as many as the pro
 int mt_pool_size(void);                                 /* threads that help with large ops now */
 int mt_thread_count(void);                              /* workers of streams */
 int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
-void mt_fork_announce(void);                            /* before mt_fork_prepare, with the GIL: see operators.c */
+void mt_fork_announce(void);                            /* before mt_fork_prepare, with the GIL: see python_operators.c */
 void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */
 void mt_fork_parent(void);
 void mt_fork_child(void);
