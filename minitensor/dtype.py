@@ -11,7 +11,7 @@ integer with a float keeps the float's dtype (`int64 + float16` is `float16`), `
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 __all__ = [
@@ -146,6 +146,7 @@ def as_dtype(value: Any, op: str = "dtype") -> DType:
 _PYTHON = {bool: bool_, int: int64, float: float32, complex: complex128}
 
 
+@lru_cache(maxsize=256)  # NumPy puts the name of a dtype together each time that it is asked
 def from_numpy(dtype: Any) -> DType:
     """The dtype of a NumPy array's elements.  Raises TypeError for those that no tensor holds."""
     import numpy

@@ -96,11 +96,6 @@ class Tensor(operators.TensorBase):
         return self.size * self.dtype.itemsize
 
     @property
-    def _offset(self) -> int:
-        """Bytes from the storage's start to the first element."""
-        return self._core.offset
-
-    @property
     def _device(self) -> Device:
         return native.devices[self._number]
 

@@ -118,11 +118,18 @@ static PyObject *get_number(PyObject *self, void *closure) {
     return ref ? PyLong_FromLong(mt_t(ref)->device) : no_value(self);
 }
 
+static PyObject *get_offset(PyObject *self, void *closure) {
+    (void)closure;
+    mt_ref ref = ((tensor_object *)self)->ref;
+    return ref ? PyLong_FromLongLong(mt_t(ref)->offset) : no_value(self);
+}
+
 static PyGetSetDef PROPERTIES[] = {
     {"_h", get_ref, set_ref, "Its reference of the core, of which it owns one count.", NULL},
     {"shape", get_shape, NULL, "Lengths of the dimensions.", NULL},
     {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
     {"strides", get_strides, NULL, "Bytes from one element to the next, for each dimension.", NULL},
+    {"_offset", get_offset, NULL, "Bytes from the storage's start to the first element.", NULL},
     {"_number", get_number, NULL, "The core's number of its device.", NULL},
     {"ndim", get_ndim, NULL, "How many dimensions it has.", NULL},
     {"size", get_size, NULL, "How many elements it has.", NULL},
