@@ -1,4 +1,4 @@
-"""The one door to the C core.
+"""The door to the C core.  Beside it there is one more, for the ops that programs call all the time: `operators` (native/python_operators.c).
 
 Everything above deals in references (`native/core.h`): numbers, positive for a tensor, negative for a call that is not over.  Here
 a call that is not over is brought to its end (`finish`), waits are cut into slices so that Ctrl-C works (`wait`), the core's errors

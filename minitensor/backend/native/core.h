@@ -2,7 +2,8 @@
  * (_build.py drops the lines that begin with '#'), so nothing is declared twice.
  *
  * Conventions
- *   - cffi releases the GIL around every call, so no thread ever waits for a lock of the core while it holds the GIL.
+ *   - cffi releases the GIL around every call, and python_operators.c wherever it may have to wait, so no thread ever waits long for a
+ *     lock of the core while it holds the GIL.
  *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and gives back with
  *     mt_release; negative, a call that is not over (mt_call_status says why: an error to raise, work to queue with
  *     mt_submit, or work that the host has to do); never zero.
