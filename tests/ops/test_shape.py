@@ -154,3 +154,13 @@ def test_an_axis_may_be_spelt_in_every_way() -> None:
         assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [[9, 9], [3, 4]]
         assert ops.softmax(t, **where).shape == ops.cumsum(t, **where).shape == ops.sort(t, **where)[0].shape == (2, 2)
         assert ops.norm(t, **where, keep_dims=True).shape == ops.sum(t, **where, keepdim=True).shape == (1, 2)
+
+
+def test_more_dimensions_than_a_tensor_has() -> None:
+    t, many = Tensor(np.ones(2, np.float32)), (1,) * 16
+    arrays = np.ones((*many, 2), np.float32)
+    for make in (lambda: t.reshape(*many, 2), lambda: t[(None,) * 16], lambda: t.broadcast_to((*many, 2)), lambda: Tensor(arrays),
+                 lambda: Tensor.from_numpy(arrays), lambda: ops.expand_dims(t.reshape(*many[1:], 2), 0), lambda: ops.zeros((*many, 2))):  # fmt: skip
+        with pytest.raises(ValueError, match="17 dimensions, a tensor has at most 16"):
+            make()
+    assert (t.reshape(*many[1:], 2) + 1).shape == (*many[1:], 2)

@@ -44,7 +44,7 @@ typedef struct mt_tensor {
 
 mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);          /* C order; a call when its memory has to be waited for */
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
-                   void *base, int64_t nbytes, int64_t offset, void *owner);       /* memory of somebody else's; owner goes to mt_py_release at the end */
+                   void *base, int64_t nbytes, int64_t offset, void *owner);       /* memory of somebody else's; owner goes to mt_py_release at the end, also of a failure */
 mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
 mt_ref mt_weak_int(int64_t value, int is_bool);      /* Python scalars: they take part in promotion by kind only */
 mt_ref mt_weak_float(double value);

@@ -92,9 +92,12 @@ bool mt_release_promptly(mt_tensor *t) {
 
 void mt_release(mt_ref tensor) { mt_tensor_release(mt_t(tensor)); }
 
+static mt_ref too_many(const char *op, int ndim) {
+    return mt_fail(op, MT_VALUE_ERROR, "%d dimensions, a tensor has at most %d", ndim, MT_MAX_NDIM);
+}
+
 mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
-    if (ndim > MT_MAX_NDIM)
-        return mt_fail("empty", MT_VALUE_ERROR, "%d dimensions, a tensor has at most %d", ndim, MT_MAX_NDIM);
+    if (ndim > MT_MAX_NDIM) return too_many("empty", ndim);
     for (int i = 0; i < ndim; i++)
         if (shape[i] < 0)
             return mt_fail("empty", MT_VALUE_ERROR, "a dimension can't be negative, got %lld", (long long)shape[i]);
@@ -108,14 +111,18 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
 
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
                    int64_t offset, void *owner) {
-    mt_storage *storage = mt_storage_new(&mt_devices[device], nbytes);
-    if (!storage) return mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
+    mt_storage *storage = ndim > MT_MAX_NDIM ? NULL : mt_storage_new(&mt_devices[device], nbytes);
+    if (!storage) {
+        mt_py_release(owner);
+        return ndim > MT_MAX_NDIM ? too_many("from_numpy", ndim) : mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
+    }
     storage->external = true;
     storage->data = base;
     atomic_init(&storage->exports, 1);                  /* its owner can look at it for as long as it lives */
     mt_tensor *t = mt_tensor_new(storage, device, dtype, ndim, shape, strides, offset);
     if (!t) {
         free(storage);
+        mt_py_release(owner);
         return mt_no_memory("from_numpy", device, (int64_t)sizeof *t);
     }
     storage->owner = owner;
@@ -123,6 +130,7 @@ mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const 
 }
 
 mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset) {
+    if (ndim > MT_MAX_NDIM) return too_many("view", ndim);
     mt_storage *storage = mt_t(base)->storage;
     mt_tensor *t = mt_tensor_new(storage, mt_t(base)->device, dtype, ndim, shape, strides, offset);
     if (!t) return mt_no_memory("view", mt_t(base)->device, (int64_t)sizeof *t);
