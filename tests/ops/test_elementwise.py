@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minitensor as mt
-from minitensor import Tensor, ops
+from minitensor import Tensor, ops, runtime
 from minitensor.optable import ELEMENTWISE
 
 
@@ -179,3 +179,31 @@ def test_numbers_on_both_sides() -> None:
     for expression in (lambda: t + "1", lambda: None - t):
         with pytest.raises(TypeError, match="unsupported operand"):
             expression()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32, np.float64, np.bool_, np.uint64])
+@pytest.mark.parametrize(("shape", "axes"), [((300, 401), (1, 0)), ((7, 90, 130), (2, 1, 0)), ((40, 50, 60), (1, 2, 0)), ((2, 64, 1, 300), (3, 2, 0, 1))])
+def test_large_operands_that_lie_across(dtype: type, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    values = np.random.default_rng(1).integers(0, 2 if dtype is np.bool_ else 100, shape).astype(dtype)
+    a, t = values.transpose(axes), Tensor(values).transpose(axes)
+    b, u = np.ascontiguousarray(a[::-1]), Tensor(a[::-1])
+    before = runtime.memory_allocated()
+    for ours, theirs in [
+        (lambda: t + u, lambda: a + b), (lambda: (t + t) * u + t, lambda: (a + a) * b + a), (lambda: t > u, lambda: a > b),
+        (lambda: ops.where(t > u, t, u), lambda: np.where(a > b, a, b)), (lambda: t.astype(mt.float64) / (u + 1.0), lambda: a.astype(float) / (b + np.float32(1))),
+        (lambda: t.flip(-1) + t, lambda: np.flip(a, -1) + a), (lambda: (t + u).sum(0), lambda: (a + b).sum(0)),
+    ]:  # fmt: skip
+        result = ours().asnumpy()
+        np.testing.assert_allclose(result, theirs(), 1e-6)
+        del result
+    runtime.synchronize()
+    assert runtime.memory_allocated() == before
+
+
+def test_a_matrix_and_its_transpose_in_place() -> None:
+    a = np.random.default_rng(1).random((400, 400), np.float32)
+    t = Tensor(a)
+    t += t.T
+    np.testing.assert_array_equal(t.asnumpy(), a + a.T)
+    t[:] = t.T * 2 + t
+    np.testing.assert_allclose(t.asnumpy(), (a + a.T).T * 2 + (a + a.T), 1e-6)

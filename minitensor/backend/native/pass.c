@@ -247,12 +247,14 @@ int mt_pass_run(mt_task *const *tasks, int n, int *status) {
     }
     count(&p);
     atomic_init(&p.bad, 0);
+    mt_straighten(&p);
     int ops = p.n_values - p.n_loads - p.n_consts;
     int64_t piece = PIECE / (ops > 0 ? ops : 1) / MT_TILE * MT_TILE;
     if (p.reduce) {
         reduce(&p);
         free(p.acc);
     } else mt_parallel(p.size, piece > LEAST_PIECE ? piece : LEAST_PIECE, run_elements, &p);
+    mt_let_go(&p);
     if (atomic_load(&p.bad)) *status = MT_OP_ERROR_STATUS[tasks[0]->op];
     return n;
 }

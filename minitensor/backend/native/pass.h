@@ -24,6 +24,9 @@ typedef struct {
     mt_cast_fn cast;
 } mt_value;
 
+/* A copy of an operand in the order of the pass. */
+typedef struct { mt_device *device; char *data; int64_t nbytes; } mt_straight;
+
 typedef struct {
     mt_task *const *tasks;                   /* the last may be a reduction */
     const mt_task *reduce;                   /* it; NULL: there is none */
@@ -38,6 +41,8 @@ typedef struct {
     mt_value values[MT_PASS_VALUES];
     mt_walk loads[MT_PASS_LOADS];
     mt_pass_tile consts[MT_PASS_CONSTS];
+    mt_straight straight[MT_PASS_LOADS];
+    int n_straight;
     atomic_int bad;
     /* A reduction: */
     const mt_fold *fold;
@@ -52,6 +57,8 @@ int mt_fuse(const mt_task *first);           /* how many tasks of the queue, fro
 
 /* plan.c */
 bool mt_plan(mt_pass *p, mt_task *const *tasks, int n);     /* false: too many values for one pass */
+void mt_straighten(mt_pass *p);              /* copies operands that would be collected element by element, where there is memory for it */
+void mt_let_go(mt_pass *p);                  /* of these copies */
 bool mt_give_memory(mt_pass *p);             /* to all outputs that somebody can see; false: there is none, and no value has changed */
 
 /* pass.c; without the lock */
