@@ -190,7 +190,8 @@ def test_large_operands_that_lie_across(dtype: type, shape: tuple[int, ...], axe
     before = runtime.memory_allocated()
     for ours, theirs in [
         (lambda: t + u, lambda: a + b), (lambda: (t + t) * u + t, lambda: (a + a) * b + a), (lambda: t > u, lambda: a > b),
-        (lambda: ops.where(t > u, t, u), lambda: np.where(a > b, a, b)), (lambda: t.astype(mt.float64) / (u + 1.0), lambda: a.astype(float) / (b + np.float32(1))),
+        (lambda: ops.where(t > u, t, u), lambda: np.where(a > b, a, b)),
+        (lambda: t.astype(mt.float64) / (u + 1.0), lambda: a.astype(float) / (b + np.float32(1))),
         (lambda: t.flip(-1) + t, lambda: np.flip(a, -1) + a), (lambda: (t + u).sum(0), lambda: (a + b).sum(0)),
     ]:  # fmt: skip
         result = ours().asnumpy()
