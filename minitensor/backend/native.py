@@ -40,8 +40,8 @@ operators.bind(dtypes=DTYPES, ndarray=np.ndarray)
 array = operators.array  # a tensor's memory as a NumPy array, valid while the tensor is held and nobody writes to it
 
 _log = logging.getLogger("minitensor")
-_tensor, _int64 = ffi.typeof("mt_tensor *"), ffi.typeof("int64_t *")  # cffi looks a type up twice as fast as its name
-SLICE_MS = 50  # how long a wait lasts before Python looks at signals
+_tensor = ffi.typeof("mt_tensor *")  # cffi looks a type up twice as fast as its name
+SLICE_MS = lib.MT_SLICE_MS
 devices: dict[int, Device] = {}  # by the core's number
 _STATUS = {getattr(lib, name): name for name in errors.STATUSES}
 _synchronous = False
@@ -65,6 +65,15 @@ def mt_py_release(handle: Any) -> None:
 
 
 _interrupted = False  # Ctrl-C came while the main thread ran a host task, at its call or while it waited for it
+
+
+def _was_interrupted() -> bool:
+    """Has Ctrl-C to rise here?  Once, and in the main thread, whose it is."""
+    global _interrupted
+    if not _interrupted or threading.get_ident() != threading.main_thread().ident:
+        return False
+    _interrupted = False
+    return True
 
 
 def _host_raised(kind: Any, error: BaseException, where: Any) -> Any:
@@ -225,7 +234,6 @@ def finish(ref: int, params: dict[str, Any] | None = None) -> int:
 
 
 def _submit(ref: int) -> int:
-    global _interrupted
     site = -1 - _site(sys._getframe())
     try:
         status = lib.mt_submit(ref, site, SLICE_MS)
@@ -238,8 +246,7 @@ def _submit(ref: int) -> int:
     if status != lib.MT_OK:
         _fail(ref)
     result = lib.mt_call_end(ref)
-    if _synchronous or _interrupted:
-        _interrupted = False  # it rises now, and not where the value is read
+    if _was_interrupted() or _synchronous:  # it rises now, and not where the value is read
         try:
             wait(result)
         except BaseException:
@@ -274,12 +281,10 @@ def host_task(
 # --- waiting ---------------------------------------------------------------------------------------------------------
 def wait_slices(poll: Callable[..., int], *arguments: Any) -> int:
     """Calls `poll(*arguments, milliseconds)` until it no longer says MT_TIMEOUT; signals are handled in between."""
-    global _interrupted
     status = poll(*arguments, SLICE_MS)
     while status == lib.MT_TIMEOUT:
         status = poll(*arguments, SLICE_MS)
-    if _interrupted:  # it came while this thread did what it waited for
-        _interrupted = False
+    if _was_interrupted():  # it came while this thread did what it waited for
         raise KeyboardInterrupt
     return status
 

@@ -28,6 +28,7 @@ enum mt_status {
 };
 
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
+enum { MT_SLICE_MS = 50 };              /* how long a wait lasts before Python looks at signals */
 enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
 
 /* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */

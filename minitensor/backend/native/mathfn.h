@@ -4,7 +4,6 @@
  * they can't be given our own functions. */
 #ifndef MT_MATHFN_H
 #define MT_MATHFN_H
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -85,15 +84,15 @@ MT_EXTREMES(double, )
 #define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
 /* What they need not hold for: arguments whose rarity is FROM or more (kernels.h), and what holds there. */
 #define exp_RARITY(x) MT_PICK(x, mt_far_f, mt_exp_is_rare)(x)
-#define exp_FROM(x) MT_PICK(x, 0x42ae0000u, 1u)               /* 87 */
+#define exp_FROM(x) MT_PICK(x, mt_far_f(87), 1u)
 #define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_rare)(x)
-#define exp2_FROM(x) MT_PICK(x, 0x42fc0000u, 1u)              /* 126 */
+#define exp2_FROM(x) MT_PICK(x, mt_far_f(126), 1u)
 #define log_RARITY(x) MT_PICK(x, mt_not_normal_f, mt_log_is_rare)(x)
-#define log_FROM(x) MT_PICK(x, 0x7f000000u, 1u)               /* what is no positive normal number */
+#define log_FROM(x) MT_PICK(x, mt_not_normal_f(INFINITY), 1u)    /* what is no positive normal number */
 #define log1p_RARITY(x) MT_PICK(x, mt_log1p_rarity_f, mt_log1p_is_rare)(x)
-#define log1p_FROM(x) MT_PICK(x, 0x5e800000u, 1u)             /* 2^63, and what is not above -1 */
+#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u)   /* and what is not above -1 */
 #define angle_RARITY(x) MT_PICK(x, mt_far_f, mt_angle_is_rare)(x)
-#define angle_FROM(x) MT_PICK(x, 0x49c00000u, 1u)             /* MT_TRIG_MAX */
+#define angle_FROM(x) MT_PICK(x, mt_far_f(MT_TRIG_MAX), 1u)
 #define exp_rare(x) MT_PICK(x, mt_exp_raref, mt_exp_rare)(x)
 #define exp2_rare(x) MT_PICK(x, mt_exp2_raref, mt_exp2_rare)(x)
 #define expm1_rare(x) MT_PICK(x, mt_expm1_raref, mt_expm1_rare)(x)

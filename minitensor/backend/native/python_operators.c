@@ -32,7 +32,7 @@ static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil
 
 /* --- the end of a call ------------------------------------------------------------------------------------------------------------------------ */
 
-enum { SITES = 256, SLICE_MS = 50 };    /* a wait is cut into slices, in between which Python looks at signals */
+enum { SITES = 256 };
 
 /* Lines that queued work of late: by their code objects, which are held so that no other one can come to lie where one was. */
 static struct { PyObject *code; int line; uint32_t site; } sites[SITES];
@@ -71,7 +71,7 @@ static mt_ref end_of(mt_ref call) {
     }
     while (status == MT_TIMEOUT) {
         Py_BEGIN_ALLOW_THREADS
-        status = mt_submit(call, site, SLICE_MS);
+        status = mt_submit(call, site, MT_SLICE_MS);
         Py_END_ALLOW_THREADS
         if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
             mt_call_drop(call);

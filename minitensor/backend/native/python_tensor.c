@@ -100,29 +100,16 @@ static PyObject *get_dtype(PyObject *self, void *closure) {
     return t->dtype;
 }
 
-static PyObject *get_ndim(PyObject *self, void *closure) {
-    (void)closure;
-    mt_ref ref = ((tensor_object *)self)->ref;
-    return ref ? PyLong_FromLong(mt_t(ref)->ndim) : no_value(self);
-}
-
-static PyObject *get_size(PyObject *self, void *closure) {
-    (void)closure;
-    mt_ref ref = ((tensor_object *)self)->ref;
-    return ref ? PyLong_FromLongLong(mt_t(ref)->size) : no_value(self);
-}
-
-static PyObject *get_number(PyObject *self, void *closure) {
-    (void)closure;
-    mt_ref ref = ((tensor_object *)self)->ref;
-    return ref ? PyLong_FromLong(mt_t(ref)->device) : no_value(self);
-}
-
-static PyObject *get_offset(PyObject *self, void *closure) {
-    (void)closure;
-    mt_ref ref = ((tensor_object *)self)->ref;
-    return ref ? PyLong_FromLongLong(mt_t(ref)->offset) : no_value(self);
-}
+#define GET_NUMBER(name, field)                                                                                                             \
+    static PyObject *name(PyObject *self, void *closure) {                                                                                   \
+        (void)closure;                                                                                                                       \
+        mt_ref ref = ((tensor_object *)self)->ref;                                                                                           \
+        return ref ? PyLong_FromLongLong(mt_t(ref)->field) : no_value(self);                                                                 \
+    }
+GET_NUMBER(get_ndim, ndim)
+GET_NUMBER(get_size, size)
+GET_NUMBER(get_number, device)
+GET_NUMBER(get_offset, offset)
 
 static PyGetSetDef PROPERTIES[] = {
     {"_h", get_ref, set_ref, "Its reference of the core, of which it owns one count.", NULL},
