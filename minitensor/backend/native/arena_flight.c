@@ -19,7 +19,7 @@ static uint32_t take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uin
         mt_word w = look(word_of(i)), to = w;
         if (w.state > FREE) continue;
         to.state = OWNED;
-        to.owner = (unsigned)mt_my.slot;
+        to.owner = mt_my.me->slot;
         to.gen++;
         raise_mark(mark, i + 1);                            /* first: who looks for what the dead owned goes up to the mark */
         if (change(word_of(i), w, to)) {
@@ -44,7 +44,7 @@ static void set_state(_Atomic uint64_t *word, unsigned state) {     /* of an ent
 static bool count(uint32_t block, int by) {                 /* false: the count is at its end */
     for (;;) {
         mt_word w = look(&ARENA->blocks[block].word), to = w;
-        if (by > 0 && w.count == 0xfffff) return false;
+        if (by > 0 && w.count == 0xffff) return false;
         if (by < 0 && w.count == 0) return true;            /* the reaper has set it right already */
         to.count += (unsigned)by;
         if (change(&ARENA->blocks[block].word, w, to)) return true;
@@ -57,7 +57,7 @@ static bool land(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
     to.state = FREE;
-    if (!mt_my.holds[b]) add(&ARENA->blocks[b].holders, mt_my.slot);
+    if (!mt_my.holds[b]) add(mt_holders(b), *mt_my.me);
     step();
     bool landed = change(&TOKEN(t)->word, w, to);
     step();
@@ -68,7 +68,7 @@ static bool land(uint32_t t, mt_word w) {
 
 static void let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
     if (mt_my.holds[b]) return;
-    discard(&ARENA->blocks[b].holders, mt_my.slot);
+    discard(mt_holders(b), *mt_my.me);
     step();
     mt_block_maybe_free(b);                                 /* our bit may have kept somebody from it */
 }
@@ -91,6 +91,7 @@ int64_t mt_arena_send(int64_t block, int channel) {
         set_state(token_word(t), counted ? LIVE : FREE);
         if (counted) result = id_of(t, (uint32_t)block);
     }
+    if (result < 0) mt_arena_no_token();
     pthread_mutex_unlock(&mt_my.lock);
     return result;
 }
@@ -107,7 +108,7 @@ int64_t mt_arena_claim(int64_t id) {
         mt_my.holds[b]++;
         result = b;
     } else {                                                /* the same bytes a second time: fine while the value lives */
-        if (!mt_my.holds[b]) add(&block->holders, mt_my.slot);
+        if (!mt_my.holds[b]) add(mt_holders(b), *mt_my.me);
         step();
         mt_word live = look(&block->word);
         while (live.state == LIVE && live.gen == gen_b && !change(&block->word, live, live)) live = look(&block->word);
@@ -120,12 +121,13 @@ int64_t mt_arena_claim(int64_t id) {
     return result;
 }
 
-/* Takes back a token that was not sent after all. */
+/* Ends a token's flight: it was not sent after all, or will not be claimed.  Nothing if it was claimed. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
     pthread_mutex_lock(&mt_my.lock);
-    mt_word w = look(token_word(t));
-    if (w.state == LIVE && (w.gen & 0x7fff) == gen) {
+    mt_word w = mt_my.arena && t < MT_TOKENS ? look(token_word(t)) : (mt_word){0};
+    if (!mt_my.me) mt_guest_end_token(id);
+    else if (w.state == LIVE && (w.gen & 0x7fff) == gen) {
         uint32_t b = atomic_load(&TOKEN(t)->block);
         land(t, w);
         let_go(b);
@@ -140,9 +142,10 @@ int64_t mt_channel_new(void) {
     uint32_t c = mt_arena_member() ? take(channel_word, 1, MT_CHANNELS, &mt_my.next_channel, &ARENA->n_channels) : 0;
     int64_t id = -MT_MEMORY_ERROR;
     if (c) {
-        add(&CHANNEL(c)->users, mt_my.slot);
+        add(mt_users(c), *mt_my.me);
         step();
         mt_my.uses[c] = 1;
+        atomic_store(&CHANNEL(c)->guests, false);
         set_state(channel_word(c), LIVE);
         id = (int64_t)look(channel_word(c)).gen << 16 | c;
     }
@@ -155,14 +158,14 @@ int mt_channel_join(int64_t id) {
     int status = MT_STALE;
     if (!mt_arena_member() || c == 0 || c >= MT_CHANNELS) return status;
     pthread_mutex_lock(&mt_my.lock);
-    if (!mt_my.uses[c]) add(&CHANNEL(c)->users, mt_my.slot);
+    if (!mt_my.uses[c]) add(mt_users(c), *mt_my.me);
     step();
     mt_word w = look(channel_word(c));
     while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w)) w = look(channel_word(c));
     if (w.state == LIVE && w.gen == gen) {
         mt_my.uses[c]++;
         status = MT_OK;
-    } else if (!mt_my.uses[c]) discard(&CHANNEL(c)->users, mt_my.slot);
+    } else if (!mt_my.uses[c]) discard(mt_users(c), *mt_my.me);
     pthread_mutex_unlock(&mt_my.lock);
     return status;
 }
@@ -182,9 +185,9 @@ void mt_channel_sweep(uint32_t c) {
 void mt_channel_maybe_sweep(uint32_t c) {
     for (;;) {
         mt_word w = look(channel_word(c)), to = w;
-        if (w.state != LIVE || !empty(&CHANNEL(c)->users)) return;
+        if (w.state != LIVE || atomic_load(&CHANNEL(c)->guests) || !empty(mt_users(c))) return;
         to.state = OWNED;
-        to.owner = (unsigned)mt_my.slot;
+        to.owner = mt_my.me->slot;
         if (change(channel_word(c), w, to)) break;
     }
     step();
@@ -194,10 +197,26 @@ void mt_channel_maybe_sweep(uint32_t c) {
 void mt_channel_leave(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
     pthread_mutex_lock(&mt_my.lock);
-    if (mt_my.uses[c] && --mt_my.uses[c] == 0 && mt_arena_member()) {
-        discard(&CHANNEL(c)->users, mt_my.slot);
+    if (mt_my.uses[c] && --mt_my.uses[c] == 0 && mt_my.me) {
+        discard(mt_users(c), *mt_my.me);
         step();
         mt_channel_maybe_sweep(c);
+    }
+    pthread_mutex_unlock(&mt_my.lock);
+}
+
+void mt_channel_add_guest(int64_t id) {
+    if (mt_my.me) atomic_store(&CHANNEL((uint32_t)id & 0xffff)->guests, true);
+}
+
+/* The process that a place is reserved for uses it, too, before it is started. */
+void mt_channel_join_for(int64_t id, int slot) {
+    uint32_t c = (uint32_t)id & 0xffff;
+    pthread_mutex_lock(&mt_my.lock);
+    if (mt_my.uses[c]) {
+        add(mt_users(c), (mt_member){(uint32_t)slot});
+        step();
+        touch(channel_word(c));
     }
     pthread_mutex_unlock(&mt_my.lock);
 }
@@ -206,9 +225,8 @@ int mt_channel_others(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
     pthread_mutex_lock(&mt_my.lock);
     mt_reap_locked();
-    int n = 0;
-    for (int i = 0; i < MT_SET; i++) n += __builtin_popcountll(atomic_load(&CHANNEL(c)->users.bits[i]));
-    n -= has(&CHANNEL(c)->users, mt_my.slot);
+    int n = mt_set_size(mt_users(c)) - has(mt_users(c), *mt_my.me);
+    if (atomic_load(&CHANNEL(c)->guests)) n = -1;
     pthread_mutex_unlock(&mt_my.lock);
     return n;
 }

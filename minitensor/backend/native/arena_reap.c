@@ -8,28 +8,28 @@
 #define ARENA mt_my.arena
 
 /* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been done before by a reaper that died. */
-static void bury(int s) {
+static void bury(mt_member dead) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens), channels = atomic_load(&ARENA->n_channels);
     for (uint32_t t = 1; t < tokens; t++) {
         mt_word w = look(&ARENA->tokens[t].word), to = w;
         to.state = FREE;
-        if (w.state == OWNED && w.owner == (unsigned)s) change(&ARENA->tokens[t].word, w, to);
+        if (w.state == OWNED && w.owner == dead.slot) change(&ARENA->tokens[t].word, w, to);
     }
     step();
     for (uint32_t b = 1; b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
-        bool held = has(&block->holders, s);
-        if (held) discard(&block->holders, s);
+        bool held = has(mt_holders(b), dead);
+        if (held) discard(mt_holders(b), dead);
         mt_word w = look(&block->word);
-        if (w.state == OWNED && w.owner == (unsigned)s) mt_block_disown(b);
+        if (w.state == OWNED && w.owner == dead.slot) mt_block_disown(b);
         else if (held) mt_block_maybe_free(b);
     }
     step();
     for (uint32_t c = 1; c < channels; c++) {
         mt_channel *channel = &ARENA->channels[c];
-        if (has(&channel->users, s)) discard(&channel->users, s);
+        if (has(mt_users(c), dead)) discard(mt_users(c), dead);
         mt_word w = look(&channel->word);
-        if (w.state == OWNED && w.owner == (unsigned)s) mt_channel_sweep(c);
+        if (w.state == OWNED && w.owner == dead.slot) mt_channel_sweep(c);
         else mt_channel_maybe_sweep(c);
     }
     step();
@@ -39,7 +39,7 @@ static void bury(int s) {
  * have our lock.  So each token that a word counts was in the table when the word was read, below the table's mark of then; hence the
  * order: words, mark, tokens.  A claim that lands meanwhile steps the word.  What others hold, too, waits until they don't; meanwhile its
  * count only makes who writes copy once more than he need. */
-static bool countable(mt_shared_block *block) { return empty(&block->holders) || only(&block->holders, mt_my.slot); }
+static bool countable(uint32_t b) { return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me); }
 
 static void recount(void) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks);
@@ -48,7 +48,7 @@ static void recount(void) {
     uint64_t *before = NULL;
     for (uint32_t b = 1; b < blocks; b++) {
         mt_word w = look(&ARENA->blocks[b].word);
-        if (w.state != LIVE || !countable(&ARENA->blocks[b])) continue;
+        if (w.state != LIVE || !countable(b)) continue;
         if (!w.count) {
             mt_block_maybe_free(b);
             continue;
@@ -63,7 +63,7 @@ static void recount(void) {
             if (look(&ARENA->tokens[t].word).state >= OWNED) flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
         for (uint32_t b = 1; b < blocks; b++) {
             mt_word w = unpack(before[b]), to = w;
-            if (!before[b] || flying[b] >= w.count || !countable(&ARENA->blocks[b])) continue;
+            if (!before[b] || flying[b] >= w.count || !countable(b)) continue;
             step();
             to.count = flying[b];
             if (change(&ARENA->blocks[b].word, w, to)) mt_block_maybe_free(b);
@@ -84,18 +84,20 @@ static void recount(void) {
 }
 
 int mt_reap_locked(void) {
-    int n = 0;
-    if (!mt_arena_member()) return 0;
+    int n = 0, probe = mt_my.me ? mt_slot_probe() : -1;
+    if (probe < 0) return 0;                                /* another member has to */
     uint32_t slots = atomic_load(&ARENA->n_slots);
-    for (int s = 0; s < (int)slots; s++) {
-        if (s == mt_my.slot || atomic_load(&ARENA->slots[s].state) <= FREE || mt_slot_alive(s)) continue;
-        if (atomic_load(&ARENA->slots[s].state) > FREE) {   /* nobody was faster */
-            bury(s);
+    for (uint32_t s = 1; s < slots; s++) {
+        mt_member m = {s};
+        if (s == mt_my.me->slot || atomic_load(&ARENA->slots[s].state) <= FREE || !mt_slot_dead(probe, m)) continue;
+        if (atomic_load(&ARENA->slots[s].state) > FREE) {   /* no other reaper was faster */
+            bury(m);
             atomic_fetch_add(&ARENA->reaped, 1);
             n++;
         }
-        mt_slot_give_back(s);
+        mt_slot_give_back(probe, m);
     }
+    close(probe);
     if (n || atomic_load(&ARENA->reaped)) recount();        /* again and again: what is held now can't be set right yet */
     return n;
 }
@@ -119,7 +121,7 @@ int mt_arena_stats(mt_arena_numbers *out) {
     pthread_mutex_lock(&mt_my.lock);
     uint32_t slots = atomic_load(&ARENA->n_slots), blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
              channels = atomic_load(&ARENA->n_channels);
-    for (uint32_t s = 0; s < slots; s++) out->processes += atomic_load(&ARENA->slots[s].state) > FREE;
+    for (uint32_t s = 1; s < slots; s++) out->processes += atomic_load(&ARENA->slots[s].state) > FREE;
     for (uint32_t b = 1; b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
         unsigned state = look(&block->word).state;
@@ -171,19 +173,19 @@ int mt_arena_check(char *text, int room) {
     for (uint32_t b = 1; flying && b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
         mt_word w = look(&block->word);
-        bool held = !empty(&block->holders);
+        bool held = !empty(mt_holders(b));
         if (w.state == OWNED) fault(&r, "block %u is still owned by slot %u\n", b, w.owner);
-        if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && countable(block)))) fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
+        if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && countable(b)))) fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
         if (w.state == LIVE && !w.count && !held) fault(&r, "block %u lives, and nobody has it\n", b);
         if (w.state <= FREE && (held || flying[b])) fault(&r, "block %u is free, and somebody has it\n", b);
-        if (has(&block->holders, mt_my.slot) != (mt_my.holds[b] > 0)) fault(&r, "block %u: our bit is not what we hold\n", b);
-        for (int s = 0; held && s < MT_SLOTS; s++)
-            if (has(&block->holders, s) && atomic_load(&ARENA->slots[s].state) <= FREE) fault(&r, "block %u is held by slot %d, nobody's\n", b, s);
+        if (has(mt_holders(b), *mt_my.me) != (mt_my.holds[b] > 0)) fault(&r, "block %u: our bit is not what we hold\n", b);
+        for (uint32_t s = 0, n = atomic_load(&ARENA->n_slots); held && s < n; s++)
+            if (has(mt_holders(b), (mt_member){s}) && atomic_load(&ARENA->slots[s].state) <= FREE) fault(&r, "block %u is held by slot %u, which is free\n", b, s);
     }
     for (uint32_t c = 1; c < channels; c++) {
         mt_word w = look(&ARENA->channels[c].word);
         if (w.state == OWNED) fault(&r, "channel %u is still owned by slot %u\n", c, w.owner);
-        if (w.state == LIVE && empty(&ARENA->channels[c].users)) fault(&r, "channel %u lives, and nobody uses it\n", c);
+        if (w.state == LIVE && !atomic_load(&ARENA->channels[c].guests) && empty(mt_users(c))) fault(&r, "channel %u lives, and nobody uses it\n", c);
     }
     free(flying);
     pthread_mutex_unlock(&mt_my.lock);

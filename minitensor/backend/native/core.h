@@ -163,26 +163,38 @@ void mt_device_set_capacity(int device, int64_t capacity);
 int64_t mt_device_trim(int device);                     /* cached blocks back to the system; bytes */
 void mt_device_lose(int device, const char *why);       /* its tensors can't be touched from now on; why is the error's text */
 
-/* --- memory that processes share (arena.c) ---------------------------------------------------------------------------------------- */
+/* --- memory that processes share (arena.c) ----------------------------------------------------------------------------------------
+ * A process of the family is a member, which has a place in the arena, or a guest, which has copies. */
 int mt_arena_create(int64_t capacity, int64_t cap);     /* 0, or -errno; cap: so much free memory is kept */
 int mt_arena_attach(const char *path, uint64_t inode);  /* the same, of an arena that another process has open there */
-int mt_arena_member(void);                              /* 1: this process has an arena and a place in it */
-int mt_arena_file(void);                                /* its descriptor; -1: none */
-uint64_t mt_arena_inode(void);
+int mt_arena_reserve(int *lock_fd);                     /* a slot for a process to be started, whose lock the descriptor keeps; or -errno */
+int mt_arena_enter(int fd, int lock_fd, int slot);      /* in that process, with the file's descriptor, which it takes over, too: 0, a member; else
+                                                           -errno.  lock_fd -1: as a guest, with the -errno of mt_arena_reserve as slot */
+int mt_arena_member(void);                              /* 1: this process has a place in an arena */
+const char *mt_arena_why_guest(void);                   /* "": it is a member, or has no arena */
+int mt_arena_file(void);                                /* its descriptor; -1: the program has closed it */
+uint64_t mt_arena_inode(void);                          /* 0: this process has no arena, not even as a guest */
 int64_t mt_arena_alloc(int64_t nbytes);                 /* a block that we hold; or -status */
-char *mt_arena_data(int64_t block);
+void mt_arena_explain(char *text, int room);            /* why this thread's last mt_arena_alloc, mt_arena_send or what needs them found no room */
+char *mt_arena_data(int64_t block);                     /* of a block that we hold */
+char *mt_arena_members_data(int64_t block);             /* in a guest: the members' bytes */
+void mt_arena_mark_mutable(int64_t block);              /* all who hold it write to it */
 int64_t mt_arena_size(int64_t block);
 void mt_arena_hold(int64_t block);                      /* once more */
 void mt_arena_drop(int64_t block);
 int mt_arena_sole(int64_t block);                       /* 1: nobody else has it, nor can get it but from us */
 int mt_arena_own(int64_t block, int holds);             /* the same, if we hold it so many times; what was sent before is stale from now on */
 int64_t mt_arena_send(int64_t block, int channel);      /* a token, for a message; or -status */
-void mt_arena_unsend(int64_t token);
+void mt_arena_unsend(int64_t token);                    /* ends its flight; nothing if it was claimed */
 int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
+int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);       /* in a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less */
+int64_t mt_guest_share(int64_t token);                  /* in a guest: the block of memory that all write to, held for good; or -MT_STALE */
 int64_t mt_channel_new(void);                           /* an id; or -status */
 int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
 void mt_channel_leave(int64_t channel);
-int mt_channel_others(int64_t channel);                 /* how many other processes use it */
+void mt_channel_join_for(int64_t channel, int slot);    /* so does the process that the slot is reserved for */
+void mt_channel_add_guest(int64_t channel);             /* so does a process that is no member: its users can't be counted from now on */
+int mt_channel_others(int64_t channel);                 /* how many other processes use it; -1: a guest does */
 int mt_arena_reap(void);                                /* how many dead were found */
 typedef struct mt_arena_numbers {
     int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent, capacity;

@@ -172,7 +172,7 @@ void mt_pool_lock(void);
 void mt_pool_unlock(void);
 void mt_pool_renew(void);
 
-/* arena.c: inside of fork() */
+/* arena_fork.c: inside of fork() */
 void mt_arena_before_fork(void);
 void mt_arena_in_parent(void);
 void mt_arena_in_child(void);

@@ -25,7 +25,7 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
     const mt_tensor *t = mt_t(ref);
     const mt_storage *s = t->storage;
     mt_extent e = {.storage = (int64_t)(intptr_t)s, .nbytes = s->nbytes, .size = t->size, .head = (int64_t)head_size(t->ndim),
-                   .in_arena = s->block > 0, .everyone = s->everyone, .device = t->device};
+                   .in_arena = s->block > 0 && mt_arena_member(), .everyone = s->everyone, .device = t->device};
     if (t->size == 0) return e;
     mt_tensor_extent(t, &e.low, &e.high);
     e.high++;
@@ -84,12 +84,12 @@ static mt_ref not_a_parcel(void) { return mt_fail("unpickle", MT_VALUE_ERROR, "t
 
 static mt_ref view_of(mt_ref base, const parcel *p) { return mt_view(base, p->dtype, p->ndim, p->dims, p->dims + p->ndim, p->offset); }
 
-static mt_ref bytes_in(int64_t block, int device, int64_t nbytes, bool everyone) {      /* takes over our hold of the block */
+static mt_ref bytes_in(int64_t block, char *data, int device, int64_t nbytes, bool everyone) {      /* takes over our hold of the block */
     mt_storage *s = mt_storage_new(&mt_devices[device], nbytes);
     mt_tensor *t = s ? mt_tensor_new(s, device, MT_DT_uint8, 1, &nbytes, NULL, 0) : NULL;
     if (t) {
         s->block = block;
-        s->data = mt_arena_data(block);
+        s->data = data;
         s->everyone = everyone;
         return mt_ref_of(t);
     }
@@ -100,22 +100,43 @@ static mt_ref bytes_in(int64_t block, int device, int64_t nbytes, bool everyone)
 
 mt_ref mt_empty_shared(int device, int64_t nbytes) {
     int64_t block = mt_arena_alloc(nbytes);
-    return block < 0 ? mt_no_memory("shared", device, nbytes) : bytes_in(block, device, nbytes, false);
+    return block < 0 ? mt_no_memory("shared", device, nbytes) : bytes_in(block, mt_arena_data(block), device, nbytes, false);
+}
+
+static mt_ref gone(void) {
+    return mt_fail("unpickle", MT_STALE, "the tensor's memory is gone; a message can be unpickled again only while its value lives");
+}
+
+static mt_ref claim(int device, const parcel *p) {
+    int64_t block = mt_arena_claim(p->token);
+    if (block < 0) return gone();
+    if (p->nbytes <= mt_arena_size(block)) return bytes_in(block, mt_arena_data(block), device, p->nbytes, p->everyone);
+    mt_arena_drop(block);
+    return not_a_parcel();
+}
+
+/* What a guest gets: a copy; of memory that all write to, the members' bytes. */
+static mt_ref copy_of(int device, const parcel *p) {
+    if (p->everyone) {
+        int64_t block = mt_guest_share(p->token);
+        if (block > 0) return bytes_in(block, mt_arena_members_data(block), device, p->nbytes, true);
+        return mt_fail("unpickle", MT_STALE, "memory that all processes write to can't be seen here, since this process is no member of its family's "
+                       "shared memory: %s", mt_arena_why_guest());
+    }
+    mt_ref base = mt_empty(device, MT_DT_uint8, 1, &p->nbytes);
+    if (base < 0) return base;
+    int status = mt_arena_copy_out(p->token, mt_data(base), p->nbytes);
+    if (status == MT_OK) return base;
+    mt_release(base);
+    return status == MT_STALE ? gone() : not_a_parcel();
 }
 
 mt_ref mt_receive(int device, const char *bytes, int64_t n) {
     parcel p;
     if (!read_head(bytes, n, &p)) return not_a_parcel();
     mt_ref base;
-    if (p.token) {
-        int64_t block = mt_arena_claim(p.token);
-        if (block < 0) return mt_fail("unpickle", MT_STALE, "the tensor's memory is gone; a message can be unpickled again only while its value lives");
-        if (p.nbytes > mt_arena_size(block)) {
-            mt_arena_drop(block);
-            return not_a_parcel();
-        }
-        base = bytes_in(block, device, p.nbytes, p.everyone);
-    } else {
+    if (p.token) base = mt_arena_member() ? claim(device, &p) : copy_of(device, &p);
+    else {
         if (p.nbytes != n - (int64_t)head_size(p.ndim)) return not_a_parcel();
         base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
         if (base > 0) memcpy(mt_data(base), bytes + head_size(p.ndim), (size_t)p.nbytes);

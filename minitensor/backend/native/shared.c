@@ -53,12 +53,16 @@ int mt_share(mt_ref ref, int everyone) {
     if (!quiet(s)) status = MT_TIMEOUT;
     else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
     bool there = s->block && (!everyone || s->everyone || take_over(s));
-    if (status == MT_OK && there && everyone) s->everyone = true;
+    if (status == MT_OK && there && everyone) {
+        s->everyone = true;
+        mt_arena_mark_mutable(s->block);
+    }
     pthread_mutex_unlock(&mt_exec.lock);
     if (status != MT_OK || there) return status;
 
     int64_t block = mt_arena_alloc(s->nbytes);
     if (block < 0) return (int)-block;
+    if (everyone) mt_arena_mark_mutable(block);
     memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
     pthread_mutex_lock(&mt_exec.lock);
     bool unchanged = quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
