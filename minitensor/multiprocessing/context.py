@@ -130,6 +130,10 @@ def _ours(context: _standard.BaseContext) -> _standard.BaseContext:
 class SpawnProcess(_standard.SpawnProcess, Process):
     """A process started in a fresh interpreter."""
 
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        return sharing.started(_standard.SpawnProcess._Popen, process_obj)
+
 
 class SpawnContext(_standard.SpawnContext, BaseContext):
     """Processes start in a fresh interpreter."""
@@ -149,6 +153,10 @@ if sys.platform != "win32":
 
     class ForkServerProcess(_standard.ForkServerProcess, Process):
         """A process that a server forks."""
+
+        @staticmethod
+        def _Popen(process_obj: BaseProcess) -> Any:
+            return sharing.started(_standard.ForkServerProcess._Popen, process_obj)
 
         _after_fork = staticmethod(BaseProcess._after_fork)
 

@@ -99,7 +99,7 @@ class PacketEnd(Connection):
         """Send an object as it is now; waits while the pipe is full."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_writable()  # type: ignore[attr-defined]
-        self._send_bytes(dumps(obj, self.channel.number))
+        self._send_bytes(dumps(obj, self.channel))
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def read_now(self) -> Any:

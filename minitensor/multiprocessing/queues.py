@@ -139,7 +139,7 @@ class Queue(_standard.Queue):
             raise Full
         try:
             if isinstance(self._writer, PacketEnd):
-                data: Any = self._writer.packet(dumps(obj, self._writer.channel.number))
+                data: Any = self._writer.packet(dumps(obj, self._writer.channel))
             else:
                 data = dumps(obj)
         except BaseException as error:

@@ -53,6 +53,6 @@ def _dumps(obj: object) -> Any:
     return buffer.getbuffer()
 
 
-def dumps(obj: object, channel: int = 0) -> Any:
+def dumps(obj: object, channel: sharing.Channel | None = None) -> Any:
     """Pickle `obj` as it is now, for a message of `channel`; the error of an object that can't be sent is the caller's."""
     return sharing.pack(_dumps, obj, channel)

@@ -64,7 +64,7 @@ _Atomic int64_t mt_steps_left;
 atomic_int mt_signal;
 
 /* What has to be the same in two programs that share an arena. */
-static const uint64_t LAYOUT = 2 * (uint64_t)sizeof(mt_arena) + MT_NUM_DTYPES;
+uint64_t mt_arena_layout(void) { return 2 * (uint64_t)sizeof(mt_arena) + MT_NUM_DTYPES; }
 
 __attribute__((constructor)) static void init(void) { mt_mutex_init(&mt_my.lock); }
 
@@ -126,7 +126,7 @@ int mt_arena_create(int64_t capacity, int64_t cap) {
     bool late = mt_my.arena;                                /* another thread was faster */
     if (!error && !late && !(error = map(fd, capacity))) {
         mt_arena *arena = mt_my.arena;
-        arena->layout = LAYOUT;
+        arena->layout = mt_arena_layout();
         arena->capacity = capacity;
         arena->cap = cap;
         atomic_store(&arena->n_blocks, 1);
@@ -147,7 +147,7 @@ static int map_existing(int fd) {
     if (fstat(fd, &status) != 0) return -errno;
     int whole = map(fd, status.st_size), error = whole ? map(fd, (int64_t)sizeof(mt_arena)) : 0;
     if (error) return whole;
-    if (mt_my.arena->layout == LAYOUT) return whole == 0 ? 0 : 1;
+    if (mt_my.arena->layout == mt_arena_layout()) return whole == 0 ? 0 : 1;
     leave();
     return -ESTALE;
 }

@@ -69,7 +69,7 @@ typedef struct {
 typedef struct {
     _Atomic uint64_t word;
     _Atomic uint64_t users;                 /* the set's first word */
-    atomic_bool guests;                     /* a process that is no member uses it, too: whether it is used can't be known any more */
+    atomic_int guests;                      /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which can't read tokens */
 } mt_channel;
 
 typedef struct {
@@ -84,6 +84,7 @@ typedef struct {
     _Atomic int64_t top;                    /* where the next new block begins */
     _Atomic uint32_t n_blocks, n_tokens, n_channels, n_slots;    /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
     _Atomic int64_t free_bytes;             /* committed and free; a hint, set right when the dead are reaped */
+    atomic_bool stray;                      /* a block may live without a holder and a token: a stranger has ended one (arena_fork.c) */
     _Atomic int64_t reaped_at;              /* seconds: one member a second looks after the dead for all */
     _Atomic int64_t reaped, copied, inline_sent;   /* for people */
     struct { _Atomic uint32_t head, recent; atomic_int free; } classes[MT_SHARED_CLASSES];     /* recent and free are hints */
@@ -163,6 +164,7 @@ void mt_block_forget(uint32_t block);               /* a guest holds it no more 
 void mt_channel_maybe_sweep(uint32_t channel);
 void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */
 int mt_reap_locked(void);
+uint64_t mt_arena_layout(void);                     /* what has to be the same in two programs that share an arena; without the lock */
 bool mt_guest_end_token(int64_t token);             /* false: it was not in flight any more */
 int64_t mt_arena_no_token(void);                    /* notes that the table of tokens is full; a status */
 extern atomic_int mt_commit_ways;

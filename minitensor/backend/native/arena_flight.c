@@ -145,7 +145,7 @@ int64_t mt_channel_new(void) {
         add(mt_users(c), *mt_my.me);
         step();
         mt_my.uses[c] = 1;
-        atomic_store(&CHANNEL(c)->guests, false);
+        atomic_store(&CHANNEL(c)->guests, 0);
         set_state(channel_word(c), LIVE);
         id = (int64_t)look(channel_word(c)).gen << 16 | c;
     }
@@ -205,9 +205,13 @@ void mt_channel_leave(int64_t id) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-void mt_channel_add_guest(int64_t id) {
-    if (mt_my.me) atomic_store(&CHANNEL((uint32_t)id & 0xffff)->guests, true);
+void mt_channel_add_guest(int64_t id, int stranger) {
+    if (!mt_my.arena) return;
+    int seen = 0;                                           /* never back from 2 to 1 */
+    while (seen < 1 + stranger && !atomic_compare_exchange_weak(&CHANNEL((uint32_t)id & 0xffff)->guests, &seen, 1 + stranger)) continue;
 }
+
+int mt_channel_has_stranger(int64_t id) { return mt_my.arena && atomic_load(&CHANNEL((uint32_t)id & 0xffff)->guests) == 2; }
 
 /* The process that a place is reserved for uses it, too, before it is started. */
 void mt_channel_join_for(int64_t id, int slot) {

@@ -19,11 +19,16 @@
  * is in flight, which keeps the block, and then ends the token.  It does that through a second mapping of the arena, since the first
  * has its copies.  Its token is OWNED by the warden between the reading and the end, so that it is counted by any recount
  * until the block's word no longer counts it; a guest that is killed in these few instructions leaves one token behind.
- * A channel that a guest has is marked: its users can't be counted any more. */
+ * A channel that a guest has is marked: its users can't be counted any more.
+ *
+ * A stranger belongs to another family, or was started without being handed anything.  If it may open the sender's arena (/proc/PID/fd/N, of the
+ * same user), it receives as a guest does, for one message; the block that is left is freed by a member's next look after the dead. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "arena.h"
 
@@ -74,7 +79,7 @@ static void copy_for_guest(void) {
     for (uint32_t b = 1; b < blocks; b++)
         if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b))) hold_for(MT_WARDEN, b);
     for (uint32_t c = 1; c < channels; c++)
-        if (mt_my.uses[c]) atomic_store(&mt_my.arena->channels[c].guests, true);
+        if (mt_my.uses[c]) mt_channel_add_guest(c, 0);
 }
 
 void mt_arena_before_fork(void) {
@@ -134,70 +139,105 @@ void mt_block_forget(uint32_t b) {
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
-static bool read_block(const mt_shared_block *block, char *out, int64_t n) {
-    if (block->offset + n <= mt_my.reach) {
-        memcpy(out, (char *)mt_my.arena + block->offset, (size_t)n);
+/* Where a process that is no member reads: an arena's tables, and its blocks. */
+typedef struct { mt_arena *arena; int64_t reach; int fd; } source;
+
+static source own_family(void) { return (source){mt_my.arena, mt_my.reach, mt_arena_file()}; }
+
+static bool read_block(source from, uint32_t b, char *out, int64_t n) {
+    int64_t offset = from.arena->blocks[b].offset;
+    if (offset + n <= from.reach) {
+        memcpy(out, (char *)from.arena + offset, (size_t)n);
         return true;
     }
-    int fd = mt_arena_file();
     for (int64_t done = 0; done < n;) {
-        ssize_t got = fd < 0 ? -1 : pread(fd, out + done, (size_t)(n - done), block->offset + done);
+        ssize_t got = pread(from.fd, out + done, (size_t)(n - done), offset + done);
         if (got <= 0 && !(got < 0 && errno == EINTR)) return false;
         if (got > 0) done += got;
     }
     return true;
 }
 
-static mt_token *token_of(int64_t id, mt_word *seen) {
+static uint32_t block_of(int64_t id) { return (uint32_t)id & 0xffff; }
+
+static bool flies(const mt_arena *arena, int64_t id) {
     uint32_t t = (uint32_t)(id >> 48);
-    if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return NULL;
-    mt_token *token = &mt_my.arena->tokens[t];
-    *seen = look(&token->word);
-    bool flies = seen->state == LIVE && (seen->gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == ((uint32_t)id & 0xffff);
-    return flies ? token : NULL;
+    if (t == 0 || t >= MT_TOKENS) return false;
+    mt_token *token = (mt_token *)&arena->tokens[t];
+    mt_word w = look(&token->word);
+    return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == block_of(id);
 }
 
-bool mt_guest_end_token(int64_t id) {
-    mt_word w, to;
-    mt_token *token = token_of(id, &w);
-    if (!token) return false;
-    uint32_t b = (uint32_t)id & 0xffff;
-    to = w;
+/* Ends a token's flight, if no other process was faster. */
+static bool end_token(mt_arena *arena, int64_t id) {
+    _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word, *block = &arena->blocks[block_of(id)].word;
+    mt_word w = look(token), to = w;
     to.state = OWNED;
     to.owner = MT_WARDEN.slot;
-    if (!change(&token->word, w, to)) return false;
+    if (!flies(arena, id) || w.state != LIVE || !change(token, w, to)) return false;
     step();
-    for (mt_word word = look(&mt_my.arena->blocks[b].word), less = word; word.count; word = less = look(&mt_my.arena->blocks[b].word)) {
+    for (mt_word word = look(block); word.count; word = look(block)) {
+        mt_word less = word;
         less.count--;
-        if (change(&mt_my.arena->blocks[b].word, word, less)) break;
+        if (change(block, word, less)) break;
     }
     step();
-    w = to = look(&token->word);
+    w = to = look(token);
     to.state = FREE;
     to.owner = 0;
-    change(&token->word, w, to);
-    mt_block_maybe_free(b);
+    change(token, w, to);
     return true;
 }
 
-int mt_arena_copy_out(int64_t id, char *out, int64_t nbytes) {
-    uint32_t b = (uint32_t)id & 0xffff, gen = (uint32_t)(id >> 16) & 0xffff;
-    mt_word w;
-    if (id <= 0 || !mt_my.arena || b == 0 || b >= atomic_load(&mt_my.arena->n_blocks)) return MT_STALE;
-    mt_shared_block *block = &mt_my.arena->blocks[b];
-    if (nbytes > block->size) return MT_VALUE_ERROR;
-    int status = MT_STALE;
-    pthread_mutex_lock(&mt_my.lock);
-    if (token_of(id, &w) && read_block(block, out, nbytes) && mt_guest_end_token(id)) status = MT_OK;      /* in flight all the time, so no process wrote */
-    else {                                          /* the same bytes a second time: fine if the value has lived while they were read */
-        mt_word before = look(&block->word);
-        bool read = before.state == LIVE && before.gen == gen && read_block(block, out, nbytes);
-        atomic_thread_fence(memory_order_acquire);
-        mt_word after = look(&block->word);
-        if (read && after.state == LIVE && after.gen == gen) status = MT_OK;
+bool mt_guest_end_token(int64_t id) {
+    if (id <= 0 || !mt_my.arena || !end_token(mt_my.arena, id)) return false;
+    mt_block_maybe_free(block_of(id));
+    return true;
+}
+
+/* Reads what a token refers to; *ended: and has ended its flight.  While it flies no process writes to the block.  The same bytes a second time are
+ * fine if the value has lived while they were read. */
+static int copy_out(source from, int64_t id, char *out, int64_t nbytes, bool *ended) {
+    uint32_t b = block_of(id), gen = (uint32_t)(id >> 16) & 0xffff;
+    *ended = false;
+    if (id <= 0 || b == 0 || b >= atomic_load(&from.arena->n_blocks)) return MT_STALE;
+    if (nbytes > from.arena->blocks[b].size) return MT_VALUE_ERROR;
+    if (flies(from.arena, id)) {
+        if (!read_block(from, b, out, nbytes)) return MT_STALE;
+        if ((*ended = end_token(from.arena, id))) return MT_OK;
     }
+    mt_word before = look(&from.arena->blocks[b].word);
+    bool read = before.state == LIVE && before.gen == gen && read_block(from, b, out, nbytes);
+    atomic_thread_fence(memory_order_acquire);
+    mt_word after = look(&from.arena->blocks[b].word);
+    return read && after.state == LIVE && after.gen == gen ? MT_OK : MT_STALE;
+}
+
+int mt_arena_copy_out(int64_t id, char *out, int64_t nbytes) {
+    bool ended = false;
+    pthread_mutex_lock(&mt_my.lock);
+    int status = mt_my.arena ? copy_out(own_family(), id, out, nbytes, &ended) : MT_STALE;
+    if (ended) mt_block_maybe_free(block_of(id));
     pthread_mutex_unlock(&mt_my.lock);
     return status;
+}
+
+int mt_arena_copy_from(const char *path, uint64_t inode, int64_t id, char *out, int64_t nbytes) {
+    struct stat status;
+    int fd = open(path, O_RDWR | O_CLOEXEC), error = fd < 0 ? -errno : 0;
+    if (!error && (fstat(fd, &status) != 0 || (uint64_t)status.st_ino != inode || status.st_size < (int64_t)sizeof(mt_arena))) error = -ESTALE;
+    mt_arena *arena = error ? MAP_FAILED : mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (arena == MAP_FAILED) {
+        if (!error) error = -errno;
+    } else {
+        bool ended = false;
+        int found = arena->layout == mt_arena_layout() ? copy_out((source){arena, (int64_t)sizeof *arena, fd}, id, out, nbytes, &ended) : MT_STALE;
+        if (ended) atomic_store(&arena->stray, true);        /* its family frees the block */
+        if (found != MT_OK) error = found == MT_VALUE_ERROR ? -EINVAL : -ESTALE;
+        munmap(arena, sizeof *arena);
+    }
+    if (fd >= 0) close(fd);
+    return error;
 }
 
 /* Memory that all write to can't be copied: the warden holds it from now on, and the guest sees the members' bytes. */

@@ -98,7 +98,7 @@ int mt_reap_locked(void) {
         mt_slot_give_back(probe, m);
     }
     close(probe);
-    if (n || atomic_load(&ARENA->reaped)) recount();        /* again and again: what is held now can't be set right yet */
+    if (n || atomic_load(&ARENA->reaped) || atomic_load(&ARENA->stray)) recount();      /* again and again: what is held now can't be set right yet */
     return n;
 }
 

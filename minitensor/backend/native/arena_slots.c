@@ -56,6 +56,7 @@ const char *mt_slot_refusal(int error) {
         case EMFILE: case ENFILE: return "no descriptor is left (ulimit -n)";
         case EUSERS: return "every place in the shared memory is taken: 16383 processes";
         case ENOMEM: return "no address space is left (ulimit -v)";
+        case ENXIO: return "the process that started it is no member, either";
         case ESTALE: return "the shared memory is another program version's";
         default: return strerror(-error);
     }

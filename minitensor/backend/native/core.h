@@ -88,6 +88,8 @@ int64_t mt_send(mt_ref tensor, int channel);            /* a token of its storag
                                                            work on it, again; -MT_VALUE_ERROR: NumPy looks at it */
 void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a parcel: head bytes, and the tensor's */
 mt_ref mt_receive(int device, const char *parcel, int64_t n);
+mt_ref mt_receive_from(int device, const char *parcel, int64_t n, const char *path, uint64_t inode, int *error);     /* a copy, from another family's
+                                                           arena; 0: it can't be read, for the reason *error (-errno) */
 mt_ref mt_receive_view(mt_ref first, const char *parcel, int64_t n);    /* a second view of what has arrived with the first */
 mt_ref mt_empty_shared(int device, int64_t nbytes);     /* in the arena, uint8 */
 
@@ -188,12 +190,16 @@ int64_t mt_arena_send(int64_t block, int channel);      /* a token, for a messag
 void mt_arena_unsend(int64_t token);                    /* ends its flight; nothing if it was claimed */
 int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
 int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);       /* in a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less */
+int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);      /* the same from another family's
+                                                           arena, which a process has open there; 0, or -errno: -ESTALE, its value is gone */
 int64_t mt_guest_share(int64_t token);                  /* in a guest: the block of memory that all write to, held for good; or -MT_STALE */
 int64_t mt_channel_new(void);                           /* an id; or -status */
 int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
 void mt_channel_leave(int64_t channel);
 void mt_channel_join_for(int64_t channel, int slot);    /* so does the process that the slot is reserved for */
-void mt_channel_add_guest(int64_t channel);             /* so does a process that is no member: its users can't be counted from now on */
+void mt_channel_add_guest(int64_t channel, int stranger);      /* so does a process that is no member: its users can't be counted from now on;
+                                                           stranger: and it can't read what lies in the arena */
+int mt_channel_has_stranger(int64_t channel);
 int mt_channel_others(int64_t channel);                 /* how many other processes use it; -1: a guest does */
 int mt_arena_reap(void);                                /* how many dead were found */
 typedef struct mt_arena_numbers {

@@ -7,6 +7,7 @@
  * A view takes with it what it touches, or all of its storage when that is not much more, or lies in the arena and costs nothing.  Which
  * bytes those are is decided here (mt_extent_of); that views of one storage in one message arrive as such is the message's business
  * (sharing.py), which sends the second as a view of the first. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "executor.h"
@@ -131,20 +132,34 @@ static mt_ref copy_of(int device, const parcel *p) {
     return status == MT_STALE ? gone() : not_a_parcel();
 }
 
+static mt_ref as_view(mt_ref base, const parcel *p) {
+    if (base < 0) return base;
+    mt_ref view = view_of(base, p);
+    mt_release(base);
+    return view;
+}
+
 mt_ref mt_receive(int device, const char *bytes, int64_t n) {
     parcel p;
     if (!read_head(bytes, n, &p)) return not_a_parcel();
-    mt_ref base;
-    if (p.token) base = mt_arena_member() ? claim(device, &p) : copy_of(device, &p);
-    else {
-        if (p.nbytes != n - (int64_t)head_size(p.ndim)) return not_a_parcel();
-        base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
-        if (base > 0) memcpy(mt_data(base), bytes + head_size(p.ndim), (size_t)p.nbytes);
-    }
+    if (p.token) return as_view(mt_arena_member() ? claim(device, &p) : copy_of(device, &p), &p);
+    if (p.nbytes != n - (int64_t)head_size(p.ndim)) return not_a_parcel();
+    mt_ref base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
+    if (base > 0) memcpy(mt_data(base), bytes + head_size(p.ndim), (size_t)p.nbytes);
+    return as_view(base, &p);
+}
+
+mt_ref mt_receive_from(int device, const char *bytes, int64_t n, const char *path, uint64_t inode, int *error) {
+    parcel p;
+    *error = 0;
+    if (!read_head(bytes, n, &p) || !p.token) return not_a_parcel();
+    if (p.everyone) return *error = -EXDEV, 0;
+    mt_ref base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
     if (base < 0) return base;
-    mt_ref view = view_of(base, &p);
+    *error = mt_arena_copy_from(path, inode, p.token, mt_data(base), p.nbytes);
+    if (*error == 0) return as_view(base, &p);
     mt_release(base);
-    return view;
+    return *error == -EINVAL ? not_a_parcel() : 0;
 }
 
 mt_ref mt_receive_view(mt_ref first, const char *bytes, int64_t n) {

@@ -16,155 +16,34 @@ A session (`pack`) is one message of our own queues.  It knows the queue's chann
 any more are given up; when pickling fails it takes back the tokens that it has made; and when two slices of one storage turn
 out to need more of it than the first had asked for, it begins again with what both need.  Messages by other ways do without.
 
-A receiver finds the arena by itself: a message says where the sender has it open (`/proc/PID/fd/N`, for the same user only, and
-checked by its inode), and processes that we start have it in their environment.  Nothing is passed along, and nothing has a name.
+Where a reader can't be relied on to read shared memory, the value is copied into the message: in a queue that a stranger uses, from a process
+that is no member, and by ways of which nothing is known from a process that can't be looked up.  A reader that is a guest of the
+family, or belongs to another one, has a copy made when it receives.  What it can't read at all is refused, and says why.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import weakref
 from collections.abc import Callable
+from multiprocessing.context import get_spawning_popen
 from typing import Any
 
-from minitensor import config, fork, trace
+from minitensor import config, trace
 from minitensor.backend import native
 from minitensor.backend.native import ffi, finish, lib
 from minitensor.dtype import uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 
-__all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "share_with_everyone", "sharing_stats"]
+from .arena import Start, address, can_be_found, have_arena, is_here, places_of, reap, room_text, start_of, why_no_arena
+from .channel import Channel
+
+__all__ = ["pack", "reduce", "share_with_everyone", "sharing_stats"]
 
 _TRIES = 100  # of a storage that another thread is at work on; then it is copied
-
-
-# --- the arena of this process ---------------------------------------------------------------------------------------
-_places: list[tuple[int, int]] = []  # (pid, descriptor) of relatives that have it open, the next of kin last
-_lock = threading.Lock()
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def have_arena() -> bool:
-    """Makes this process a member of its family's arena, or the first of a new one; False where there can be none."""
-    if lib.mt_arena_member():
-        return True
-    with _lock:
-        if lib.mt_arena_member() or lib.mt_arena_inode():
-            return bool(lib.mt_arena_member())  # a child that found no place in it has none
-        inherited = config.get("MINITENSOR_ARENA_AT")
-        if inherited and _attach(inherited):
-            return True
-        cap = config.get("MINITENSOR_ARENA_FREE") or min(1 << 30, _memory() // 8)
-        status = lib.mt_arena_create(config.get("MINITENSOR_ARENA"), cap)
-        if status != 0:
-            trace.record("sharing.no_arena", reason=os.strerror(-status))
-            return False
-        _announce()
-        trace.record("sharing.arena", inode=lib.mt_arena_inode())
-        return True
-
-
-def _address() -> str:
-    """Where others find the arena: its inode, and who has it open where."""
-    global _own_address
-    if not _own_address:
-        fd = lib.mt_arena_file()
-        places = ([(os.getpid(), fd)] if fd >= 0 else []) + _places[-3:]
-        _own_address = ",".join([str(lib.mt_arena_inode()), *(f"{pid}:{fd}" for pid, fd in places)])
-    return _own_address
-
-
-_own_address = ""
-
-
-def _announce() -> None:
-    global _own_address
-    _own_address = ""
-    config.hand_down("MINITENSOR_ARENA_AT", _address())
-
-
-def _attach(address: str) -> bool:
-    inode, *texts = address.split(",")
-    places = [(int(pid), int(fd)) for pid, _, fd in (text.partition(":") for text in texts)]
-    for pid, fd in places:
-        if lib.mt_arena_attach(f"/proc/{pid}/fd/{fd}".encode(), int(inode)) == 0:
-            _places[:] = places
-            _announce()
-            trace.record("sharing.attached", inode=int(inode), at=pid)
-            return True
-    return False
-
-
-def _after_in_child() -> None:
-    global _lock, _own_address
-    _lock = threading.Lock()
-    _own_address = ""
-    if lib.mt_arena_inode():
-        _places.append(_forked_from)
-        if lib.mt_arena_member():
-            _announce()
-
-
-_forked_from = (0, -1)
-
-
-def _before_fork() -> None:
-    global _forked_from
-    _forked_from = os.getpid(), lib.mt_arena_file()
-
-
-fork.register(before=_before_fork, after_in_child=_after_in_child, name="sharing", level=2)
-
-
-# --- channels --------------------------------------------------------------------------------------------------------
-class Channel:
-    """Which processes use a queue: what is on its way in a queue that nobody uses any more is given up.
-
-    Pickled, it is the same channel in another process; a fork takes it along.
-    """
-
-    def __init__(self) -> None:
-        self.id = lib.mt_channel_new() if have_arena() else 0
-        if self.id < 0:  # no room for another one: what travels in it is not given up before the family ends
-            self.id = 0
-
-    @property
-    def number(self) -> int:
-        return self.id & 0xFFFF
-
-    def others(self) -> int:
-        """How many other processes use it; -1: that can't be known."""
-        return lib.mt_channel_others(self.id) if self.id and lib.mt_arena_member() else -1
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _join, (self.id, _address())
-
-    def __del__(self) -> None:
-        if self.id and lib is not None:
-            lib.mt_channel_leave(self.id)
-            self.id = 0
-
-
-def _join(id: int, address: Any) -> Channel:
-    channel = object.__new__(Channel)
-    channel.id = 0
-    if id and _is_here(address) and lib.mt_channel_join(id) == lib.MT_OK:
-        channel.id = id
-    return channel
-
-
-def _is_here(address: str) -> bool:
-    """Is the arena of a message's sender ours?"""
-    if not lib.mt_arena_inode():
-        with _lock:
-            if not lib.mt_arena_inode():
-                _attach(address)
-    return bool(lib.mt_arena_member()) and (address == _own_address or int(address.partition(",")[0]) == lib.mt_arena_inode())
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
@@ -173,8 +52,8 @@ class _Message:
 
     __slots__ = ("channel", "tokens", "firsts", "extents")
 
-    def __init__(self, channel: int) -> None:
-        self.channel = channel
+    def __init__(self, channel: Channel | None) -> None:
+        self.channel = channel  # None: which processes read it isn't known
         self.tokens: list[int] = []
         self.firsts: dict[int, Tensor] = {}  # by storage: its first view in the message
         self.extents: dict[int, tuple[int, int]] = {}  # and what of the storage travels, in bytes
@@ -191,7 +70,7 @@ class _Session(threading.local):
 _session = _Session()
 
 
-def pack(dumps: Callable[[object], Any], obj: object, channel: int) -> Any:
+def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None) -> Any:
     """`dumps(obj)` as one message of a channel, to which the tokens in it belong; when it fails they are taken back."""
     session, message = _session, _Message(channel)
     around = session.message  # an object's own __reduce__ may send another message
@@ -242,10 +121,23 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
     return first, extent
 
 
-def _token(t: Tensor, extent: Any) -> int:
+def _readers() -> tuple[int, Start | None] | None:
+    """What is known of the message's readers: the channel that its tokens belong to (0: none), and the process that is being started with it.
+
+    None: a reader may be unable to read shared memory, so that the message has to carry copies.
+    """
+    message, popen = _session.message, get_spawning_popen()
+    if popen is not None:
+        start = start_of(popen)
+        return None if start is None or not have_arena() else (start.channel & 0xFFFF, start)
+    if message is not None and message.channel is not None:
+        return (message.channel.number, None) if message.channel.by_reference() else None
+    return (0, None) if have_arena() and can_be_found() else None
+
+
+def _token(t: Tensor, extent: Any, channel: int) -> int:
     """A token of what has to travel, in the arena; 0: there is no room."""
     message = _session.message
-    channel = 0 if message is None else message.channel
     whole = extent.everyone or extent.in_arena or (extent.low, extent.high) == (0, extent.nbytes)
     token = lib.mt_send(t._h, channel) if whole else -lib.MT_VALUE_ERROR
     for _ in range(_TRIES):
@@ -292,12 +184,16 @@ def reduce(t: Tensor) -> tuple[Any, ...]:
     first, extent = _first(t, extent)
     if first is not t:
         return _receive_view, (first, _parcel(t, extent))
-    if (extent.high - extent.low > small or extent.everyone) and have_arena():
-        token = _token(t, extent)
+    if extent.high - extent.low > small or extent.everyone:
+        readers = _readers()
+        token = 0 if readers is None else _token(t, extent, readers[0])
         if token:
-            return _receive, (_parcel(t, extent, token), _address())
+            return _receive, (_parcel(t, extent, token), readers[1] or address())  # type: ignore[index]
+        if extent.everyone and readers is None:
+            reason = "the reader may not be able to" if lib.mt_arena_member() else why_no_arena()
+            raise RuntimeError(f"[pickle] memory that all processes write to can't be handed on: {reason}; a copy, t.copy(), can")
         if extent.everyone:
-            raise MemoryError("[pickle] no room for another reference to memory that everyone writes to; receive what was sent")
+            raise MemoryError(f"[pickle] no other reference to memory that all processes write to can be made: {room_text()}")
     lib.mt_arena_note(0, 1)
     return _receive, (_parcel(t, extent, with_bytes=True),)
 
@@ -318,30 +214,52 @@ def share_with_everyone(t: Tensor) -> None:
     if not t._device.backend.host_visible:
         raise TypeError(f"[share_memory_] a tensor on {t.device} can't be shared: its memory is that device's; t.to(\"CPU\") can")
     if not have_arena():
-        raise MemoryError("[share_memory_] this system gives no memory that processes could share")
+        raise MemoryError(f"[share_memory_] {why_no_arena()}")
     status = _move(t)
     if status == lib.MT_VALUE_ERROR:
         raise ValueError("[share_memory_] a NumPy array looks at the memory and would stay behind; drop it first, or share t.copy()")
     if status == lib.MT_TIMEOUT:
         raise RuntimeError("[share_memory_] other threads are at work on the tensor all the time; let them end first")
     if status != lib.MT_OK:
-        raise MemoryError(f"[share_memory_] no room for {t.nbytes} bytes in the shared memory")
+        raise MemoryError(f"[share_memory_] {room_text()}")
 
 
 # --- receiving -------------------------------------------------------------------------------------------------------
 def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
-    if address is not None and not _is_here(address):
-        raise StaleHandleError(
-            "[unpickle] the message refers to shared memory of another family of processes, or one that can't be found any more; "
-            "only a process that the sender's family has started can receive it"
-        )
     device = as_device("CPU").activate()
-    ref = lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
+    receive = _receive_here if address is None or is_here(address) else lambda *args: _receive_from(address, *args)
+    ref = receive(device, parcel)
     while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
         lib.mt_release(finish(ref))
-        ref = lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
+        ref = receive(device, parcel)
     return wrap(ref)
+
+
+def _receive_here(device: int, parcel: bytes) -> int:
+    return lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
+
+
+def _receive_from(address: str, device: int, parcel: bytes) -> int:
+    """A copy from the arena of another family, if this process may look into it."""
+    inode, places = places_of(address)
+    error = ffi.new("int *")
+    for pid, fd in reversed(places):
+        ref = lib.mt_receive_from(device, ffi.from_buffer(parcel), len(parcel), f"/proc/{pid}/fd/{fd}".encode(), inode, error)
+        if ref:
+            return ref
+        if error[0] == -errno.EXDEV:
+            break
+    reason = {
+        -errno.EXDEV: "it is memory that all processes of that family write to",
+        -errno.ESTALE: "its value is gone",
+        -errno.ENOENT: "the processes that had it open are gone, or there is no /proc to look for them",
+        -errno.EACCES: "those processes are another user's, or not dumpable",
+    }.get(error[0], os.strerror(-error[0]) if error[0] else "the sender has closed its descriptors")
+    raise StaleHandleError(
+        f"[unpickle] the tensor lies in the shared memory of another family of processes, and can't be read from here: {reason}; start the reader "
+        "with minitensor.multiprocessing, or send pickle.dumps(t), which has a copy"
+    )
 
 
 def _receive_view(first: Tensor, parcel: bytes) -> Tensor:
@@ -349,14 +267,6 @@ def _receive_view(first: Tensor, parcel: bytes) -> Tensor:
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------
-def reap() -> int:
-    """Gives back what ended processes of the family had; how many there were.  Also done once a second by whoever allocates."""
-    ended = lib.mt_arena_reap() if lib.mt_arena_member() else 0
-    if ended:
-        trace.record("sharing.reaped", processes=ended)
-    return ended
-
-
 def sharing_stats() -> dict[str, int]:
     """What the family shares now; the trace has it, too.
 

@@ -1,0 +1,62 @@
+"""Channels: which processes use a queue.
+
+What is on its way in a queue that no process uses any more is given up.  Pickled, a channel is the same one in another process;
+a fork takes it along.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.context import get_spawning_popen
+from typing import Any
+
+from minitensor.backend.native import lib
+
+from .arena import address, have_arena, is_here, start_of
+
+__all__ = ["Channel"]
+
+
+class Channel:
+    """The processes that use a queue.
+
+    `id` 0: its users are not counted, and no message in it may refer to shared memory.
+    """
+
+    def __init__(self) -> None:
+        self.id = lib.mt_channel_new() if have_arena() else 0
+        if self.id < 0:  # no room for another one: its messages carry copies
+            self.id = 0
+
+    @property
+    def number(self) -> int:
+        return self.id & 0xFFFF
+
+    def by_reference(self) -> bool:
+        """Return whether every process that may read a message of it can read shared memory."""
+        return bool(self.id and lib.mt_arena_member() and not lib.mt_channel_has_stranger(self.id))
+
+    def others(self) -> int:
+        """Return how many other processes use it; -1: that can't be known."""
+        return lib.mt_channel_others(self.id) if self.id and lib.mt_arena_member() else -1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        popen = get_spawning_popen()
+        start = start_of(popen) if popen is not None and self.id else None
+        if start is not None:
+            start.uses(self.id)
+        elif popen is not None and self.id:
+            lib.mt_channel_add_guest(self.id, True)
+        return _join, (self.id, address() if start is None else start)
+
+    def __del__(self) -> None:
+        if self.id and lib is not None:
+            lib.mt_channel_leave(self.id)
+            self.id = 0
+
+
+def _join(id: int, address: str) -> Channel:
+    channel = object.__new__(Channel)
+    channel.id = 0
+    if id and is_here(address) and lib.mt_channel_join(id) == lib.MT_OK:
+        channel.id = id
+    return channel
