@@ -33,8 +33,11 @@ class NativeThread(NamedTuple):
 
 
 def count() -> int:
-    """How many threads the process has, by one system call."""
-    return os.stat("/proc/self/task").st_nlink - 2
+    """Return how many threads the process has, by one system call; 1 where /proc has gone since the start (chroot, another mount namespace)."""
+    try:
+        return os.stat("/proc/self/task").st_nlink - 2
+    except OSError:
+        return 1
 
 
 def foreign() -> list[NativeThread]:

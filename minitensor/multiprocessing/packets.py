@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from minitensor.backend.native import ffi, lib
-from minitensor.sharing import Channel, have_arena
+from minitensor.sharing import Channel, have_arena, room_text
 
 from .reductions import ForkingPickler, dumps
 
@@ -67,14 +67,14 @@ class PacketEnd(Connection):
             return _INSIDE, message
         block = lib.mt_arena_alloc(nbytes)
         if block < 0:
-            raise MemoryError(f"[put] no room in the shared memory for a message of {nbytes} bytes; receive what was sent, or send less")
+            raise MemoryError(f"[put] {room_text()}")
         try:
             ffi.memmove(lib.mt_arena_data(block), message, nbytes)
             token = lib.mt_arena_send(block, self.channel.number)
         finally:
             lib.mt_arena_drop(block)
         if token < 0:
-            raise MemoryError("[put] too many messages are in flight; receive what was sent")
+            raise MemoryError(f"[put] {room_text()}")
         return _BLOCK, token.to_bytes(8, "little") + nbytes.to_bytes(8, "little")
 
     def write_now(self, packet: tuple[Any, ...]) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minitensor import Tensor, ops
+from minitensor import Tensor, ops, trace
+from minitensor.backend.native import lib
 
 
 def serve(questions: Any, answers: Any) -> None:
@@ -73,3 +74,34 @@ def holds_until_killed(queue: Any, ready: Any) -> None:
     queue.get()
 
 
+
+
+def echo_doubled(there: Any, back: Any, n: int) -> None:
+    """Answers with twice the tensor, and leaves what else came as it is."""
+    for _ in range(n):
+        message = there.get()
+        back.put(message * 2 if isinstance(message, Tensor) else [message[0] * 2, *message[1:]])
+
+
+def put_when_told(queue: Any, told: Any, value: Any) -> None:
+    told.recv()
+    queue.put(value)
+
+
+def who_are_you(there: Any, back: Any, argument: Tensor) -> None:
+    reasons = [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
+    first, second = there.get(), there.get()
+    values = float(first.max()), float(argument.max()), float(second.max())
+    back.put((bool(lib.mt_arena_member()), reasons[0] if reasons else "", *values))
+    back.put(second * 2)
+
+
+class KillsWhoUnpickles:
+    """The process that unpickles it ends there."""
+
+    def __reduce__(self) -> Any:
+        return _kill_me, ()
+
+
+def _kill_me() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

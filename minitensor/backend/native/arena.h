@@ -167,5 +167,4 @@ int mt_reap_locked(void);
 uint64_t mt_arena_layout(void);                     /* what has to be the same in two programs that share an arena; without the lock */
 bool mt_guest_end_token(int64_t token);             /* false: it was not in flight any more */
 int64_t mt_arena_no_token(void);                    /* notes that the table of tokens is full; a status */
-extern atomic_int mt_commit_ways;
 #endif

@@ -165,10 +165,12 @@ static int take_by_writing(char *data, int64_t size) {
 #define MADV_POPULATE_WRITE 23
 #endif
 
-atomic_int mt_commit_ways = 7;                              /* for tests: a bit for each of the three ways */
+static atomic_int refused_ways;                             /* for tests: a bit for each of the three ways */
+
+void mt_arena_refuse_ways(int ways) { atomic_store(&refused_ways, ways); }
 
 static int take_pages(char *data, int64_t offset, int64_t size) {
-    int error = EINVAL, ways = atomic_load(&mt_commit_ways), file;
+    int error = EINVAL, ways = ~atomic_load(&refused_ways), file;
     if (ways & 1) do error = madvise(data, (size_t)size, MADV_POPULATE_WRITE) ? errno : 0;
         while (error == EINTR || error == EAGAIN);
     if (error == EFAULT) error = ENOMEM;                    /* it would have been a SIGBUS */

@@ -84,7 +84,12 @@ void *mt_slot_hold(int fd) {
     return anchor == MAP_FAILED ? NULL : anchor;
 }
 
+static atomic_int refused;
+
+void mt_arena_refuse_places(int error) { atomic_store(&refused, error); }
+
 int mt_slot_reserve(mt_reservation *out) {
+    if (atomic_load(&refused)) return -atomic_load(&refused);
     *out = (mt_reservation){.member = MT_WARDEN, .fd = mt_file_again()};
     if (out->fd < 0) return out->fd;
     out->member = take_slot(out->fd);

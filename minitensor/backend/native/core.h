@@ -208,6 +208,8 @@ typedef struct mt_arena_numbers {
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
 int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
+void mt_arena_refuse_places(int error);                 /* for tests: a process that is started now finds no place, for this errno; 0: it does */
+void mt_arena_refuse_ways(int ways);                    /* for tests: the system refuses some of the ways to take pages; arena_blocks.c */
 void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */
 
 /* --- messages (packet.c) -------------------------------------------------------------------------------------------------------- */
