@@ -120,9 +120,11 @@ int64_t mt_arena_claim(int64_t id) {
     return result;
 }
 
-/* Takes back a token that was not sent after all. */
+/* Takes back a token that was not sent after all, or that its receiver could not use.  One that was claimed has another state or
+ * generation, and stays as it is; and so does all that is no token, such as a status. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
+    if (id <= 0 || !mt_arena_member() || t == 0 || t >= MT_TOKENS) return;
     pthread_mutex_lock(&mt_my.lock);
     mt_word w = look(token_word(t));
     if (w.state == LIVE && (w.gen & 0x7fff) == gen) {

@@ -195,6 +195,10 @@ void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many st
 /* --- messages (packet.c) -------------------------------------------------------------------------------------------------------- */
 double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until there may be something to read, or a signal came: the milliseconds that it
                                                            took; -1: the time is over.  timeout_ms -1: it never is */
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);      /* the token of a block that has
+                                                           both; -MT_MEMORY_ERROR: no room; -MT_VALUE_ERROR: no token */
+char *mt_message_open(int64_t token, int64_t *block);   /* its bytes, and what to close; NULL: they are gone */
+void mt_message_close(int64_t *block);
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */
