@@ -5,8 +5,7 @@ whatever Python code is under way, also inside `put`, and may put into the same 
 which `put` holds for some statements. The inner put waits for the outer one, which waits for the inner one to return.
 
 The solution. All that is shared is a deque, whose first message is the one being written: as long as the deque is not empty, a put
-appends to it, and so the messages of a thread stay in order. Each step is one call of C (`packets.py` says why). The
-right to write (`_turn`) is a lock that nobody waits for: who finds it taken leaves the message to the one that has it, which looks
+appends to it, and so the messages of a thread stay in order. The right to write (`_turn`) is a lock that nobody waits for: who finds it taken leaves the message to the one that has it, which looks
 at the deque once more after it has given the right back.
 
 What it guarantees. A put never waits for another put of its process; a message is written once, or its error is told. When no
@@ -19,12 +18,11 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, starmap
 from multiprocessing.util import debug, info, is_exiting
 from queue import SimpleQueue
 from typing import Any
 
-from .packets import ONCE, Packet
+from .packets import Packet
 
 __all__ = ["Feeder"]
 
@@ -33,7 +31,7 @@ class Feeder:
     """Writes packets in the order in which it took them over.
 
     Args:
-        write: writes a packet, and does a second thing in the same step; waits for room.
+        write: writes a packet, waiting for room.
         close: what to do after the last one.
         ignore_epipe: whether packets that no process can read any more are dropped without a word.
         onerror: is told of any other error, and of the packet.
@@ -44,7 +42,7 @@ class Feeder:
 
     def __init__(
         self,
-        write: Callable[[Packet, Callable[[], object]], None],
+        write: Callable[[Packet], None],
         close: Callable[[], None],
         ignore_epipe: bool,
         onerror: Callable[[Exception, object], None],
@@ -60,13 +58,15 @@ class Feeder:
         """Take over a packet."""
         started = False
         try:
-            packet.gone.extend(chain(map(self.waiting.append, (packet,)), map(self._wake.put, (None,))))
+            for packet.gone in map(self.waiting.append, (packet,)):
+                break
             started = self._start()
         except BaseException:  # of a signal handler: the packet is on its way all the same
-            started = bool(packet.gone) and self._start()
+            started = packet.gone is not False and self._start()
             raise
         finally:
-            if packet.gone and (self._ended or not started):
+            self._wake.put(None)
+            if packet.gone is not False and (self._ended or not started):
                 self._drain()
 
     def end(self) -> None:
@@ -108,23 +108,27 @@ class Feeder:
 
     def _drain(self) -> None:
         while self.waiting:
-            mine: list[bool] = []
+            mine = False
             try:
-                mine.extend(map(self._turn.acquire, (False,)))
-                if not mine[0]:
+                for mine in map(self._turn.acquire, (False,)):
+                    break
+                if not mine:
                     return
                 while self.waiting:
                     self._write_first()
             finally:
-                if mine and mine[0]:
+                if mine:
                     self._turn.release()
 
     def _write_first(self) -> None:
-        packet = self.waiting[0]
+        packet, out = self.waiting[0], Packet()
+        out.parts = packet.parts
         try:
-            self._write(packet, self.waiting.popleft)
+            self._write(out)
         except Exception as error:
-            deque(starmap(self.waiting.popleft, ONCE), 0)
+            if out.gone is not False:  # of a signal handler, where no thread is to be had
+                raise
+            self.waiting.popleft()
             packet.drop()
             if self._ignore_epipe and getattr(error, "errno", 0) == errno.EPIPE:
                 return
@@ -133,3 +137,6 @@ class Feeder:
                 return
             self._places.release()  # not sent, so it takes no place
             self._onerror(error, packet)
+        finally:
+            if out.gone is not False:
+                self.waiting.popleft()

@@ -13,8 +13,8 @@ the block's token. It is written once and unpickled where it lies; a message tha
 
 A packet lists the references that its message makes. A sender that fails, and a receiver that takes a message and can't use it,
 end them at once (`Packet.drop`, `discard`). Ctrl-C may rise after any call of a function, also between the call that sends and
-the statement that notes it. So the step that sends, reads or counts also notes that it was done, inside one call of C:
-`done.extend(map(os.writev, ...))` leaves `done` empty if and only if nothing was written.
+the statement that notes it; but not between a step of an iterator of C's and the assignment of its value. So what is sent, read or
+counted is a loop of one step, `for packet.gone in starmap(os.writev, ...): break`: it is noted if and only if it was done.
 
 What it guarantees. A message arrives once, whole, or not at all; a reader killed at any moment takes at most the one message with
 it that it had already received; a writer killed at any moment leaves no half of one. Nothing here takes a lock, so a signal
@@ -31,7 +31,8 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from itertools import chain, starmap
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -42,11 +43,10 @@ from minitensor.sharing import Channel, have_arena
 
 from .reductions import ForkingPickler, dumps
 
-__all__ = ["ONCE", "Packet", "PacketEnd", "available", "discard", "loads", "pair", "unpack"]
+__all__ = ["Packet", "PacketEnd", "available", "discard", "pair", "unpack"]
 
 PACKET = 1 << 16  # bytes of a message that go into a packet; a socket takes some 200 KiB before a writer has to wait
 LISTED = 4096  # references of a message that its packet lists; more than these go with the queue if nobody takes them
-ONCE = ((),)  # the arguments of starmap() for one call without arguments
 _AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes up to a quarter of that
 _HEAD = struct.Struct("<BH")  # how a packet begins: where the message is, and how many references are listed next
 _INSIDE, _IN_BLOCK = 0, 1
@@ -68,7 +68,7 @@ class Packet:
     def __init__(self) -> None:
         self.parts: tuple[Any, ...] = ()
         self.tokens: list[list[int]] = []  # of what the message refers to, as `sharing.pack` lists them
-        self.gone: list[Any] = []
+        self.gone: Any = False  # not False: it is
 
     def drop(self) -> None:
         """Give back what the message refers to: it is not sent after all."""
@@ -87,9 +87,14 @@ class PacketEnd(Connection):
         super().__init__(handle, readable, writable)
         self.channel = channel
         self._awake_ms = _AWAKE_MS
+        self._reads = iter(partial(os.read, handle, _LONGEST), None)  # each step is a read
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (reduction.DupFd(self.fileno()), self.readable, self.writable, self.channel)
+
+    def _close(self) -> None:
+        self._reads = iter(self._check_closed, None)  # type: ignore[attr-defined]  # which raises from now on
+        super()._close()  # type: ignore[misc]
 
     # --- writing -----------------------------------------------------------------------------------------------------
     def pickle(self, packet: Packet, obj: object, head: bytes = b"") -> None:
@@ -105,7 +110,7 @@ class PacketEnd(Connection):
         nbytes = len(head) + len(message)
         if nbytes + 8 * len(tokens) <= PACKET:
             if not tokens:
-                packet.parts = _PLAIN, head, message
+                packet.parts = (_PLAIN, head, message) if head else (_PLAIN, message)
                 return
             where, parts = _INSIDE, (head, message)
         else:
@@ -126,15 +131,16 @@ class PacketEnd(Connection):
             )
         return _BLOCK.pack(made[0], sum(sizes))
 
-    def write_now(self, packet: Packet, *then: Callable[[], object]) -> bool:
-        """Hand a packet to the kernel, and in the same step do `then`; False: the socket is full.
+    def write_now(self, packet: Packet) -> bool:
+        """Hand a packet to the kernel; False: the socket is full.
 
         Raises:
             BrokenPipeError: when no process can read it any more.
             OSError: when this end is closed.
         """
         try:
-            packet.gone.extend(chain(map(os.writev, (self._handle,), (packet.parts,)), *[starmap(f, ONCE) for f in then]))
+            for packet.gone in starmap(os.writev, ((self._handle, packet.parts),)):
+                break
         except BlockingIOError:
             return False
         except TypeError:
@@ -149,9 +155,9 @@ class PacketEnd(Connection):
         poll.register(self._handle, select.POLLOUT)
         poll.poll(None if seconds is None else 1000 * seconds)
 
-    def write(self, packet: Packet, *then: Callable[[], object]) -> None:
-        """Hand a packet to the kernel as `write_now` does, waiting for room."""
-        while not self.write_now(packet, *then):
+    def write(self, packet: Packet) -> None:
+        """Hand a packet to the kernel, waiting for room."""
+        while not self.write_now(packet):
             self.wait_for_room()
 
     def _send_bytes(self, buf: Any) -> None:
@@ -160,7 +166,7 @@ class PacketEnd(Connection):
             self._fill(packet, buf)
             self.write(packet)
         except BaseException:
-            if not packet.gone:
+            if packet.gone is False:
                 packet.drop()
             raise
 
@@ -173,27 +179,24 @@ class PacketEnd(Connection):
             self.pickle(packet, obj)
             self.write(packet)
         except BaseException:
-            if not packet.gone:
+            if packet.gone is False:
                 packet.drop()
             raise
 
     # --- reading -----------------------------------------------------------------------------------------------------
-    def read_now(self, taken: list[bytes]) -> bool:
-        """Append the next packet to `taken`; False: there is none yet.
+    def read_now(self, taken: list[Any]) -> bool:
+        """Make the next packet `taken[0]`; False: there is none yet.
 
         Raises:
             EOFError: when no process can send one any more.
             OSError: when this end is closed.
         """
         try:
-            taken.extend(map(os.read, (self._handle,), (_LONGEST,)))
+            for taken[0] in self._reads:
+                break
         except BlockingIOError:
             return False
-        except TypeError:
-            self._check_closed()  # type: ignore[attr-defined]  # by a signal handler, since the get began
-            raise
         if not taken[0]:
-            taken.clear()
             raise EOFError
         return True
 
@@ -204,8 +207,8 @@ class PacketEnd(Connection):
         self._awake_ms = _AWAKE_MS if 0 <= took < _AWAKE_MS else 0  # a wait is likely to be as long as the one before
         return took >= 0
 
-    def read(self, taken: list[bytes]) -> None:
-        """Append the next packet to `taken`, waiting for it."""
+    def read(self, taken: list[Any]) -> None:
+        """Make the next packet `taken[0]`, waiting for it."""
         while not self.read_now(taken):
             self.wait(None)
 
@@ -213,16 +216,16 @@ class PacketEnd(Connection):
         """Receive an object."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_readable()  # type: ignore[attr-defined]
-        taken: list[bytes] = []
+        taken: list[Any] = [None]
         try:
             self.read(taken)
-            return loads(taken[0])
+            return ForkingPickler.loads(unpack(taken[0]))
         except BaseException:
-            discard(*taken)
+            discard(taken[0])
             raise
 
     def _recv_bytes(self, maxsize: int | None = None) -> io.BytesIO | None:
-        taken: list[bytes] = []
+        taken: list[Any] = [None]
         self.read(taken)
         message = unpack(taken[0])
         if maxsize is not None and len(message) > maxsize:
@@ -244,14 +247,9 @@ def unpack(packet: bytes) -> memoryview:
     return memoryview(ffi.buffer(ffi.gc(data, lambda _, held=held: None), nbytes))  # the bytes keep the block
 
 
-def loads(packet: bytes) -> Any:
-    """The object of a packet that was read; if this raises, the packet is to be discarded."""
-    return ForkingPickler.loads(unpack(packet))
-
-
-def discard(*packets: bytes) -> None:
-    """Give back what the messages of packets that were read refer to, as far as nobody has claimed it."""
-    for packet in packets:
+def discard(packet: bytes | None) -> None:
+    """Give back what the message of a packet that was read refers to, as far as no process has claimed it."""
+    if packet:
         listed = packet[1] | packet[2] << 8
         tokens = struct.unpack_from(f"<{listed}q", packet, _HEAD.size)
         _end(tokens if packet[0] == _INSIDE else (*tokens, _BLOCK.unpack_from(packet, _HEAD.size + 8 * listed)[0]))

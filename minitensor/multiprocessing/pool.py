@@ -73,28 +73,28 @@ class _PoolQueue(SimpleQueue):
                     break
                 self._writer.wait_for_room(_SLICE)
         finally:
-            if not packet.gone:
+            if packet.gone is False:
                 packet.drop()
 
     def get(self) -> tuple[Any, ...] | None:
         """The next task or result; what can't be unpickled is one with the error."""
-        taken: list[bytes] = []
+        taken: list[Any] = [None]
         try:
             return self._item(self._message(taken), taken)
         except BaseException:
-            packets.discard(*taken)
+            packets.discard(taken[0])
             raise
 
     def drain(self) -> None:
         """Take all that is in the pipe, for nobody."""
         if isinstance(self._reader, PacketEnd):
-            taken: list[bytes] = []
+            taken: list[Any] = [None]
             while self._reader.read_now(taken):
-                packets.discard(taken.pop())
+                packets.discard(taken[0])
         elif self._reader.poll():
             self._reader.recv_bytes()
 
-    def _message(self, taken: list[bytes]) -> Any:
+    def _message(self, taken: list[Any]) -> Any:
         if isinstance(self._reader, PacketEnd):
             self._reader._check_closed()
             _take(self._reader, None, taken)
@@ -102,7 +102,7 @@ class _PoolQueue(SimpleQueue):
         with self._rlock:
             return memoryview(self._reader.recv_bytes())
 
-    def _item(self, message: Any, taken: list[bytes]) -> tuple[Any, ...] | None:
+    def _item(self, message: Any, taken: list[Any]) -> tuple[Any, ...] | None:
         job, place, nbytes = _HEAD.unpack_from(message)
         if job < 0:
             return None
@@ -110,7 +110,7 @@ class _PoolQueue(SimpleQueue):
         try:
             return job, place, *ForkingPickler.loads(message[end:])
         except Exception as error:
-            packets.discard(*taken)
+            packets.discard(taken[0])
             return job, place, *self._failure(error, str(message[_HEAD.size : end], "utf-8"))
 
     def _head(self, item: tuple[Any, ...]) -> bytes:

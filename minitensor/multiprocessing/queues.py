@@ -55,8 +55,8 @@ from minitensor.backend import native
 from . import packets, reductions
 from ._alias import fall_back
 from .feeder import Feeder
-from .packets import ONCE, Packet, PacketEnd
-from .reductions import dumps
+from .packets import Packet, PacketEnd
+from .reductions import ForkingPickler, dumps
 
 __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
@@ -143,8 +143,8 @@ def _is_abandoned(reader: PacketEnd) -> bool:
     return not _may_put_here() and not _is_kept(reader) and reader.channel.others() == 0
 
 
-def _take(reader: PacketEnd, deadline: float | None, taken: list[bytes]) -> None:
-    """Append the next packet to `taken`, unless the time is over before."""
+def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:
+    """Make the next packet `taken[0]`, unless the time is over before."""
     alone = False
     while not reader.read_now(taken):
         left = _SLICE if deadline is None else deadline - time.monotonic()
@@ -190,6 +190,10 @@ class Queue(_standard.Queue):
             self._sem,
         )
         self._buffer = self._feeder.waiting
+        # Each step of these is one acquisition or release, and is noted where it is done: see packets.py.
+        self._takes, self._frees = iter(self._sem.acquire, Ellipsis), iter(self._sem.release, Ellipsis)
+        tasks = self._unfinished_tasks
+        self._counts = () if tasks is None else iter(tasks.release, Ellipsis)
 
     def __getstate__(self) -> Any:
         _keep(self._reader)
@@ -199,25 +203,28 @@ class Queue(_standard.Queue):
         """Send `obj` as it is now. Raises Full, or the error of an object that can't be pickled."""
         if self._closed:
             raise ValueError(f"[Queue.put] the queue is closed: {self!r}, put before close()")
-        packet, place, task = Packet(), [], []  # each is filled in the same step that does it: see packets.py
+        packet, place, task = Packet(), False, False
         try:
-            place.extend(map(self._sem.acquire, (block,), (timeout,)))
-            if not place[0]:
+            for place in self._takes if block and timeout is None else starmap(self._sem.acquire, ((block, timeout),)):
+                break
+            if not place:
                 raise Full
             try:
                 self._pickle(packet, obj)
             except Exception as error:
                 if not self._reports(error):
                     raise
-                self._give_back(packet, place, task)
+                for _ in self._frees:
+                    place = False
+                    break
                 self._on_queue_feeder_error(error, obj)
                 return
-            if self._unfinished_tasks is not None:  # before it is sent: a consumer may be faster than this method
-                task.extend(starmap(self._unfinished_tasks.release, ONCE))
+            for task in self._counts:  # before it is sent: a consumer may be faster than this method
+                break
             self._enqueue(packet)
         except BaseException:
-            if not packet.gone:
-                self._give_back(packet, place, task)
+            if packet.gone is False:
+                self._give_back(packet, place, task is not False)
             raise
 
     def _pickle(self, packet: Packet, obj: object) -> None:
@@ -226,12 +233,11 @@ class Queue(_standard.Queue):
         else:
             packet.parts = (dumps(obj, 0, packet.tokens),)
 
-    def _give_back(self, packet: Packet, place: list[bool], task: list[None]) -> None:
+    def _give_back(self, packet: Packet, place: bool, task: bool) -> None:
         """Undo what a put has done that does not send."""
-        places = starmap(self._sem.release, ONCE if place and place[0] else ())
+        places = starmap(self._sem.release, ((),) * place)
         tasks = starmap(self._unfinished_tasks.acquire, ((False,),)) if task else ()
         deque(chain(places, tasks), 0)
-        place.clear()
         packet.drop()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
@@ -241,18 +247,19 @@ class Queue(_standard.Queue):
         if self._closed:
             raise ValueError(f"[Queue.get] the queue is closed: {self!r}, get before close()")
         deadline = None if block and timeout is None else time.monotonic() + (max(0.0, timeout or 0.0) if block else 0.0)
-        taken: list[bytes] = []
-        place: list[None] = []
+        taken: list[Any] = [None]
+        place: Any = False
         try:
             _take(self._reader, deadline, taken)
-            if not taken:
+            if taken[0] is None:
                 raise Empty
-            place.extend(starmap(self._sem.release, ONCE))
-            return packets.loads(taken[0])
+            for place in self._frees:
+                break
+            return ForkingPickler.loads(packets.unpack(taken[0]))
         except BaseException:
-            if taken and not place:
+            if taken[0] and place is False:
                 self._sem.release()
-            packets.discard(*taken)
+            packets.discard(taken[0])
             raise
 
     def _reports(self, error: BaseException) -> bool:
@@ -296,10 +303,10 @@ def _closer(*ends: Any) -> Any:
 def _writer_under(lock: Any, send_bytes: Any) -> Any:
     """How a feeder writes to a standard pipe."""
 
-    def write(packet: Packet, then: Any) -> None:
+    def write(packet: Packet) -> None:
         with nullcontext() if lock is None else lock:  # a Windows pipe needs none
             send_bytes(packet.parts[0])
-        then()
+        packet.gone = True
 
     return write
 
@@ -319,8 +326,8 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
     """
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
-        Queue.__init__(self, maxsize, ctx=ctx)
         self._unfinished_tasks = ctx.Semaphore(0)
+        Queue.__init__(self, maxsize, ctx=ctx)
 
     def __getstate__(self) -> Any:
         return Queue.__getstate__(self), self._unfinished_tasks
@@ -391,10 +398,10 @@ class SimpleQueue(_standard.SimpleQueue):
         if not isinstance(self._reader, PacketEnd):
             return super().get()
         self._reader._check_closed()
-        taken: list[bytes] = []
+        taken: list[Any] = [None]
         try:
             _take(self._reader, None, taken)
-            return packets.loads(taken[0])
+            return ForkingPickler.loads(packets.unpack(taken[0]))
         except BaseException:
-            packets.discard(*taken)
+            packets.discard(taken[0])
             raise
