@@ -61,14 +61,16 @@ def available() -> bool:
 
 
 class Packet:
-    """A message on its way out, and whether the pipe, or the thread that writes to it, has taken it over (`gone`)."""
+    """A message on its way out, and what was done for it so far."""
 
-    __slots__ = ("parts", "tokens", "gone")
+    __slots__ = ("parts", "tokens", "gone", "place", "task")
 
     def __init__(self) -> None:
         self.parts: tuple[Any, ...] = ()
         self.tokens: list[list[int]] = []  # of what the message refers to, as `sharing.pack` lists them
-        self.gone: Any = False  # not False: it is
+        # False until it is done, and then what the call returned.  Gone: the pipe, or the thread that writes to it, has it.
+        self.gone: Any = False
+        self.place = self.task = False  # of the queue's: a place was taken, a task counted
 
     def drop(self) -> None:
         """Give back what the message refers to: it is not sent after all."""
@@ -244,7 +246,8 @@ def unpack(packet: bytes) -> memoryview:
     data = lib.mt_message_open(token, held)
     if data == ffi.NULL:
         raise EOFError("[get] the message's memory is gone: nobody used the queue for a while")
-    return memoryview(ffi.buffer(ffi.gc(data, lambda _, held=held: None), nbytes))  # the bytes keep the block
+    # The bytes keep `data`, and that keeps what holds `held`; no Python code runs in the end, where Ctrl-C would be lost.
+    return memoryview(ffi.buffer(ffi.gc(data, [held].append), nbytes))
 
 
 def discard(packet: bytes | None) -> None:

@@ -43,7 +43,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import nullcontext
-from itertools import chain, starmap
+from itertools import starmap
 from multiprocessing import context, process, reduction
 from multiprocessing import queues as _standard
 from multiprocessing.util import Finalize, register_after_fork
@@ -168,7 +168,7 @@ class Queue(_standard.Queue):
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
         if not packets.available():
-            super().__init__(maxsize, ctx=ctx)
+            _standard.Queue.__init__(self, maxsize, ctx=ctx)
             return
         self._sem = _places(maxsize, ctx)
         self._maxsize = _limit(maxsize) if not isinstance(self._sem, _Uncounted) else 0
@@ -203,28 +203,30 @@ class Queue(_standard.Queue):
         """Send `obj` as it is now. Raises Full, or the error of an object that can't be pickled."""
         if self._closed:
             raise ValueError(f"[Queue.put] the queue is closed: {self!r}, put before close()")
-        packet, place, task = Packet(), False, False
+        packet = Packet()
         try:
-            for place in self._takes if block and timeout is None else starmap(self._sem.acquire, ((block, timeout),)):
+            for packet.place in self._takes if block and timeout is None else starmap(self._sem.acquire, ((block, timeout),)):
                 break
-            if not place:
+            if not packet.place:
                 raise Full
             try:
                 self._pickle(packet, obj)
             except Exception as error:
                 if not self._reports(error):
                     raise
-                for _ in self._frees:
-                    place = False
-                    break
+                self._give_back(packet)
                 self._on_queue_feeder_error(error, obj)
                 return
-            for task in self._counts:  # before it is sent: a consumer may be faster than this method
+            for packet.task in self._counts:  # before it is sent: a consumer may be faster than this method
                 break
             self._enqueue(packet)
         except BaseException:
             if packet.gone is False:
-                self._give_back(packet, place, task is not False)
+                try:
+                    self._give_back(packet)
+                except BaseException:  # Ctrl-C, once more
+                    self._give_back(packet)
+                    raise
             raise
 
     def _pickle(self, packet: Packet, obj: object) -> None:
@@ -233,11 +235,15 @@ class Queue(_standard.Queue):
         else:
             packet.parts = (dumps(obj, 0, packet.tokens),)
 
-    def _give_back(self, packet: Packet, place: bool, task: bool) -> None:
-        """Undo what a put has done that does not send."""
-        places = starmap(self._sem.release, ((),) * place)
-        tasks = starmap(self._unfinished_tasks.acquire, ((False,),)) if task else ()
-        deque(chain(places, tasks), 0)
+    def _give_back(self, packet: Packet) -> None:
+        """Undo what a put has done that does not send; what is undone already stays so."""
+        if packet.place:
+            for packet.place in self._frees:
+                break
+        if packet.task is not False:
+            for _ in map(self._unfinished_tasks.acquire, (False,)):
+                packet.task = False
+                break
         packet.drop()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
@@ -247,20 +253,29 @@ class Queue(_standard.Queue):
         if self._closed:
             raise ValueError(f"[Queue.get] the queue is closed: {self!r}, get before close()")
         deadline = None if block and timeout is None else time.monotonic() + (max(0.0, timeout or 0.0) if block else 0.0)
-        taken: list[Any] = [None]
-        place: Any = False
+        taken: list[Any] = [None, False]  # the packet, and whether its place was freed: then it is None
         try:
             _take(self._reader, deadline, taken)
             if taken[0] is None:
                 raise Empty
-            for place in self._frees:
+            for taken[1] in self._frees:
                 break
             return ForkingPickler.loads(packets.unpack(taken[0]))
         except BaseException:
-            if taken[0] and place is False:
-                self._sem.release()
-            packets.discard(taken[0])
+            try:
+                self._discard(taken)
+            except BaseException:  # Ctrl-C, once more
+                self._discard(taken)
+                raise
             raise
+
+    def _discard(self, taken: list[Any]) -> None:
+        """Free the place of a message that can't be used, and give back what it refers to."""
+        if taken[0]:
+            if taken[1] is False:
+                for taken[1] in self._frees:
+                    break
+            packets.discard(taken[0])
 
     def _reports(self, error: BaseException) -> bool:
         """Whether the error goes to the hook and not to the caller."""
@@ -381,8 +396,9 @@ class SimpleQueue(_standard.SimpleQueue):
     def _send_bytes(self, data: Any) -> None:
         """Write to a standard pipe.  An inner put leaves its message to the put of its thread that it has interrupted."""
         mine: deque[Any] = vars(self._inner).setdefault("messages", deque())
+        inner = bool(mine)
         mine.append(data)
-        if len(mine) > 1:
+        if inner:
             return
         try:
             with nullcontext() if self._wlock is None else self._wlock:
