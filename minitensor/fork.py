@@ -138,8 +138,11 @@ def _run(phase: str, hooks: list[tuple[str, Hook | None]]) -> None:
 def _before() -> None:
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
-    if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
-        trace.record("fork.foreign_threads", threads=[thread.name for thread in others], libraries=threads.libraries())
+    try:
+        if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
+            trace.record("fork.foreign_threads", threads=[thread.name for thread in others], libraries=threads.libraries())
+    except OSError as error:  # /proc is gone since the start, or no descriptor is left to read it by
+        trace.record("fork.foreign_threads", error=str(error))
 
 
 def _after_in_parent() -> None:

@@ -8,11 +8,17 @@ reader and takes it, whole, from one writer. Nobody holds anything while he wait
 so in `poll`, and asks again. A reader that was answered at once the last time looks for a moment before he sleeps: an idle core
 takes as long to wake up as everything else of a small message's journey.
 
-A message that is too large for a packet goes into a block of the shared memory (`backend/native/arena.c`), and the packet has the
-block's token. It is written once and unpickled where it lies; if nobody ever takes it, it goes with the queue.
+A message that is too large for a packet goes into a block of the shared memory (`backend/native/arena.c`), and the packet has
+the block's token. It is written once and unpickled where it lies; a message that no process takes goes with the queue.
+
+A packet lists the references that its message makes. A sender that fails, and a receiver that takes a message and can't use it,
+end them at once (`Packet.drop`, `discard`). Ctrl-C may rise after any call of a function, also between the call that sends and
+the statement that notes it; but not between a step of an iterator of C's and the assignment of its value. So what is sent, read or
+counted is a loop of one step, `for packet.gone in starmap(os.writev, ...): break`: it is noted if and only if it was done.
 
 What it guarantees. A message arrives once, whole, or not at all; a reader killed at any moment takes at most the one message with
-it that it had already received; a writer killed at any moment leaves no half of one.
+it that it had already received; a writer killed at any moment leaves no half of one. Nothing here takes a lock, so a signal
+handler or a finalizer may use the queue that it has interrupted.
 
 The ends are the standard package's Connections in everything else: `send`, `recv`, `poll`, `fileno`, `multiprocessing.connection.wait`.
 """
@@ -23,25 +29,57 @@ import io
 import os
 import select
 import socket
+import struct
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain, starmap
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
 
 from minitensor.backend.native import ffi, lib
-from minitensor.sharing import Channel, have_arena, room_text
+from minitensor.sharing import Channel, have_arena, room_text, why_no_arena
 
 from .reductions import ForkingPickler, dumps
 
-__all__ = ["PacketEnd", "available", "pair"]
+__all__ = ["Packet", "PacketEnd", "available", "discard", "pair", "unpack"]
 
 PACKET = 1 << 16  # bytes of a message that go into a packet; a socket takes some 200 KiB before a writer has to wait
+LISTED = 4096  # references of a message that its packet lists; more than these go with the queue if nobody takes them
 _AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes up to a quarter of that
-_INSIDE, _BLOCK = b"\0", b"\1"  # how a packet begins: the message follows, or the token and the size of the block that has it
+_HEAD = struct.Struct("<BH")  # how a packet begins: where the message is, and how many references are listed next
+_INSIDE, _IN_BLOCK = 0, 1
+_PLAIN = _HEAD.pack(_INSIDE, 0)
+_BLOCK = struct.Struct("<qq")  # the token and the size of the block that has the message
+_LONGEST = _HEAD.size + PACKET
 
 
 def available() -> bool:
     """Can there be such pipes here?  If not, the queues are the standard ones."""
     return hasattr(socket, "SOCK_SEQPACKET") and have_arena()
+
+
+class Packet:
+    """A message on its way out, and what was done for it so far."""
+
+    __slots__ = ("parts", "tokens", "gone", "place", "task")
+
+    def __init__(self) -> None:
+        self.parts: tuple[Any, ...] = ()
+        self.tokens: list[list[int]] = []  # of what the message refers to, as `sharing.pack` lists them
+        # False until it is done, and then what the call returned.  Gone: the pipe, or the thread that writes to it, has it.
+        self.gone: Any = False
+        self.place = self.task = False  # of the queue's: a place was taken, a task counted
+
+    def drop(self) -> None:
+        """Give back what the message refers to: it is not sent after all."""
+        _end(chain.from_iterable(self.tokens))
+
+
+def _end(tokens: Iterable[int]) -> None:
+    """End the flight of tokens; one that was claimed, or is a status, stays as it is."""
+    deque(map(lib.mt_arena_unsend, tokens), 0)
 
 
 class PacketEnd(Connection):
@@ -51,98 +89,172 @@ class PacketEnd(Connection):
         super().__init__(handle, readable, writable)
         self.channel = channel
         self._awake_ms = _AWAKE_MS
+        self._reads = iter(partial(os.read, handle, _LONGEST), None)  # each step is a read
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (reduction.DupFd(self.fileno()), self.readable, self.writable, self.channel)
 
+    def _close(self) -> None:
+        self._reads = iter(self._check_closed, None)  # type: ignore[attr-defined]  # which raises from now on
+        super()._close()  # type: ignore[misc]
+
     # --- writing -----------------------------------------------------------------------------------------------------
-    def packet(self, message: Any) -> tuple[Any, ...]:
-        """What of a message goes into the packet: buffers.  A large one is copied into shared memory now.
+    def pickle(self, packet: Packet, obj: object, head: bytes = b"") -> None:
+        """Make `obj`, as it is now, the message of a packet; `head` stands before its bytes.
 
         Raises:
-            MemoryError: when there is no room for it.
+            MemoryError: when the shared memory has no room for a large message.
         """
-        nbytes = len(message)
-        if nbytes <= PACKET:
-            return _INSIDE, message
-        block = lib.mt_arena_alloc(nbytes)
-        if block < 0:
-            raise MemoryError(f"[put] {room_text()}")
-        try:
-            ffi.memmove(lib.mt_arena_data(block), message, nbytes)
-            token = lib.mt_arena_send(block, self.channel.number)
-        finally:
-            lib.mt_arena_drop(block)
-        if token < 0:
-            raise MemoryError(f"[put] {room_text()}")
-        return _BLOCK, token.to_bytes(8, "little") + nbytes.to_bytes(8, "little")
+        self._fill(packet, dumps(obj, self.channel, packet.tokens), head)
 
-    def write_now(self, packet: tuple[Any, ...]) -> bool:
-        """Hands a packet to the kernel; False: the socket is full.  BrokenPipeError when nobody can read it any more."""
+    def _fill(self, packet: Packet, message: Any, head: bytes = b"") -> None:
+        tokens = [t for made in packet.tokens for t in made if t > 0][:LISTED] if packet.tokens else ()
+        nbytes = len(head) + len(message)
+        if nbytes + 8 * len(tokens) <= PACKET:
+            if not tokens:
+                packet.parts = (_PLAIN, head, message) if head else (_PLAIN, message)
+                return
+            where, parts = _INSIDE, (head, message)
+        else:
+            where, parts = _IN_BLOCK, (self._block(packet, head, message), b"")
+        packet.parts = _HEAD.pack(where, len(tokens)), struct.pack(f"<{len(tokens)}q", *tokens), *parts
+
+    def _block(self, packet: Packet, head: bytes, message: Any) -> bytes:
+        """Copy a message into a block of the shared memory; what the packet has in its place."""
+        if not self.channel.carries_blocks():
+            raise MemoryError(f"[put] a message of {len(head) + len(message)} bytes has to lie in shared memory, and a reader of it may not be "
+                              f"able to see that: {why_no_arena()}; send less than {PACKET} bytes at a time")  # fmt: skip
+        made: list[int] = []
+        packet.tokens.append(made)
+        sizes = len(head), len(message)
+        made.extend(starmap(lib.mt_message_send, ((head, sizes[0], ffi.from_buffer(message), sizes[1], self.channel.number),)))
+        if made[0] < 0:
+            raise MemoryError(f"[put] {room_text()}")
+        return _BLOCK.pack(made[0], sum(sizes))
+
+    def write_now(self, packet: Packet) -> bool:
+        """Hand a packet to the kernel; False: the socket is full.
+
+        Raises:
+            BrokenPipeError: when no process can read it any more.
+            OSError: when this end is closed.
+        """
         try:
-            os.writev(self._handle, packet)
+            for packet.gone in starmap(os.writev, ((self._handle, packet.parts),)):
+                break
         except BlockingIOError:
             return False
+        except TypeError:
+            self._check_closed()  # type: ignore[attr-defined]  # by a signal handler, since the put began
+            raise
         return True
 
-    def write(self, packet: tuple[Any, ...]) -> None:
-        """The same, waiting for room."""
+    def wait_for_room(self, seconds: float | None = None) -> None:
+        """Wait until the socket may take a packet, or the time is over."""
+        self._check_closed()  # type: ignore[attr-defined]
+        poll = select.poll()
+        poll.register(self._handle, select.POLLOUT)
+        poll.poll(None if seconds is None else 1000 * seconds)
+
+    def write(self, packet: Packet) -> None:
+        """Hand a packet to the kernel, waiting for room."""
         while not self.write_now(packet):
-            poll = select.poll()
-            poll.register(self._handle, select.POLLOUT)
-            poll.poll()
+            self.wait_for_room()
 
     def _send_bytes(self, buf: Any) -> None:
-        self.write(self.packet(buf))
+        packet = Packet()
+        try:
+            self._fill(packet, buf)
+            self.write(packet)
+        except BaseException:
+            if packet.gone is False:
+                packet.drop()
+            raise
 
     def send(self, obj: object) -> None:
         """Send an object as it is now; waits while the pipe is full."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_writable()  # type: ignore[attr-defined]
-        self._send_bytes(dumps(obj, self.channel))
+        packet = Packet()
+        try:
+            self.pickle(packet, obj)
+            self.write(packet)
+        except BaseException:
+            if packet.gone is False:
+                packet.drop()
+            raise
 
     # --- reading -----------------------------------------------------------------------------------------------------
-    def read_now(self) -> Any:
-        """The next message; None: there is none yet.  EOFError when nobody can send one any more."""
+    def read_now(self, taken: list[Any]) -> bool:
+        """Make the next packet `taken[0]`; False: there is none yet.
+
+        Raises:
+            EOFError: when no process can send one any more.
+            OSError: when this end is closed.
+        """
         try:
-            data = os.read(self._handle, PACKET + 1)
+            for taken[0] in self._reads:
+                break
         except BlockingIOError:
-            return None
-        if not data:
+            return False
+        if not taken[0]:
             raise EOFError
-        if data[:1] == _INSIDE:
-            return memoryview(data)[1:]
-        block = lib.mt_arena_claim(int.from_bytes(data[1:9], "little"))
-        if block < 0:
-            raise EOFError("[get] the message's memory is gone: nobody used the queue for a while")
-        owner = ffi.gc(ffi.cast("char *", lib.mt_arena_data(block)), lambda _: lib.mt_arena_drop(block))
-        return memoryview(ffi.buffer(owner, int.from_bytes(data[9:17], "little")))
+        return True
 
     def wait(self, seconds: float | None) -> bool:
-        """Waits until there may be something to read; False: the time is over."""
+        """Wait until there may be something to read; False: the time is over."""
+        self._check_closed()  # type: ignore[attr-defined]
         took = lib.mt_packet_wait(self._handle, -1 if seconds is None else max(0, -int(-seconds * 1000 // 1)), self._awake_ms)
         self._awake_ms = _AWAKE_MS if 0 <= took < _AWAKE_MS else 0  # a wait is likely to be as long as the one before
         return took >= 0
 
-    def read(self) -> Any:
-        """The next message, waiting for it."""
-        while (message := self.read_now()) is None:
+    def read(self, taken: list[Any]) -> None:
+        """Make the next packet `taken[0]`, waiting for it."""
+        while not self.read_now(taken):
             self.wait(None)
-        return message
 
     def recv(self) -> Any:
         """Receive an object."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_readable()  # type: ignore[attr-defined]
-        return ForkingPickler.loads(self.read())
+        taken: list[Any] = [None]
+        try:
+            self.read(taken)
+            return ForkingPickler.loads(unpack(taken[0]))
+        except BaseException:
+            discard(taken[0])
+            raise
 
     def _recv_bytes(self, maxsize: int | None = None) -> io.BytesIO | None:
-        message = self.read()
+        taken: list[Any] = [None]
+        self.read(taken)
+        message = unpack(taken[0])
         if maxsize is not None and len(message) > maxsize:
             return None
-        buffer = io.BytesIO()
-        buffer.write(message)
-        return buffer
+        return io.BytesIO(message)
+
+
+def unpack(packet: bytes) -> memoryview:
+    """The message of a packet that was read."""
+    listed = packet[1] | packet[2] << 8
+    rest = memoryview(packet)[_HEAD.size + 8 * listed :]
+    if packet[0] == _INSIDE:
+        return rest
+    token, nbytes = _BLOCK.unpack(rest)
+    held = ffi.gc(ffi.new("int64_t *"), lib.mt_message_close)  # made first: whatever happens, it gives the block back
+    data = lib.mt_message_open(token, nbytes, held)
+    if data == ffi.NULL:
+        raise EOFError("[get] the message's memory is gone: nobody used the queue for a while")
+    # The bytes keep `data`, and that keeps what holds `held`; no Python code runs in the end, where Ctrl-C would be lost.
+    return memoryview(ffi.buffer(ffi.gc(data, [held].append), nbytes))
+
+
+def discard(packet: bytes | None) -> None:
+    """Give back what the message of a packet that was read refers to, as far as no process has claimed it."""
+    if packet:
+        listed = packet[1] | packet[2] << 8
+        tokens = struct.unpack_from(f"<{listed}q", packet, _HEAD.size)
+        _end(tokens if packet[0] == _INSIDE else (*tokens, _BLOCK.unpack_from(packet, _HEAD.size + 8 * listed)[0]))
 
 
 def _rebuild(df: Any, readable: bool, writable: bool, channel: Channel) -> PacketEnd:

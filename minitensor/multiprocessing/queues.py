@@ -5,17 +5,22 @@ What fails with that: an object that can't be pickled is dropped, a traceback ap
 waits for ever; and the value sent is whatever the object holds when the thread gets there, so `q.put(t); t += 1` is a
 race. And a process that is killed while it waits in `get` keeps the reader's lock.
 
-The solution. `put` pickles and, while the pipe has room, sends. Only when it is full a thread takes over, which writes what was put, in
-order. The pipe keeps messages apart by itself (`packets.py`), so there is no lock to be held by the dead.
+The solution. `put` pickles and, while the pipe has room, sends. Only when it is full a thread takes over (`feeder.py`), which
+writes what was put, in order. The pipe keeps messages apart by itself (`packets.py`), so there is no lock to be held by the dead,
+nor by a put that a signal handler or a finalizer has interrupted to put in its turn.
 
-What it guarantees. A put that returned has sent the value of that moment; a put that could not raises, takes no
-place in the queue and leaves it working; a process that ends normally has written all that it put. A process killed
-after a put that found room has delivered it; what waits for room in a killed process is gone with it, as in the standard queue.
-A `get` that nobody can answer any more, because every other process that had the queue has ended, raises EOFError within
-a second, where that can be known: when no other thread of this process could put.
+What it guarantees. A put that returned has sent the value of that moment; a put that raises, for whatever reason, takes no
+place in the queue, leaves nothing in the shared memory and leaves the queue working; a process that ends normally has written all
+that it put. A process killed after a put that found room has delivered it; what waits for room in a killed process is gone with
+it, as in the standard queue. A `get` that fails to unpickle its message has taken it: its place is free, and what it referred to
+is given back.
+
+A `get` that no process can answer any more raises EOFError within a second, where that can be known: every other process that had
+the queue has ended, and nothing in this one could put (`_is_abandoned`). Else it waits, as the standard queue does.
 
 What remains of the dead: a bounded queue counts its places in a semaphore, and a consumer killed in the few instructions
-between taking a message and giving its place back takes the place along.
+between taking a message and giving its place back takes the place along. An unbounded queue counts in one for `qsize` alone, and
+works without where the system gives no semaphores.
 
 The order in `put` is: closed?, then a place, then the pickle. A full queue says so before any work is done for it.
 
@@ -24,34 +29,39 @@ tests rely on it: a queue that overrides this hook gets every error; and an Attr
 object's own Python code (`__reduce__`, `__getstate__`) is a defect in that code, not pickle's verdict on the object,
 and is printed. What pickle itself refuses, and every other kind of exception, raises.
 
-Where there are no such pipes (`packets.available`), the same class works on the standard queue's pipe and locks.
+Where there are no such pipes (`packets.available`), the same class works on the standard queue's pipe and locks. There a `get`
+holds the reader's lock, and a signal handler that calls `get` while its thread is in one waits for ever.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
+import signal
+import sys
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import starmap
 from multiprocessing import context, process, reduction
 from multiprocessing import queues as _standard
-from multiprocessing.util import Finalize, debug, info, is_exiting, register_after_fork
+from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
 from typing import Any
 
+from minitensor.backend import native
+
 from . import packets, reductions
 from ._alias import fall_back
-from .packets import PacketEnd
+from .feeder import Feeder
+from .packets import Packet, PacketEnd
 from .reductions import ForkingPickler, dumps
 
 __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
 
-_SLICE = 0.4  # seconds after which a `get` that waits looks whether anybody is left to answer; two looks make it a fact
+_SLICE = 0.4  # seconds after which a `get` that waits looks whether anything is left to answer; two looks make it a fact
 
 
 class _NoLock:
@@ -69,6 +79,39 @@ class _NoLock:
         pass
 
 
+class _Uncounted(_NoLock):
+    """In the place of a semaphore, for an unbounded queue where the system gives none; `reason` is why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self._semlock = self
+
+    def _get_value(self) -> int:
+        raise NotImplementedError(f"[qsize] the queue isn't counted: this system gives no semaphore ({self.reason}); use empty()")
+
+    def _is_zero(self) -> bool:
+        return False  # never full
+
+
+def _places(maxsize: int, ctx: Any) -> Any:
+    """The semaphore that counts the free places of a queue."""
+    try:
+        return ctx.BoundedSemaphore(_limit(maxsize))
+    except (ImportError, OSError) as error:
+        if maxsize > 0:
+            raise
+        return _Uncounted(f"{type(error).__name__}: {error}")
+
+
+def _limit(maxsize: int) -> int:
+    if maxsize > 0:
+        return maxsize
+    from multiprocessing.synchronize import SEM_VALUE_MAX  # fails where there are no semaphores
+
+    return SEM_VALUE_MAX
+
+
+# --- waiting for a message -------------------------------------------------------------------------------------------
 def _keep(reader: Any) -> None:
     """A queue is an argument of a process that is being started: until that one is over, the channel is in use here."""
     popen: Any = context.get_spawning_popen()
@@ -76,56 +119,81 @@ def _keep(reader: Any) -> None:
         popen.__dict__.setdefault("_minitensor_channels", []).append(reader.channel)
 
 
-def _is_abandoned(reader: PacketEnd) -> bool:
-    """Can nobody send any more?  False where that can't be known."""
-    if any(t is not threading.current_thread() and t.name != "QueueFeederThread" for t in threading.enumerate()):
-        return False
+def _is_kept(reader: PacketEnd) -> bool:
+    """Whether a process that was started with the queue is alive: it may not have come to its arguments yet."""
     for child in list(process._children):  # type: ignore[attr-defined]
         channels = getattr(child._popen, "_minitensor_channels", ())
         if any(c.id == reader.channel.id for c in channels) and child._popen.poll() is None:
-            return False  # it may not have come to its arguments yet
-    return reader.channel.others() == 0
+            return True
+    return False
 
 
-def _next(reader: PacketEnd, deadline: float | None) -> Any:
-    """The next message, or None when the time is over."""
+def _may_put_here() -> bool:
+    """Whether anything in this process could put while this thread waits: another thread, a signal handler, a queued task."""
+    feeders = {t.ident for t in threading.enumerate() if t.name == "QueueFeederThread"}
+    known = {t.ident for t in threading.enumerate()} | set(sys._current_frames())
+    if known - feeders - {threading.get_ident()}:
+        return True
+    handlers = map(signal.getsignal, signal.valid_signals())
+    return any(callable(h) and h is not signal.default_int_handler for h in handlers) or bool(native.pending_work())
+
+
+def _is_abandoned(reader: PacketEnd) -> bool:
+    """Whether certainly no process can send any more; False where that can't be known."""
+    return not _may_put_here() and not _is_kept(reader) and reader.channel.others() == 0
+
+
+def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:
+    """Make the next packet `taken[0]`, unless the time is over before."""
     alone = False
-    while (message := reader.read_now()) is None:
+    while not reader.read_now(taken):
         left = _SLICE if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            return None
+            return
         if reader.wait(min(left, _SLICE)):
             continue
         if left >= _SLICE:
             before, alone = alone, _is_abandoned(reader)
             if before and alone:
-                raise EOFError("[get] every other process that had the queue has ended, and it is empty; nobody can put any more")
-    return message
+                raise EOFError(
+                    "[get] every other process that had the queue has ended, it is empty, and nothing in this process could put"
+                )
 
 
+# --- the queues ------------------------------------------------------------------------------------------------------
 class Queue(_standard.Queue):
     """A queue between processes."""
 
+    _unfinished_tasks: Any = None  # a JoinableQueue's count
+
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
         if not packets.available():
-            super().__init__(maxsize, ctx=ctx)
+            _standard.Queue.__init__(self, maxsize, ctx=ctx)
             return
-        if maxsize <= 0:
-            from multiprocessing.synchronize import SEM_VALUE_MAX  # fails where there are no semaphores
-
-            maxsize = SEM_VALUE_MAX
-        self._maxsize = maxsize
+        self._sem = _places(maxsize, ctx)
+        self._maxsize = _limit(maxsize) if not isinstance(self._sem, _Uncounted) else 0
         self._reader, self._writer = packets.pair()
         self._rlock = self._wlock = _NoLock()
         self._opid = os.getpid()
-        self._sem = ctx.BoundedSemaphore(self._maxsize)
         self._ignore_epipe = False  # for use by concurrent.futures
         self._reset()
         register_after_fork(self, _standard.Queue._after_fork)
 
     def _reset(self, after_fork: bool = False) -> None:
-        super()._reset(after_fork)
+        super()._reset(after_fork)  # what a fork copied is the parent's to send
         self._sent = False  # something, by this process
+        self._feeder = Feeder(
+            self._writer.write if isinstance(self._writer, PacketEnd) else _writer_under(self._wlock, self._send_bytes),
+            _closer(self._reader, self._writer),
+            self._ignore_epipe,
+            self._on_queue_feeder_error,
+            self._sem,
+        )
+        self._buffer = self._feeder.waiting
+        # Each step of these is one acquisition or release, and is noted where it is done: see packets.py.
+        self._takes, self._frees = iter(self._sem.acquire, Ellipsis), iter(self._sem.release, Ellipsis)
+        tasks = self._unfinished_tasks
+        self._counts = () if tasks is None else iter(tasks.release, Ellipsis)
 
     def __getstate__(self) -> Any:
         _keep(self._reader)
@@ -135,97 +203,127 @@ class Queue(_standard.Queue):
         """Send `obj` as it is now. Raises Full, or the error of an object that can't be pickled."""
         if self._closed:
             raise ValueError(f"[Queue.put] the queue is closed: {self!r}, put before close()")
-        if not self._sem.acquire(block, timeout):
-            raise Full
+        packet = Packet()
         try:
-            if isinstance(self._writer, PacketEnd):
-                data: Any = self._writer.packet(dumps(obj, self._writer.channel))
-            else:
-                data = dumps(obj)
-        except BaseException as error:
-            self._sem.release()
-            if not self._reports(error):
-                raise
-            self._on_queue_feeder_error(error, obj)
+            for packet.place in self._takes if block and timeout is None else starmap(self._sem.acquire, ((block, timeout),)):
+                break
+            if not packet.place:
+                raise Full
+            try:
+                self._pickle(packet, obj)
+            except Exception as error:
+                if not self._reports(error):
+                    raise
+                self._give_back(packet)
+                self._on_queue_feeder_error(error, obj)
+                return
+            for packet.task in self._counts:  # before it is sent: a consumer may be faster than this method
+                break
+            self._enqueue(packet)
+        except BaseException:
+            if packet.gone is False:
+                try:
+                    self._give_back(packet)
+                except BaseException:  # Ctrl-C, once more
+                    self._give_back(packet)
+                    raise
+            raise
+
+    def _pickle(self, packet: Packet, obj: object) -> None:
+        if isinstance(self._writer, PacketEnd):
+            self._writer.pickle(packet, obj)
         else:
-            self._enqueue(data)
+            packet.parts = (dumps(obj, None, packet.tokens),)
+
+    def _give_back(self, packet: Packet) -> None:
+        """Undo what a put has done that does not send; what is undone already stays so."""
+        if packet.place:
+            for packet.place in self._frees:
+                break
+        if packet.task is not False:
+            for _ in map(self._unfinished_tasks.acquire, (False,)):
+                packet.task = False
+                break
+        packet.drop()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """The next object. Raises Empty, or EOFError when nobody is left who could put one."""
+        """The next object. Raises Empty, or EOFError when certainly no process can put one any more."""
         if not isinstance(self._reader, PacketEnd):
             return super().get(block, timeout)
         if self._closed:
             raise ValueError(f"[Queue.get] the queue is closed: {self!r}, get before close()")
         deadline = None if block and timeout is None else time.monotonic() + (max(0.0, timeout or 0.0) if block else 0.0)
-        message = _next(self._reader, deadline)
-        if message is None:
-            raise Empty
-        self._sem.release()
-        return ForkingPickler.loads(message)
+        taken: list[Any] = [None, False]  # the packet, and whether its place was freed: then it is None
+        try:
+            _take(self._reader, deadline, taken)
+            if taken[0] is None:
+                raise Empty
+            for taken[1] in self._frees:
+                break
+            return ForkingPickler.loads(packets.unpack(taken[0]))
+        except BaseException:
+            try:
+                self._discard(taken)
+            except BaseException:  # Ctrl-C, once more
+                self._discard(taken)
+                raise
+            raise
+
+    def _discard(self, taken: list[Any]) -> None:
+        """Free the place of a message that can't be used, and give back what it refers to."""
+        if taken[0]:
+            if taken[1] is False:
+                for taken[1] in self._frees:
+                    break
+            packets.discard(taken[0])
 
     def _reports(self, error: BaseException) -> bool:
         """Whether the error goes to the hook and not to the caller."""
-        if not isinstance(error, Exception):
-            return False
         if self._on_queue_feeder_error is not _standard.Queue._on_queue_feeder_error:
             return True
         return isinstance(error, AttributeError) and not _is_from_pickler(error)
 
-    def _enqueue(self, data: Any) -> None:
-        with self._notempty:
-            self._sent = True
-            if not self._buffer and not getattr(self._thread, "busy", False) and isinstance(self._writer, PacketEnd):
-                try:
-                    if self._writer.write_now(data):
-                        return
-                except BrokenPipeError:  # no reader is left anywhere
-                    if not self._ignore_epipe:
-                        self._sem.release()
-                        raise
+    def _enqueue(self, packet: Packet) -> None:
+        self._sent = True
+        if not self._buffer and isinstance(self._writer, PacketEnd):
+            try:
+                if self._writer.write_now(packet):
                     return
-            if self._thread is None:
-                self._start_thread()
-            self._buffer.append(data)
-            self._notempty.notify()
-
-    def _start_thread(self) -> None:
-        debug("Queue._start_thread()")
-        self._buffer.clear()  # what a fork copied is the parent's to send
-        write = self._writer.write if isinstance(self._writer, PacketEnd) else self._send_bytes
-        self._thread = threading.Thread(
-            target=_feed,
-            args=(
-                self._buffer,
-                self._notempty,
-                write,
-                self._wlock,
-                (self._reader.close, self._writer.close),
-                self._ignore_epipe,
-                self._on_queue_feeder_error,
-                self._sem,
-            ),
-            name="QueueFeederThread",
-            daemon=True,
-        )
-        try:
-            self._thread.start()
-        except BaseException:  # a thread can't start any more while the interpreter shuts down
-            self._thread = None
-            raise
-        if not self._joincancelled:
-            self._jointhread = Finalize(
-                self._thread, self._finalize_join, [weakref.ref(self._thread)], exitpriority=-5
-            )
-        # Ends the thread when the queue is closed, collected, or the process ends: after all that was put before.
-        self._close = Finalize(self, self._finalize_close, [self._buffer, self._notempty], exitpriority=10)
+            except BrokenPipeError:  # no reader is left anywhere
+                if self._ignore_epipe:
+                    return
+                raise
+        if self._close is None:  # writes what is waiting when the queue is closed, collected, or the process ends
+            self._close = Finalize(self, self._feeder.end, exitpriority=10)
+        self._feeder.take(packet)
+        thread = self._feeder.thread
+        if thread is not None and self._jointhread is None and not self._joincancelled:
+            self._jointhread = Finalize(thread, self._finalize_join, [weakref.ref(thread)], exitpriority=-5)
 
     def close(self) -> None:
         """No more puts from this process; what was put is still sent.  As in the standard queue, a queue that was never put to stays as it is."""
         sent, self._sent = self._sent, False
         super().close()
-        if sent and self._thread is None:  # with a thread, it closes the ends when it is done
+        if self._ignore_epipe:  # an executor, which doesn't get; when its workers are dead, writing has to fail
+            self._reader.close()
+        if sent and self._feeder.thread is None:  # with a thread, it closes the ends when it is done
             self._reader.close()
             self._writer.close()
+
+
+def _closer(*ends: Any) -> Any:
+    return lambda: [end.close() for end in ends]
+
+
+def _writer_under(lock: Any, send_bytes: Any) -> Any:
+    """How a feeder writes to a standard pipe."""
+
+    def write(packet: Packet) -> None:
+        with nullcontext() if lock is None else lock:  # a Windows pipe needs none
+            send_bytes(packet.parts[0])
+        packet.gone = True
+
+    return write
 
 
 def _is_from_pickler(error: BaseException) -> bool:
@@ -236,44 +334,6 @@ def _is_from_pickler(error: BaseException) -> bool:
     return traceback is not None and traceback.tb_frame.f_globals in (vars(reduction), vars(reductions))
 
 
-def _feed(
-    buffer: deque[Any],
-    notempty: threading.Condition,
-    write: Callable[[Any], None],
-    writelock: Any,
-    closers: tuple[Callable[[], None], ...],
-    ignore_epipe: bool,
-    onerror: Callable[[Exception, object], None],
-    places: Any,
-) -> None:
-    """Write what is in the buffer to the pipe, in order, until the sentinel comes."""
-    lock = contextlib.nullcontext() if writelock is None else writelock  # a Windows pipe needs none
-    this: Any = threading.current_thread()
-    while True:
-        with notempty:
-            this.busy = False  # who puts now may write by himself
-            while not buffer:
-                notempty.wait()
-            data = buffer.popleft()
-            this.busy = True
-        if data is _standard._sentinel:
-            for close in closers:
-                close()
-            return
-        try:
-            with lock:
-                write(data)
-        except Exception as error:
-            if ignore_epipe and getattr(error, "errno", 0) == errno.EPIPE:
-                return
-            if is_exiting():  # what a daemon thread uses may be gone by now
-                info("error in queue thread: %s", error)
-                return
-            places.release()  # not sent, so it takes no place
-            onerror(error, data)
-        del data  # or the last message would stay in memory until the next
-
-
 class JoinableQueue(Queue, _standard.JoinableQueue):
     """A queue that also knows when all that was put has been dealt with.
 
@@ -281,8 +341,8 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
     """
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
-        Queue.__init__(self, maxsize, ctx=ctx)
         self._unfinished_tasks = ctx.Semaphore(0)
+        Queue.__init__(self, maxsize, ctx=ctx)
 
     def __getstate__(self) -> Any:
         return Queue.__getstate__(self), self._unfinished_tasks
@@ -291,21 +351,13 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
         queue, self._unfinished_tasks = state
         _standard.Queue.__setstate__(self, queue)
 
-    def _enqueue(self, data: Any) -> None:
-        self._unfinished_tasks.release()  # before it is sent: a consumer may call task_done before this method returns
-        try:
-            super()._enqueue(data)
-        except BaseException:
-            self._unfinished_tasks.acquire(False)
-            raise
-
     def task_done(self) -> None:
         """What a `get` has brought is dealt with."""
         if not self._unfinished_tasks.acquire(False):
             raise ValueError("[task_done] called more often than there were items in the queue")
 
     def join(self) -> None:
-        """Waits until every item that was put has been dealt with."""
+        """Wait until every item that was put has been dealt with."""
         pause = 0.0005  # a semaphore tells when it is zero only to who asks
         while not self._unfinished_tasks._semlock._is_zero():
             time.sleep(pause)
@@ -318,6 +370,9 @@ class SimpleQueue(_standard.SimpleQueue):
     def __init__(self, *, ctx: Any) -> None:
         if not packets.available():
             super().__init__(ctx=ctx)
+            if self._wlock is not None:
+                self._wlock = ctx.RLock()  # an inner put may find its own thread holding it, between two messages
+            self._inner = threading.local()
             return
         self._reader, self._writer = packets.pair()
         self._rlock = self._wlock = _NoLock()
@@ -327,18 +382,42 @@ class SimpleQueue(_standard.SimpleQueue):
         _keep(self._reader)
         return super().__getstate__()
 
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._inner = threading.local()
+
     def put(self, obj: object) -> None:
         """Send `obj` as it is now; waits while the pipe is full."""
         if isinstance(self._writer, PacketEnd):
             self._writer.send(obj)
+        else:
+            self._send_bytes(dumps(obj))  # pickled before taking the lock, so that an error leaves the queue as it was
+
+    def _send_bytes(self, data: Any) -> None:
+        """Write to a standard pipe.  An inner put leaves its message to the put of its thread that it has interrupted."""
+        mine: deque[Any] = vars(self._inner).setdefault("messages", deque())
+        inner = bool(mine)
+        mine.append(data)
+        if inner:
             return
-        data = dumps(obj)  # before taking the lock, so that an error leaves the queue as it was
-        with contextlib.nullcontext() if self._wlock is None else self._wlock:
-            self._writer.send_bytes(data)
+        try:
+            with nullcontext() if self._wlock is None else self._wlock:
+                while mine:
+                    self._writer.send_bytes(mine[0])
+                    mine.popleft()
+        except BaseException:
+            mine.clear()
+            raise
 
     def get(self) -> Any:
-        """The next object. Raises EOFError when nobody is left who could put one."""
+        """The next object. Raises EOFError when certainly no process can put one any more."""
         if not isinstance(self._reader, PacketEnd):
             return super().get()
         self._reader._check_closed()
-        return ForkingPickler.loads(_next(self._reader, None))
+        taken: list[Any] = [None]
+        try:
+            _take(self._reader, None, taken)
+            return ForkingPickler.loads(packets.unpack(taken[0]))
+        except BaseException:
+            packets.discard(taken[0])
+            raise

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .arena import Start, have_arena, reap, room_text, start_of
+from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .channel import Channel
 from .pickling import pack, reduce, share_with_everyone, sharing_stats
 
-__all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "share_with_everyone", "sharing_stats", "started"]
+__all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "share_with_everyone", "sharing_stats", "started", "why_no_arena"]
 
 
 class _Started:

@@ -62,6 +62,8 @@ def why_no_arena() -> str:
     guest = ffi.string(lib.mt_arena_why_guest()).decode()
     if guest:
         return f"this process is no member of its family's shared memory: {guest}"
+    if lib.mt_arena_member():
+        return "a process that uses it was started from one that had closed the descriptor of the shared memory"
     return f"the system gives no memory that processes could share ({_why_none})"
 
 

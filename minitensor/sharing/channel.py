@@ -31,9 +31,13 @@ class Channel:
     def number(self) -> int:
         return self.id & 0xFFFF
 
+    def carries_blocks(self) -> bool:
+        """Return whether every process that may read a message of it can read what lies in shared memory."""
+        return bool(self.id and not lib.mt_channel_has_stranger(self.id))
+
     def by_reference(self) -> bool:
-        """Return whether every process that may read a message of it can read shared memory."""
-        return bool(self.id and lib.mt_arena_member() and not lib.mt_channel_has_stranger(self.id))
+        """Return whether a tensor in a message of it may be a reference."""
+        return bool(lib.mt_arena_member()) and self.carries_blocks()
 
     def others(self) -> int:
         """Return how many other processes use it; -1: that can't be known."""
@@ -57,6 +61,6 @@ class Channel:
 def _join(id: int, address: str) -> Channel:
     channel = object.__new__(Channel)
     channel.id = 0
-    if id and is_here(address) and lib.mt_channel_join(id) == lib.MT_OK:
-        channel.id = id
+    if id and is_here(address) and (not lib.mt_arena_member() or lib.mt_channel_join(id) == lib.MT_OK):
+        channel.id = id  # a guest is no user of it, but its messages belong to it
     return channel

@@ -27,7 +27,9 @@ import errno
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
+from itertools import chain, islice, repeat, starmap
 from multiprocessing.context import get_spawning_popen
 from typing import Any
 
@@ -52,9 +54,9 @@ class _Message:
 
     __slots__ = ("channel", "tokens", "firsts", "extents")
 
-    def __init__(self, channel: Channel | None) -> None:
+    def __init__(self, channel: Channel | None, tokens: list[list[int]]) -> None:
         self.channel = channel  # None: which processes read it isn't known
-        self.tokens: list[int] = []
+        self.tokens = tokens  # each in a list that is filled in the same step that makes it
         self.firsts: dict[int, Tensor] = {}  # by storage: its first view in the message
         self.extents: dict[int, tuple[int, int]] = {}  # and what of the storage travels, in bytes
 
@@ -70,18 +72,21 @@ class _Session(threading.local):
 _session = _Session()
 
 
-def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None) -> Any:
-    """`dumps(obj)` as one message of a channel, to which the tokens in it belong; when it fails they are taken back."""
-    session, message = _session, _Message(channel)
+def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None, tokens: list[list[int]]) -> Any:
+    """Return `dumps(obj)` as one message of a channel.
+
+    `tokens` receives the tokens in it, which belong to the channel; when pickling fails they are taken back.
+    """
+    session, message = _session, _Message(channel, tokens)
     around = session.message  # an object's own __reduce__ may send another message
     while True:
         session.message = message
         try:
             return dumps(obj)
         except BaseException as error:
-            for token in message.tokens:
-                lib.mt_arena_unsend(token)
-            message.tokens, message.firsts = [], {}
+            deque(map(lib.mt_arena_unsend, chain.from_iterable(tokens)), 0)  # does nothing for a status
+            tokens.clear()
+            message.firsts = {}
             if not isinstance(error, _Again):
                 raise
         finally:
@@ -138,19 +143,25 @@ def _readers() -> tuple[int, Start | None] | None:
 def _token(t: Tensor, extent: Any, channel: int) -> int:
     """A token of what has to travel, in the arena; 0: there is no room."""
     message = _session.message
+    made: list[int] = []
+    if message is not None:
+        message.tokens.append(made)
+
+    def send(t: Tensor) -> int:
+        made.extend(map(lib.mt_send, (t._h,), (channel,)))  # one step: Ctrl-C finds a token noted, or not made
+        return made[-1]
+
     whole = extent.everyone or extent.in_arena or (extent.low, extent.high) == (0, extent.nbytes)
-    token = lib.mt_send(t._h, channel) if whole else -lib.MT_VALUE_ERROR
+    token = send(t) if whole else -lib.MT_VALUE_ERROR
     for _ in range(_TRIES):
         if token != -lib.MT_TIMEOUT:
             break
         native.wait(t._h, unused=True)
-        token = lib.mt_send(t._h, channel)
+        token = send(t)
     if token in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
         # Other threads don't let go of it, an array looks at it, or only a part travels.
         copy = _copy(t, extent.low, extent.high - extent.low)
-        token = 0 if copy is None else lib.mt_send(copy._h, channel)
-    if token > 0 and message is not None:
-        message.tokens.append(token)
+        token = 0 if copy is None else send(copy)
     return max(token, 0)
 
 
@@ -228,24 +239,30 @@ def share_with_everyone(t: Tensor) -> None:
 def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
     device = as_device("CPU").activate()
-    receive = _receive_here if address is None or is_here(address) else lambda *args: _receive_from(address, *args)
-    ref = receive(device, parcel)
-    while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
-        lib.mt_release(finish(ref))
-        ref = receive(device, parcel)
-    return wrap(ref)
+    here = address is None or is_here(address)
+    refs: list[int] = []
+    tensors: list[Tensor] = []
+    try:
+        arguments = device, ffi.from_buffer(parcel), len(parcel)
+        receive = starmap(lib.mt_receive, repeat(arguments)) if here else starmap(_receive_from, repeat((address, *arguments)))
+        refs.extend(islice(receive, 1))  # one step, as the next: Ctrl-C finds a reference noted, or not made
+        while refs[0] < 0:  # memory had to be waited for, or something is wrong and this raises it
+            lib.mt_release(finish(refs.pop()))
+            refs.extend(islice(receive, 1))
+        tensors.extend(map(wrap, refs))
+        return tensors[0]
+    except BaseException:
+        if refs and refs[0] > 0 and not tensors:
+            lib.mt_release(refs[0])
+        raise
 
 
-def _receive_here(device: int, parcel: bytes) -> int:
-    return lib.mt_receive(device, ffi.from_buffer(parcel), len(parcel))
-
-
-def _receive_from(address: str, device: int, parcel: bytes) -> int:
+def _receive_from(address: str, device: int, parcel: Any, n: int) -> int:
     """A copy from the arena of another family, if this process may look into it."""
     inode, places = places_of(address)
     error = ffi.new("int *")
     for pid, fd in reversed(places):
-        ref = lib.mt_receive_from(device, ffi.from_buffer(parcel), len(parcel), f"/proc/{pid}/fd/{fd}".encode(), inode, error)
+        ref = lib.mt_receive_from(device, parcel, n, f"/proc/{pid}/fd/{fd}".encode(), inode, error)
         if ref:
             return ref
         if error[0] == -errno.EXDEV:

@@ -1,14 +1,15 @@
 """Runs CPython's own tests of `multiprocessing` on ours, and whatever fails on the standard package, too.
 
-    python tests/multiprocessing/cpython.py [fork] [spawn] [forkserver]
+    python tests/multiprocessing/cpython.py [fork] [spawn] [forkserver] [-k PART]
 
 The tests are those of the running interpreter. They are copied to a temporary folder, the name `multiprocessing`
 becomes `minitensor.multiprocessing` in one of two copies, and nothing of them stays. Some of the tests start
 interpreters that ignore PYTHONPATH, so the run happens in a temporary environment that knows the paths, and in a
-folder where the packages lie too. Their classes run side by side; a test that fails is run once more, alone, for ours and for the
+folder where the packages lie too. Their classes run side by side, with -k those whose name has the part; a test that fails is run once more, alone, for ours and for the
 standard package. Exits with 1 when one that passes for the standard package does not for ours.
 """
 
+import argparse
 import os
 import re
 import site
@@ -94,11 +95,12 @@ def unittest(python: Path, folder: Path, name: str) -> tuple[int, list[str], str
     return int(count[1]) if count else 0, sorted(set(failed)), done.stdout
 
 
-def run(python: Path, folder: Path, method: str) -> list[str]:
-    """All tests of one start method on ours; those that fail there and pass for the standard package."""
+def run(python: Path, folder: Path, method: str, part: str) -> list[str]:
+    """The tests of one start method on ours; those that fail there and pass for the standard package."""
     module = f"our_tests.test_multiprocessing_{method}"
     listing = f"import unittest, {module} as m; print(*(n for n, c in vars(m).items() if isinstance(c, type) and issubclass(c, unittest.TestCase)))"
     names = subprocess.run([python, "-c", listing], cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    names = [name for name in names if part in name]
     count, failed = 0, []
     with ThreadPoolExecutor(6 * (os.cpu_count() or 1)) as runners:  # they mostly wait
         for n, wrong, _ in runners.map(lambda name: unittest(python, folder, f"{module}.{name}"), names):
@@ -116,15 +118,19 @@ def run(python: Path, folder: Path, method: str) -> list[str]:
     return regressions
 
 
-def main(methods: Iterable[str]) -> int:
+def main(methods: Iterable[str], part: str) -> int:
     print(f"CPython {sys.version.split()[0]}: test._test_multiprocessing on minitensor.multiprocessing", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         for package in ("standard_tests", "our_tests"):
             copy_tests(folder, package, ours=package == "our_tests")
         python, place = make_environment(folder), make_folder(folder / "place")
-        return int(any([run(python, place, method) for method in methods]))
+        return int(any([run(python, place, method, part) for method in methods]))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ("fork", "spawn", "forkserver")))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("methods", nargs="*", default=("fork", "spawn", "forkserver"))
+    parser.add_argument("-k", default="", metavar="PART")
+    given = parser.parse_args()
+    sys.exit(main(given.methods, given.k))

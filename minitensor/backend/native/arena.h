@@ -114,6 +114,7 @@ extern mt_here mt_my;
 
 static inline mt_set mt_holders(uint32_t b) { return (mt_set){&mt_my.arena->blocks[b].holders, &mt_my.arena->holders[0][b], MT_BLOCKS}; }
 static inline mt_set mt_users(uint32_t c) { return (mt_set){&mt_my.arena->channels[c].users, &mt_my.arena->users[0][c], MT_CHANNELS}; }
+static inline mt_member mt_owner(void) { return mt_my.me ? *mt_my.me : MT_WARDEN; }     /* of what this process is at work on */
 static inline uint32_t mt_planes(void) { return (atomic_load(&mt_my.arena->n_slots) + 63) / 64; }       /* that may have a bit set */
 static inline _Atomic uint64_t *mt_plane(mt_set set, uint32_t i) { return i == 0 ? set.first : set.rest + (size_t)(i - 1) * set.stride; }
 static inline uint64_t mt_bit(mt_member m) { return (uint64_t)1 << (m.slot % 64); }
@@ -157,10 +158,14 @@ const char *mt_slot_refusal(int error);             /* why there is no place, fo
 int mt_slot_probe(void);                            /* a descriptor to ask for locks with; -1: this process can't */
 bool mt_slot_dead(int probe, mt_member m);          /* true: and its byte is locked by us, until mt_slot_give_back */
 void mt_slot_give_back(int probe, mt_member m);
+uint32_t mt_block_obtain(int64_t nbytes);           /* a block with memory, OWNED by us; 0: there is none */
+void mt_block_hold_for(mt_member m, uint32_t block); /* which we hold: its bit, and a step of the word */
 void mt_block_maybe_free(uint32_t block);
 void mt_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
 bool mt_trim_to(int64_t bytes);                     /* gives free memory back until so little is left; false: there was none */
 void mt_block_forget(uint32_t block);               /* a guest holds it no more */
+uint32_t mt_token_obtain(uint32_t block, int channel);      /* OWNED by us; 0: there is none */
+int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what goes into the message */
 void mt_channel_maybe_sweep(uint32_t channel);
 void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */
 int mt_reap_locked(void);

@@ -24,10 +24,17 @@ static int class_of(int64_t nbytes, int64_t *size) {
     return (doubling - 12) * 4 + (int)k;
 }
 
+static bool in_reach(const mt_shared_block *block) { return block->offset + block->size <= mt_my.reach; }
+
+static void give_pages_back(const mt_shared_block *block) {
+    if (in_reach(block)) madvise((char *)ARENA + block->offset, (size_t)block->size, MADV_REMOVE);
+    else fallocate(mt_arena_file(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, block->offset, block->size);
+}
+
 /* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its owner was killed. */
 void mt_block_disown(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
-    if (!atomic_load(&block->committed) && block->size) madvise((char *)ARENA + block->offset, (size_t)block->size, MADV_REMOVE);
+    if (!atomic_load(&block->committed) && block->size) give_pages_back(block);
     step();
     mt_word w = look(&block->word), to = w;
     to.state = FREE;
@@ -45,7 +52,7 @@ static bool own(uint32_t b) {
     mt_word w = look(&BLOCK(b)->word), to = w;
     if (w.state != FREE) return false;
     to.state = OWNED;
-    to.owner = mt_my.me->slot;
+    to.owner = mt_owner().slot;
     if (!change(&BLOCK(b)->word, w, to)) return false;
     step();
     atomic_fetch_sub(&ARENA->classes[BLOCK(b)->class].free, 1);
@@ -113,7 +120,7 @@ int64_t mt_arena_no_token(void) { return refuse(NO_TOKEN, 0, 0); }
 
 void mt_arena_explain(char *text, int room) {
     size_t n = (size_t)room;
-    if (!mt_my.me || refused.why == NOT_A_MEMBER) {
+    if (!mt_my.arena || refused.why == NOT_A_MEMBER) {
         snprintf(text, n, "this process is no member of its family's shared memory: %s", mt_my.why_guest[0] ? mt_my.why_guest : "there is none");
         return;
     }
@@ -145,7 +152,7 @@ static uint32_t create(int class, int64_t size) {          /* 0: the arena is fu
     block->class = class;
     block->size = size;
     step();
-    atomic_store(&block->word, pack((mt_word){.state = OWNED, .owner = mt_my.me->slot}));
+    atomic_store(&block->word, pack((mt_word){.state = OWNED, .owner = mt_owner().slot}));
     step();
     uint32_t head = atomic_load(&ARENA->classes[class].head);
     do block->next = head;
@@ -169,14 +176,17 @@ static atomic_int refused_ways;                             /* for tests: a bit 
 
 void mt_arena_refuse_ways(int ways) { atomic_store(&refused_ways, ways); }
 
-static int take_pages(char *data, int64_t offset, int64_t size) {
+static int take_pages(const mt_shared_block *block) {
+    char *data = (char *)ARENA + block->offset;
+    int64_t size = block->size;
     int error = EINVAL, ways = ~atomic_load(&refused_ways), file;
+    if (!in_reach(block)) ways = 2;
     if (ways & 1) do error = madvise(data, (size_t)size, MADV_POPULATE_WRITE) ? errno : 0;
         while (error == EINTR || error == EAGAIN);
     if (error == EFAULT) error = ENOMEM;                    /* it would have been a SIGBUS */
     if (error == 0 || error == ENOMEM) return error;
     if ((ways & 2) && (file = mt_arena_file()) >= 0) {
-        do error = fallocate(file, 0, offset, size) ? errno : 0;
+        do error = fallocate(file, 0, block->offset, size) ? errno : 0;
         while (error == EINTR);
         if (error == 0 || error == ENOMEM || error == ENOSPC) return error;
     }
@@ -186,7 +196,7 @@ static int take_pages(char *data, int64_t offset, int64_t size) {
 static bool commit(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     if (atomic_load(&block->committed)) return true;
-    int error = take_pages((char *)ARENA + block->offset, block->offset, block->size);
+    int error = take_pages(block);
     step();
     if (error == 0) atomic_store(&block->committed, true);
     else refuse(NO_PAGES, block->size, error);
@@ -201,15 +211,12 @@ static void reap_now_and_then(void) {
     if (now.tv_sec > last && mt_arena_file() >= 0 && atomic_compare_exchange_strong(&ARENA->reaped_at, &last, now.tv_sec)) mt_reap_locked();
 }
 
-int64_t mt_arena_alloc(int64_t nbytes) {
+uint32_t mt_block_obtain(int64_t nbytes) {
     int64_t size;
     int class = class_of(nbytes, &size);
-    int64_t result = -MT_MEMORY_ERROR;
-    pthread_mutex_lock(&mt_my.lock);
-    if (!mt_my.me) result = refuse(NOT_A_MEMBER, nbytes, 0);
-    else if (class >= MT_SHARED_CLASSES) result = refuse(TOO_LARGE, nbytes, 0);
-    else reap_now_and_then();
-    for (int attempt = 0; attempt < 2 && result < 0 && mt_my.me && class < MT_SHARED_CLASSES; attempt++) {
+    if (class >= MT_SHARED_CLASSES) return refuse(TOO_LARGE, nbytes, 0), 0;
+    reap_now_and_then();
+    for (int attempt = 0; attempt < 2; attempt++) {
         if (attempt) {                                      /* the dead may hold what we need, and so may we */
             mt_reap_locked();
             mt_trim_to(0);
@@ -217,19 +224,28 @@ int64_t mt_arena_alloc(int64_t nbytes) {
         uint32_t b = find(class);
         if (!b) b = create(class, size);
         if (b && commit(b)) {
-            add(mt_holders(b), *mt_my.me);
-            step();
-            mt_my.holds[b] = 1;
             atomic_store(&BLOCK(b)->mutable, false);
-            mt_word w = look(&BLOCK(b)->word), to = w;
-            to.state = LIVE;
-            to.owner = 0;
-            change(&BLOCK(b)->word, w, to);
-            result = b;
-        } else if (b) mt_block_disown(b);
+            return b;
+        }
+        if (b) mt_block_disown(b);
     }
+    return 0;
+}
+
+int64_t mt_arena_alloc(int64_t nbytes) {
+    pthread_mutex_lock(&mt_my.lock);
+    uint32_t b = mt_my.me ? mt_block_obtain(nbytes) : 0;
+    if (b) {
+        add(mt_holders(b), *mt_my.me);
+        step();
+        mt_my.holds[b] = 1;
+        mt_word w = look(&BLOCK(b)->word), to = w;
+        to.state = LIVE;
+        to.owner = 0;
+        change(&BLOCK(b)->word, w, to);
+    } else if (!mt_my.me) refuse(NOT_A_MEMBER, nbytes, 0);
     pthread_mutex_unlock(&mt_my.lock);
-    return result;
+    return b ? (int64_t)b : -MT_MEMORY_ERROR;
 }
 
 char *mt_arena_data(int64_t b) { return mt_my.data + BLOCK(b)->offset; }
@@ -237,6 +253,13 @@ char *mt_arena_members_data(int64_t b) { return (char *)ARENA + BLOCK(b)->offset
 void mt_arena_mark_mutable(int64_t b) { atomic_store(&BLOCK(b)->mutable, true); }
 int64_t mt_arena_size(int64_t b) { return BLOCK(b)->size; }
 int mt_arena_generation(int64_t b) { return (int)look(&BLOCK(b)->word).gen; }
+
+/* With a step of the word: a process that is reading the set reads it again. */
+void mt_block_hold_for(mt_member m, uint32_t b) {
+    add(mt_holders(b), m);
+    step();
+    touch(&BLOCK(b)->word);
+}
 
 void mt_arena_hold(int64_t b) {
     pthread_mutex_lock(&mt_my.lock);

@@ -19,7 +19,7 @@ static uint32_t take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uin
         mt_word w = look(word_of(i)), to = w;
         if (w.state > FREE) continue;
         to.state = OWNED;
-        to.owner = mt_my.me->slot;
+        to.owner = mt_owner().slot;
         to.gen++;
         raise_mark(mark, i + 1);                            /* first: who looks for what the dead owned goes up to the mark */
         if (change(word_of(i), w, to)) {
@@ -79,19 +79,29 @@ static int64_t id_of(uint32_t token, uint32_t block) {
            (int64_t)block;
 }
 
+uint32_t mt_token_obtain(uint32_t block, int channel) {
+    uint32_t t = take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens);
+    if (!t) return mt_arena_no_token(), 0;
+    atomic_store(&TOKEN(t)->block, block);
+    atomic_store(&TOKEN(t)->channel, (uint32_t)channel);
+    return t;
+}
+
+int64_t mt_token_send(uint32_t t, uint32_t block) {
+    set_state(token_word(t), LIVE);
+    return id_of(t, block);
+}
+
 int64_t mt_arena_send(int64_t block, int channel) {
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t t = mt_arena_member() ? take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens) : 0;
+    uint32_t t = mt_my.me ? mt_token_obtain((uint32_t)block, channel) : 0;
     if (t) {
-        atomic_store(&TOKEN(t)->block, (uint32_t)block);
-        atomic_store(&TOKEN(t)->channel, (uint32_t)channel);
         bool counted = count((uint32_t)block, 1);
         step();
-        set_state(token_word(t), counted ? LIVE : FREE);
-        if (counted) result = id_of(t, (uint32_t)block);
+        if (counted) result = mt_token_send(t, (uint32_t)block);
+        else set_state(token_word(t), FREE);
     }
-    if (result < 0) mt_arena_no_token();
     pthread_mutex_unlock(&mt_my.lock);
     return result;
 }
@@ -121,11 +131,13 @@ int64_t mt_arena_claim(int64_t id) {
     return result;
 }
 
-/* Ends a token's flight: it was not sent after all, or will not be claimed.  Nothing if it was claimed. */
+/* Takes back a token that was not sent after all, or that its receiver could not use.  One that was claimed has another state or
+ * generation, and stays as it is; and so does all that is no token, such as a status. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
+    if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;
     pthread_mutex_lock(&mt_my.lock);
-    mt_word w = mt_my.arena && t < MT_TOKENS ? look(token_word(t)) : (mt_word){0};
+    mt_word w = look(token_word(t));
     if (!mt_my.me) mt_guest_end_token(id);
     else if (w.state == LIVE && (w.gen & 0x7fff) == gen) {
         uint32_t b = atomic_load(&TOKEN(t)->block);
@@ -187,7 +199,7 @@ void mt_channel_maybe_sweep(uint32_t c) {
         mt_word w = look(channel_word(c)), to = w;
         if (w.state != LIVE || atomic_load(&CHANNEL(c)->guests) || !empty(mt_users(c))) return;
         to.state = OWNED;
-        to.owner = mt_my.me->slot;
+        to.owner = mt_owner().slot;
         if (change(channel_word(c), w, to)) break;
     }
     step();

@@ -192,6 +192,7 @@ int64_t mt_arena_claim(int64_t token);                  /* the block, which we h
 int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);       /* in a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less */
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);      /* the same from another family's
                                                            arena, which a process has open there; 0, or -errno: -ESTALE, its value is gone */
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);        /* in a guest: mt_message_send */
 int64_t mt_guest_share(int64_t token);                  /* in a guest: the block of memory that all write to, held for good; or -MT_STALE */
 int64_t mt_channel_new(void);                           /* an id; or -status */
 int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
@@ -215,6 +216,11 @@ void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many st
 /* --- messages (packet.c) -------------------------------------------------------------------------------------------------------- */
 double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until there may be something to read, or a signal came: the milliseconds that it
                                                            took; -1: the time is over.  timeout_ms -1: it never is */
+/* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
+ * nothing. */
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);      /* the token, or -MT_MEMORY_ERROR */
+char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);   /* its bytes, and what to close; NULL: they are gone.  A guest has a copy */
+void mt_message_close(int64_t *held);
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
 void mt_set_synchronous(int on);                        /* every op runs at its call */
