@@ -8,7 +8,7 @@ from typing import Any
 
 from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import as_tensor, assign
+from minitensor.ops._dispatch import as_tensor, assign, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
@@ -47,7 +47,7 @@ def install() -> None:
             for alias in op.aliases:
                 setattr(Tensor, alias, getattr(Tensor, op.name))
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
-    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
+    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
     Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
     Tensor.astype = astype  # type: ignore[attr-defined]
@@ -55,9 +55,9 @@ def install() -> None:
 
 # --- made of them ----------------------------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
-logical_not = FUNCTIONS["logical_not"]
 
 
+@named
 def round(input: Any, *, decimals: int = 0) -> Tensor:
     """Rounds to `decimals` places, halves to even, as NumPy does.
 
@@ -75,6 +75,7 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     return cast(result, input.dtype)
 
 
+@named
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype.
 
@@ -97,19 +98,16 @@ divide = div
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
-    """Elements below `min` become `min`, those above `max` become `max`; either may be left out, NaN stays.
-
-    Raises:
-        ValueError: when both are left out.
-    """
-    if min is None and max is None:
-        raise ValueError("[clamp] needs a min, a max or both")
+    """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
     input = as_tensor(input, "clamp")
+    if min is None and max is None:
+        return input.copy()
     if max is None:
         return FUNCTIONS["maximum"](input, min)
     return FUNCTIONS["minimum"](input, max) if min is None else FUNCTIONS["clamp"](input, min, max)
 
 
+@named
 def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """The same as `clamp`."""
     return clamp(input, min, max)
@@ -133,6 +131,7 @@ def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:
     return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
 
 
+@named
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
     a, b = as_tensor(input, "isclose"), as_tensor(other, "isclose")
@@ -144,11 +143,13 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
     return result | (isnan(a) & isnan(b)) if equal_nan else result
 
 
+@named
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Is `isclose` true everywhere?"""
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
+@named
 def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
     a = as_tensor(input, "nan_to_num")

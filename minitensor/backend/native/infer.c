@@ -200,7 +200,8 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
         if (gone) reduced *= t->shape[d];
         if (!gone || keepdims) shape[ndim++] = gone ? 1 : t->shape[d];
     }
-    if (reduced == 0 && (op == MT_OP_amin || op == MT_OP_amax || op == MT_OP_argmin || op == MT_OP_argmax))
+    bool position = op == MT_OP_argmin || op == MT_OP_argmax;
+    if (reduced == 0 && (position || ((op == MT_OP_amin || op == MT_OP_amax) && mt_size(ndim, shape) != 0)))
         return mt_fail(name, MT_VALUE_ERROR, "nothing to choose from: the reduced dimensions have no elements");
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
     mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
@@ -252,7 +253,7 @@ mt_ref mt_copy(mt_ref target_ref, mt_ref source_ref) {
         return mt_fail("copy", MT_VALUE_ERROR, "a value of shape %s does not fit into %s", from, to);
     }
     for (int d = 0; d < target->ndim; d++)
-        if (target->strides[d] == 0 && target->shape[d] > 1)
+        if (target->size && target->strides[d] == 0 && target->shape[d] > 1)
             return mt_fail("copy", MT_VALUE_ERROR, "the target is a broadcast view, whose elements share memory; write to t.copy()");
     if (MT_KIND[source->dtype] == 'c' && MT_KIND[target->dtype] != 'c')
         return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s", MT_DTYPE_NAME[target->dtype]);
