@@ -132,10 +132,13 @@ def ptp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 @axis_aliases
 def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(input))) without overflow: the greatest element is taken out first."""
+    """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
     f = elementwise.FUNCTIONS
     t = as_tensor(input, "logsumexp")
     axes = reduced_axes("logsumexp", axis, t.ndim)
+    keepdims = flag("logsumexp", keepdims)
+    if not math.prod(t.shape[d] for d in axes):
+        return f["log"](sum(t * 1.0, axes, keepdims))
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
     result = f["log"](sum(f["exp"](t - top), axes, True)) + top
