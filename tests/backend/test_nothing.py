@@ -38,15 +38,6 @@ def layouts(shape: tuple[int, ...], d: DType) -> Iterator[tuple[str, Tensor]]:
 EVERYWHERE = [(shape, d) for shape in SHAPES for d in DTYPES]
 
 
-def expect(call: Callable[[], Tensor], shape: tuple[int, ...], of: DType | None, what: object) -> None:
-    result = call()
-    assert result.shape == shape and (of is None or result.dtype is of), what
-    assert result.asnumpy().shape == shape, what
-    with queued():
-        later = call()
-    assert later.asnumpy().shape == shape, what
-
-
 def computes(op: Op, d: DType) -> bool:
     compute = dtype.to_float(d) if op.rule in ("float", "test") else dtype.bool_ if op.rule == "logical" else d
     if op.rule == "sum" and d.kind in "bi":
@@ -66,7 +57,12 @@ def test_elementwise(op: Op, d: DType) -> None:
             for given in operands:
                 if op.rule == "where":
                     given = [given[0].astype(mt.bool_), *given[1:]]
-                expect(lambda: getattr(ops, op.name)(*given), shape, None, (op.name, layout, shape))
+                result = getattr(ops, op.name)(*given)
+                assert result.shape == result.asnumpy().shape == shape, (op.name, layout)
+                if not layout.startswith("an array's"):  # ops on an array's memory run at their call
+                    with queued():
+                        result = getattr(ops, op.name)(*given)
+                    assert result.asnumpy().shape == shape, (op.name, layout)
 
 
 @pytest.mark.parametrize("d", DTYPES, ids=str)
@@ -141,7 +137,7 @@ SINGLE: dict[str, tuple[Callable[[Tensor], object], Callable[[np.ndarray], objec
     "softmax": (lambda t: t.softmax() if t.dtype.kind == "f" else t, lambda a: a, 1),
     "clamp": (lambda t: t.clamp(0, 1) if t.dtype.kind != "c" else t, lambda a: a, 1),
     "isclose": (lambda t: t.isclose(t) if t.dtype.kind != "c" else t == t, lambda a: np.isclose(a, a), 1),
-    "searchsorted": (lambda t: ops.searchsorted(Tensor([1, 2]), t) if t.dtype.kind != "c" else t.astype(mt.int64) if False else t,
+    "searchsorted": (lambda t: ops.searchsorted(Tensor([1, 2]), t) if t.dtype.kind != "c" else t,
                      lambda a: np.searchsorted([1, 2], a) if a.dtype.kind != "c" else a, 1),
     "count_nonzero": (lambda t: t.count_nonzero(0), lambda a: np.count_nonzero(a, 0), 1),
     "meshgrid": (lambda t: ops.meshgrid(t, t), lambda a: np.meshgrid(a, a), 1),
@@ -171,7 +167,7 @@ def test_functions(name: str, d: DType) -> None:
 
 
 IN_PLACE = {
-    "+= 1": lambda t: t.__iadd__(1), "*= itself": lambda t: t.__imul__(t), "[:] = 1": lambda t: t.__setitem__(slice(None), 1),
+    "+= itself": lambda t: t.__iadd__(t), "*= itself": lambda t: t.__imul__(t), "[:] = 1": lambda t: t.__setitem__(slice(None), 1),
     "[...] = itself": lambda t: t.__setitem__(..., t), "[mask] = 1": lambda t: t.__setitem__(t == 0, 1),
     "[indices] = 1": lambda t: t.__setitem__(Tensor([], mt.int64), 1), "[::-1] = itself": lambda t: t.__setitem__(slice(None, None, -1), t),
 }  # fmt: skip
@@ -185,7 +181,7 @@ def test_in_place(name: str, d: DType) -> None:
             IN_PLACE[name](t)
             assert t.asnumpy().shape == shape, (layout, shape)
     with pytest.raises(ValueError, match="broadcast view"):  # of some elements it still is refused
-        IN_PLACE["+= 1"](ops.broadcast_to(Tensor(np.zeros(1, np.float32)), (2,)))
+        IN_PLACE["+= itself"](ops.broadcast_to(Tensor(np.zeros(1, np.float32)), (2,)))
     with pytest.raises(ValueError, match="broadcast view"):
         ops.broadcast_to(Tensor(np.zeros(1, np.float32)), (2,))[Tensor([0])] = 1
 

@@ -200,8 +200,7 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
         if (gone) reduced *= t->shape[d];
         if (!gone || keepdims) shape[ndim++] = gone ? 1 : t->shape[d];
     }
-    bool position = op == MT_OP_argmin || op == MT_OP_argmax;
-    if (reduced == 0 && (position || ((op == MT_OP_amin || op == MT_OP_amax) && mt_size(ndim, shape) != 0)))
+    if (reduced == 0 && (op == MT_OP_amin || op == MT_OP_amax || op == MT_OP_argmin || op == MT_OP_argmax))
         return mt_fail(name, MT_VALUE_ERROR, "nothing to choose from: the reduced dimensions have no elements");
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
     mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
