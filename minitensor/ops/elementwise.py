@@ -8,7 +8,7 @@ from typing import Any
 
 from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import as_tensor, assign, named
+from minitensor.ops._dispatch import WRONG, as_tensor, assign, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
@@ -57,7 +57,6 @@ def install() -> None:
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
 
 
-@named
 def round(input: Any, *, decimals: int = 0) -> Tensor:
     """Rounds to `decimals` places, halves to even, as NumPy does.
 
@@ -67,7 +66,11 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     """
     input = as_tensor(input, "round")
     if decimals == 0 or (input.dtype.kind in "biu" and decimals > 0):
-        return _rint(input)
+        try:
+            return _rint(input)
+        except WRONG as error:
+            name_op(error, "round")
+            raise
     factor = 10.0 ** builtins.abs(decimals)
     if decimals > 0:
         return _rint(input * factor) / factor
@@ -75,17 +78,24 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     return cast(result, input.dtype)
 
 
-@named
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype.
 
     Raises:
         ValueError: for another rounding mode.
     """
-    if rounding_mode is None:
-        return FUNCTIONS["true_divide"](input, other)
-    if rounding_mode == "floor":
-        return FUNCTIONS["floor_divide"](input, other)
+    try:
+        if rounding_mode is None:
+            return FUNCTIONS["true_divide"](input, other)
+        if rounding_mode == "floor":
+            return FUNCTIONS["floor_divide"](input, other)
+        return _truncated(input, other, rounding_mode)
+    except WRONG as error:
+        name_op(error, "div")
+        raise
+
+
+def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
     if rounding_mode != "trunc":
         raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     remainder = FUNCTIONS["fmod"](input, other)

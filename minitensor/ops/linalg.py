@@ -18,7 +18,18 @@ from minitensor.backend import native
 from minitensor.backend.base import Task
 from minitensor.backend.native import finish, lib
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, host, host_many, is_operand, named, normalize_axis
+from minitensor.ops._dispatch import (
+    WRONG,
+    as_ints,
+    as_tensor,
+    assign,
+    host,
+    host_many,
+    is_operand,
+    name_op,
+    named,
+    normalize_axis,
+)
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
@@ -101,25 +112,31 @@ def _ranked(op: str, ranks: Sequence[int], *values: Any) -> list[Tensor]:
     return tensors
 
 
-@named
+def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Tensor:
+    a, b = _ranked(op, ranks, input, other)
+    try:
+        return matmul(a, b)
+    except WRONG as error:
+        name_op(error, op)
+        raise
+
+
 def mm(input: Any, mat2: Any) -> Tensor:
     """Product of two matrices."""
-    return matmul(*_ranked("mm", (2, 2), input, mat2))
+    return _ranked_product("mm", (2, 2), input, mat2)
 
 
-@named
 def bmm(input: Any, mat2: Any) -> Tensor:
     """Products of two batches of matrices; their numbers must be equal."""
     a, b = _ranked("bmm", (3, 3), input, mat2)
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"[bmm] {a.shape[0]} and {b.shape[0]} matrices; give as many of each")
-    return matmul(a, b)
+    return _ranked_product("bmm", (3, 3), a, b)
 
 
-@named
 def mv(input: Any, vec: Any) -> Tensor:
     """Product of a matrix and a vector."""
-    return matmul(*_ranked("mv", (2, 1), input, vec))
+    return _ranked_product("mv", (2, 1), input, vec)
 
 
 def dot(input: Any, other: Any) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minitensor.dtype import float32, promote, to_float
 from minitensor.ops import random, reduce, selection
-from minitensor.ops._dispatch import as_ints, as_tensor, axis_aliases, named, normalize_axes, normalize_axis
+from minitensor.ops._dispatch import WRONG, as_ints, as_tensor, axis_aliases, name_op, named, normalize_axis
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
@@ -46,7 +46,6 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 # --- activations -----------------------------------------------------------------------------------------------------
-@named
 def relu(input: Any) -> Tensor:
     """max(input, 0).
 
@@ -54,7 +53,11 @@ def relu(input: Any) -> Tensor:
         >>> ops.relu(Tensor([-1, 2]))
         Tensor(shape=[2], dtype=Int64, value= [0, 2])
     """
-    return _maximum(input, 0)
+    try:
+        return _maximum(input, 0)
+    except WRONG as error:
+        name_op(error, "relu")
+        raise
 
 
 @named
@@ -265,7 +268,7 @@ def embedding(input: Any, weight: Any) -> Tensor:
 def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
     """Divided by its p-norm along `axis`, which counts as at least eps."""
     x = _float(input, "normalize")
-    return x / _maximum(reduce.vector_norm("normalize", x, p, normalize_axes("normalize", axis, x.ndim), True), eps)
+    return x / _maximum(reduce.vector_norm("normalize", x, p, axis, True), eps)
 
 
 @axis_aliases

@@ -11,7 +11,16 @@ import numpy as np
 from minitensor.backend.native import finish, lib
 from minitensor.dtype import DType, as_dtype, int64, to_float
 from minitensor.ops import elementwise
-from minitensor.ops._dispatch import aliases, as_tensor, axis_aliases, flag, host, host_many, normalize_axis, reduced_axes
+from minitensor.ops._dispatch import (
+    aliases,
+    as_tensor,
+    axis_aliases,
+    flag,
+    host,
+    host_many,
+    normalize_axis,
+    reduced_axes,
+)
 from minitensor.optable import CODES
 from minitensor.tensor import Tensor, wrap
 
@@ -173,8 +182,8 @@ def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tens
     return _scan("cumprod", "cumprod", input, axis, dtype)
 
 
-def vector_norm(op: str, t: Tensor, ord: float, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    """The norm of the vectors that lie along `axes`, all of them counted as one."""
+def vector_norm(op: str, t: Tensor, ord: float, axes: Any, keepdims: bool) -> Tensor:
+    """Return the norm of the vectors that lie along `axes`; several axes count as one."""
     f = elementwise.FUNCTIONS
     size = f["abs"](t) * 1.0
     if ord == 2:
@@ -239,10 +248,10 @@ def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     t = as_tensor(A, "norm")
     if t.dtype.kind == "c":
         raise TypeError(f"[norm] takes real numbers, got {t.dtype}; take the abs of each first")
+    if ord is None:
+        return vector_norm("norm", t, 2, axis, keepdims)
     axes = reduced_axes("norm", axis, t.ndim)
     keepdims = flag("norm", keepdims)
-    if ord is None:
-        return vector_norm("norm", t, 2, axes, keepdims)
     if len(axes) == 1:
         return vector_norm("norm", t, ord, axes, keepdims)
     if len(axes) != 2:

@@ -277,9 +277,9 @@ def _flattened(t: Tensor, order: Any, start_dim: Any, end_dim: Any) -> Tensor:
 
 def _flatten_method(self: Tensor, order: str | int = "C", end: int | None = None, *, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` as one: `t.flatten(1)`, `t.flatten(0, 1)`; `t.flatten("F")` reverses all first."""
-    if not isinstance(order, str):
-        order, start_dim, end_dim = "C", order, end_dim if end is None else end
-    return _flattened(self, order, start_dim, end_dim)
+    if isinstance(order, str):
+        return _flattened(self, order, start_dim, end_dim)
+    return _flattened(self, "C", order, end_dim if end is None else end)
 
 
 _flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
