@@ -6,9 +6,11 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import WRONG, as_tensor, assign, name_op, named
+from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
@@ -72,9 +74,10 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
             name_op(error, "round")
             raise
     factor = 10.0 ** builtins.abs(decimals)
+    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 counts to 2**24
     if decimals > 0:
         return _rint(input * factor) / factor
-    result = _rint(input / factor) * factor
+    result = _rint(wide / factor) * factor
     return cast(result, input.dtype)
 
 
@@ -109,7 +112,17 @@ divide = div
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
-    input = as_tensor(input, "clamp")
+    return _clamped("clamp", as_tensor(input, "clamp"), min, max)
+
+
+def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
+    kind, bits = input.dtype.kind, 8 * input.dtype.itemsize
+    if kind in "iu":  # a bound that no element reaches bounds nothing; as an operand it would wrap
+        least, greatest = (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        if (min.__class__ is int and min > greatest) or (max.__class__ is int and max < least):
+            raise OverflowError(f"[{op}] {input.dtype} goes from {least} to {greatest}, got min {min} and max {max}")
+        min = None if min.__class__ is int and min <= least else min
+        max = None if max.__class__ is int and max >= greatest else max
     if min is None and max is None:
         return input.copy()
     if max is None:
@@ -120,7 +133,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
 @named
 def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """The same as `clamp`."""
-    return clamp(input, min, max)
+    return _clamped("clip", as_tensor(input, "clip"), min, max)
 
 
 def cast(input: Any, dtype: DType | str) -> Tensor:
@@ -163,6 +176,8 @@ def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, e
 def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
     a = as_tensor(input, "nan_to_num")
+    if a.dtype.kind == "c":
+        return host("nan_to_num", np.nan_to_num, [a], a.shape, a.dtype, {"nan": nan, "posinf": posinf, "neginf": neginf})
     if a.dtype.kind != "f":
         return a.copy()
     import ml_dtypes

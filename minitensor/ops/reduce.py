@@ -117,20 +117,37 @@ def min(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, T
     return amin(input, axis, keepdims), argmin(input, axis, keepdims)
 
 
+def _wide(t: Tensor) -> Tensor:
+    """Halves as float32: their sums of squares end at 65504."""
+    return t.astype("float32") if t.dtype.kind == "f" and t.dtype.itemsize == 2 else t
+
+
+def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tuple[Tensor, DType]:
+    """Return the variance, of halves in float32, and the dtype that it is to have."""
+    t = as_tensor(input, op)
+    axes, keepdims = reduced_axes(op, axis, t.ndim), flag(op, keepdims)
+    if t.dtype.kind == "c":
+        shape = [1 if d in axes else n for d, n in enumerate(t.shape) if keepdims or d not in axes]
+        dtype = as_dtype("float32" if t.dtype.itemsize == 8 else "float64")
+        return host(op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype), dtype
+    count = math.prod(t.shape[a] for a in axes)
+    wide = _wide(t)
+    away = wide - mean(wide, axes, True)
+    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(t.dtype)
+
+
 @axis_aliases
 def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Variance over `axis`: the squared distances from the mean, summed, by N - ddof."""
-    t = as_tensor(input, "var")
-    axes = reduced_axes("var", axis, t.ndim)
-    count = math.prod(t.shape[a] for a in axes)
-    away = t - mean(t, axes, True)
-    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0))
+    result, dtype = _variance("var", input, axis, ddof, keepdims)
+    return result.astype(dtype, copy=False)
 
 
 @axis_aliases
 def std(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation over `axis`: the square root of `var`."""
-    return elementwise.FUNCTIONS["sqrt"](var(input, axis, ddof, keepdims))
+    result, dtype = _variance("std", input, axis, ddof, keepdims)
+    return elementwise.FUNCTIONS["sqrt"](result).astype(dtype, copy=False)
 
 
 @axis_aliases
@@ -143,14 +160,15 @@ def ptp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
     f = elementwise.FUNCTIONS
-    t = as_tensor(input, "logsumexp")
+    source = as_tensor(input, "logsumexp")
+    t = _wide(source)
     axes = reduced_axes("logsumexp", axis, t.ndim)
     keepdims = flag("logsumexp", keepdims)
     if not math.prod(t.shape[d] for d in axes):
-        return f["log"](sum(t * 1.0, axes, keepdims))
+        return f["log"](sum(source * 1.0, axes, keepdims))
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
-    result = f["log"](sum(f["exp"](t - top), axes, True)) + top
+    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(to_float(source.dtype), copy=False)
     return result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
 
 
@@ -184,6 +202,8 @@ def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tens
 
 def vector_norm(op: str, t: Tensor, ord: float, axes: Any, keepdims: bool) -> Tensor:
     """Return the norm of the vectors that lie along `axes`; several axes count as one."""
+    if t.dtype.kind == "f" and t.dtype.itemsize == 2:
+        return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
     f = elementwise.FUNCTIONS
     size = f["abs"](t) * 1.0
     if ord == 2:
@@ -202,8 +222,8 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
         return vector_norm("norm", t, 2, tuple(sorted((rows, columns))), keepdims)
     if ord in (1, -1, math.inf, -math.inf):
         added, chosen = (rows, columns) if ord in (1, -1) else (columns, rows)
-        sums = _reduce("sum", elementwise.FUNCTIONS["abs"](t) * 1.0, added, True)
-        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True)
+        sums = _reduce("sum", elementwise.FUNCTIONS["abs"](_wide(t)) * 1.0, added, True)
+        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(to_float(t.dtype), copy=False)
         return result if keepdims else result.squeeze((rows, columns))
     of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
     if of_values is None:

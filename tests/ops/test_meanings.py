@@ -255,3 +255,53 @@ def test_an_axis_out_of_range_is_an_index_and_a_value(call: str) -> None:
     for error in (IndexError, ValueError):
         with pytest.raises(error, match=r"^\[\w+\] axis -?\d is out of range for \d dimensions; take one of -\d to \d"):
             eval(call, {"t": Tensor(numbered((1, 2, 3))), "ops": ops})
+
+
+# --- values that a narrower dtype would lose -------------------------------------------------------------------------------
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_spread_of_complex_numbers(axis: int | None, dtype: type) -> None:
+    parts = np.random.default_rng(6).normal(size=(2, 3, 4))
+    values = (parts[0] + 1j * parts[1]).astype(dtype)
+    for name in ("var", "std"):
+        for ddof, keepdims in ((0, False), (1, True)):
+            expected = getattr(np, name)(values, axis, ddof=ddof, keepdims=keepdims)
+            actual = getattr(ops, name)(Tensor(values), axis, ddof, keepdims)
+            assert actual.shape == expected.shape and actual.dtype.numpy == expected.dtype
+            np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [mt.float16, mt.bfloat16])
+def test_halves_are_added_up_in_float32(dtype: mt.DType) -> None:
+    wide = np.tile(np.float32([200, -200]), 2000)
+    t = Tensor(wide).astype(dtype)
+    for result, expected in ((ops.var(t), 40000), (ops.std(t), 200), (ops.std(t * 2), 400), (ops.norm(t), np.linalg.norm(wide)),
+                             (ops.norm(t.reshape(2, 2000), 2, -1), np.linalg.norm(wide.reshape(2, 2000), 2, -1)),
+                             (ops.norm(Tensor(np.ones((2, 70000))).astype(dtype) / 4, -np.inf), 17500),
+                             (ops.logsumexp(Tensor(np.zeros(70000)).astype(dtype)), np.log(70000))):  # fmt: skip
+        assert result.dtype is dtype
+        np.testing.assert_allclose(result.asnumpy().astype(np.float64), expected, rtol=1e-2)
+
+
+def test_bounds_that_no_element_reaches() -> None:
+    for dtype, least, greatest in ((mt.int8, -128, 127), (mt.uint8, 0, 255), (mt.int64, -(2**63), 2**63 - 1), (mt.uint64, 0, 2**64 - 1)):
+        t = Tensor(np.array([least, 5, greatest], dtype.numpy))
+        for clip in (ops.clip, ops.clamp):
+            for low in (None, least - 1, least, least + 1):
+                for high in (None, greatest + 1, greatest, greatest - 1):
+                    if max(low or 0, high or 0) > 2**63 - 1 and high == greatest - 1:
+                        continue  # a number beyond 64 bits is no operand
+                    result = clip(t, low, high)
+                    expected = [least + 1 if low == least + 1 else least, 5, greatest - 1 if high == greatest - 1 else greatest]
+                    assert result.tolist() == expected and result.dtype is dtype
+        for wrong in ({"min": greatest + 1}, {"max": least - 1}):
+            with pytest.raises(OverflowError, match=r"^\[clip\] \w+ goes from -?\d+ to \d+, got min"):
+                ops.clip(t, **wrong)
+
+
+def test_rounding_and_mending_of_numbers_as_numpy_does() -> None:
+    whole = np.array([123456789, -987654321, 15, 25, -15])
+    np.testing.assert_array_equal(ops.round(Tensor(whole), decimals=-1).asnumpy(), np.round(whole, -1))
+    broken = np.array([complex(NAN, 1), complex(1, INF), complex(-INF, NAN), 2], np.complex64)
+    np.testing.assert_array_equal(ops.nan_to_num(Tensor(broken)).asnumpy(), np.nan_to_num(broken))
+    np.testing.assert_array_equal(ops.nan_to_num(Tensor(broken), 1, 2, 3).asnumpy(), np.nan_to_num(broken, nan=1, posinf=2, neginf=3))
