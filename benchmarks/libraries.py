@@ -63,7 +63,7 @@ def minitensor() -> Library:
         for one in result if isinstance(result, tuple) else (result,):
             native.wait(one._h)
 
-    names = named((ops, SAME + LINALG), copy=ops.contiguous, cast=ops.cast, transpose=lambda x: x.T)
+    names = named((ops, SAME + LINALG), copy=ops.contiguous, cast=ops.cast, transpose=lambda x: x.T, inv=ops.inverse)
     return Library(mt.__version__, names, mt.Tensor, wait)
 
 

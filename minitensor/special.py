@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["erf", "sigmoid", "mean", "argmin", "argmax"]
+__all__ = ["erf", "sigmoid", "floor_divide", "mean", "argmin", "argmax"]
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -23,6 +23,12 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
         return (1 / (1 + np.exp(-a.astype(np.float64)))).astype(a.dtype)
 
 
+def floor_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """np.floor_divide; an infinity divided by a number stays infinite, as in the array API standard."""
+    result = np.floor_divide(a, b)
+    return result if result.dtype.kind in "iu" else np.where(np.isinf(a), np.true_divide(a, b), result).astype(result.dtype)
+
+
 def mean(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
     """np.mean, without its warning when there is nothing to take the mean of."""
     total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float32 if a.dtype == np.float16 else None)
@@ -33,7 +39,7 @@ def _arg(function: Any, a: np.ndarray, axis: tuple[int, ...], keepdims: bool) ->
     """argmin or argmax over several axes at once, counted in C order over them."""
     axis = tuple(sorted(x % a.ndim for x in axis))
     kept = [d for d in range(a.ndim) if d not in axis]
-    rows = a.transpose(kept + list(axis)).reshape([a.shape[d] for d in kept] + [-1])
+    rows = a.transpose(kept + list(axis)).reshape([a.shape[d] for d in kept] + [math.prod(a.shape[d] for d in axis)])
     result = function(rows, axis=-1)
     return result.reshape([1 if d in axis else a.shape[d] for d in range(a.ndim)]) if keepdims else result
 

@@ -249,7 +249,7 @@ def test_what_goes_wrong_in_the_thread_that_waits() -> None:
             done_by_the_waiter(fail(KeyboardInterrupt()), wait)
         with contextlib.suppress(KeyboardInterrupt):  # the stream's record of it
             runtime.synchronize()
-        assert (Tensor([1.0]) + 1).item() == 2 and ops.inv(Tensor(np.eye(200))).asnumpy()[3, 3] == 1
+        assert (Tensor([1.0]) + 1).item() == 2 and ops.inverse(Tensor(np.eye(200))).asnumpy()[3, 3] == 1
 
 
 def test_a_full_queue_makes_the_submitter_wait(gate: Gate) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, from_numpy, int64
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, normalize_axis
+from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, named, normalize_axis
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
 
@@ -19,8 +19,19 @@ __all__ = [
 
 def empty(*size: Any, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
     """A tensor whose elements are whatever the memory holds; float32 by default."""
-    shape = _shape("empty", size[0] if len(size) == 1 else size)
-    return _empty(shape, as_dtype(dtype or float32, "empty"), as_device(device))
+    return _made("empty", size[0] if len(size) == 1 else size, dtype, device)
+
+
+def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
+    if isinstance(dtype, int) and not isinstance(dtype, bool):
+        raise TypeError(f"[{op}] not a dtype: {dtype}; a shape of several dimensions is a tuple, as in (2, 3)")
+    return _empty(_shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device))
+
+
+def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
+    result = _made(op, size, dtype, device)
+    assign(result, value, op)
+    return result
 
 
 def _shape(op: str, size: Any) -> tuple[int, ...]:
@@ -45,6 +56,7 @@ def _natural(value: Any) -> DType:
     return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else complex128 if isinstance(value, complex) else float32
 
 
+@named
 def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
     """A tensor filled with a number, in the number's dtype by default: `full((2,), 3.)` is float32.
 
@@ -52,9 +64,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device
         TypeError: when the size is no int or ints.
         ValueError: for a negative dimension.
     """
-    result = empty(_shape("full", size), dtype=dtype or _natural(fill_value), device=device)
-    assign(result, fill_value, "full")
-    return result
+    return _filled("full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device)
 
 
 def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
@@ -66,34 +76,39 @@ def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = N
         [[0, 0],
          [0, 0]])
     """
-    return full(_shape("zeros", size), 0, dtype=dtype or float32, device=device)
+    return _filled("zeros", size, 0, dtype, device)
 
 
 def ones(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
     """A tensor of ones; float32 by default."""
-    return full(_shape("ones", size), 1, dtype=dtype or float32, device=device)
+    return _filled("ones", size, 1, dtype, device)
 
 
+@named
 def full_like(input: Any, fill_value: Any, *, dtype: DType | str | None = None) -> Tensor:
     """Of the shape, device and (by default) dtype of `input`, filled with a number."""
-    t = as_tensor(input, "full_like")
-    return full(t.shape, fill_value, dtype=dtype or t.dtype, device=t.device)
+    return _filled_like("full_like", input, fill_value, dtype)
+
+
+def _filled_like(op: str, input: Any, value: Any, dtype: Any) -> Tensor:
+    t = as_tensor(input, op)
+    return _filled(op, t.shape, value, t.dtype if dtype is None else dtype, t._device)
 
 
 def zeros_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
     """Zeros of the shape, device and (by default) dtype of `input`."""
-    return full_like(input, 0, dtype=dtype)
+    return _filled_like("zeros_like", input, 0, dtype)
 
 
 def ones_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
     """Ones of the shape, device and (by default) dtype of `input`."""
-    return full_like(input, 1, dtype=dtype)
+    return _filled_like("ones_like", input, 1, dtype)
 
 
 def empty_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
     """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
     t = as_tensor(input, "empty_like")
-    return empty(t.shape, dtype=dtype or t.dtype, device=t.device)
+    return _made("empty_like", t.shape, t.dtype if dtype is None else dtype, t._device)
 
 
 def _number(op: str, value: Any) -> Any:
@@ -104,6 +119,7 @@ def _number(op: str, value: Any) -> Any:
     return value
 
 
+@named
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | str | None = None, device: str | None = None
 ) -> Tensor:
@@ -129,11 +145,13 @@ def arange(
     return Tensor(values, as_dtype(dtype or natural, "arange"), device=device)
 
 
+@named
 def range(start: Any, end: Any = None, step: Any = 1) -> Tensor:
     """The same as `arange`."""
     return arange(start, end, step)
 
 
+@named
 def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
     count = _count("linspace", steps, "steps")
@@ -141,6 +159,7 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = No
     return Tensor(values, as_dtype(dtype or float32, "linspace"), device=device)
 
 
+@named
 def logspace(start: Any, end: Any, steps: int, base: float = 10, *, dtype: DType | str | None = None) -> Tensor:
     """`base` to the powers that `linspace(start, end, steps)` gives."""
     count = _count("logspace", steps, "steps")
@@ -152,7 +171,7 @@ def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, devic
     """An n x m matrix with ones on the diagonal; float32 by default."""
     rows = _count("eye", n, "n")
     columns = rows if m is None else _count("eye", m, "m")
-    result = zeros((rows, columns), dtype, device=device)
+    result = _filled("eye", (rows, columns), 0, dtype, device)
     length = min(rows, columns)
     if length:
         assign(result._view((length,), (result.itemsize * (columns + 1),), 0), 1, "eye")
@@ -161,24 +180,36 @@ def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, devic
 
 def tri(n: int, m: int | None = None, k: int = 0, dtype: DType | str | None = None) -> Tensor:
     """An n x m matrix with ones at and below diagonal k."""
-    return ones((n, n if m is None else m), dtype).tril(k)
+    rows = _count("tri", n, "n")
+    return _filled("tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None).tril(k)
 
 
 def diag(input: Any, k: int = 0) -> Tensor:
-    """A vector on the diagonal k of a matrix of zeros; of a matrix, that diagonal as a view."""
+    """Zeros but for the elements of `input` on the diagonal: of a vector a matrix, of shape s a tensor of shape s + s.
+
+    The diagonal of a matrix is `ops.diagonal`.
+
+    Args:
+        k: on which diagonal of the matrix a vector stands; 0 is the main one, 1 the one above it.
+
+    Raises:
+        ValueError: for a tensor without dimensions, or `k` with several of them.
+
+    Example:
+        >>> ops.diag(Tensor([1, 2]))
+        Tensor(shape=[2, 2], dtype=Int64, value=
+        [[1, 0],
+         [0, 2]])
+    """
     t = as_tensor(input, "diag")
-    if t.ndim == 2:
-        rows, columns = t.shape
-        length = max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))
-        start = k * t.strides[1] if k >= 0 else -k * t.strides[0]
-        return t._view((length,), (t.strides[0] + t.strides[1],), t._offset + (start if length else 0))
-    if t.ndim != 1:
-        raise ValueError(f"[diag] takes one or two dimensions, got shape {t.shape}")
-    size = t.shape[0] + abs(k)
-    result = zeros((size, size), t.dtype, device=t.device)
-    if t.size:
-        assign(diag(result, k), t, "diag")
-    return result
+    [k] = as_ints("diag", (k,), "k")
+    if not t.ndim or (k and t.ndim > 1):
+        raise ValueError(f"[diag] takes a vector, or with k 0 several dimensions, got shape {t.shape}; ops.diagonal takes a diagonal out")
+    size = t.size + abs(k)
+    result = _filled("diag", (size, size), 0, t.dtype, t._device)
+    start = (k if k >= 0 else -k * size) * t.itemsize
+    assign(result._view((t.size,), ((size + 1) * t.itemsize,), start), t.ravel(), "diag")
+    return result if t.ndim == 1 else result.reshape(t.shape + t.shape)
 
 
 @axis_aliases

@@ -6,9 +6,11 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minitensor.backend.native import finish, lib, operators
 from minitensor.dtype import DType, as_dtype
-from minitensor.ops._dispatch import as_tensor, assign
+from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
@@ -47,7 +49,7 @@ def install() -> None:
             for alias in op.aliases:
                 setattr(Tensor, alias, getattr(Tensor, op.name))
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
-    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
+    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
     Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
     Tensor.astype = astype  # type: ignore[attr-defined]
@@ -55,7 +57,6 @@ def install() -> None:
 
 # --- made of them ----------------------------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
-logical_not = FUNCTIONS["logical_not"]
 
 
 def round(input: Any, *, decimals: int = 0) -> Tensor:
@@ -67,11 +68,16 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     """
     input = as_tensor(input, "round")
     if decimals == 0 or (input.dtype.kind in "biu" and decimals > 0):
-        return _rint(input)
+        try:
+            return _rint(input)
+        except WRONG as error:
+            name_op(error, "round")
+            raise
     factor = 10.0 ** builtins.abs(decimals)
+    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 counts to 2**24
     if decimals > 0:
         return _rint(input * factor) / factor
-    result = _rint(input / factor) * factor
+    result = _rint(wide / factor) * factor
     return cast(result, input.dtype)
 
 
@@ -81,10 +87,18 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     Raises:
         ValueError: for another rounding mode.
     """
-    if rounding_mode is None:
-        return FUNCTIONS["true_divide"](input, other)
-    if rounding_mode == "floor":
-        return FUNCTIONS["floor_divide"](input, other)
+    try:
+        if rounding_mode is None:
+            return FUNCTIONS["true_divide"](input, other)
+        if rounding_mode == "floor":
+            return FUNCTIONS["floor_divide"](input, other)
+        return _truncated(input, other, rounding_mode)
+    except WRONG as error:
+        name_op(error, "div")
+        raise
+
+
+def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
     if rounding_mode != "trunc":
         raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     remainder = FUNCTIONS["fmod"](input, other)
@@ -97,22 +111,29 @@ divide = div
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
-    """Elements below `min` become `min`, those above `max` become `max`; either may be left out, NaN stays.
+    """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
+    return _clamped("clamp", as_tensor(input, "clamp"), min, max)
 
-    Raises:
-        ValueError: when both are left out.
-    """
+
+def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
+    kind, bits = input.dtype.kind, 8 * input.dtype.itemsize
+    if kind in "iu":  # a bound that no element reaches bounds nothing; as an operand it would wrap
+        least, greatest = (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        if (min.__class__ is int and min > greatest) or (max.__class__ is int and max < least):
+            raise OverflowError(f"[{op}] {input.dtype} goes from {least} to {greatest}, got min {min} and max {max}")
+        min = None if min.__class__ is int and min <= least else min
+        max = None if max.__class__ is int and max >= greatest else max
     if min is None and max is None:
-        raise ValueError("[clamp] needs a min, a max or both")
-    input = as_tensor(input, "clamp")
+        return input.copy()
     if max is None:
         return FUNCTIONS["maximum"](input, min)
     return FUNCTIONS["minimum"](input, max) if min is None else FUNCTIONS["clamp"](input, min, max)
 
 
+@named
 def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """The same as `clamp`."""
-    return clamp(input, min, max)
+    return _clamped("clip", as_tensor(input, "clip"), min, max)
 
 
 def cast(input: Any, dtype: DType | str) -> Tensor:
@@ -133,6 +154,7 @@ def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:
     return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
 
 
+@named
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
     a, b = as_tensor(input, "isclose"), as_tensor(other, "isclose")
@@ -144,14 +166,18 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
     return result | (isnan(a) & isnan(b)) if equal_nan else result
 
 
+@named
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Is `isclose` true everywhere?"""
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
+@named
 def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
     a = as_tensor(input, "nan_to_num")
+    if a.dtype.kind == "c":
+        return host("nan_to_num", np.nan_to_num, [a], a.shape, a.dtype, {"nan": nan, "posinf": posinf, "neginf": neginf})
     if a.dtype.kind != "f":
         return a.copy()
     import ml_dtypes

@@ -32,6 +32,10 @@ def host_call(
         >>> ops.host_call(np.convolve, [Tensor([1.0, 2.0]), Tensor([1.0, 1.0])], shape=3, dtype="float32")
         Tensor(shape=[3], dtype=Float32, value= [ 1.00000000e+00,  3.00000000e+00,  2.00000000e+00])
     """
+    if not callable(function):
+        raise TypeError(f"[host_call] function must be callable, got {function!r}")
+    if not isinstance(inputs, Sequence):
+        raise TypeError(f"[host_call] inputs must be a list or tuple, got {type(inputs).__name__}; of one tensor it is [t]")
     name = name or getattr(function, "__name__", "host_call")
     first = next((x for x in inputs if isinstance(x, Tensor)), None)
     tensors = [as_tensor(x, name, first) for x in inputs]

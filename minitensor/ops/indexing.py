@@ -267,7 +267,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if not advanced:
         assign(_basic(self, parts), value, "setitem")
         return
-    if builtins.any(n > 1 and s == 0 for n, s in zip(self.shape, self.strides)):
+    if self.size and builtins.any(n > 1 and s == 0 for n, s in zip(self.shape, self.strides)):
         raise ValueError("[setitem] the target is a broadcast view, whose elements share memory; write to t.copy()")
     source = as_tensor(value, "setitem", self)
     if source.dtype.kind == "c" and self.dtype.kind not in "cb":

@@ -21,7 +21,7 @@ from minitensor.ops._dispatch import (
     host,
     normalize_axis,
 )
-from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, flatten, reshape, swapaxes
+from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
 
 __all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
@@ -94,7 +94,7 @@ def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tens
     """Each element along `axis` (None: of all) `repeats` times in a row; `repeats` an int or one for each element."""
     t = as_tensor(input, "repeat_interleave")
     if axis is None:
-        t, axis = flatten(t), 0
+        t, axis = ravel(t), 0
     axis = normalize_axis("repeat_interleave", axis, t.ndim)
     counts = as_ints("repeat_interleave", repeats, "repeats")
     if builtins.any(n < 0 for n in counts) or len(counts) not in (1, t.shape[axis]):
@@ -114,7 +114,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     t = as_tensor(input, "roll")
     if dims is None:
         shift = _one_int("roll", shifts, "shifts")
-        return reshape(roll(flatten(t), shift, 0), t.shape)
+        return reshape(roll(ravel(t), shift, 0), t.shape)
     by, along = as_ints("roll", shifts, "shifts"), as_ints("roll", dims, "dims")
     if len(by) != len(along):
         raise ValueError(f"[roll] {len(by)} shifts for {len(along)} dims; give as many")

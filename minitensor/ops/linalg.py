@@ -18,11 +18,22 @@ from minitensor.backend import native
 from minitensor.backend.base import Task
 from minitensor.backend.native import finish, lib
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
-from minitensor.ops._dispatch import as_ints, as_tensor, assign, host, host_many, is_operand, normalize_axis
+from minitensor.ops._dispatch import (
+    WRONG,
+    as_ints,
+    as_tensor,
+    assign,
+    host,
+    host_many,
+    is_operand,
+    name_op,
+    named,
+    normalize_axis,
+)
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
-           "inverse", "inv", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
+           "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
 
 
 def _wide(a: np.ndarray) -> np.ndarray:
@@ -101,9 +112,18 @@ def _ranked(op: str, ranks: Sequence[int], *values: Any) -> list[Tensor]:
     return tensors
 
 
+def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Tensor:
+    a, b = _ranked(op, ranks, input, other)
+    try:
+        return matmul(a, b)
+    except WRONG as error:
+        name_op(error, op)
+        raise
+
+
 def mm(input: Any, mat2: Any) -> Tensor:
     """Product of two matrices."""
-    return matmul(*_ranked("mm", (2, 2), input, mat2))
+    return _ranked_product("mm", (2, 2), input, mat2)
 
 
 def bmm(input: Any, mat2: Any) -> Tensor:
@@ -111,12 +131,12 @@ def bmm(input: Any, mat2: Any) -> Tensor:
     a, b = _ranked("bmm", (3, 3), input, mat2)
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"[bmm] {a.shape[0]} and {b.shape[0]} matrices; give as many of each")
-    return matmul(a, b)
+    return _ranked_product("bmm", (3, 3), a, b)
 
 
 def mv(input: Any, vec: Any) -> Tensor:
     """Product of a matrix and a vector."""
-    return matmul(*_ranked("mv", (2, 1), input, vec))
+    return _ranked_product("mv", (2, 1), input, vec)
 
 
 def dot(input: Any, other: Any) -> Tensor:
@@ -146,6 +166,7 @@ def outer(input: Any, vec2: Any) -> Tensor:
     return a.expand_dims(1) * b
 
 
+@named
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2).
 
@@ -252,6 +273,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
                    t._offset + start)  # fmt: skip
 
 
+@named
 def trace(input: Any) -> Tensor:
     """Sum of the diagonal of the first two dimensions."""
     return diagonal(input).sum(axis=-1)
@@ -288,11 +310,6 @@ def inverse(input: Any) -> Tensor:
     """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
     t, dtype = _square("inverse", input)
     return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype, steps=_cubed(t, 2))
-
-
-def inv(x: Any) -> Tensor:
-    """The same as `inverse`."""
-    return inverse(x)
 
 
 def det(input: Any) -> Tensor:

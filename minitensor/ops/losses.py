@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minitensor.ops import reduce
-from minitensor.ops._dispatch import as_tensor, host_many
+from minitensor.ops._dispatch import as_tensor, host_many, named
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
 from minitensor.tensor import Tensor
@@ -32,19 +32,22 @@ def _reduced(loss: Tensor, reduction: str, op: str, weight: Tensor | None = None
     return reduce.mean(loss) if weight is None else reduce.sum(loss) / reduce.sum(weight)
 
 
+@named
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     """(input - target) squared."""
     x, y = _pair("mse_loss", input, target)
     return _reduced(FUNCTIONS["square"](x - y), reduction, "mse_loss")
 
 
+@named
 def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     """|input - target|."""
     x, y = _pair("l1_loss", input, target)
     return _reduced(_abs(x - y), reduction, "l1_loss")
 
 
-def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0, reduction: str = "mean") -> Tensor:
+@named
+def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0, reduction: str = "none") -> Tensor:
     """Half the square divided by beta where |input - target| is below beta, else |input - target| - beta / 2."""
     if beta <= 0:
         raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
@@ -57,6 +60,7 @@ def _log_at_least(x: Tensor) -> Tensor:
     return _maximum(_log(x), -100.0)  # so that 0 * log(0) is 0, as torch and MindSpore have it
 
 
+@named
 def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
     """-(y * log(x) + (1 - y) * log(1 - x)) of probabilities x; logarithms count as at least -100."""
     x, y = _pair("binary_cross_entropy", logits, labels)
@@ -64,6 +68,7 @@ def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction
     return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy")
 
 
+@named
 def binary_cross_entropy_with_logits(logits: Any, label: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean") -> Tensor:
     """`binary_cross_entropy` of sigmoid(logits), without the loss of large ones."""
     x, y = _pair("binary_cross_entropy_with_logits", logits, label)
@@ -116,6 +121,7 @@ def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore
     return loss, factor
 
 
+@named
 def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
     """Minus the log-probability of the target's class; with `weight`, a weighted mean over the classes.
 
@@ -132,6 +138,7 @@ def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -
     return _reduced(loss, reduction, "nll_loss", factor).astype(x.dtype, copy=False)
 
 
+@named
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> Tensor:  # fmt: skip

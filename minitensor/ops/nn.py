@@ -12,7 +12,7 @@ import numpy as np
 
 from minitensor.dtype import float32, promote, to_float
 from minitensor.ops import random, reduce, selection
-from minitensor.ops._dispatch import as_ints, as_tensor, axis_aliases, normalize_axis
+from minitensor.ops._dispatch import WRONG, as_ints, as_tensor, axis_aliases, name_op, named, normalize_axis
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
@@ -53,9 +53,14 @@ def relu(input: Any) -> Tensor:
         >>> ops.relu(Tensor([-1, 2]))
         Tensor(shape=[2], dtype=Int64, value= [0, 2])
     """
-    return _maximum(input, 0)
+    try:
+        return _maximum(input, 0)
+    except WRONG as error:
+        name_op(error, "relu")
+        raise
 
 
+@named
 def relu6(input: Any) -> Tensor:
     """min(max(input, 0), 6)."""
     return clamp(input, 0, 6)
@@ -81,6 +86,7 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
     return _maximum(t, 0) + _minimum(_expm1(t / alpha) * alpha, 0)
 
 
+@named
 def selu(input_x: Any) -> Tensor:
     """scale * elu(input, alpha), with the constants of Klambauer et al., Self-Normalizing Neural Networks (2017)."""
     return elu(input_x, 1.6732632423543772) * 1.0507009873554805
@@ -129,6 +135,7 @@ def logsigmoid(x: Any) -> Tensor:
     return _minimum(t, 0) - _log1p(_exp(-_abs(t)))
 
 
+@named
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """Clamped to [min_val, max_val].  Raises ValueError when min_val is above max_val."""
     if min_val > max_val:
@@ -232,6 +239,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     return (result if shift is None else result + shift).astype(source.dtype, copy=False)
 
 
+@named
 def linear(x: Any, w: Any, b: Any = None) -> Tensor:
     """x @ w.T + b, the weight of shape (out, in)."""
     weight = as_tensor(w, "linear", x if isinstance(x, Tensor) else None)
@@ -239,11 +247,13 @@ def linear(x: Any, w: Any, b: Any = None) -> Tensor:
     return result if b is None else result + b
 
 
+@named
 def dense(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """The same as `linear`."""
     return linear(input, weight, bias)
 
 
+@named
 def embedding(input: Any, weight: Any) -> Tensor:
     """The rows of `weight` that the integers in `input` name; negative ones count from the end.
 
@@ -258,7 +268,7 @@ def embedding(input: Any, weight: Any) -> Tensor:
 def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
     """Divided by its p-norm along `axis`, which counts as at least eps."""
     x = _float(input, "normalize")
-    return x / _maximum(reduce.norm(x, p, axis, True), eps)
+    return x / _maximum(reduce.vector_norm("normalize", x, p, axis, True), eps)
 
 
 @axis_aliases

@@ -27,7 +27,7 @@ import numpy as np
 from minitensor import fork
 from minitensor.backend import Device, native
 from minitensor.dtype import DType, as_dtype, float32, int64
-from minitensor.ops._dispatch import as_ints, as_tensor, host_many
+from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
 from minitensor.tensor import Tensor, empty
 
 __all__ = [
@@ -76,6 +76,7 @@ def _key(*parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 
 
+@named
 def set_seed(seed: int) -> None:
     """Begins anew with a seed: the same calls draw the same numbers.
 
@@ -92,6 +93,7 @@ def set_seed(seed: int) -> None:
     _current = _Generator(_key(_seed))
 
 
+@named
 def manual_seed(seed: int) -> None:
     """The same as `set_seed`."""
     set_seed(seed)
@@ -123,10 +125,11 @@ def get_rng_state() -> tuple[int, int, int]:
     return generator.key, number, forks
 
 
+@named
 def set_rng_state(state: Sequence[int]) -> None:
     """Goes on from a state that `get_rng_state` gave.  Raises TypeError or ValueError when it can't be one."""
     global _current
-    values = as_ints("set_rng_state", tuple(state), "the state")
+    values = as_ints("set_rng_state", state, "the state")
     if len(values) != 3 or min(values) < 0 or max(values) >= 1 << 128:
         raise ValueError(f"[set_rng_state] a state is what get_rng_state returns, three numbers below 2**128; got {values}")
     _current = _Generator(*values)
@@ -255,6 +258,7 @@ def randn(*size: Any, dtype: DType | str | None = None, seed: int | None = None)
     return _normal("randn", _size("randn", size), _float("randn", dtype), seed)
 
 
+@named
 def standard_normal(shape: Any, seed: int | None = None) -> Tensor:
     """The same as `randn`."""
     return randn(shape, seed=seed)
@@ -389,6 +393,7 @@ def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
     return _draw("bernoulli", lambda g, q: g.random(shape) < _probabilities("bernoulli", q), shape, t.dtype, seed, [chance])
 
 
+@named
 def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: int | None = None) -> Tensor:
     """Positions (int64) drawn with the weights in the last dimension of `input`.
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minitensor.backend.native import finish, lib
-from minitensor.dtype import DType, as_dtype
+from minitensor.dtype import DType, as_dtype, int64, to_float
 from minitensor.ops import elementwise
-from minitensor.ops._dispatch import aliases, as_tensor, axis_aliases, host, normalize_axes, normalize_axis
+from minitensor.ops._dispatch import (
+    aliases,
+    as_tensor,
+    axis_aliases,
+    flag,
+    host,
+    host_many,
+    normalize_axis,
+    reduced_axes,
+)
 from minitensor.optable import CODES
 from minitensor.tensor import Tensor, wrap
 
@@ -22,10 +32,12 @@ _builtin_max = max
 
 def _reduce(name: str, input: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Tensor:
     t = as_tensor(input, name)
-    axes = normalize_axes(name, axis, t.ndim)
+    axes = reduced_axes(name, axis, t.ndim)
     code = -1 if dtype is None else as_dtype(dtype, name).code
-    ref = lib.mt_reduce(CODES[name], t._h, sum_of_bits(axes), bool(keepdims), code)
-    return wrap(ref if ref > 0 else finish(ref, {"axis": axes, "keepdims": bool(keepdims)}))
+    if keepdims is not True and keepdims is not False:
+        keepdims = flag(name, keepdims)
+    ref = lib.mt_reduce(CODES[name], t._h, sum_of_bits(axes), keepdims, code)
+    return wrap(ref if ref > 0 else finish(ref, {"axis": axes, "keepdims": keepdims}))
 
 
 def sum_of_bits(axes: tuple[int, ...]) -> int:
@@ -105,20 +117,37 @@ def min(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, T
     return amin(input, axis, keepdims), argmin(input, axis, keepdims)
 
 
+def _wide(t: Tensor) -> Tensor:
+    """Halves as float32: their sums of squares end at 65504."""
+    return t.astype("float32") if t.dtype.kind == "f" and t.dtype.itemsize == 2 else t
+
+
+def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tuple[Tensor, DType]:
+    """Return the variance, of halves in float32, and the dtype that it is to have."""
+    t = as_tensor(input, op)
+    axes, keepdims = reduced_axes(op, axis, t.ndim), flag(op, keepdims)
+    if t.dtype.kind == "c":
+        shape = [1 if d in axes else n for d, n in enumerate(t.shape) if keepdims or d not in axes]
+        dtype = as_dtype("float32" if t.dtype.itemsize == 8 else "float64")
+        return host(op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype), dtype
+    count = math.prod(t.shape[a] for a in axes)
+    wide = _wide(t)
+    away = wide - mean(wide, axes, True)
+    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(t.dtype)
+
+
 @axis_aliases
 def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Variance over `axis`: the squared distances from the mean, summed, by N - ddof."""
-    t = as_tensor(input, "var")
-    axes = normalize_axes("var", axis, t.ndim)
-    count = math.prod(t.shape[a] for a in axes)
-    away = t - mean(t, axes, True)
-    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0))
+    result, dtype = _variance("var", input, axis, ddof, keepdims)
+    return result.astype(dtype, copy=False)
 
 
 @axis_aliases
 def std(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation over `axis`: the square root of `var`."""
-    return elementwise.FUNCTIONS["sqrt"](var(input, axis, ddof, keepdims))
+    result, dtype = _variance("std", input, axis, ddof, keepdims)
+    return elementwise.FUNCTIONS["sqrt"](result).astype(dtype, copy=False)
 
 
 @axis_aliases
@@ -129,13 +158,17 @@ def ptp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 @axis_aliases
 def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(input))) without overflow: the greatest element is taken out first."""
+    """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
     f = elementwise.FUNCTIONS
-    t = as_tensor(input, "logsumexp")
-    axes = normalize_axes("logsumexp", axis, t.ndim)
+    source = as_tensor(input, "logsumexp")
+    t = _wide(source)
+    axes = reduced_axes("logsumexp", axis, t.ndim)
+    keepdims = flag("logsumexp", keepdims)
+    if not math.prod(t.shape[d] for d in axes):
+        return f["log"](sum(source * 1.0, axes, keepdims))
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
-    result = f["log"](sum(f["exp"](t - top), axes, True)) + top
+    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(to_float(source.dtype), copy=False)
     return result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
 
 
@@ -167,42 +200,129 @@ def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tens
     return _scan("cumprod", "cumprod", input, axis, dtype)
 
 
+def vector_norm(op: str, t: Tensor, ord: float, axes: Any, keepdims: bool) -> Tensor:
+    """Return the norm of the vectors that lie along `axes`; several axes count as one."""
+    if t.dtype.kind == "f" and t.dtype.itemsize == 2:
+        return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
+    f = elementwise.FUNCTIONS
+    size = f["abs"](t) * 1.0
+    if ord == 2:
+        return f["sqrt"](_reduce("sum", size * size, axes, keepdims))
+    if ord in (math.inf, -math.inf):
+        return _reduce("amax" if ord > 0 else "amin", size, axes, keepdims)
+    if ord == 0:
+        return _reduce("sum", size != 0, axes, keepdims).astype(size.dtype)
+    if not isinstance(ord, (int, float)):
+        raise ValueError(f"[{op}] the order of a vector's norm must be a number or None, got {ord!r}")
+    return _reduce("sum", size**ord, axes, keepdims) ** (1.0 / ord)
+
+
+def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -> Tensor:
+    if ord == "fro":
+        return vector_norm("norm", t, 2, tuple(sorted((rows, columns))), keepdims)
+    if ord in (1, -1, math.inf, -math.inf):
+        added, chosen = (rows, columns) if ord in (1, -1) else (columns, rows)
+        sums = _reduce("sum", elementwise.FUNCTIONS["abs"](_wide(t)) * 1.0, added, True)
+        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(to_float(t.dtype), copy=False)
+        return result if keepdims else result.squeeze((rows, columns))
+    of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
+    if of_values is None:
+        raise ValueError(f"[norm] the order of a matrix's norm must be 1, 2, inf, their negatives, 'fro' or 'nuc', got {ord!r}")
+    if ord != "nuc" and not (t.shape[rows] and t.shape[columns]):
+        raise ValueError(f"[norm] a matrix without elements has no singular values, got shape {t.shape}")
+    dtype = to_float(t.dtype)
+
+    def compute(a: np.ndarray) -> Any:
+        a = np.moveaxis(a, (rows, columns), (-2, -1)).astype(np.float32 if dtype.itemsize == 2 else dtype.numpy)
+        result = of_values(np.linalg.svd(a, compute_uv=False), axis=-1)
+        return np.expand_dims(result, (rows, columns)) if keepdims else result
+
+    shape = [1 if d in (rows, columns) else n for d, n in enumerate(t.shape) if keepdims or d not in (rows, columns)]
+    longest = _builtin_max(t.shape[rows], t.shape[columns])
+    return host("norm", compute, [t], shape, dtype, steps=8 * t.size * longest + 1)
+
+
 @aliases(input="A")
 @axis_aliases
 def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: N803
-    """Vector norm over `axis` (None: over all elements).
+    """Norm of vectors along one axis, or of matrices along two.
 
     Args:
-        A: the tensor.
-        ord: None or 2 for the Euclidean norm, 1, another number p for sum(|a|**p)**(1/p), inf, -inf, 0 for the number of
-            elements that are not zero, "fro" for the root of all squares.
+        A: a tensor of real numbers.
+        ord: for vectors a number p for sum(|a|**p)**(1/p), inf and -inf for the greatest and least |a|, 0 for the number of
+            elements that are not zero, None for 2.  For matrices 1 and -1 for the greatest and least sum of a column's |a|, inf and
+            -inf for those of a row, 2 and -2 for the greatest and least singular value, "nuc" for the sum of all of them, "fro" or
+            None for the root of all squares.
+        axis: one axis, or two: those of the rows and of the columns.  None: all of a vector or matrix; without `ord` the tensor
+            counts as one vector, whatever its shape.
+        keepdims: whether the axes stay, with length 1.
+
+    Raises:
+        TypeError: for complex numbers.
+        ValueError: for an order that there is none of, or `ord` without an axis for a tensor that is neither vector nor matrix.
+
+    Example:
+        >>> ops.norm(Tensor([[1.0, -2.0], [3.0, 4.0]]), 1)
+        Tensor(shape=[], dtype=Float32, value= 6)
     """
-    f = elementwise.FUNCTIONS
     t = as_tensor(A, "norm")
-    size = f["abs"](t) if t.dtype.kind != "b" else t
-    size = size * 1.0
-    if ord in (None, 2, "fro"):
-        return f["sqrt"](sum(size * size, axis, keepdims))
-    if ord == math.inf:
-        return amax(size, axis, keepdims)
-    if ord == -math.inf:
-        return amin(size, axis, keepdims)
-    if ord == 0:
-        return sum(size != 0, axis, keepdims).astype(size.dtype)
-    if not isinstance(ord, (int, float)):
-        raise ValueError(f"[norm] ord must be a number, None or 'fro', got {ord!r}")
-    return sum(size**ord, axis, keepdims) ** (1.0 / ord)
+    if t.dtype.kind == "c":
+        raise TypeError(f"[norm] takes real numbers, got {t.dtype}; take the abs of each first")
+    if ord is None:
+        return vector_norm("norm", t, 2, axis, keepdims)
+    axes = reduced_axes("norm", axis, t.ndim)
+    keepdims = flag("norm", keepdims)
+    if len(axes) == 1:
+        return vector_norm("norm", t, ord, axes, keepdims)
+    if len(axes) != 2:
+        raise ValueError(f"[norm] with an order, axis must be one axis of vectors or two of matrices; got {axis!r} for shape {t.shape}")
+    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # in the order given
+    return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
 @axis_aliases
-def median(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The middle element over `axis`, or the mean of the two middle ones, as NumPy has it."""
+def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+    """(the middle elements along `axis`, their positions as int64): the lower of two middle ones; NaN wins.
+
+    Args:
+        axis: one axis; None: all elements, whose positions count in C order.
+
+    Raises:
+        TypeError: for complex numbers, which have no order.
+        ValueError: when there is nothing to choose from.
+
+    Example:
+        >>> ops.median(Tensor([[9, 3, 4, 5]]))
+        (Tensor(shape=[1], dtype=Int64, value= [4]), Tensor(shape=[1], dtype=Int64, value= [2]))
+    """
     t = as_tensor(input, "median")
-    axes = normalize_axes("median", axis, t.ndim)
-    shape = [1 if d in axes else n for d, n in enumerate(t.shape) if d not in axes or keepdims]
-    dtype = t.dtype if t.dtype.kind == "f" else as_dtype("float32")
-    return host("median", lambda a, axis, keepdims: np.median(a, axis=axis, keepdims=keepdims), [t], shape, dtype,
-                {"axis": axes, "keepdims": keepdims})  # fmt: skip
+    if t.dtype.kind == "c":
+        raise TypeError(f"[median] complex numbers have no order, got {t.dtype}")
+    keepdims = flag("median", keepdims)
+    places = normalize_axis("median", axis, t.ndim) if axis is not None and t.ndim else None
+    length = t.size if places is None else t.shape[places]
+    if not length:
+        raise ValueError(f"[median] nothing to choose from: shape {t.shape} has no elements along {'any axis' if places is None else places}")
+    shape = [1 if places in (None, d) else n for d, n in enumerate(t.shape) if keepdims or places not in (None, d)]
+
+    def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)
+        comparable = a.astype(np.float32) if a.dtype.kind == "V" else a  # NumPy can't sort a bfloat16's NaN
+        index = np.argsort(comparable, axis=-1, kind="stable")[..., (length - 1) // 2, None]
+        lost = comparable != comparable
+        index = np.where(lost.any(-1, keepdims=True), lost.argmax(-1, keepdims=True), index)
+        return np.take_along_axis(a, index, -1).reshape(shape), index.reshape(shape)
+
+    values, index = host_many("median", choose, [t], [(shape, t.dtype), (shape, int64)])
+    return values, index
+
+
+def _values(name: str, op: str, doc: str) -> Callable[..., Tensor]:
+    def values(self: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return _reduce(op, self, axis, keepdims)
+
+    values.__name__, values.__qualname__, values.__module__, values.__doc__ = name, f"Tensor.{name}", "minitensor.tensor", doc
+    return axis_aliases(values)
 
 
 def install() -> None:
@@ -210,6 +330,5 @@ def install() -> None:
     for function in (sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod, logsumexp, norm,
                      count_nonzero, median):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.max = amax  # type: ignore[attr-defined]
-    Tensor.min = amin  # type: ignore[attr-defined]
-
+    Tensor.max = _values("max", "amax", "The greatest elements over `axis`; `ops.max` gives their positions, too.")  # type: ignore[attr-defined]
+    Tensor.min = _values("min", "amin", "The least elements over `axis`; `ops.min` gives their positions, too.")  # type: ignore[attr-defined]

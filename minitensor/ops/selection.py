@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minitensor.dtype import bool_, int64
-from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, host, host_many, normalize_axis
+from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, host, host_many, named, normalize_axis
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.tensor import Tensor
@@ -52,7 +52,7 @@ def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
 def take(input: Any, indices: Any, axis: int | None = None) -> Tensor:
     """`gather`; without an axis from the flattened tensor."""
     t = as_tensor(input, "take")
-    return gather(t.flatten(), indices, 0) if axis is None else gather(t, indices, axis)
+    return gather(t.ravel(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
 @axis_aliases
@@ -160,6 +160,7 @@ def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
     return _indexed("index_add", write, [t, index, values], t.shape, t.dtype)
 
 
+@named
 def tensor_scatter_update(input_x: Any, indices: Any, updates: Any) -> Tensor:
     """A copy of `input_x` with `updates` at the coordinates that the last dimension of `indices` holds."""
     t = as_tensor(input_x, "tensor_scatter_update")
@@ -188,6 +189,7 @@ def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
 
 
 @aliases(input="input_x")
+@named
 def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
     """A copy with `value` where the mask is True; `value` is cast to the dtype of `input_x`.
 
@@ -199,6 +201,7 @@ def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
     return FUNCTIONS["where"](_mask("masked_fill", mask, t), as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False), t)
 
 
+@named
 def masked_select(input: Any, mask: Any) -> Tensor:
     """The elements where the mask (broadcast to the tensor, or the tensor to it) is True, in one dimension.  Waits for the mask."""
     from minitensor.ops.shape import broadcast_tensors
@@ -208,6 +211,7 @@ def masked_select(input: Any, mask: Any) -> Tensor:
     return getitem(wide, mask)
 
 
+@named
 def select(condition: Any, input: Any, other: Any) -> Tensor:
     """The same as `where`."""
     return FUNCTIONS["where"](condition, input, other)
@@ -226,6 +230,7 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     return tuple(Tensor(v, device=t.device) for v in places.T.copy()) if as_tuple else Tensor(places, device=t.device)
 
 
+@named
 def argwhere(input: Any) -> Tensor:
     """The same as `nonzero`."""
     return nonzero(input)

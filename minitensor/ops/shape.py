@@ -31,16 +31,18 @@ __all__ = [
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
-def _spread(*names: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """A decorator: what the function takes as `*args` may also be given whole, by one of these keywords."""
+def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Let a function take by one of these keywords, whole, what it takes as `*args`."""
+    names = set(keywords)
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @functools.wraps(function)
         def spread(input: Any, *args: Any, **kwargs: Any) -> Tensor:
-            for name in kwargs.keys() & set(names):
-                if args:
-                    raise TypeError(f"[{function.__name__}] {name} is given twice")
-                args = (kwargs.pop(name),)
+            if kwargs:
+                for name in kwargs.keys() & names:
+                    if args:
+                        raise TypeError(f"[{function.__name__}] {name} is given twice")
+                    args = (kwargs.pop(name),)
             return function(input, *args, **kwargs)
 
         return spread
@@ -143,33 +145,50 @@ def _permuted(t: Tensor, order: Sequence[int]) -> Tensor:
     return t._view([shape[d] for d in order], [strides[d] for d in order], t._offset)
 
 
+def _reordered(op: str, t: Tensor, axes: Sequence[Any]) -> Tensor:
+    order = [normalize_axis(op, axis, t.ndim) for axis in axes]
+    if sorted(order) != list(range(t.ndim)):
+        raise ValueError(f"[{op}] {tuple(axes)} is no order of {t.ndim} dimensions; name each once")
+    return _permuted(t, order)
+
+
 @_spread("axes", "axis", "perm", "input_perm")
 def transpose(input: Any, *axes: Any) -> Tensor:
-    """The dimensions in another order: `axes`, or all reversed.  A view.
+    """The dimensions in another order: in that of a tuple, all reversed, or two of them, given as two ints, swapped.  A view.
 
     Raises:
-        ValueError: when `axes` is no permutation of the dimensions.
+        ValueError: when a tuple of axes is no permutation of the dimensions.
+
+    Example:
+        >>> t = ops.zeros((2, 3, 4))
+        >>> t.transpose().shape, t.transpose((1, 0, 2)).shape, t.transpose(0, 1).shape
+        ((4, 3, 2), (3, 2, 4), (3, 2, 4))
     """
     t = as_tensor(input, "transpose")
-    given = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    if not axes or given == (None,):
+    if not axes or axes == (None,):
         return _permuted(t, range(t.ndim)[::-1])
-    order = [normalize_axis("transpose", axis, t.ndim) for axis in given]
-    if sorted(order) != list(range(t.ndim)):
-        raise ValueError(f"[transpose] {tuple(given)} is no order of {t.ndim} dimensions; name each once")
-    return _permuted(t, order)
+    if len(axes) == 2:
+        return _swapped("transpose", t, *axes)
+    return _reordered("transpose", t, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes)
 
 
 @_spread("axis", "dims", "axes")
 def permute(input: Any, *axis: Any) -> Tensor:
-    """The same as `transpose` with axes."""
-    return transpose(input, *axis)
+    """The dimensions in the order of `axis`, a tuple or several ints.  A view.
+
+    Raises:
+        ValueError: when that is no permutation of the dimensions.
+    """
+    return _reordered("permute", as_tensor(input, "permute"), axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis)
 
 
 def swapaxes(input: Any, axis0: int, axis1: int) -> Tensor:
     """Two dimensions change places.  A view."""
-    t = as_tensor(input, "swapaxes")
-    a, b = normalize_axis("swapaxes", axis0, t.ndim), normalize_axis("swapaxes", axis1, t.ndim)
+    return _swapped("swapaxes", as_tensor(input, "swapaxes"), axis0, axis1)
+
+
+def _swapped(op: str, t: Tensor, axis0: Any, axis1: Any) -> Tensor:
+    a, b = normalize_axis(op, axis0, t.ndim), normalize_axis(op, axis1, t.ndim)
     order = list(range(t.ndim))
     order[a], order[b] = b, a
     return _permuted(t, order)
@@ -192,7 +211,7 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
 def expand_dims(input: Any, axis: Any) -> Tensor:
     """A new dimension of length 1 (or several) at `axis`, counted in the result.  A view."""
     t = as_tensor(input, "expand_dims")
-    several = axis if isinstance(axis, (tuple, list)) else (axis,)
+    several = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     places = normalize_axes("expand_dims", several, t.ndim + len(several))
     shape, strides = list(t.shape), list(t.strides)
     for place in places:
@@ -209,13 +228,14 @@ def unsqueeze(input: Any, dim: int) -> Tensor:
 
 @axis_aliases
 def squeeze(input: Any, axis: Any = None) -> Tensor:
-    """Without the dimensions of length 1: all of them, or those named.  A view.
+    """Without the dimensions of length 1: all of them (None or ()), or those named.  A view.
 
     Raises:
         ValueError: when a dimension that is named is longer.
     """
     t = as_tensor(input, "squeeze")
-    gone = [d for d, n in enumerate(t.shape) if n == 1] if axis is None else normalize_axes("squeeze", axis, t.ndim)
+    every = axis is None or (isinstance(axis, (tuple, list)) and not axis)
+    gone = [d for d, n in enumerate(t.shape) if n == 1] if every else normalize_axes("squeeze", axis, t.ndim)
     for d in gone:
         if t.shape[d] != 1:
             raise ValueError(f"[squeeze] dimension {d} has length {t.shape[d]}, only one of length 1 can be left out")
@@ -223,24 +243,52 @@ def squeeze(input: Any, axis: Any = None) -> Tensor:
     return t._view([t.shape[d] for d in kept], [t.strides[d] for d in kept], t._offset)
 
 
-def flatten(input: Any, order: str = "C", *, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from `start_dim` to `end_dim` as one; `order` "F" runs through the first fastest."""
+def flatten(input: Any, order: str = "C", *, start_dim: int = 1, end_dim: int = -1) -> Tensor:
+    """The dimensions from `start_dim` to `end_dim` as one; a batch stays one.  A view where it can be, else a copy.
+
+    The method `t.flatten()` begins with dimension 0, and takes `t.flatten(start_dim, end_dim)`, too.
+
+    Args:
+        order: "F" reverses the dimensions first, so that the first of them runs fastest.
+
+    Raises:
+        ValueError: for another order, or dimensions that are out of range or in the wrong order.
+
+    Example:
+        >>> ops.flatten(ops.zeros((2, 3, 4))).shape, ops.zeros((2, 3, 4)).flatten().shape
+        ((2, 12), (24,))
+    """
     t = as_tensor(input, "flatten")
+    return _flattened(t, order, 0 if t.ndim == 1 and start_dim == 1 else start_dim, end_dim)
+
+
+def _flattened(t: Tensor, order: Any, start_dim: Any, end_dim: Any) -> Tensor:
     if order not in ("C", "F"):
         raise ValueError(f"[flatten] order must be 'C' or 'F', got {order!r}")
     if not t.ndim:
-        return reshape(t, 1)
+        return t._view((1,), (t.itemsize,), t._offset)
     if order == "F":
-        t = transpose(t)
+        t = _permuted(t, range(t.ndim)[::-1])
     first, last = normalize_axis("flatten", start_dim, t.ndim), normalize_axis("flatten", end_dim, t.ndim)
     if first > last:
         raise ValueError(f"[flatten] start_dim {start_dim} comes after end_dim {end_dim}")
-    return reshape(t, (*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]))
+    return _reshaped("flatten", t, ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),))
+
+
+def _flatten_method(self: Tensor, order: str | int = "C", end: int | None = None, *, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from `start_dim` to `end_dim` as one: `t.flatten(1)`, `t.flatten(0, 1)`; `t.flatten("F")` reverses all first."""
+    if isinstance(order, str):
+        return _flattened(self, order, start_dim, end_dim)
+    return _flattened(self, "C", order, end_dim if end is None else end)
+
+
+_flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
 
 
 def ravel(input: Any) -> Tensor:
     """All elements in one dimension."""
-    return flatten(input)
+    t = as_tensor(input, "ravel")
+    return _reshaped("ravel", t, (t.size,))
 
 
 @aliases(size="shape")
@@ -250,14 +298,17 @@ def broadcast_to(input: Any, shape: Any) -> Tensor:
     Raises:
         ValueError: when the shape is not one that it broadcasts to.
     """
-    t = as_tensor(input, "broadcast_to")
-    wanted = as_ints("broadcast_to", shape)
+    return _broadcast("broadcast_to", as_tensor(input, "broadcast_to"), shape)
+
+
+def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
+    wanted = as_ints(op, shape)
     ahead = len(wanted) - t.ndim
     full = tuple(t.shape[d - ahead] if n == -1 and d >= ahead else n for d, n in enumerate(wanted))
     if ahead < 0 or builtins.any(n < 0 for n in full) or builtins.any(
         n not in (1, full[ahead + d]) for d, n in enumerate(t.shape)
     ):  # fmt: skip
-        raise ValueError(f"[broadcast_to] shape {t.shape} does not broadcast to {wanted}")
+        raise ValueError(f"[{op}] shape {t.shape} does not broadcast to {wanted}")
     strides = [0] * ahead + [0 if n == 1 and full[ahead + d] != 1 else s for d, (n, s) in enumerate(zip(t.shape, t.strides))]
     return t._view(full, strides, t._offset)
 
@@ -265,7 +316,7 @@ def broadcast_to(input: Any, shape: Any) -> Tensor:
 @_spread("size", "shape")
 def expand(input: Any, *size: Any) -> Tensor:
     """The same as `broadcast_to`."""
-    return broadcast_to(input, size[0] if len(size) == 1 else size)
+    return _broadcast("expand", as_tensor(input, "expand"), size[0] if len(size) == 1 else size)
 
 
 def broadcast_tensors(*tensors: Any) -> list[Tensor]:
@@ -339,8 +390,9 @@ def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
 
 def install() -> None:
     """The methods and properties of Tensor."""
-    for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze, flatten,
+    for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze,
                      ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
         setattr(Tensor, function.__name__, function)
+    Tensor.flatten = _flatten_method  # type: ignore[attr-defined]
     Tensor.T = property(transpose, doc="All dimensions reversed; a view.")  # type: ignore[attr-defined]
     Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="The last two dimensions swapped; a view.")  # type: ignore[attr-defined]

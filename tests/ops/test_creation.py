@@ -45,7 +45,7 @@ def test_arange(start: int, end: int, step: int) -> None:
 def test_diag(n: int, m: int, k: int) -> None:
     vector, matrix = np.arange(1, n + 1), np.arange(n * m).reshape(n, m)
     np.testing.assert_array_equal(ops.diag(Tensor(vector), k).asnumpy(), np.diag(vector, k))
-    np.testing.assert_array_equal(ops.diag(Tensor(matrix), k).asnumpy(), np.diag(matrix, k))
+    np.testing.assert_array_equal(ops.diagonal(Tensor(matrix), k).asnumpy(), np.diag(matrix, k))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from minitensor import Tensor, ops, runtime
 x, v, i = Tensor(np.eye(64) * 4 + 0.1), Tensor(np.arange(64.0)), Tensor(np.arange(64))
 f, h, c = Tensor(np.full((64, 64), 0.5, np.float32)), Tensor(np.ones((64, 64), np.float16)), Tensor(np.ones((64, 64), np.complex64))
 BY_THE_HOST: dict[str, Callable[[], object]] = {
-    "cholesky": lambda: ops.cholesky(x), "inv": lambda: ops.inv(x), "det": lambda: ops.det(x), "solve": lambda: ops.solve(x, x),
+    "cholesky": lambda: ops.cholesky(x), "inverse": lambda: ops.inverse(x), "det": lambda: ops.det(x), "solve": lambda: ops.solve(x, x),
     "qr": lambda: ops.qr(x), "svd": lambda: ops.svd(x), "matmul": lambda: ops.matmul(x, x), "matmul of halves": lambda: ops.matmul(h, h),
     "einsum": lambda: ops.einsum("ij,jk->ik", x, x), "outer": lambda: ops.outer(v, v), "tensordot": lambda: ops.tensordot(x, x, 1),
     "exp of halves": lambda: ops.exp(h), "add of complex": lambda: c + c, "sum of halves": lambda: h.sum(), "median": lambda: ops.median(x),

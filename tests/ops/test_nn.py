@@ -107,7 +107,8 @@ def test_losses() -> None:
         (ops.binary_cross_entropy(Tensor(p), Tensor(q)), -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
         (ops.binary_cross_entropy_with_logits(tx, Tensor(q)), -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
         (ops.binary_cross_entropy_with_logits(tx, Tensor(q), pos_weight=Tensor([2.0])), -(2 * q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
-        (ops.smooth_l1_loss(tx, ty), np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5).mean()),
+        (ops.smooth_l1_loss(tx, ty), np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5)),
+        (ops.smooth_l1_loss(tx, ty, reduction="mean"), np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5).mean()),
     ]:  # fmt: skip
         np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 

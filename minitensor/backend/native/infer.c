@@ -252,7 +252,7 @@ mt_ref mt_copy(mt_ref target_ref, mt_ref source_ref) {
         return mt_fail("copy", MT_VALUE_ERROR, "a value of shape %s does not fit into %s", from, to);
     }
     for (int d = 0; d < target->ndim; d++)
-        if (target->strides[d] == 0 && target->shape[d] > 1)
+        if (target->size && target->strides[d] == 0 && target->shape[d] > 1)
             return mt_fail("copy", MT_VALUE_ERROR, "the target is a broadcast view, whose elements share memory; write to t.copy()");
     if (MT_KIND[source->dtype] == 'c' && MT_KIND[target->dtype] != 'c')
         return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s", MT_DTYPE_NAME[target->dtype]);

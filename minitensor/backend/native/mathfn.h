@@ -18,7 +18,7 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
  * floor(a / b) instead is wrong where a / b rounds up to a whole number. */
 #define MT_DIVISION(T, suffix)                                                                                             \
     static inline T mt_floor_divide##suffix(T a, T b) {                                                                    \
-        if (b == 0) return a / b;                                                                                           \
+        if (b == 0 || a - a != 0) return a / b;           /* an infinity stays one, as the array API standard has it */      \
         T mod = fmod##suffix(a, b);                                                                                         \
         T div = (a - mod) / b;                                                                                              \
         if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                                                     \

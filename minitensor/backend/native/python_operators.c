@@ -144,30 +144,36 @@ static PyObject *ternary(int op, PyObject *const *operands) {
     return finished(result);
 }
 
+/* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.  Return false. */
+static bool wrong_operands(const char *op, int n, const char *const *names, const char *before, PyObject *got, const char *after) {
+    char list[64] = "";
+    for (int i = 0; i < n; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s'%s'", i == 0 ? "" : i == n - 1 ? " and " : ", ", names[i]);
+    }
+    if (got) PyErr_Format(PyExc_TypeError, "[%s] takes %s, %s%R%s", op, list, before, got, after);
+    Py_XDECREF(got);
+    return false;
+}
+
 /* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have been given by the method's object. */
 static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given, Py_ssize_t positional, PyObject *keywords,
                         int bound, PyObject **operands) {
     Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
-    if (bound + positional + named > n || bound + positional < 0) {
-        PyErr_Format(PyExc_TypeError, "[%s] takes %d operand%s, got %zd", op, n, n == 1 ? "" : "s", bound + positional + named);
-        return false;
-    }
+    if (bound + positional > n) return wrong_operands(op, n, names, "got ", PyLong_FromSsize_t(bound + positional), " operands");
     for (int i = bound; i < n; i++) operands[i] = i - bound < positional ? given[i - bound] : NULL;
     for (Py_ssize_t k = 0; k < named; k++) {
         PyObject *name = PyTuple_GetItem(keywords, k);
         int i = 0;
         while (i < n && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) i++;
         if (i == n || operands[i]) {
-            PyErr_Format(PyExc_TypeError, i == n ? "[%s] has no operand named %R" : "[%s] got its operand %R twice", op, name);
-            return false;
+            Py_INCREF(name);
+            return wrong_operands(op, n, names, i == n ? "not the keyword " : "got ", name, i == n ? "" : " twice");
         }
         operands[i] = given[positional + k];
     }
     for (int i = 0; i < n; i++)
-        if (!operands[i]) {
-            PyErr_Format(PyExc_TypeError, "[%s] needs the operand '%s'", op, names[i]);
-            return false;
-        }
+        if (!operands[i]) return wrong_operands(op, n, names, "got no ", PyUnicode_FromString(names[i]), "");
     return true;
 }
 

@@ -43,6 +43,7 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     t->strides = t->dims + ndim;
     t->size = 1;
     for (int i = 0; i < ndim; i++) t->size *= t->shape[i] = shape[i];
+    if (!t->size) t->offset = 0;                            /* a view of no elements may lie past the end of its storage */
     int64_t step = MT_ITEMSIZE[dtype];
     for (int i = ndim - 1; i >= 0; i--) {
         t->strides[i] = strides ? strides[i] : step;
