@@ -84,7 +84,8 @@ def test_the_second_program_is_told_who_has_the_card_and_what_to_do(hold: Callab
     holder = hold()
     said = python(TRY)
     assert said.startswith("507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other processes")
-    assert f"may be occupying this card: held by process {holder.pid} ({sys.executable} -c" in said
+    assert f"may be occupying this card: held by process {holder.pid} (" in said
+    assert f"{Path(sys.executable).name} -c import os, sys from minitensor" in said
     assert 'end it, use another device (set_device("Ascend", 1)), or compute on CPU (set_context(device_target="CPU"))' in said
 
 
@@ -112,9 +113,45 @@ def test_a_holder_without_proc_is_named_by_what_it_wrote(
 ) -> None:
     holder = hold()
     monkeypatch.setattr(lock, "_command", lambda pid: "")
-    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+    said = f"process {holder.pid} ({lock._one_line([sys.executable, '-c', HOLDER, '0'])})"
+    assert str(lock.holder(0)) == said
     monkeypatch.setattr(lock, "_holder_pid", lambda descriptor: 0)  # in another pid namespace
-    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+    assert str(lock.holder(0)) == said
+
+
+FAR = "/" + "/".join(["folder"] * 60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["python", "program.py", "-x"], "python program.py -x"),
+        ([f"{FAR}/python", f"{FAR}/my program.py", "-x"], ".../python .../my program.py -x"),
+        (["python", "-m", "package", f"{FAR}/"], "python -m package .../folder"),
+        (["python", "-c", "import os\nos.listdir('/')"], "python -c import os os.listdir('/')"),
+        (["worker: " + FAR], ".../folder"),  # a process that has set its title
+        ([""], ""),
+        ([], ""),
+        (["x" * 120], "x" * 120),
+        (["x" * 121], "x" * 78 + "..." + "x" * 39),
+    ],
+)  # fmt: skip
+def test_a_command_is_one_line(arguments: list[str], line: str) -> None:
+    assert lock._one_line(arguments) == line
+
+
+@pytest.mark.parametrize("length", [1, 10, 50, 60, 61, 100, 150, 200, 250])
+def test_a_command_keeps_the_programs_name(length: int) -> None:
+    for folder in "/" + "f" * length, FAR:
+        line = lock._one_line([f"{folder}/python", "-u", f"{folder}/program.py", *["argument"] * length])
+        assert "python" in line and "program.py argument" in line and len(line) <= 120
+        line = lock._one_line([f"{folder}/python", "-m", "package.module", *[folder] * length])
+        assert "-m package.module" in line and len(line) <= 120
+        line = lock._one_line([f"{folder}/python", "-c", f"import os; os.stat('{folder}')"])
+        assert "-c import os; os.stat('/" in line and len(line) <= 120
+    name = "n" * length + ".py"
+    line = lock._one_line(["python", f"{FAR}/{name}"])
+    assert len(line) <= 120 and line.endswith(".py") and (length > 57 or line == f"python .../{name}")
 
 
 def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:

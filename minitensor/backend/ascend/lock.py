@@ -136,14 +136,29 @@ def _holder_pid(descriptor: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else max(pid, 0)
 
 
-def _one_line(command: str) -> str:
-    return " ".join(command.split())[:_COMMAND]  # the program that `python -c` gets may have many
+def _cut(text: str, length: int) -> str:
+    """Return `text` with so much of its middle left out that at most `length` characters remain."""
+    head = (length - 3) * 2 // 3
+    return text if len(text) <= length else f"{text[:head]}...{text[head + 3 - length :]}"
+
+
+def _one_line(arguments: list[str]) -> str:
+    """Return a command as one line of at most _COMMAND characters that keeps the program's name.
+
+    The folders of long paths are left out first.  The text of `python -c` is no path, and keeps its beginning.
+    """
+    words = [" ".join(word.split()) for word in arguments]
+    if len(" ".join(words)) > _COMMAND:
+        for i, word in enumerate(words):
+            if "/" in word and (i == 0 or words[i - 1] != "-c"):
+                words[i] = ".../" + _cut(word.rstrip("/").rpartition("/")[2], _COMMAND // 2)
+    return _cut(" ".join(words), _COMMAND)
 
 
 def _command(pid: int | str) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return _one_line(file.read().replace(b"\0", b" ").decode(errors="replace"))
+            return _one_line(file.read().rstrip(b"\0").decode(errors="replace").split("\0"))
     except OSError:
         return ""
 
@@ -195,7 +210,7 @@ def claim(card: int) -> Claim:
         pid = os.getpid()
         with suppress(OSError):  # a full disk: only messages read it
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(' '.join(sys.argv))}\n".encode(), 0)
+            os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(sys.argv)}\n".encode(), 0)
         result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
         return result
 
