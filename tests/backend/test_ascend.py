@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -188,9 +192,86 @@ def test_symbolic_links_are_refused(folder: Path, tmp_path: Path) -> None:
     folder.unlink()
     folder.mkdir(mode=0o700)
     (folder / "ascend-0.lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(DeviceError, match="ascend-0.lock, must be yours, no link"):
         lock.claim(0)
     assert not (tmp_path / "victim").exists()
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "a folder": lambda path: path.mkdir(),
+    "a FIFO": lambda path: os.mkfifo(path),
+    "a link": lambda path: path.symlink_to(path.parent / "other"),
+    "a dangling link": lambda path: path.symlink_to(path.parent / "nothing"),
+    "a link to itself": lambda path: path.symlink_to(path),
+    "a socket": lambda path: socket_at(path),
+    "a device": lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3)),
+    "writable to all": lambda path: (path.touch(), path.chmod(0o666)),
+    "another user's": lambda path: (path.touch(), os.chown(path, 12345, -1)),
+}
+
+
+def socket_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        there = os.open(path.parent, os.O_PATH)  # a socket's path has little room
+        listener.bind(f"/proc/self/fd/{there}/{path.name}")
+        os.close(there)
+
+
+@pytest.mark.parametrize("look", [lock.claim, lock.holder])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_lock_file_is_refused(kind: str, look: Callable[[int], object], folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "other").touch(mode=0o600)
+    path = folder / "ascend-0.lock"
+    try:
+        KINDS[kind](path)
+    except PermissionError:
+        pytest.skip(f"this user can't make {kind}")
+    before, descriptors = path.lstat(), os.listdir("/proc/self/fd")
+    with pytest.raises(DeviceError, match=rf"the lock file, {re.escape(str(path))}, must be yours, .* it is .*; remove it, or set MINI"):
+        look(0)
+    assert path.lstat() == before and os.listdir("/proc/self/fd") == descriptors
+    assert sorted(file.name for file in folder.iterdir()) == ["ascend-0.lock", "other"]
+    assert lock.holder(1) is None  # another card's file is as good as ever
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("a folder",)] + ["a file"])
+def test_what_is_no_folder_is_refused(kind: str, folder: Path) -> None:
+    (folder.parent / "other").mkdir(mode=0o700)
+    try:
+        (lambda path: path.touch())(folder) if kind == "a file" else KINDS[kind](folder)
+    except PermissionError:
+        pytest.skip(f"this user can't make {kind}")
+    with pytest.raises(DeviceError, match=rf"{re.escape(str(folder))}, .*set MINITENSOR_ASCEND_LOCK_DIR to a folder"):
+        lock.claim(0)
+    assert list((folder.parent / "other").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/proc/nothing", "/dev/null/locks", "/" + "x" * 300, "/" + ("x" * 200 + "/") * 30])
+def test_a_folder_that_cannot_be_made_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", path)
+    with pytest.raises(DeviceError, match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set MINITENSOR_ASCEND"):
+        lock.claim(0)
+
+
+def test_a_folder_without_rights_is_named(folder: Path) -> None:
+    folder.mkdir(mode=0o500)
+    program = "from minitensor.backend.ascend import lock\nlock.claim(0)"
+    if os.getuid() == 0:
+        pytest.skip("root has every right")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "DeviceError: [Ascend] the lock file, " in done.stderr and "can't be used (Permission denied)" in done.stderr
+
+
+def test_a_file_system_without_locks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "lockf", refuse)
+    descriptors = os.listdir("/proc/self/fd")
+    with pytest.raises(DeviceError, match=r"ascend-0.lock, can't be used \(No locks available\); set MINITENSOR_ASCEND"):
+        lock.claim(0)
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_a_descriptor_that_means_another_file_by_now_is_not_closed(tmp_path: Path) -> None:
