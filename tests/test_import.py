@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import minitensor
 from minitensor import fingerprint
 from minitensor.backend.native import lib
 
@@ -67,6 +68,31 @@ def test_each_module_may_be_the_first(module):
 def test_public_names_are_there():
     names = json.loads(python("import json, minitensor as m; print(json.dumps([n for n in m.__all__ if not hasattr(m, n)]))"))
     assert names == []
+
+
+@pytest.mark.parametrize("name", ["set_seed", "manual_seed", "multiprocessing", "ops", "Tensor"])
+def test_dir_lists_what_there_is(name: str) -> None:
+    program = f"import minitensor; print({name!r} in dir(minitensor), minitensor.{name} is not None)"
+    assert python(program) == "True True\n"
+
+
+def test_multiprocessing_is_an_attribute() -> None:
+    program = "import minitensor; import sys; assert 'minitensor.multiprocessing' not in sys.modules; "
+    assert python(program + "print(minitensor.multiprocessing.Queue.__name__)") == "Queue\n"
+    with pytest.raises(AttributeError, match="module 'minitensor' has no attribute 'nothing'"):
+        minitensor.nothing  # noqa: B018
+
+
+def test_a_star_brings_the_ops_and_nothing_else() -> None:
+    program = """
+from minitensor.ops import *
+names = set(dir())
+import minitensor.ops as ops
+public = {name for name in names if not name.startswith("_")}
+print(sorted(name for name in public if not getattr(ops, name).__module__.startswith("minitensor")))
+print(public == set(ops.__all__), {"log", "matmul", "sort", "rand", "relu", "host_call"} <= public)
+"""
+    assert python(program) == "[]\nTrue True\n"
 
 
 # --- a core that is not there, or was built from other sources --------------------------------------------------------
