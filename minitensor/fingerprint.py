@@ -3,7 +3,7 @@
 The problem.  Op codes are positions in a table, and structs have layouts: a core that was built
 from another version of these files reads other memory than Python means, and crashes.
 
-The solution.  The build compiles a checksum of the files in (`_build.py`, MT_FINGERPRINT), and the
+The solution.  The build compiles a checksum of the files in (`_build.py`: MT_FINGERPRINT), and the
 import compares it with the files that are there.  The upper 32 bits are of the tables, which every
 installation has; the lower ones of the headers, which only a checkout has.
 """
@@ -60,7 +60,7 @@ def check(compiled: int) -> None:
 def not_built(error: ModuleNotFoundError) -> ImportError:
     """Return the error of an import that finds no core, or no NumPy, in place of `error`."""
     return ImportError(
-        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no module {error.name}; "
-        f"{_REMEDY}",
+        f"[import] minitensor is not built for this Python, {sys.executable}, "
+        f"which finds no module {error.name}; {_REMEDY}",
         name=error.name,
     )

@@ -31,8 +31,31 @@ def test_sizes(text: str, size: int) -> None:
     assert config.parse_bytes(text) == size
 
 
-NO_SIZE = ["", "GB", "-1GB", "5 apples", "1.2.3G", "5GBs", "٣GB", ".", ".GB", "1e99", "nan", "inf", "+1", "1_0", "0x10"]
-TOO_LARGE = ["9223372036854775808", "8388608TB", "8388607.9999999TB1", "999999999TB", "9" * 41, "9" * 5000]
+NO_SIZE = [
+    "",
+    "GB",
+    "-1GB",
+    "5 apples",
+    "1.2.3G",
+    "5GBs",
+    "٣GB",
+    ".",
+    ".GB",
+    "1e99",
+    "nan",
+    "inf",
+    "+1",
+    "1_0",
+    "0x10",
+]
+TOO_LARGE = [
+    "9223372036854775808",
+    "8388608TB",
+    "8388607.9999999TB1",
+    "999999999TB",
+    "9" * 41,
+    "9" * 5000,
+]
 
 
 @pytest.mark.parametrize("text", [*NO_SIZE, *TOO_LARGE])
@@ -60,30 +83,76 @@ def test_every_flag_is_documented_and_has_a_default_that_it_can_read(flag: confi
 NO_NUMBER = ["two", "-1", "1.5", "nan", "inf", "1e3", "0x10", "1_000", "٣", "+1", " ", "9" * 5000]
 INT, LONG = 2**31 - 1, 2**63 - 1
 SIZE = f"a size from 0 to {LONG // 2**40}TB, such as 5GB, 512MB or 4096"
-KINDS: dict[str, tuple[str, list[str], list[str]]] = {  # what it must be; texts that are refused; and read
-    "count": (f"a whole number from 0 to {INT}", [*NO_NUMBER, str(INT + 1)], ["0", str(INT), " 7 "]),
+KINDS: dict[
+    str, tuple[str, list[str], list[str]]
+] = {  # what it must be; texts that are refused; and read
+    "count": (
+        f"a whole number from 0 to {INT}",
+        [*NO_NUMBER, str(INT + 1)],
+        ["0", str(INT), " 7 "],
+    ),
     "long": (f"a whole number from 0 to {LONG}", [*NO_NUMBER, str(LONG + 1)], ["0", str(LONG)]),
     "size": (SIZE, [text for text in (*NO_SIZE, *TOO_LARGE) if text], ["0", str(LONG), "1.5G"]),
-    "switch": ("0 or 1 or off or on or false or true", ["perhaps", "2", "-1", " ", "yes"], ["0", "1", "ON", "False"]),
+    "switch": (
+        "0 or 1 or off or on or false or true",
+        ["perhaps", "2", "-1", " ", "yes"],
+        ["0", "1", "ON", "False"],
+    ),
     "fork": ("default or strict", ["loose", "0", " "], ["default", "Strict"]),
     "cards": ("a whole number from 0 to 63", [*NO_NUMBER, "64"], ["0", "63"]),
-    "arena": (SIZE.replace("8388607TB", "64TB"), ["much", "-1", "999999999TB", "65TB", f"{2**46 + 1}"], ["0", "64TB"]),
+    "arena": (
+        SIZE.replace("8388607TB", "64TB"),
+        ["much", "-1", "999999999TB", "65TB", f"{2**46 + 1}"],
+        ["0", "64TB"],
+    ),
     "address": (
         "unset, or INODE,PID:DESCRIPTOR,... as minitensor itself sets it",
-        [",", "x", "1,", "1,2", "1,2:", "1,2:x", "1,2:3,", "1,-2:3", "-1,2:3", "1;2:3", " ", "1,2:3\n", "٣,2:3", "9" * 20, f"1,{2**40}:3", f"1,2:{2**31}", "1,2:-2"],
+        [
+            ",",
+            "x",
+            "1,",
+            "1,2",
+            "1,2:",
+            "1,2:x",
+            "1,2:3,",
+            "1,-2:3",
+            "-1,2:3",
+            "1;2:3",
+            " ",
+            "1,2:3\n",
+            "٣,2:3",
+            "9" * 20,
+            f"1,{2**40}:3",
+            f"1,2:{2**31}",
+            "1,2:-2",
+        ],
         ["1026", "1026,77:3", "9999999999999999999,77:3,78:-1,999999999:999999999"],
     ),
     "text": ("", [], ["anything"]),
-}  # fmt: skip
+}
 FLAGS = {
-    "MINITENSOR_DEVICE_TARGET": "text", "MINITENSOR_DEVICE_ID": "count", "MINITENSOR_ASCEND_DEVICES": "cards",
-    "MINITENSOR_ASCEND_MEMORY": "size", "MINITENSOR_ASCEND_LOCK_DIR": "text", "ASCEND_RT_VISIBLE_DEVICES": "text",
-    "MINITENSOR_SYNCHRONOUS": "switch", "MINITENSOR_INLINE_ELEMENTS": "long", "MINITENSOR_QUEUE_TASKS": "long",
-    "MINITENSOR_QUEUE_BYTES": "size", "MINITENSOR_CACHE": "size", "MINITENSOR_ARENA": "arena", "MINITENSOR_ARENA_FREE": "size",
-    "MINITENSOR_ARENA_AT": "address", "MINITENSOR_INLINE_BYTES": "size", "MINITENSOR_FORK": "fork",
-    "MINITENSOR_EXIT_SECONDS": "count", "MINITENSOR_NUM_THREADS": "count", "MINITENSOR_FUSION": "switch",
-    "MINITENSOR_ISA": "text", "MINITENSOR_TRACE": "text",
-}  # fmt: skip
+    "MINITENSOR_DEVICE_TARGET": "text",
+    "MINITENSOR_DEVICE_ID": "count",
+    "MINITENSOR_ASCEND_DEVICES": "cards",
+    "MINITENSOR_ASCEND_MEMORY": "size",
+    "MINITENSOR_ASCEND_LOCK_DIR": "text",
+    "ASCEND_RT_VISIBLE_DEVICES": "text",
+    "MINITENSOR_SYNCHRONOUS": "switch",
+    "MINITENSOR_INLINE_ELEMENTS": "long",
+    "MINITENSOR_QUEUE_TASKS": "long",
+    "MINITENSOR_QUEUE_BYTES": "size",
+    "MINITENSOR_CACHE": "size",
+    "MINITENSOR_ARENA": "arena",
+    "MINITENSOR_ARENA_FREE": "size",
+    "MINITENSOR_ARENA_AT": "address",
+    "MINITENSOR_INLINE_BYTES": "size",
+    "MINITENSOR_FORK": "fork",
+    "MINITENSOR_EXIT_SECONDS": "count",
+    "MINITENSOR_NUM_THREADS": "count",
+    "MINITENSOR_FUSION": "switch",
+    "MINITENSOR_ISA": "text",
+    "MINITENSOR_TRACE": "text",
+}
 
 
 def test_the_table_has_every_flag() -> None:
@@ -92,15 +161,22 @@ def test_the_table_has_every_flag() -> None:
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][1]],
                          ids=lambda word: word[:40])  # fmt: skip
-def test_what_is_no_value_names_the_variable_and_what_would_do(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_value_names_the_variable_and_what_would_do(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, text)
     with pytest.raises(ValueError) as caught:
         config.get(name)
     must = KINDS[FLAGS[name]][0]
-    assert str(caught.value) == f"[config] {name} must be {must}, got {text!r}; it is: {config.FLAGS[name].doc}"
+    assert (
+        str(caught.value)
+        == f"[config] {name} must be {must}, got {text!r}; it is: {config.FLAGS[name].doc}"
+    )
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][2]])
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][2]]
+)
 def test_what_is_at_the_edge_is_read(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, text)
     assert config.get(name) is not None
@@ -124,13 +200,26 @@ if __name__ == "__main__":
 
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.mark.parametrize("which", [0, -1], ids=["least", "most"])
 def test_a_program_computes_with_every_number_at_its_edge(which: int) -> None:
-    numbers = {name: KINDS[kind][2][which].strip() for name, kind in FLAGS.items() if kind in ("long", "size", "arena")}
-    numbers |= {"MINITENSOR_NUM_THREADS": ["0", str(INT)][which], "MINITENSOR_EXIT_SECONDS": ["0", str(INT)][which]}
+    numbers = {
+        name: KINDS[kind][2][which].strip()
+        for name, kind in FLAGS.items()
+        if kind in ("long", "size", "arena")
+    }
+    numbers |= {
+        "MINITENSOR_NUM_THREADS": ["0", str(INT)][which],
+        "MINITENSOR_EXIT_SECONDS": ["0", str(INT)][which],
+    }
     done = run(**numbers)
     assert (done.stdout, done.stderr, done.returncode) == ("100000.0\n", "", 0)
 
@@ -154,5 +243,7 @@ def test_a_program_ends_with_the_variables_name(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", ["MINITENSOR_ISA", "MINITENSOR_DEVICE_TARGET", "MINITENSOR_CACHE"])
 def test_bytes_that_are_no_text_are_no_value(name: str) -> None:
     environment = {**os.environb, name.encode(): b"\xff\xfe"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, timeout=60, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, timeout=60, env=environment
+    )
     assert done.returncode == 1 and f"ValueError: [config] {name} ".encode() in done.stderr

@@ -90,31 +90,51 @@ def unusable(kind: str, folder: Path) -> str:
         os.mkfifo(path)
     if kind == "a link in a circle":
         path.symlink_to(path)
-    return {"no such folder": f"{path}/trace", "a full disk": "/dev/full", "a long name": "x" * 5000}.get(kind, str(path))
+    return {
+        "no such folder": f"{path}/trace",
+        "a full disk": "/dev/full",
+        "a long name": "x" * 5000,
+    }.get(kind, str(path))
 
 
 @pytest.mark.parametrize(
-    "kind", ["no such folder", "folder", "a FIFO that nobody reads", "a link in a circle", "a full disk", "a long name"]
+    "kind",
+    [
+        "no such folder",
+        "folder",
+        "a FIFO that nobody reads",
+        "a link in a circle",
+        "a full disk",
+        "a long name",
+    ],
 )
 def test_an_unusable_file_is_told_once_and_ends_no_fork(kind: str, tmp_path: Path) -> None:
     path = unusable(kind, tmp_path)
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "MINITENSOR_TRACE": path})  # fmt: skip
     assert (done.stdout, done.returncode) == ("1.0\n" * 3, 0)
-    assert done.stderr.startswith(f"[trace] MINITENSOR_TRACE must be a file that can be written, got {path!r} (")
+    assert done.stderr.startswith(
+        f"[trace] MINITENSOR_TRACE must be a file that can be written, got {path!r} ("
+    )
     assert done.stderr.count("\n") == 1 and "events stay in memory" in done.stderr
 
 
-def test_another_path_is_tried_after_an_unusable_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_path_is_tried_after_an_unusable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path))
     trace.record("test.lost")
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace"))
     trace.record("test.kept")
-    assert [json.loads(line)["kind"] for line in (tmp_path / "trace").read_text().splitlines()] == ["test.kept"]
+    assert [json.loads(line)["kind"] for line in (tmp_path / "trace").read_text().splitlines()] == [
+        "test.kept"
+    ]
     assert trace.events("test.lost")
 
 
-def test_a_descriptor_that_means_another_file_by_now_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_descriptor_that_means_another_file_by_now_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace"))
     trace.record("test.one")
     assert trace._file is not None
