@@ -143,7 +143,9 @@ def configuration_page() -> str:
     flags = load("config").FLAGS.values()
     return (
         NOTE + "\n# Configuration\n\nEvery environment variable that minitensor reads. Sizes are written as `5GB`, `512MB` or a number of bytes; "
-        "units are powers of 1024. A value that can't be read is an error that names the variable.\n\n"
+        "units are powers of 1024. A value that can't be read is an error that names the variable "
+        "and what would do. A program reads a variable when it first needs it: the core's when it imports minitensor, a device's "
+        "at its first task, those of shared memory at the first message.\n\n"
         + table(["variable", "default", ""], [[code(f.name), code(f.default) or "empty", f.doc] for f in flags])
         + "\nWhat a program may set while it runs is in `minitensor.set_context` (see its docstring).\n"
     )  # fmt: skip

@@ -11,6 +11,8 @@ The layers, each of which imports only from those below it:
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from minitensor import context, device_context, fork, ops, runtime
 from minitensor.context import get_context, get_current_device, set_context, set_device
 from minitensor.dtype import (
@@ -46,4 +48,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
         return getattr(ops, name)
+    if name == "multiprocessing":  # imports the standard package
+        return import_module("minitensor.multiprocessing")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "multiprocessing"})

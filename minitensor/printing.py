@@ -13,6 +13,8 @@ def value_text(value: np.ndarray) -> str:
     """The text after `value=` in a tensor's repr.
 
     Example:
+        >>> import numpy as np
+        >>> from minitensor.printing import value_text
         >>> value_text(np.array([1, 2, 3]))
         ' [1, 2, 3]'
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("MINITENSOR_TEST_PROFILE", "suite"))
+
+# multiprocessing's forkserver and managers listen at sockets in the temporary folder, and Linux takes
+# 107 bytes for a socket's path.  Where the folder's name leaves no room, the system's own serves.
+if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678") > 107:
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        os.environ.pop(variable, None)
+    tempfile.tempdir = None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -103,7 +103,7 @@ def test_the_environment_says_where_to_begin() -> None:
     program = "from minitensor import context, Tensor; print(*context.get_current_device(), Tensor(1).device)"
     assert python(program, MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_DEVICE_ID="5").stdout == "Ascend 5 Ascend:5\n"
     wrong = python(program, MINITENSOR_DEVICE_ID="x")
-    assert "[config] MINITENSOR_DEVICE_ID can't be 'x'" in wrong.stderr
+    assert "[config] MINITENSOR_DEVICE_ID must be a whole number from 0 to 2147483647, got 'x'" in wrong.stderr
     done = python("from minitensor import device_context as d; print(d.ascend.device_count(), d.ascend.is_available(), d.cpu.device_count())",
                   MINITENSOR_ASCEND_DEVICES="0")  # fmt: skip
     assert done.stdout == "0 False 1\n"

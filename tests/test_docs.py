@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,6 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from children import in_child
+
+import minitensor
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -66,3 +72,33 @@ def test_named_files_and_make_targets_exist(page):
     assert [name for name in files if not (ROOT / name).exists()] == []
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def examples() -> list[doctest.DocTest]:
+    """Every docstring of the package that has an example; each begins with nothing imported."""
+    found = {}
+    for module in pkgutil.walk_packages(minitensor.__path__, "minitensor."):
+        name = module.name.rpartition(".")[2]
+        if name.startswith(("_core", "_build", "popen_spawn_win32")):
+            continue
+        loaded = importlib.import_module(module.name)
+        for test in doctest.DocTestFinder().find(loaded, module.name, globs={}):
+            if test.examples:
+                found[test.name] = test
+    return list(found.values())
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda test: test.name)
+def test_each_example_of_a_docstring_runs_as_it_stands(example):
+    def run() -> str:
+        said: list[str] = []
+        doctest.DocTestRunner(verbose=False).run(example, out=said.append)
+        return "".join(said)
+
+    assert in_child(run) == ""  # what an example sets holds in the child only
+
+
+def test_every_example_is_found():
+    """Compare with the files' text: an example that no test finds would rot."""
+    lines = sum(text.count(">>> ") for text in (path.read_text(encoding="utf-8") for path in (ROOT / "minitensor").rglob("*.py")))
+    assert lines == sum(len(test.examples) for test in examples()) > 40

@@ -32,15 +32,16 @@ def test_it_ends_every_wait_and_leaves_all_usable(kind: str) -> None:
 # Python looks for signals after each call of C: the exception comes when the call has already done its work.
 def test_in_the_moment_when_a_task_is_queued() -> None:
     program = """
-import os, signal, threading
+import threading
 import numpy as np
+import waits
 from minitensor import Tensor, ops, runtime
 from minitensor.backend.native import lib
 from races import held
 x = Tensor(np.ones(100_000, np.float32))
 for _ in range(3):
     with held(lib.MT_POINT_SUBMIT) as hold:
-        thread = threading.Thread(target=lambda: (hold.wait(), os.kill(os.getpid(), signal.SIGINT), hold.go()))
+        thread = threading.Thread(target=lambda: (hold.wait(), waits.interrupt_main(), hold.go()))
         thread.start()
         try:
             ops.exp(x)
@@ -56,13 +57,14 @@ print(float(x.sum()))
 
 def test_in_a_host_task_that_runs_at_its_call() -> None:
     program = """
-import os, signal, threading
+import threading
+import waits
 from minitensor import Tensor, ops, runtime
 from minitensor.backend.native import lib
 from races import held
 x = Tensor([[1.0, 2.0], [3.0, 4.0]])
 with held(lib.MT_POINT_SUBMIT) as hold:
-    thread = threading.Thread(target=lambda: (hold.wait(), os.kill(os.getpid(), signal.SIGINT), hold.go()))
+    thread = threading.Thread(target=lambda: (hold.wait(), waits.interrupt_main(), hold.go()))
     thread.start()
     try:
         ops.cumsum(x, 0)
@@ -112,7 +114,7 @@ print(os.read(reader, 1000).decode())
 """
     in_the_wait = program.replace("BEFORE", "None").replace("AWAIT", "True")
     # And before it: then there is no wait at all.
-    before_it = program.replace("BEFORE", "lambda: os.kill(os.getpid(), signal.SIGINT)").replace("AWAIT", "False")
+    before_it = program.replace("BEFORE", "lambda: waits.interrupt_main()").replace("AWAIT", "False")
     for text in in_the_wait, before_it:
         code, output, error = run(text, PYTHONWARNINGS="ignore::DeprecationWarning")  # a thread lives here: the stuck one
         assert (code, error) == (0, "")
@@ -125,13 +127,14 @@ print(os.read(reader, 1000).decode())
 
 def test_a_fork_whose_wait_was_ended_while_another_thread_begins_one() -> None:
     program = """
-import os, signal, threading
+import signal, threading
 import minitensor
+import waits
 from children import in_child
 others = threading.Event()
 def in_both():
     if threading.current_thread() is threading.main_thread():
-        os.kill(os.getpid(), signal.SIGINT)
+        waits.interrupt_main()
         threading.Event().is_set()  # where it rises, if not in the line before
     else:
         others.set()
@@ -190,7 +193,7 @@ def test_it_ends_the_wait_at_the_end() -> None:
 import logging
 class Interrupts(logging.Handler):
     def emit(self, record):  # the wait lasts: Ctrl-C
-        os.kill(os.getpid(), signal.SIGINT)
+        waits.interrupt_main()
 logging.getLogger("minitensor").addHandler(Interrupts())
 """
     code, output, error = run(program)

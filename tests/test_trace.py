@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -61,3 +63,88 @@ def test_a_field_that_json_does_not_know_is_written_as_text(tmp_path: Path, monk
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace.jsonl"))
     trace.record("test.odd", what={1, 2}, error=ValueError("bad"))
     assert json.loads((tmp_path / "trace.jsonl").read_text())["fields"] == {"what": "{1, 2}", "error": "bad"}
+
+
+# --- a file that can't be written ends no program ---------------------------------------------------------------------
+FORKS = """
+import os
+import subprocess
+import sys
+import minitensor
+from minitensor import Tensor, ops
+x = ops.exp(Tensor(0.0))
+for _ in range(2):
+    if os.fork() == 0:
+        print(x, flush=True)
+        os._exit(0)
+    os.wait()
+print(x)
+"""
+
+
+def unusable(kind: str, folder: Path) -> str:
+    path = folder / "trace"
+    if kind == "folder":
+        path.mkdir()
+    if kind == "a FIFO that nobody reads":
+        os.mkfifo(path)
+    if kind == "a link in a circle":
+        path.symlink_to(path)
+    return {
+        "no such folder": f"{path}/trace",
+        "a full disk": "/dev/full",
+        "a long name": "x" * 5000,
+    }.get(kind, str(path))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "no such folder",
+        "folder",
+        "a FIFO that nobody reads",
+        "a link in a circle",
+        "a full disk",
+        "a long name",
+    ],
+)
+def test_an_unusable_file_is_told_once_and_ends_no_fork(kind: str, tmp_path: Path) -> None:
+    path = unusable(kind, tmp_path)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "MINITENSOR_TRACE": path})  # fmt: skip
+    assert (done.stdout, done.returncode) == ("1.0\n" * 3, 0)
+    assert done.stderr.startswith(
+        f"[trace] MINITENSOR_TRACE must be a file that can be written, got {path!r} ("
+    )
+    assert done.stderr.count("\n") == 1 and "events stay in memory" in done.stderr
+
+
+def test_another_path_is_tried_after_an_unusable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path))
+    trace.record("test.lost")
+    monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace"))
+    trace.record("test.kept")
+    assert [json.loads(line)["kind"] for line in (tmp_path / "trace").read_text().splitlines()] == [
+        "test.kept"
+    ]
+    assert trace.events("test.lost")
+
+
+def test_a_descriptor_that_means_another_file_by_now_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace"))
+    trace.record("test.one")
+    assert trace._file is not None
+    descriptor = trace._file[1]
+    other = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)
+    os.dup2(other, descriptor)  # as when a daemon has closed all descriptors, and opened others
+    os.close(other)
+    trace.record("test.two")
+    os.close(descriptor)
+    trace.record("test.three")
+    assert (tmp_path / "other").read_bytes() == b""
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "trace").read_text().splitlines()]
+    assert kinds == ["test.one", "test.two", "test.three"]

@@ -1,12 +1,13 @@
 """Every kind of wait there is, interrupted by Ctrl-C:  python tests/waits.py KIND
 
 Prints the milliseconds from the signal to its exception, and ends with 0 when the wait ended by KeyboardInterrupt and everything can be
-used afterwards.  None of the waits can end by itself before that; and the signal is sent when the main thread sleeps in one.
+used afterwards.  None of the waits can end by itself before that; and the signal is sent to the main thread when that sleeps in one.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import faulthandler
 import os
 import signal
 import sys
@@ -43,13 +44,32 @@ def asleep(ident: int) -> bool:
     return True
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Spin until the condition holds; after a minute print where all threads are, and end the process."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            faulthandler.dump_traceback()
+            os._exit(1)
+
+
+def interrupt_main() -> None:
+    """Send SIGINT to the main thread.
+
+    One sent to the process may land in a thread that is being born: then it is noted there, and
+    nothing ends the system call in which the main thread sleeps.
+    """
+    ident = threading.main_thread().ident
+    assert ident is not None
+    signal.pthread_kill(ident, signal.SIGINT)
+
+
 def interrupt(ident: int, begun: threading.Event) -> None:
     global sent
     begun.wait()
-    while not asleep(ident):
-        pass
+    until(lambda: asleep(ident))
     sent = time.perf_counter()
-    os.kill(os.getpid(), signal.SIGINT)
+    interrupt_main()
 
 
 def stuck() -> Tensor:
@@ -92,8 +112,7 @@ def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
 
     forking = threading.Thread(target=lambda: in_child(lambda: None))
     forking.start()
-    while not any(frame.f_code is native._drain.__code__ for frame in sys._current_frames().values()):
-        pass
+    until(lambda: any(frame.f_code is native._drain.__code__ for frame in sys._current_frames().values()))
     return then
 
 

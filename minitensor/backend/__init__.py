@@ -5,8 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from minitensor import errors
-from minitensor.backend.base import Backend, Device, Task
+from minitensor import errors, fingerprint
+
+try:
+    import numpy  # noqa: F401
+
+    from minitensor.backend._core import lib
+except ModuleNotFoundError as error:
+    raise fingerprint.not_built(error) from error
+fingerprint.check(getattr(lib, "mt_fingerprint", int)())  # an older core has none: 0
+
+from minitensor.backend.base import Backend, Device, Task  # noqa: E402
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -386,7 +386,7 @@ def set_isa(name: str) -> None:
     Raises:
         ValueError: when there are none, or this processor can't run them.
     """
-    if lib.mt_set_isa(name.encode()) != lib.MT_OK:
+    if lib.mt_set_isa(name.encode(errors="replace")) != lib.MT_OK:
         raise ValueError(f"[config] MINITENSOR_ISA can't be {name!r}; this processor has {', '.join(isa_names())}")
 
 
@@ -398,6 +398,7 @@ def _configure() -> None:
     lib.mt_set_threads(config.get("MINITENSOR_NUM_THREADS"))
     set_isa(config.get("MINITENSOR_ISA"))
     set_synchronous(config.get("MINITENSOR_SYNCHRONOUS"))
+    config.get("MINITENSOR_EXIT_SECONDS")  # an error at the end of the program would come too late
 
 
 # --- fork and shutdown -----------------------------------------------------------------------------------------------

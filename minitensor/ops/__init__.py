@@ -46,6 +46,10 @@ def _publish_the_rest() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":  # for `from minitensor.ops import *`: what the families have
+        _publish_the_rest()
+        modules = [import_module(f"{__name__}.{family}") for family in (*_FIRST, *_LATER)]
+        return sorted({public for module in modules for public in module.__all__})
     if not _published and not name.startswith("__"):
         _publish_the_rest()
         if name in globals():

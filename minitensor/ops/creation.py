@@ -71,6 +71,7 @@ def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = N
     """A tensor of zeros; float32 by default.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.zeros((2, 2), dtype="int32")
         Tensor(shape=[2, 2], dtype=Int32, value=
         [[0, 0],
@@ -129,6 +130,7 @@ def arange(
         ValueError: when the step is 0, or an end is infinite or NaN.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.arange(2, 8, 3)
         Tensor(shape=[2], dtype=Int64, value= [2, 5])
     """

@@ -63,6 +63,7 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     """Rounds to `decimals` places, halves to even, as NumPy does.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.round(Tensor([0.5, 1.5, 2.25]), decimals=1)
         Tensor(shape=[3], dtype=Float32, value= [ 5.00000000e-01,  1.50000000e+00,  2.20000005e+00])
     """

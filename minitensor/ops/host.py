@@ -29,6 +29,8 @@ def host_call(
         Exception: what the function raises rises where the result is read, with the line that called `host_call`.
 
     Example:
+        >>> import numpy as np
+        >>> from minitensor import Tensor, ops
         >>> ops.host_call(np.convolve, [Tensor([1.0, 2.0]), Tensor([1.0, 1.0])], shape=3, dtype="float32")
         Tensor(shape=[3], dtype=Float32, value= [ 1.00000000e+00,  3.00000000e+00,  2.00000000e+00])
     """

@@ -85,6 +85,7 @@ def matmul(input: Any, other: Any) -> Tensor:
         ValueError: when the shapes do not fit.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
         Tensor(shape=[1, 1], dtype=Float32, value=
         [[ 1.10000000e+01]])
@@ -239,6 +240,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         ValueError: when the equation or the shapes are wrong.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.einsum("ij,j->i", Tensor([[1, 2], [3, 4]]), Tensor([1, 10]))
         Tensor(shape=[2], dtype=Int64, value= [21, 43])
     """

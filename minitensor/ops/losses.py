@@ -159,6 +159,7 @@ def cross_entropy(
         IndexError: where the result is read, for a class that is out of range.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1]))
         Tensor(shape=[], dtype=Float32, value= 0.693147)
     """

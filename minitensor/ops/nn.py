@@ -50,6 +50,7 @@ def relu(input: Any) -> Tensor:
     """max(input, 0).
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.relu(Tensor([-1, 2]))
         Tensor(shape=[2], dtype=Int64, value= [0, 2])
     """
@@ -173,6 +174,7 @@ def softmax(input: Any, axis: int = -1) -> Tensor:
         ValueError: when the axis is out of range.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.softmax(Tensor([0.0, 0.0]))
         Tensor(shape=[2], dtype=Float32, value= [ 5.00000000e-01,  5.00000000e-01])
     """

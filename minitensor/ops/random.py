@@ -85,6 +85,7 @@ def set_seed(seed: int) -> None:
         ValueError: when it is negative.
 
     Example:
+        >>> from minitensor import ops
         >>> ops.set_seed(1); a = ops.rand(2); ops.set_seed(1); bool((a == ops.rand(2)).all())
         True
     """
@@ -247,6 +248,7 @@ def rand(*size: Any, dtype: DType | str | None = None, seed: int | None = None) 
         TypeError: for a dtype that is no float, and for a size or seed that is no int.
 
     Example:
+        >>> from minitensor import ops
         >>> ops.rand(2, 3).shape
         (2, 3)
     """
@@ -271,6 +273,7 @@ def randint(low: int, high: int, size: Any, *, dtype: DType | str | None = None,
         ValueError: when there is no integer between them, or the dtype does not hold them all.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.randint(5, 6, 3)
         Tensor(shape=[3], dtype=Int64, value= [5, 5, 5])
     """

@@ -103,6 +103,7 @@ def reshape(input: Any, *shape: Any) -> Tensor:
         ValueError: when the shape has room for more or fewer elements.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.reshape(Tensor([1, 2, 3, 4]), (2, -1)).shape
         (2, 2)
     """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -84,7 +88,8 @@ def test_the_second_program_is_told_who_has_the_card_and_what_to_do(hold: Callab
     holder = hold()
     said = python(TRY)
     assert said.startswith("507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other processes")
-    assert f"may be occupying this card: held by process {holder.pid} ({sys.executable} -c" in said
+    assert f"may be occupying this card: held by process {holder.pid} (" in said
+    assert f"{Path(sys.executable).name} -c import os, sys from minitensor" in said
     assert 'end it, use another device (set_device("Ascend", 1)), or compute on CPU (set_context(device_target="CPU"))' in said
 
 
@@ -112,9 +117,45 @@ def test_a_holder_without_proc_is_named_by_what_it_wrote(
 ) -> None:
     holder = hold()
     monkeypatch.setattr(lock, "_command", lambda pid: "")
-    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+    said = f"process {holder.pid} ({lock._one_line([sys.executable, '-c', HOLDER, '0'])})"
+    assert str(lock.holder(0)) == said
     monkeypatch.setattr(lock, "_holder_pid", lambda descriptor: 0)  # in another pid namespace
-    assert str(lock.holder(0)).startswith(f"process {holder.pid} ({sys.executable} -c")
+    assert str(lock.holder(0)) == said
+
+
+FAR = "/" + "/".join(["folder"] * 60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["python", "program.py", "-x"], "python program.py -x"),
+        ([f"{FAR}/python", f"{FAR}/my program.py", "-x"], ".../python .../my program.py -x"),
+        (["python", "-m", "package", f"{FAR}/"], "python -m package .../folder"),
+        (["python", "-c", "import os\nos.listdir('/')"], "python -c import os os.listdir('/')"),
+        (["worker: " + FAR], ".../folder"),  # a process that has set its title
+        ([""], ""),
+        ([], ""),
+        (["x" * 120], "x" * 120),
+        (["x" * 121], "x" * 78 + "..." + "x" * 39),
+    ],
+)  # fmt: skip
+def test_a_command_is_one_line(arguments: list[str], line: str) -> None:
+    assert lock._one_line(arguments) == line
+
+
+@pytest.mark.parametrize("length", [1, 10, 50, 60, 61, 100, 150, 200, 250])
+def test_a_command_keeps_the_programs_name(length: int) -> None:
+    for folder in "/" + "f" * length, FAR:
+        line = lock._one_line([f"{folder}/python", "-u", f"{folder}/program.py", *["argument"] * length])
+        assert "python" in line and "program.py argument" in line and len(line) <= 120
+        line = lock._one_line([f"{folder}/python", "-m", "package.module", *[folder] * length])
+        assert "-m package.module" in line and len(line) <= 120
+        line = lock._one_line([f"{folder}/python", "-c", f"import os; os.stat('{folder}')"])
+        assert "-c import os; os.stat('/" in line and len(line) <= 120
+    name = "n" * length + ".py"
+    line = lock._one_line(["python", f"{FAR}/{name}"])
+    assert len(line) <= 120 and line.endswith(".py") and (length > 57 or line == f"python .../{name}")
 
 
 def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:
@@ -151,9 +192,86 @@ def test_symbolic_links_are_refused(folder: Path, tmp_path: Path) -> None:
     folder.unlink()
     folder.mkdir(mode=0o700)
     (folder / "ascend-0.lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(DeviceError, match="ascend-0.lock, must be yours, no link"):
         lock.claim(0)
     assert not (tmp_path / "victim").exists()
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "a folder": lambda path: path.mkdir(),
+    "a FIFO": lambda path: os.mkfifo(path),
+    "a link": lambda path: path.symlink_to(path.parent / "other"),
+    "a dangling link": lambda path: path.symlink_to(path.parent / "nothing"),
+    "a link to itself": lambda path: path.symlink_to(path),
+    "a socket": lambda path: socket_at(path),
+    "a device": lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3)),
+    "writable to all": lambda path: (path.touch(), path.chmod(0o666)),
+    "another user's": lambda path: (path.touch(), os.chown(path, 12345, -1)),
+}
+
+
+def socket_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        there = os.open(path.parent, os.O_PATH)  # a socket's path has little room
+        listener.bind(f"/proc/self/fd/{there}/{path.name}")
+        os.close(there)
+
+
+@pytest.mark.parametrize("look", [lock.claim, lock.holder])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_lock_file_is_refused(kind: str, look: Callable[[int], object], folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "other").touch(mode=0o600)
+    path = folder / "ascend-0.lock"
+    try:
+        KINDS[kind](path)
+    except PermissionError:
+        pytest.skip(f"this user can't make {kind}")
+    before, descriptors = path.lstat(), os.listdir("/proc/self/fd")
+    with pytest.raises(DeviceError, match=rf"the lock file, {re.escape(str(path))}, must be yours, .* it is .*; remove it, or set MINI"):
+        look(0)
+    assert path.lstat() == before and os.listdir("/proc/self/fd") == descriptors
+    assert sorted(file.name for file in folder.iterdir()) == ["ascend-0.lock", "other"]
+    assert lock.holder(1) is None  # another card's file is as good as ever
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("a folder",)] + ["a file"])
+def test_what_is_no_folder_is_refused(kind: str, folder: Path) -> None:
+    (folder.parent / "other").mkdir(mode=0o700)
+    try:
+        (lambda path: path.touch())(folder) if kind == "a file" else KINDS[kind](folder)
+    except PermissionError:
+        pytest.skip(f"this user can't make {kind}")
+    with pytest.raises(DeviceError, match=rf"{re.escape(str(folder))}, .*set MINITENSOR_ASCEND_LOCK_DIR to a folder"):
+        lock.claim(0)
+    assert list((folder.parent / "other").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/proc/nothing", "/dev/null/locks", "/" + "x" * 300, "/" + ("x" * 200 + "/") * 30])
+def test_a_folder_that_cannot_be_made_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", path)
+    with pytest.raises(DeviceError, match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set MINITENSOR_ASCEND"):
+        lock.claim(0)
+
+
+def test_a_folder_without_rights_is_named(folder: Path) -> None:
+    folder.mkdir(mode=0o500)
+    program = "from minitensor.backend.ascend import lock\nlock.claim(0)"
+    if os.getuid() == 0:
+        pytest.skip("root has every right")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "DeviceError: [Ascend] the lock file, " in done.stderr and "can't be used (Permission denied)" in done.stderr
+
+
+def test_a_file_system_without_locks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "lockf", refuse)
+    descriptors = os.listdir("/proc/self/fd")
+    with pytest.raises(DeviceError, match=r"ascend-0.lock, can't be used \(No locks available\); set MINITENSOR_ASCEND"):
+        lock.claim(0)
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_a_descriptor_that_means_another_file_by_now_is_not_closed(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def cards() -> tuple[int, ...]:
     if not text:
         return tuple(range(count))
     words = [word.strip() for word in text.split(",")]
-    ids = [int(word) for word in words if word.isascii() and word.isdigit()]
+    ids = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 10]
     if len(ids) != len(words) or len(set(ids)) != len(ids) or max(ids) >= count:
         raise ValueError(
             f"[config] ASCEND_RT_VISIBLE_DEVICES can't be {text!r}; it is a list of different cards, such as 0,2, and "

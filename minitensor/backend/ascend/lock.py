@@ -27,7 +27,8 @@ ends, doesn't give them to a forked child, and names the holder's pid (F_GETLK).
     hold the old.
 
 Where the files lie.  In a temporary folder everybody may make files, also in our name.  So the folder is the user's
-own (0700, not a symbolic link, owner checked), and the files are 0600 and opened with O_NOFOLLOW.  The price: users
+own (0700, not a symbolic link, owner checked), and the files are 0600, opened with O_NOFOLLOW, and checked like the
+folder: a regular file, of the same user, that nobody else can write to.  The price: users
 of one machine don't see each other's locks, and simulate a set of cards each.  So do processes of one user whose
 TMPDIR differs; MINITENSOR_ASCEND_LOCK_DIR brings them together.
 
@@ -42,7 +43,8 @@ import struct
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from minitensor import config, errors, fork
@@ -94,21 +96,44 @@ class Claim:
 
 
 def _identity(file: int | str) -> tuple[int, int]:
-    status = os.stat(file)
+    status = os.stat(file) if isinstance(file, int) else os.lstat(file)
     return status.st_dev, status.st_ino
+
+
+_REMEDY = "set MINITENSOR_ASCEND_LOCK_DIR to a folder that only you can write to"
+
+
+@contextmanager
+def _explain(what: str, path: str) -> Iterator[None]:
+    """Raise DeviceError with the path and the remedy in place of an OSError."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise errors.DeviceError(
+            f"[Ascend] the {what}, {path}, can't be used ({error.strerror or error}); {_REMEDY}"
+        ) from error
+
+
+def _check(what: str, path: str, status: os.stat_result, is_kind: Callable[[int], bool]) -> None:
+    """Raise DeviceError unless the file is of the right kind, the user's, and writable to the user only."""
+    if not is_kind(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise errors.DeviceError(
+            f"[Ascend] the {what}, {path}, must be yours, no link, and nobody else may write to it; it is "
+            f"{stat.filemode(status.st_mode)} of user {status.st_uid}; remove it, or {_REMEDY}"
+        )
 
 
 def _folder() -> str:
     path = config.get("MINITENSOR_ASCEND_LOCK_DIR")
-    if not path:
-        path = os.path.join(tempfile.gettempdir(), f"minitensor-{os.getuid()}")
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    status = os.lstat(path)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise errors.DeviceError(
-            f"[Ascend] the folder of the lock files, {path}, has to be yours, and nobody else may write to it; it is "
-            f"{stat.filemode(status.st_mode)} of user {status.st_uid}.  Set MINITENSOR_ASCEND_LOCK_DIR to another one"
-        )
+    what = "folder of the lock files"
+    with _explain(what, path or "below the temporary folder"):
+        if not path:
+            path = os.path.join(tempfile.gettempdir(), f"minitensor-{os.geteuid()}")
+        if not os.path.islink(path):  # of a link, _check says it
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        _check(what, path, os.lstat(path), stat.S_ISDIR)
     return path
 
 
@@ -116,7 +141,20 @@ def _open(card: int) -> tuple[str, int]:
     if fcntl is None:
         raise errors.DeviceError("[Ascend] this system has no POSIX record locks to hold a card with; compute on CPU")
     path = os.path.join(_folder(), f"ascend-{card}.lock")
-    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with _explain("lock file", path):
+        try:  # O_NONBLOCK and O_NOCTTY: whatever lies there, opening it waits for nothing and changes nothing
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            descriptor = os.open(path, flags, 0o600)
+        except OSError:
+            with suppress(FileNotFoundError):
+                _check("lock file", path, os.lstat(path), stat.S_ISREG)
+            raise
+    try:
+        _check("lock file", path, os.fstat(descriptor), stat.S_ISREG)
+    except errors.DeviceError:
+        os.close(descriptor)
+        raise
+    return path, descriptor
 
 
 def _lock(descriptor: int) -> bool:
@@ -136,14 +174,29 @@ def _holder_pid(descriptor: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else max(pid, 0)
 
 
-def _one_line(command: str) -> str:
-    return " ".join(command.split())[:_COMMAND]  # the program that `python -c` gets may have many
+def _cut(text: str, length: int) -> str:
+    """Return `text` with so much of its middle left out that at most `length` characters remain."""
+    head = (length - 3) * 2 // 3
+    return text if len(text) <= length else f"{text[:head]}...{text[head + 3 - length :]}"
+
+
+def _one_line(arguments: list[str]) -> str:
+    """Return a command as one line of at most _COMMAND characters that keeps the program's name.
+
+    The folders of long paths are left out first.  The text of `python -c` is no path, and keeps its beginning.
+    """
+    words = [" ".join(word.split()) for word in arguments]
+    if len(" ".join(words)) > _COMMAND:
+        for i, word in enumerate(words):
+            if "/" in word and (i == 0 or words[i - 1] != "-c"):
+                words[i] = ".../" + _cut(word.rstrip("/").rpartition("/")[2], _COMMAND // 2)
+    return _cut(" ".join(words), _COMMAND)
 
 
 def _command(pid: int | str) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return _one_line(file.read().replace(b"\0", b" ").decode(errors="replace"))
+            return _one_line(file.read().rstrip(b"\0").decode(errors="replace").split("\0"))
     except OSError:
         return ""
 
@@ -163,10 +216,11 @@ def _open_locked(card: int) -> tuple[str, int, Holder | None]:
     while True:
         path, descriptor = _open(card)
         try:
-            while not _lock(descriptor):
-                other = _who(descriptor)
-                if other is not None:  # else it has just ended, and the lock is there to be had
-                    return path, descriptor, other
+            with _explain("lock file", path):  # a file system without locks, for example
+                while not _lock(descriptor):
+                    other = _who(descriptor)
+                    if other is not None:  # else it has just ended, and the lock is there to be had
+                        return path, descriptor, other
             if _identity(descriptor) == _identity(path):
                 return path, descriptor, None
         except FileNotFoundError:
@@ -182,7 +236,7 @@ def claim(card: int) -> Claim:
 
     Raises:
         BlockingIOError: when another process has it; `args[0]` is its Holder.
-        DeviceError: when the folder of the lock files can't be trusted.
+        DeviceError: when the lock file or its folder can't be trusted, or not be used.
     """
     with _guard:
         mine = _claims.get(os.path.join(_folder(), f"ascend-{card}.lock")) if fcntl else None
@@ -195,7 +249,7 @@ def claim(card: int) -> Claim:
         pid = os.getpid()
         with suppress(OSError):  # a full disk: only messages read it
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(' '.join(sys.argv))}\n".encode(), 0)
+            os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(sys.argv)}\n".encode(), 0)
         result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
         return result
 
@@ -204,14 +258,15 @@ def holder(card: int) -> Holder | None:
     """Who has a card now; None when it is free.
 
     Raises:
-        DeviceError: when the folder of the lock files can't be trusted.
+        DeviceError: when the lock file or its folder can't be trusted, or not be used.
     """
     with _guard:
         if fcntl and os.path.join(_folder(), f"ascend-{card}.lock") in _claims:
             return Holder(os.getpid(), _command("self"))  # opening and closing the file would drop the lock
-        _, descriptor = _open(card)
+        path, descriptor = _open(card)
         try:
-            return _who(descriptor)
+            with _explain("lock file", path):
+                return _who(descriptor)
         finally:
             os.close(descriptor)
 

@@ -1,9 +1,10 @@
 """Builds the C core: the module `minitensor.backend._core`, through cffi.
 
 Everything that C has to know of dtypes and ops is made here, from `dtype.py` and `optable.py`, so that no table is kept
-twice.  Both are loaded by their path: the build runs before the package can be imported, and in an environment that has
-cffi and setuptools but no NumPy.  What is made goes to `generated/` beside this file, and a file is written only when its
-content changes, so that a second build has nothing to compile.
+twice; with a fingerprint of them (`fingerprint.py`), by which the import knows a stale core.  They are loaded by their
+path: the build runs before the package can be imported, and in an environment that has cffi and setuptools but no NumPy.
+What is made goes to `generated/` beside this file, and a file is written only when its content changes, so that a second
+build has nothing to compile.
 
 `core.h` is the one declaration of the interface.  cffi reads it as it stands (without the lines of the preprocessor); a
 `...;` inside a struct tells it that there are fields it need not know of.  C reads `generated/core_c.h`, in which that mark
@@ -72,8 +73,8 @@ def string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def tables(dtypes: Any, ops: Any) -> tuple[str, str]:
-    """The header with the codes, and the C file with the tables."""
+def tables(dtypes: Any, ops: Any, fingerprint: int) -> tuple[str, str]:
+    """The header with the codes, and the C file with the tables and the fingerprint."""
     types, rows = dtypes.DTYPES, list(ops.OPS.values())
     n, m = "[MT_NUM_DTYPES]", "[MT_NUM_OPS]"
     arrays: list[tuple[str, list[str]]] = [  # the declaration, the values
@@ -99,11 +100,14 @@ def tables(dtypes: Any, ops: Any) -> tuple[str, str]:
         + "enum mt_dtype {\n    " + ",\n    ".join(f"MT_DT_{d.name} = {d.code}" for d in types) + "\n};\n"
         + "enum mt_op {\n    " + ",\n    ".join(f"MT_OP_{op.name} = {ops.CODES[op.name]}" for op in rows) + "\n};\n"
         + "enum mt_rule { " + ", ".join(f"MT_RULE_{rule}" for rule in RULES) + " };\n"
-        + "".join(f"extern {declaration};\n" for declaration, _ in arrays) + "#endif\n"
+        + "".join(f"extern {declaration};\n" for declaration, _ in arrays)
+        + "extern const uint64_t MT_FINGERPRINT; /* of the sources: minitensor/fingerprint.py */\n#endif\n"
     )  # fmt: skip
     source = '#include "core_c.h"\n#include "generated.h"\n' + "".join(
         f"{declaration} = {{\n    " + ",\n    ".join(values) + "\n};\n" for declaration, values in arrays
     )
+    source += f"const uint64_t MT_FINGERPRINT = UINT64_C({fingerprint:#x});\n"
+    source += "uint64_t mt_fingerprint(void) { return MT_FINGERPRINT; }\n"
     return header, source
 
 
@@ -143,7 +147,7 @@ def operators(ops: Any) -> str:
 
 def generate() -> None:
     dtypes, ops = load("dtype"), load("optable")
-    header, source = tables(dtypes, ops)
+    header, source = tables(dtypes, ops, load("fingerprint").compute())
     write("core_c.h", for_c((HERE / "core.h").read_text(encoding="utf-8")))
     write("generated.h", header)
     write("tables.c", source)

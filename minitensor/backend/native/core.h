@@ -31,6 +31,8 @@ enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
 enum { MT_SLICE_MS = 50 };              /* how long a wait lasts before Python looks at signals */
 enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
 
+uint64_t mt_fingerprint(void);          /* of the sources that the core was built from: minitensor/fingerprint.py */
+
 /* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
 typedef struct mt_storage mt_storage;
 typedef struct mt_tensor {
