@@ -15,6 +15,7 @@ thread can be started, the putting thread writes in its place, and waits for roo
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Feeder:
         onerror: Callable[[Exception, object], None],
         places: Any,
     ) -> None:
+        self.pid = os.getpid()
         self.waiting: deque[Packet] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._turn = threading.Lock()

@@ -293,6 +293,10 @@ class Queue(_standard.Queue):
                 if self._ignore_epipe:
                     return
                 raise
+        if self._feeder.pid != os.getpid():  # a process that os.fork() made: what waits is its parent's to send
+            self._reset()
+            self._enqueue(packet)
+            return
         if self._close is None:  # writes what is waiting when the queue is closed, collected, or the process ends
             self._close = Finalize(self, self._feeder.end, exitpriority=10)
         self._feeder.take(packet)
