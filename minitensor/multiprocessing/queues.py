@@ -164,6 +164,8 @@ def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:
 class Queue(_standard.Queue):
     """A queue between processes."""
 
+    _close: Any
+    _jointhread: Any
     _unfinished_tasks: Any = None  # a JoinableQueue's count
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
@@ -370,6 +372,8 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
 
 class SimpleQueue(_standard.SimpleQueue):
     """A queue without a thread: `put` waits while the pipe is full."""
+
+    _wlock: Any
 
     def __init__(self, *, ctx: Any) -> None:
         if not packets.available():
