@@ -4,9 +4,10 @@ The problem. `put` returns while its message waits for room, so a thread writes 
 whatever Python code is under way, also inside `put`, and may put into the same queue. What fails: the standard queue's condition,
 which `put` holds for some statements. The inner put waits for the outer one, which waits for the inner one to return.
 
-The solution. All that is shared is a deque, whose first message is the one being written: as long as the deque is not empty, a put
-appends to it, and so the messages of a thread stay in order. The right to write (`_turn`) is a lock that nobody waits for: who finds it taken leaves the message to the one that has it, which looks
-at the deque once more after it has given the right back.
+The solution. All that is shared is a deque, whose first message is the one being written: as long as the deque is not empty,
+a put appends to it, and so the messages of a thread stay in order. The right to write (`_turn`) is a lock that no thread waits
+for: a thread that finds it taken leaves its message to the one that has it, which looks at the deque once more after it has
+given the right back.
 
 What it guarantees. A put never waits for another put of its process; a message is written once, or its error is told. When no
 thread can be started, the putting thread writes in its place, and waits for room.
@@ -15,6 +16,7 @@ thread can be started, the putting thread writes in its place, and waits for roo
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -48,6 +50,7 @@ class Feeder:
         onerror: Callable[[Exception, object], None],
         places: Any,
     ) -> None:
+        self.pid = os.getpid()
         self.waiting: deque[Packet] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._turn = threading.Lock()
@@ -58,7 +61,7 @@ class Feeder:
         """Take over a packet."""
         started = False
         try:
-            for packet.gone in map(self.waiting.append, (packet,)):
+            for packet.gone in map(self.waiting.append, (packet,)):  # noqa: B020
                 break
             started = self._start()
         except BaseException:  # of a signal handler: the packet is on its way all the same
@@ -110,7 +113,7 @@ class Feeder:
         while self.waiting:
             mine = False
             try:
-                for mine in map(self._turn.acquire, (False,)):
+                for mine in map(self._turn.acquire, (False,)):  # noqa: B007
                     break
                 if not mine:
                     return

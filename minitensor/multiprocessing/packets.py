@@ -140,7 +140,7 @@ class PacketEnd(Connection):
             OSError: when this end is closed.
         """
         try:
-            for packet.gone in starmap(os.writev, ((self._handle, packet.parts),)):
+            for packet.gone in starmap(os.writev, ((self._handle, packet.parts),)):  # noqa: B020
                 break
         except BlockingIOError:
             return False

@@ -164,6 +164,8 @@ def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:
 class Queue(_standard.Queue):
     """A queue between processes."""
 
+    _close: Any
+    _jointhread: Any
     _unfinished_tasks: Any = None  # a JoinableQueue's count
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
@@ -293,6 +295,10 @@ class Queue(_standard.Queue):
                 if self._ignore_epipe:
                     return
                 raise
+        if self._feeder.pid != os.getpid():  # a process that os.fork() made: what waits is its parent's to send
+            self._reset()
+            self._enqueue(packet)
+            return
         if self._close is None:  # writes what is waiting when the queue is closed, collected, or the process ends
             self._close = Finalize(self, self._feeder.end, exitpriority=10)
         self._feeder.take(packet)
@@ -366,6 +372,8 @@ class JoinableQueue(Queue, _standard.JoinableQueue):
 
 class SimpleQueue(_standard.SimpleQueue):
     """A queue without a thread: `put` waits while the pipe is full."""
+
+    _wlock: Any
 
     def __init__(self, *, ctx: Any) -> None:
         if not packets.available():

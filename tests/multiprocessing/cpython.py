@@ -5,8 +5,9 @@
 The tests are those of the running interpreter. They are copied to a temporary folder, the name `multiprocessing`
 becomes `minitensor.multiprocessing` in one of two copies, and nothing of them stays. Some of the tests start
 interpreters that ignore PYTHONPATH, so the run happens in a temporary environment that knows the paths, and in a
-folder where the packages lie too. Their classes run side by side, with -k those whose name has the part; a test that fails is run once more, alone, for ours and for the
-standard package. Exits with 1 when one that passes for the standard package does not for ours.
+folder where the packages lie too. The test classes run side by side, with -k those whose name has the part; a test
+that fails is run once more, alone, for ours and for the standard package. Exits with 1 when one that passes for the
+standard package does not for ours.
 """
 
 import argparse

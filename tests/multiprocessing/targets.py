@@ -96,3 +96,46 @@ def nested_pool(sink):
     """A child that uses our package's defaults in its turn."""
     with mp.Pool(1) as pool:
         sink.put(pool.apply(identity, (41,)) + 1)
+
+
+WORKER, PARENT = "worker", "parent"
+
+
+class Arrives:
+    """Raises where it is unpickled: in a worker, or in the process that started it."""
+
+    def __init__(self, where, error, *content):
+        self.where, self.error, self.content = where, error, content
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if self.where == (PARENT if mp.parent_process() is None else WORKER):
+            raise self.error
+
+
+class WantsTwo(Exception):
+    """Can be pickled, and not unpickled."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+def raise_unpicklable():
+    raise WantsTwo(1, 2)
+
+
+def large(_):
+    return b"x" * 60_000
+
+
+def are_one_memory(first, second):
+    """Whether a write to the end of the first, elements 30,000 to 60,000 of the memory, is seen in the second."""
+    first[-1] = 5.0
+    return float(second[29_999]) == 5.0
+
+
+def overlapping():
+    from minitensor import Tensor
+
+    tensor = Tensor(np.zeros(100_000, np.float32))
+    return tensor[:60_000], tensor[30_000:]
