@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from minitensor import errors
+from minitensor.backend import lifecycle  # noqa: F401  (takes part in forks and in the ends of processes)
 from minitensor.backend.base import Backend, Device, Task
 
 if TYPE_CHECKING:
