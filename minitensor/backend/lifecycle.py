@@ -10,10 +10,12 @@ priorities: users' finalizers come before it, and what these queue is waited for
 finalizers first of all; `util.register_after_fork` brings this one back.  `multiprocessing.util` is not imported for
 that: whoever ends by it has loaded it, at the latest at the fork, so it is looked for at import and at each fork.
 
+Up to Python 3.12 such a process joins its threads only after the finalizers, and then nothing of ours is called any more.  So
+`_finish` ends the threads itself, by the very function that comes next in any case.
+
 What is guaranteed.  The wait lasts MINITENSOR_EXIT_SECONDS at most, and says each second what it is for.  An error is told once:
-not when it was read or raised before, and not in a child when it is the parent's.  After `_finish` each op runs, and
-fails, at its call, for nothing comes later that would wait for it; other finalizers and threads go on computing.  Only the
-end of the interpreter (`_shutdown`, by `atexit`) ends the workers.
+not when it was read or raised before, and not in a child when it is the parent's.  Ops still work after `_finish`; only the end of
+the interpreter (`_shutdown`, by `atexit`) ends the workers.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -109,8 +112,10 @@ def _streams_done(timeout_ms: int) -> int:
 
 
 def _finish() -> None:
-    """Finish a process of multiprocessing: other finalizers and threads may go on computing."""
-    native.set_synchronous(True)
+    """Finish a process that multiprocessing ends; after its threads, since what they queue has to be done, too."""
+    process = sys.modules["multiprocessing.process"]
+    if process.parent_process() is not None:
+        threading._shutdown()  # type: ignore[attr-defined]
     _end("the end of the process", _streams_done)
 
 
