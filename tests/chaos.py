@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
-from minitensor.backend import native
+from minitensor.backend import lifecycle
 from minitensor.backend.native import lib
 
 PATIENCE = 60  # seconds after which a child that says nothing hangs
@@ -230,7 +230,7 @@ def from_atexit(x: Tensor, k: int, plan: str) -> str:
         said: list[str] = []
         atexit._clear()  # what this child inherited is its parent's to do
         atexit.register(lambda: said.append(by_fork(x, k, plan)))
-        atexit.register(native._shutdown)
+        atexit.register(lifecycle._shutdown)
         atexit.register(lambda: said.append(by_fork(x, k, plan)))
         y = ops.exp(x)  # noqa: F841  (work in flight)
         atexit._run_exitfuncs()

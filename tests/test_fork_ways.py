@@ -18,7 +18,7 @@ from races import held, until_in
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
-from minitensor.backend import native
+from minitensor.backend import lifecycle, native
 from minitensor.backend.native import lib
 
 PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
@@ -188,7 +188,7 @@ def test_a_fork_waits_for_a_task_that_is_held_at(point: str) -> None:
         hold.wait()
         trace.clear()
         forking = Thread(lambda: in_child(lambda: (float(t.sum()), compute())))
-        until_in(forking.ident, native._drain)
+        until_in(forking.ident, lifecycle._drain)
         assert [event.kind for event in trace.events("fork")] == ["fork.begin"]
         hold.go()
         assert forking.finish() == "(600000.0, 600000.0)"
@@ -217,7 +217,7 @@ def test_a_second_fork_waits_for_one_that_is_held() -> None:
         hold.wait()
         trace.clear()
         second = Thread(lambda: in_child(compute))
-        until_in(second.ident, native._drain)
+        until_in(second.ident, lifecycle._drain)
         assert [event.kind for event in trace.events("fork")] == ["fork.begin"]
         hold.go()
         assert (first.finish(), second.finish()) == ("600000.0", "600000.0")
@@ -229,7 +229,7 @@ def test_while_another_thread_waits_in_synchronize() -> None:
     waiting = Thread(runtime.synchronize)
     until_in(waiting.ident, native.wait_slices)
     forking = Thread(lambda: in_child(lambda: (t.tolist(), compute())))
-    until_in(forking.ident, native._drain)
+    until_in(forking.ident, lifecycle._drain)
     go.set()
     assert forking.finish() == "([1.0], 600000.0)"
     waiting.finish()

@@ -324,3 +324,107 @@ def test_a_thread_that_ends_leaves_its_work_to_be_done(gate: Gate) -> None:
     thread.join()
     gate.open.set()
     assert results[0].tolist() == [4.0] and os.getpid() > 0
+
+
+# --- errors pile up nowhere ------------------------------------------------------------------------------------------
+def failing(zero: Tensor) -> Tensor:
+    return Tensor([1]) // zero
+
+
+@pytest.mark.parametrize("n", [1, 10, 11, 5000])
+def test_errors_that_were_read_leave_nothing_behind(n: int) -> None:
+    runtime.synchronize()
+    zero, before = Tensor([0]), lib.mt_error_count()
+    for _ in range(n):
+        with pytest.raises(ZeroDivisionError):
+            failing(zero).item()
+    gc.collect()
+    assert lib.mt_error_count() <= before + 1  # the last one may still be in the frame of what was caught
+    runtime.synchronize()
+
+
+def told() -> list[str]:
+    """What `synchronize` raises until it returns."""
+    texts = []
+    while True:
+        try:
+            runtime.synchronize()
+        except Exception as error:
+            texts.append(f"{error}")
+        else:
+            return texts
+
+
+KEPT = lib.MT_ERRORS_KEPT
+
+
+@pytest.mark.parametrize("n", [1, KEPT, KEPT + 1, 5000])
+def test_of_errors_that_nobody_reads_the_first_are_kept_and_the_number_of_the_others(n: int) -> None:
+    runtime.synchronize()
+    zero, before = Tensor([0]), lib.mt_error_count()
+    for _ in range(n):
+        failing(zero)
+    assert lib.mt_error_count() - before == min(n, KEPT)
+    texts = told()
+    assert len(texts) == min(n, KEPT + 1)
+    assert all(text.startswith("[floor_divide]") for text in texts[:KEPT])
+    if n > KEPT:
+        assert texts[-1].startswith(f"[synchronize] {n - KEPT} more ops of this stream have failed")
+    assert lib.mt_error_count() == before
+    runtime.synchronize()
+
+
+def read(t: Tensor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        t.asnumpy()
+
+
+def test_errors_leave_the_account_in_any_order() -> None:
+    zero = Tensor([0])
+    failed = [failing(zero) for _ in range(KEPT + 5)]
+    for i in (0, KEPT - 1, 4, KEPT, KEPT + 3):  # the first, the last and one in the middle of those kept, and two that are counted
+        read(failed[i])
+        read(failed[i])
+    assert [text.partition("]")[0] for text in told()] == ["[floor_divide"] * (KEPT - 3) + ["[synchronize"]
+    failed += [failing(zero) for _ in range(KEPT + 5)]
+    for t in failed[: KEPT + 5]:  # told already: they count no more
+        read(t)
+    texts = told()
+    assert len(texts) == KEPT + 1 and texts[-1].startswith("[synchronize] 5 more ops")
+    for t in failed:
+        read(t)
+    assert told() == []
+
+
+def test_errors_of_several_threads_and_streams() -> None:
+    def work() -> None:
+        zero = Tensor([0])
+        with runtime.StreamCtx(runtime.Stream()):
+            for i in range(300):
+                t = failing(zero)
+                if i % 3:
+                    read(t)
+
+    before = len(told())
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    texts = told()
+    more = sum(int(text.split()[1]) for text in texts if text.startswith("[synchronize]"))
+    assert before == 0 and len([text for text in texts if text.startswith("[floor")]) + more == 400
+    assert told() == []
+
+
+def test_an_error_in_the_account_of_the_parent_is_none_in_the_child() -> None:
+    failed = [failing(Tensor([0])) for _ in range(KEPT + 5)]
+
+    def in_the_child() -> object:
+        first = len(told())
+        read(failed[0]), read(failed[-1])
+        failing(Tensor([0]))
+        return first, len(told())
+
+    assert in_child(in_the_child) == "(0, 1)"
+    assert len(told()) == KEPT + 1

@@ -108,11 +108,11 @@ def fork() -> None:
 
 def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
     """Another thread forks, which takes until the stuck task ends."""
-    from minitensor.backend import native
+    from minitensor.backend import lifecycle
 
     forking = threading.Thread(target=lambda: in_child(lambda: None))
     forking.start()
-    until(lambda: any(frame.f_code is native._drain.__code__ for frame in sys._current_frames().values()))
+    until(lambda: any(frame.f_code is lifecycle._drain.__code__ for frame in sys._current_frames().values()))
     return then
 
 

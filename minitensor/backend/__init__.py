@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     raise fingerprint.not_built(error) from error
 fingerprint.check(getattr(lib, "mt_fingerprint", int)())  # an older core has none: 0
 
+from minitensor.backend import lifecycle  # noqa: E402, F401  (takes part in forks and in the ends of processes)
 from minitensor.backend.base import Backend, Device, Task  # noqa: E402
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ become exceptions, and the core's two calls back into Python live: running a hos
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
-import logging
 import os
 import sys
 import threading
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitensor import config, errors, fork, optable, special, trace
+from minitensor import config, errors, optable, special
 from minitensor.backend._core import __file__ as _library
 from minitensor.backend._core import ffi, lib
 from minitensor.dtype import DTYPES
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
     from minitensor.backend import _operators as operators
     from minitensor.backend.base import Device, Task
 
-__all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "finish", "host_task", "isa", "isa_names", "lose_device", "pending_work",
-           "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+__all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "exception", "finish", "host_task", "isa", "isa_names", "lose_device",
+           "pending_work", "renew_sites_lock", "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
 
 if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), from the same shared object
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
@@ -39,7 +37,6 @@ if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), fr
 operators.bind(dtypes=DTYPES, ndarray=np.ndarray)
 array = operators.array  # a tensor's memory as a NumPy array, valid while the tensor is held and nobody writes to it
 
-_log = logging.getLogger("minitensor")
 _tensor = ffi.typeof("mt_tensor *")  # cffi looks a type up twice as fast as its name
 SLICE_MS = lib.MT_SLICE_MS
 devices: dict[int, Device] = {}  # by the core's number
@@ -100,7 +97,8 @@ _site_numbers: dict[tuple[str, int], int] = {}
 _sites_lock = threading.Lock()
 
 
-def _renew_sites_lock() -> None:
+def renew_sites_lock() -> None:
+    """In a forked child: another thread of the parent may have held it."""
     global _sites_lock
     _sites_lock = threading.Lock()
 
@@ -289,12 +287,12 @@ def wait_slices(poll: Callable[..., int], *arguments: Any) -> int:
     return status
 
 
-def _raise(error: Any) -> None:
-    """Raises one of the core's errors, with the op and the user's line."""
+def exception(error: Any) -> BaseException:
+    """The exception of one of the core's errors, with the op and the user's line; takes over the count of the error."""
     where, op = _where(error.site), _text(error.op)
     try:
         if error.status != lib.MT_HOST_RAISED:
-            raise errors.translate(_STATUS[error.status], op, _text(error.message), where)
+            return errors.translate(_STATUS[error.status], op, _text(error.message), where)
         cause = ffi.from_handle(error.exception)
     finally:
         lib.mt_error_release(error)
@@ -303,7 +301,8 @@ def _raise(error: Any) -> None:
         copy = type(cause)(f"{text} (issued at {where})" if where else text)
     except Exception:  # an exception that wants other arguments
         copy = RuntimeError(f"[{op}] {type(cause).__name__}: {cause} (issued at {where})")
-    raise copy from cause
+    copy.__cause__ = cause
+    return copy
 
 
 def wait(ref: int, unused: bool = False) -> None:
@@ -318,16 +317,19 @@ def wait(ref: int, unused: bool = False) -> None:
         error = lib.mt_error_of(ref)
         if error == ffi.NULL:
             raise RuntimeError("[wait] a host task can't wait for a value that its own stream comes to after it")
-        _raise(error)
+        raise exception(error)
 
 
 def synchronize(stream: int) -> None:
-    """Waits until a stream has done everything, and raises the first error that nobody was told of."""
+    """Wait until a stream has done everything, and raise its oldest error that was neither read nor told.
+
+    A stream keeps MT_ERRORS_KEPT of them; one more call raises a RuntimeError with the number of the others.
+    """
     if wait_slices(lambda ms: lib.mt_stream_sync(stream, ms)) == lib.MT_RUNTIME_ERROR:
         raise RuntimeError("[synchronize] a host task can't wait for the stream that it runs on")
     error = lib.mt_stream_take_error(stream)
     if error != ffi.NULL:
-        _raise(error)
+        raise exception(error)
 
 
 def pending_work() -> list[str]:
@@ -401,51 +403,4 @@ def _configure() -> None:
     config.get("MINITENSOR_EXIT_SECONDS")  # an error at the end of the program would come too late
 
 
-# --- fork and shutdown -----------------------------------------------------------------------------------------------
-_PATIENCE_MS = 1000  # so long a wait for work to end is nobody's worry; then it is told what it waits for
-
-
-def _drain(what: str, limit_ms: float = float("inf")) -> bool:
-    """Lets no new work in and waits until the streams are empty; False when the time was not enough.  Says what takes long."""
-    waited = 0
-    while lib.mt_fork_drain(SLICE_MS) == lib.MT_TIMEOUT:
-        waited += SLICE_MS
-        if waited % _PATIENCE_MS == 0:
-            waiting_for = pending_work()
-            trace.record("fork.draining", what=what, waiting_for=waiting_for)
-            _log.warning("[fork] %s waits for what is queued: %s", what, "; ".join(waiting_for) or "another fork")
-        if waited >= limit_ms:
-            return False
-    return True
-
-
-def _before_fork() -> None:
-    threads = lib.mt_thread_count() + lib.mt_pool_size()
-    try:
-        if not fork.interrupted() and _drain("a fork"):
-            trace.record("fork.drained")
-    finally:  # also when Ctrl-C ended the wait: the fork can't be called off, but what is still at work can stay the parent's
-        operators.fork_prepare()
-    trace.record("fork.joined", threads=threads)
-
-
-def _after_in_child() -> None:
-    lib.mt_fork_child()
-    _renew_sites_lock()
-
-
-def _shutdown() -> None:
-    """Before the interpreter goes: what is queued is done, the threads end, and nothing calls Python any more.
-
-    Work that is stuck, or that Ctrl-C ends the wait for, is left behind: it stops where it next needs the interpreter.
-    """
-    try:
-        if not _drain("the end of the program", 1000 * config.get("MINITENSOR_EXIT_SECONDS")):
-            _log.error("[shutdown] gives up what is still queued: %s", "; ".join(pending_work()))
-    finally:
-        lib.mt_shutdown()
-
-
 _configure()
-fork.register(_before_fork, lib.mt_fork_parent, _after_in_child, name="executor", level=1)
-atexit.register(_shutdown)

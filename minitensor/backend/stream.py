@@ -82,7 +82,7 @@ class Stream:
             raise TypeError(f"[wait_event] takes an Event, got {type(event).__name__}")
         status = wait_slices(lambda ms: lib.mt_event_wait(event._event, self._id, ms))
         if status != lib.MT_OK:
-            raise RuntimeError("[wait_event] the system refuses memory or a thread for the stream")
+            raise MemoryError("[wait_event] no memory for a marker in the stream")
 
     def wait_stream(self, stream: Stream) -> None:
         """Work submitted from now on comes after what `stream` was given so far."""
@@ -130,7 +130,7 @@ class Event:
 
     def _record(self, stream: Stream) -> None:
         if wait_slices(lambda ms: lib.mt_event_record(self._event, stream._id, ms)) != lib.MT_OK:
-            raise RuntimeError("[record] the system refuses memory or a thread for the stream")
+            raise MemoryError("[record] no memory for a marker in the stream")
         self._recorded = True
 
     def record(self, stream: Stream) -> None:

@@ -93,18 +93,23 @@ int mt_call_inputs(mt_ref call, mt_ref *inputs) {
     return task->n_in;
 }
 
+static void call_free(mt_call *call) {
+    if (call->task) mt_task_free(call->task);
+    if (call->result) mt_tensor_release(call->result);
+    if (call->failed) mt_error_release(call->failed);
+    free(call);
+}
+
 mt_ref mt_call_end(mt_ref ref) {
     mt_tensor *result = mt_c(ref)->result;
     mt_c(ref)->result = NULL;
-    mt_call_drop(ref);
+    call_free(mt_c(ref));
     return mt_ref_of(result);
 }
 
 void mt_call_drop(mt_ref ref) {
     mt_call *call = mt_c(ref);
     if (call == &out_of_memory) return;
-    if (call->task) mt_task_free(call->task);
-    if (call->result) mt_tensor_release(call->result);
-    if (call->failed) mt_error_release(call->failed);
-    free(call);
+    if (call->queued) mt_withdraw(call);
+    call_free(call);
 }

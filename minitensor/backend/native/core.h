@@ -118,7 +118,8 @@ void mt_call_host(mt_ref call, void *handle, int64_t steps);  /* the core calls 
                                                          steps: about how many it takes; 0: it may wait for somebody, so only the worker runs it */
 int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
 mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
-void mt_call_drop(mt_ref call);                        /* of one that failed, or that nobody wants to end, in whatever state */
+void mt_call_drop(mt_ref call);                        /* of one that failed, or that nobody wants to end, in whatever state: its task has not been
+                                                         run, or is over, unless it is a host task under way.  Without the GIL */
 
 /* --- waiting and errors ------------------------------------------------------------------------------------------------- */
 typedef struct mt_error {
@@ -145,7 +146,9 @@ int mt_stream_count(void);                              /* ids go from 1 to this
 int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
 int mt_stream_sync(int stream, int timeout_ms);
 int mt_device_sync(int device, int timeout_ms);          /* all its streams; MT_HOST_RAISED: done, and there is an error to take */
-mt_error *mt_stream_take_error(int stream);             /* the first that nobody has been told of, or NULL */
+enum { MT_ERRORS_KEPT = 10 };            /* per stream: so many errors that nobody reads wait to be told; of the others only the number */
+mt_error *mt_stream_take_error(int stream);             /* the oldest that was neither read nor told, then one that tells how many more there are,
+                                                           then NULL */
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
 int mt_event_record(mt_event *event, int stream, int timeout_ms);   /* MT_TIMEOUT, here and below: a fork is under way */
@@ -256,6 +259,8 @@ enum mt_point {
     MT_POINTS
 };
 void mt_hold_at(int point, int reached, int go);
+void mt_refuse_threads(int n);                          /* for tests: the next n starts of threads fail; -1: all, 0: none */
+int64_t mt_error_count(void);                           /* for tests: errors that something holds */
 void mt_shutdown(void);                                 /* joins the workers; from now on every op runs at its call, and Python is not called */
 
 #endif

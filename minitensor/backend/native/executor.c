@@ -13,15 +13,21 @@
  *
  * A hand-off to a worker costs some 10 us, more than a small op.  So a small op whose stream has nothing to do and whose inputs are
  * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream
- * while it does.  The same way run: everything in synchronous mode; ops on memory that NumPy arrays can see, because their owner
- * may change it right after the call; ops inside a host task, which must not wait for the stream they run on; everything in the
- * thread that is just forking.  And who waits for a short host task that its worker has not begun does it himself (do_instead).
+ * while it does.  The same way run: everything in synchronous mode; ops on memory that can be seen from outside the streams (by NumPy
+ * arrays, or by other processes after share_memory_), because a write has to be there, and a read over, when the caller goes on; ops
+ * inside a host task, which must not wait for the stream they run on; everything in the thread that is just forking.  And a thread
+ * that waits for a short host task that its worker has not begun runs the task itself (do_instead).
+ *
+ * The system may refuse a thread (RLIMIT_NPROC, a cgroup's limit).  A stream without a worker is no error: an op whose stream is idle
+ * runs in its submitter's thread, what can't run yet stays queued, and every thread that waits for it, by whatever call, runs the queue
+ * up to there itself (mt_serve).  Each attempt asks for a thread again, so the worker is back when the system allows one.
  *
  * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (gather; fuse.c,
  * plan.c, pass.c), and a large op is cut into pieces that other threads help with (pool.c).  Neither changes a value.
  *
  * Failing.  A task that fails leaves an error in its outputs' storages instead of a value; tasks that read such a storage do not
- * run and hand the error on.  Each error is also in its stream's list until somebody has been told.
+ * run and hand the error on.  Each error also stands in its stream's account until it has been read or told: the oldest
+ * MT_ERRORS_KEPT in a list, the others as a number.  Entering and leaving the account take constant time.
  *
  * Locks.  One lock guards all streams' queues and numbers, the marks and the errors.  It is held for a few instructions and
  * never while a kernel or Python runs.  One condition variable, `progress`, is told of each change that somebody may wait
@@ -37,7 +43,6 @@
  * are errors that say so.  pthread_atfork takes the locks once more, so that they are whole even in a fork that nobody announced. */
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,6 +53,7 @@ mt_executor mt_exec = {.n_streams = 1, .fusion = true, .inline_limit = 16384, .m
 _Thread_local int mt_current_stream[MT_MAX_DEVICES];
 _Thread_local mt_stream *mt_working_on;
 atomic_bool mt_python_gone;
+_Atomic int64_t mt_errors_alive;                            /* for a test */
 
 void mt_cond_init(pthread_cond_t *cond) {
     pthread_condattr_t attributes;
@@ -79,21 +85,22 @@ static void *work(void *argument);
 static void do_instead(mt_mark mark);
 
 bool mt_ensure_worker(mt_stream *s) {
-    if (s->started) return true;
-    sigset_t all, old;
-    sigfillset(&all);                                       /* signals are for the threads that Python knows */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    s->started = pthread_create(&s->thread, NULL, work, s) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-#ifdef __linux__
-    char name[16];                                          /* for top, gdb and threads.py, which tells ours from others */
+    if (s->started || mt_exec.shut_down) return s->started;
+    char name[16];
     snprintf(name, sizeof name, "minitensor:%d", s->id);
-    if (s->started) pthread_setname_np(s->thread, name);
-#endif
-    return s->started;
+    return s->started = mt_thread_start(&s->thread, work, s, name);
 }
 
-bool mt_wait_progress(const struct timespec *deadline) {
+static double in_ms(const struct timespec *t) { return (double)t->tv_sec * 1e3 + (double)t->tv_nsec * 1e-6; }
+
+static bool serve_any(void) {
+    for (int i = 1; i < mt_exec.n_streams; i++)
+        if (mt_serve(mt_exec.streams[i])) return true;
+    return false;
+}
+
+bool mt_wait_progress(mt_stream *s, const struct timespec *deadline) {
+    if (s ? mt_serve(s) : serve_any()) return mt_now_ms() < in_ms(deadline);
     return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
 }
 
@@ -116,13 +123,9 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
     unsigned born = atomic_load(&mt_exec.generation);
     mt_await(mark, 1);
     pthread_mutex_unlock(&mt_exec.lock);
-    mt_pool_lend((double)deadline->tv_sec * 1e3 + (double)deadline->tv_nsec * 1e-6, reached, &mark);
+    mt_pool_lend(in_ms(deadline), reached, &mark);
     pthread_mutex_lock(&mt_exec.lock);
-    while (in_time && !mt_reached(mark)) {
-        mt_stream *s = mt_exec.streams[mark.stream];
-        if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);      /* it may have been refused a thread before */
-        in_time = mt_wait_progress(deadline);
-    }
+    while (in_time && !mt_reached(mark)) in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
     if (born == atomic_load(&mt_exec.generation)) mt_await(mark, -1);
     return in_time || mt_reached(mark);
 }
@@ -150,11 +153,11 @@ bool mt_ready(const mt_task *task, mt_mark *blocking) {
     return true;
 }
 
-bool mt_exported(const mt_task *task) {
+bool mt_visible(const mt_task *task) {
     for (int i = 0; i < task->n_in; i++)
-        if (task->in[i]->storage && atomic_load_explicit(&task->in[i]->storage->exports, memory_order_relaxed)) return true;
+        if (task->in[i]->storage && mt_storage_visible(task->in[i]->storage)) return true;
     for (int i = 0; i < task->n_out; i++)
-        if (atomic_load_explicit(&task->out[i]->storage->exports, memory_order_relaxed)) return true;
+        if (mt_storage_visible(task->out[i]->storage)) return true;
     return false;
 }
 
@@ -202,11 +205,12 @@ void mt_poison(const mt_task *task, mt_error *error) {
 mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception) {
     mt_error *error = calloc(1, sizeof *error);
     if (!error) {                                           /* an error must not get lost for want of memory */
-        static mt_error none = {.status = MT_MEMORY_ERROR, .op = "task", .message = "failed, and no memory was left to say why"};
-        atomic_fetch_add(&none.refs, 2);
+        static mt_error none = {.refs = 1, .status = MT_MEMORY_ERROR, .op = "task", .message = "failed, and no memory was left to say why"};
+        atomic_fetch_add(&none.refs, 1);                    /* its first count is for good */
         return &none;
     }
     atomic_init(&error->refs, 1);
+    atomic_fetch_add_explicit(&mt_errors_alive, 1, memory_order_relaxed);
     error->status = status;
     error->site = task->site;
     error->exception = exception;
@@ -215,11 +219,21 @@ mt_error *mt_error_new(const mt_task *task, int status, const char *message, voi
     return error;
 }
 
+/* Enters an error into its stream's account. */
 static void report_later(mt_stream *s, mt_error *error) {
-    mt_error **end = &s->errors;
-    while (*end) end = &(*end)->next;
+    if (error->kept) return;                                /* the one error of all tasks for which there was no memory */
+    error->stream = s->id;
+    error->batch = s->batch;
+    if (s->n_errors == MT_ERRORS_KEPT) {
+        s->more_errors++;
+        return;
+    }
     atomic_fetch_add(&error->refs, 1);
-    *end = error;
+    error->kept = true;
+    error->previous = s->last_error;
+    *(s->last_error ? &s->last_error->next : &s->first_error) = error;
+    s->last_error = error;
+    s->n_errors++;
 }
 
 /* Tasks begin or end to work on their storages: these stay where they are as long. */
@@ -238,6 +252,7 @@ static void use(const mt_task *task, int n, int by) {
  * count), which only a task that runs alone has: of a pass that fails for want of memory the rest is to be run one by one. */
 static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     *error = NULL;
+    if (task->kind == MT_TASK_NOTHING) return 1;            /* its tensors, if any, are of a task that was withdrawn */
     mt_error *inherited = n == 1 ? inherited_error(task) : NULL;
     if (inherited) {
         mt_poison(task, inherited);
@@ -340,7 +355,7 @@ static int gather(mt_stream *s) {
             now = mt_now_ms();
         } while (atomic_load(&s->news) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
-        if (s->tail != tail) n = mt_fuse(s->head), tail = s->tail, until = now + patience_ms;
+        if (atomic_load(&s->news) != seen) n = mt_fuse(s->head), tail = s->tail, until = now + patience_ms;
         else if (now >= until) break;
     }
     s->luck = n > 1 ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
@@ -382,6 +397,14 @@ static bool run_queued(mt_stream *s, int n) {
     return true;
 }
 
+/* Runs the first n tasks of a queue in a thread that is not the stream's worker. */
+static void run_claimed(mt_stream *s, int n) {
+    s->claimed = true;
+    if (!run_queued(s, n)) return;
+    s->claimed = false;
+    if (s->head) pthread_cond_signal(&s->work);
+}
+
 /* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
  * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
 static void do_instead(mt_mark mark) {
@@ -390,10 +413,25 @@ static void do_instead(mt_mark mark) {
     const mt_task *task = s->head;
     if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->steps || task->steps > SHORT) return;
     if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_alone()) return;
-    s->claimed = true;
-    if (!run_queued(s, 1)) return;
-    s->claimed = false;
-    if (s->head) pthread_cond_signal(&s->work);
+    run_claimed(s, 1);
+}
+
+/* A stream without a worker is run by whoever waits, a step at a time.  What its next task waits for may be on another such stream; marks
+ * point to work submitted earlier, so the steps down come to an end.  While a fork is under way only the forking thread serves. */
+bool mt_serve(mt_stream *s) {
+    const mt_task *task = s->head;
+    if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) || mt_ensure_worker(s)) return false;
+    for (int i = 0; i < task->n_wait; i++)
+        if (!mt_reached(task->wait[i])) return mt_serve(mt_exec.streams[task->wait[i].stream]);
+    run_claimed(s, mt_exec.fusion ? mt_fuse(task) : 1);
+    return true;
+}
+
+/* Serves what a task waits for; false: a worker or another thread is at it. */
+static bool serve_waits(const mt_task *task) {
+    for (int i = 0; i < task->n_wait; i++)
+        if (!mt_reached(task->wait[i]) && mt_serve(mt_exec.streams[task->wait[i].stream])) return true;
+    return false;
 }
 
 static void *work(void *argument) {
@@ -406,7 +444,12 @@ static void *work(void *argument) {
         if (!mt_waits_over(task)) {
             s->waiting = true;
             for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], 1);
-            while (!mt_waits_over(task) && !s->stop) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+            unsigned born = atomic_load(&mt_exec.generation);
+            while (!mt_waits_over(task) && !s->stop) {
+                if (!serve_waits(task)) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+                if (born != atomic_load(&mt_exec.generation)) break;
+            }
+            if (born != atomic_load(&mt_exec.generation)) break;        /* a host task that it served forked, and this is the child */
             for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], -1);
             s->waiting = false;
         }

@@ -1,5 +1,5 @@
 /* The executor's state and what its files share: executor.c (running), submit.c (getting work in), streams.c (waiting, streams,
- * events), process.c (fork and shutdown).  The essay is in executor.c. */
+ * events), process.c (threads, fork and shutdown).  The essay is in executor.c. */
 #ifndef MT_EXECUTOR_H
 #define MT_EXECUTOR_H
 #include <time.h>
@@ -18,7 +18,10 @@ typedef struct mt_stream {
     int awaited;                 /* threads and streams that wait for it */
     atomic_uint news;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
     int luck;                    /* of waiting for company (executor.c) */
-    mt_error *errors;            /* nobody was told of these, the first first */
+    mt_error *first_error, *last_error;      /* the list of its errors that are neither read nor told, the oldest first */
+    int n_errors;                /* in the list: at most MT_ERRORS_KEPT */
+    int64_t more_errors;         /* neither read nor told, and not in the list */
+    uint32_t batch;              /* steps when more_errors is told: an error of an older batch no longer counts there */
     pthread_t thread;
     pthread_cond_t work;
 } mt_stream;
@@ -49,6 +52,8 @@ extern mt_executor mt_exec;
 extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];     /* 0: the device's default */
 extern _Thread_local mt_stream *mt_working_on;                  /* inside a host task of this stream */
 
+extern _Atomic int64_t mt_errors_alive;
+
 double mt_now_ms(void);
 struct timespec mt_deadline_in(int timeout_ms);
 
@@ -59,18 +64,22 @@ static inline bool mt_forking(void) { return mt_exec.gate_closed && pthread_equa
 static inline bool mt_alone(void) { return mt_working_on || mt_forking() || mt_exec.shut_down; }   /* its ops run at once, beside the streams */
 mt_stream *mt_stream_of_thread(int device);
 bool mt_ensure_worker(mt_stream *s);                            /* false: the system refuses a thread */
-bool mt_wait_progress(const struct timespec *deadline);         /* false: the time is over */
+bool mt_serve(mt_stream *s);                                    /* runs the next task of a stream that has no worker; false: it has, or none can run */
+bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);      /* waits for a change, or serves s (NULL: any stream); false: the
+                                                                   time is over */
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
 uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
 bool mt_waits_over(const mt_task *task);
 bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
-bool mt_exported(const mt_task *task);                          /* NumPy can see memory that it touches */
+bool mt_visible(const mt_task *task);                           /* it touches memory that can be seen from outside the streams */
 void mt_enqueue(mt_stream *s, mt_task *task);
 void mt_poison(const mt_task *task, mt_error *error);
 mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception);
 void mt_await(mt_mark mark, int by);                            /* somebody begins (1) or ends (-1) to wait for a mark */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
 
-void mt_release_references(mt_task *task);                      /* without the lock: may call Python */
+/* --- without it ------------------------------------------------------------------------------------------------------------------ */
+bool mt_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name);      /* process.c; false: refused */
+void mt_release_references(mt_task *task);                      /* may call Python */
 
 #endif

@@ -19,7 +19,7 @@
 #include "executor.h"
 #include "pass.h"
 
-static bool quiet(const mt_storage *s) { return !s->error && !s->everyone && !atomic_load_explicit(&s->exports, memory_order_relaxed); }
+static bool quiet(const mt_storage *s) { return !s->error && !mt_storage_visible(s); }
 
 static bool may_fail(const mt_task *task) { return MT_OP_ERROR_TEXT[task->op][0] && MT_KIND[task->compute] != 'f'; }
 

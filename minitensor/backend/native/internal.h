@@ -16,8 +16,11 @@
     int64_t dims[];                                               /* shape, then strides */
 #define MT_ERROR_PRIVATE                                                                                                   \
     _Atomic int64_t refs;                                                                                                  \
-    bool reported;                                                /* guarded by the executor's lock */                     \
-    struct mt_error *next;                                        /* in the stream's list of errors nobody was told of */
+    /* Guarded by the executor's lock: */                                                                                  \
+    int32_t stream;                   /* whose account it stands in until it is read or told; 0: in none */                \
+    bool kept;                        /* in the account's list; else only counted, if its batch is the stream's */         \
+    uint32_t batch;                                                                                                        \
+    struct mt_error *previous, *next; /* in that list */
 
 #include "core_c.h"      /* core.h as C reads it: made by _build.py */
 #include "generated.h"   /* dtypes, promotion and the op table: made by _build.py from dtype.py and optable.py */
@@ -56,6 +59,12 @@ struct mt_storage {
     uint32_t writes;                 /* steps when a task begins to write and when it ends: odd, one is at it */
     mt_error *error;                 /* why there is no value */
 };
+
+/* Memory that NumPy arrays or other processes (share_memory_) may read and write, unknown to the streams: a task that touches it is
+ * done when its call returns, since what its caller does next (gives a lock back, sets an event) tells others so. */
+static inline bool mt_storage_visible(const mt_storage *s) {
+    return s->everyone || atomic_load_explicit(&s->exports, memory_order_relaxed);
+}
 
 typedef struct {                     /* a tensor as kernels see it */
     char *data;
@@ -160,6 +169,9 @@ bool mt_work_under_way(void);                           /* which may free memory
 mt_task *mt_task_new(int n_in, int n_out);              /* on the heap, with room for so many; NULL: no memory */
 void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
+
+/* streams.c */
+void mt_withdraw(mt_call *call);                        /* of a call that is dropped: its task is not run, or has ended */
 
 /* pool.c */
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);   /* part over all of [0, n), in

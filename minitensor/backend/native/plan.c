@@ -95,7 +95,7 @@ static bool write_down(mt_pass *p, int k) {
 
 /* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will get one. */
 static bool dead(const mt_pass *p, const mt_tensor *t) {
-    if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 || atomic_load(&t->storage->exports)) return false;
+    if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 || mt_storage_visible(t->storage)) return false;
     int64_t ours = 0;
     for (int k = 0; k < p->n; k++) {
         for (int i = 0; i < p->tasks[k]->n_in; i++) ours += p->tasks[k]->in[i] == t;

@@ -23,7 +23,6 @@
  * Ctrl-C has ended: its helpers stay the parent's. */
 #include <math.h>
 #include <sched.h>
-#include <signal.h>
 
 #include "executor.h"
 
@@ -101,17 +100,8 @@ static int wanted(void) {
 
 /* Fewer helpers than wanted, when the system refuses a thread, are slower and nothing else. */
 static void start(int helpers) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    for (; pool.started < helpers; pool.started++) {
-        int i = pool.started;
-        if (pthread_create(&pool.threads[i], NULL, help, (void *)(intptr_t)i) != 0) break;
-#ifdef __linux__
-        pthread_setname_np(pool.threads[i], "minitensor:pool");
-#endif
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    while (pool.started < helpers && mt_thread_start(&pool.threads[pool.started], help, (void *)(intptr_t)pool.started, "minitensor:pool"))
+        pool.started++;
 }
 
 /* --- jobs ------------------------------------------------------------------------------------------------------------------------ */

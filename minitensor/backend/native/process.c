@@ -1,5 +1,6 @@
 /* The process as a whole: its settings, fork and shutdown.  What a fork does step by step is told in executor.c. */
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "executor.h"
@@ -65,6 +66,34 @@ void mt_point_hold(int point) {
     while (read((int)(held & 0xffffffff) - 1, &byte, 1) < 0 && errno == EINTR) continue;
 }
 
+/* --- threads --------------------------------------------------------------------------------------------------------------------- */
+
+static atomic_int refusals;                         /* so many starts of threads are still to fail, for a test; -1: all */
+
+void mt_refuse_threads(int n) { atomic_store(&refusals, n); }
+
+static bool refused(void) {
+    int n = atomic_load(&refusals);
+    while (n > 0 && !atomic_compare_exchange_weak(&refusals, &n, n - 1)) continue;
+    return n != 0;
+}
+
+/* The name is for top, gdb and threads.py, which tells ours from others.  Signals are for the threads that Python knows. */
+bool mt_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name) {
+    sigset_t all, old;
+    if (refused()) return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    bool started = pthread_create(thread, NULL, run, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+#ifdef __linux__
+    if (started) pthread_setname_np(*thread, name);
+#else
+    (void)name;
+#endif
+    return started;
+}
+
 /* --- settings ------------------------------------------------------------------------------------------------------------------- */
 
 void mt_set_synchronous(int on) {
@@ -101,13 +130,14 @@ int mt_thread_count(void) {
     return count;
 }
 
-/* Is there a stream that can still get on by itself?  When the forking thread is inside a host task, its own stream can't,
- * nor can those whose next task waits for it. */
+/* Is there a stream that can still get on?  When the forking thread is inside a host task, its own stream can't, nor can those whose
+ * next task waits for it, be it that their worker waits or that they have none. */
 static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
         if (mt_idle(s) || s == mt_working_on) continue;
-        if (!mt_working_on || !s->waiting || mt_waits_over(s->head)) return true;
+        bool stands = s->head && (s->waiting || (!s->started && !s->claimed)) && !mt_waits_over(s->head);
+        if (!mt_working_on || !stands) return true;
     }
     return false;
 }
@@ -117,15 +147,15 @@ int mt_fork_drain(int timeout_ms) {
     int status = MT_OK;
     pthread_mutex_lock(&mt_exec.lock);
     while (mt_exec.gate_closed && !mt_forking() && status == MT_OK)
-        if (!mt_wait_progress(&deadline)) status = MT_TIMEOUT;
+        if (!mt_wait_progress(NULL, &deadline)) status = MT_TIMEOUT;
     if (status == MT_OK || !mt_exec.gate_closed) {
         mt_exec.gate_closed = true;
         mt_exec.gate_owner = pthread_self();
         status = MT_OK;
         for (int i = 1; i < mt_exec.n_streams; i++)
-            if (mt_exec.streams[i]->head && !mt_exec.streams[i]->started) mt_ensure_worker(mt_exec.streams[i]);
+            if (mt_exec.streams[i]->head) mt_ensure_worker(mt_exec.streams[i]);
         while (draining() && status == MT_OK)
-            if (!mt_wait_progress(&deadline) && draining()) status = MT_TIMEOUT;
+            if (!mt_wait_progress(NULL, &deadline) && draining()) status = MT_TIMEOUT;
     }
     pthread_mutex_unlock(&mt_exec.lock);
     return status;
@@ -189,6 +219,19 @@ static void abandon(const mt_task *task, const char *why) {
     mt_error_release(error);
 }
 
+static void forget_errors(mt_stream *s) {
+    mt_error *error = s->first_error;
+    s->first_error = s->last_error = NULL;
+    s->n_errors = 0, s->more_errors = 0;
+    s->batch++;
+    while (error) {
+        mt_error *next = error->next;
+        error->stream = 0, error->kept = false, error->previous = error->next = NULL;
+        mt_error_release(error);
+        error = next;
+    }
+}
+
 void mt_fork_child(void) {
     atomic_fetch_add(&mt_exec.generation, 1);
     mt_exec.gate_closed = false;
@@ -205,7 +248,7 @@ void mt_fork_child(void) {
         s->started = s->stop = s->claimed = s->waiting = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
-        s->errors = NULL;                                   /* the parent is told of them; the values stay errors */
+        forget_errors(s);                                   /* the parent is told of them; the values stay errors */
         while (queue) {
             mt_task *next = queue->next;
             abandon(queue, "was still queued when this process was forked");

@@ -74,7 +74,9 @@ static mt_ref end_of(mt_ref call) {
         status = mt_submit(call, site, MT_SLICE_MS);
         Py_END_ALLOW_THREADS
         if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
+            Py_BEGIN_ALLOW_THREADS
             mt_call_drop(call);
+            Py_END_ALLOW_THREADS
             return 0;
         }
     }

@@ -25,13 +25,25 @@ static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
 int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
 int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
 
+/* An error leaves its stream's account.  True: it was in the list, whose count is the caller's now. */
+static bool strike_off(mt_error *error) {
+    mt_stream *s = mt_exec.streams[error->stream];
+    bool kept = error->kept;
+    if (kept) {
+        *(error->previous ? &error->previous->next : &s->first_error) = error->next;
+        *(error->next ? &error->next->previous : &s->last_error) = error->previous;
+        error->previous = error->next = NULL;
+        error->kept = false;
+        s->n_errors--;
+    } else if (error->stream && error->batch == s->batch) s->more_errors--;
+    error->stream = 0;
+    return kept;
+}
+
 mt_error *mt_error_of(mt_ref tensor) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_error *error = mt_t(tensor)->storage ? mt_t(tensor)->storage->error : NULL;
-    if (error) {
-        atomic_fetch_add(&error->refs, 1);
-        error->reported = true;
-    }
+    if (error && !strike_off(error)) atomic_fetch_add(&error->refs, 1);
     pthread_mutex_unlock(&mt_exec.lock);
     return error;
 }
@@ -40,22 +52,46 @@ void mt_error_release(mt_error *error) {
     if (atomic_fetch_sub_explicit(&error->refs, 1, memory_order_acq_rel) != 1) return;
     if (error->exception && !atomic_load(&mt_python_gone)) mt_py_release(error->exception);
     free(error);
+    atomic_fetch_sub_explicit(&mt_errors_alive, 1, memory_order_relaxed);
 }
 
 mt_error *mt_stream_take_error(int id) {
-    for (;;) {
-        pthread_mutex_lock(&mt_exec.lock);
-        mt_error *error = mt_exec.streams[id]->errors;
-        bool reported = error && error->reported;
-        if (error) {
-            mt_exec.streams[id]->errors = error->next;
-            error->next = NULL;
-            error->reported = true;
-        }
-        pthread_mutex_unlock(&mt_exec.lock);
-        if (!reported) return error;
-        mt_error_release(error);                            /* somebody read the value and was told */
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_stream *s = mt_exec.streams[id];
+    mt_error *error = s->first_error;
+    if (error) strike_off(error);
+    else if (s->more_errors) {
+        char text[sizeof error->message];
+        snprintf(text, sizeof text, "%lld more ops of this stream have failed and nobody read why; of such errors the first %d are kept",
+                 (long long)s->more_errors, MT_ERRORS_KEPT);
+        error = mt_error_new(&(mt_task){.op = -1, .host_op = "synchronize"}, MT_RUNTIME_ERROR, text, NULL);
+        s->more_errors = 0;
+        s->batch++;
     }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return error;
+}
+
+int64_t mt_error_count(void) { return atomic_load(&mt_errors_alive); }
+
+/* A call that waits for its task is dropped when a signal's handler raises: what rose there must not be followed by a write, so a task that
+ * has not begun becomes nothing, and one of a kernel is seen to its end.  A host task that has begun goes on: it may take for ever. */
+void mt_withdraw(mt_call *call) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_stream *s = mt_exec.streams[call->stream];
+    mt_task *task = s->done < call->seq ? s->head : NULL;
+    while (task && task->seq != call->seq) task = task->next;
+    if (task) {
+        task->kind = MT_TASK_NOTHING;
+        atomic_fetch_add(&s->news, 1);                      /* a worker may have counted it into a pass */
+    }
+    for (task = s->running; task && task->seq != call->seq;) task = task->next;
+    bool ends = task && task->kind != MT_TASK_HOST;
+    while (ends && s->done < call->seq) {
+        struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
+        mt_wait_progress(s, &deadline);
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
 }
 
 uint64_t mt_tasks_ended(bool *busy) {
@@ -123,7 +159,9 @@ int mt_stream_count(void) {
 
 int mt_stream_query(int id) {
     pthread_mutex_lock(&mt_exec.lock);
-    int over = mt_idle(mt_exec.streams[id]);
+    mt_stream *s = mt_exec.streams[id];
+    while (!mt_idle(s) && mt_serve(s)) continue;            /* without a worker a program that only asks would never see an end */
+    int over = mt_idle(s);
     pthread_mutex_unlock(&mt_exec.lock);
     return over;
 }
@@ -148,7 +186,7 @@ int mt_device_sync(int device, int timeout_ms) {
         if (s->device != device) continue;
         if (s == mt_working_on) status = MT_RUNTIME_ERROR;
         else if (!mt_wait_mark((mt_mark){i, s->submitted}, &deadline)) status = MT_TIMEOUT;
-        failed |= s->errors != NULL;
+        failed |= s->first_error || s->more_errors;
     }
     pthread_mutex_unlock(&mt_exec.lock);
     return status == MT_OK && failed ? MT_HOST_RAISED : status;
@@ -176,11 +214,11 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
     task->kind = record ? MT_TASK_EVENT : MT_TASK_NOTHING;
     snprintf(task->host_op, sizeof task->host_op, record ? "Event.record" : "Event.wait");
     pthread_mutex_lock(&mt_exec.lock);
-    while (mt_exec.gate_closed && !mt_alone() && status == MT_OK)
-        if (!mt_wait_progress(&deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
     mt_stream *s = mt_exec.streams[id];
+    while (mt_exec.gate_closed && !mt_alone() && status == MT_OK)
+        if (!mt_wait_progress(s, &deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
     bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_alone();
-    if (status == MT_OK && needed && !mt_ensure_worker(s)) status = MT_RUNTIME_ERROR;
+    if (status == MT_OK && needed) mt_ensure_worker(s);     /* refused a thread, the marker is reached by whoever waits for it */
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
         record->time_ms = needed ? -1 : mt_now_ms();
@@ -204,6 +242,7 @@ int mt_event_wait(mt_event *event, int stream, int timeout_ms) { return enqueue_
 
 int mt_event_query(mt_event *event) {
     pthread_mutex_lock(&mt_exec.lock);
+    while (!mt_reached(event->mark) && mt_serve(mt_exec.streams[event->mark.stream])) continue;
     int over = mt_reached(event->mark);
     pthread_mutex_unlock(&mt_exec.lock);
     return over;

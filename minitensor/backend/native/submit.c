@@ -62,7 +62,7 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     mt_stream *s = mt_stream_of_thread(result->device);
     bool beside = mt_alone();
     bool now = task->kind != MT_TASK_HOST && !result->storage->bare && mt_ready(task, &blocking) &&
-               (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_exported(task))));
+               (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     return now && !error ? mt_ref_of(result) : postpone(task, result, s->id, error);
@@ -89,7 +89,7 @@ static int await_memory(mt_call *call, const struct timespec *deadline) {
         if (!call->patience || ended != call->ended) call->patience = mt_now_ms() + MEMORY_PATIENCE_MS;
         call->ended = ended;
         busy &= !mt_alone() && mt_now_ms() < call->patience;
-        while (s->bare && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(deadline);
+        while (s->bare && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(NULL, deadline);
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (!s->bare) return MT_OK;
@@ -136,19 +136,18 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return status;
         }
         while (mt_exec.gate_closed || (s->queued && (s->queued >= mt_exec.max_tasks || s->queued_bytes + task->bytes > mt_exec.max_bytes))) {
-            if (mt_wait_progress(&deadline)) continue;
+            if (mt_wait_progress(s, &deadline)) continue;
             pthread_mutex_unlock(&mt_exec.lock);
             return MT_TIMEOUT;
         }
-        wait = mt_exec.synchronous || mt_exported(task);
+        wait = mt_exec.synchronous || mt_visible(task);
         bool here = wait || (task->steps && effort(task) <= mt_exec.inline_limit);
+        here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->steps));      /* no thread to be had */
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);
             finished = true;
-        } else if (!mt_ensure_worker(s)) {
-            status = refuse(call, MT_RUNTIME_ERROR, "the system refuses to start a thread for the stream; lower the number of threads");
-            wait = false;
         } else {
+            mt_ensure_worker(s);
             mt_enqueue(s, task);
             call->seq = task->seq;
             call->task = NULL;                              /* the stream's now */

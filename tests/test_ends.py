@@ -1,0 +1,235 @@
+"""How processes end: what is queued is done, and errors that nobody read are told, whichever way Python runs to its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# `end` is called in a process of its own; each line of the file OUT is an op that was done.
+PRELUDE = """
+import importlib, os, sys, threading
+OUT, METHOD, PACKAGE = sys.argv[1:]
+mp = importlib.import_module(PACKAGE)
+import numpy as np
+from minitensor import Tensor, ops, runtime
+
+def done(name):
+    with open(OUT, "a") as file:
+        file.write(name + "\\n")
+    return 0.0
+
+def queue_work(name="queued"):
+    ops.host_call(lambda: done(name), [], shape=(), dtype="float32")
+
+def slow():
+    # a queue that is still full when the target returns: the worker has to come through it first
+    gate = threading.Event()
+    ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
+    for i in range(20):
+        ops.exp(Tensor(np.ones(100_000)))
+    queue_work()
+    gate.set()
+
+def fail(a):
+    raise OSError("no such thing")
+
+def fails():
+    Tensor([1]) // Tensor([0])
+    ops.host_call(fail, [Tensor([1.0])], shape=1, dtype="float32", name="lookup")
+
+def many(n):
+    zero = Tensor([0])
+    for i in range(n):
+        Tensor([1]) // zero
+
+def read():
+    failed = Tensor([1]) // Tensor([0])
+    try:
+        failed.asnumpy()
+    except ZeroDivisionError:
+        pass
+    Tensor([2]) // Tensor([0])
+    try:
+        runtime.synchronize()
+    except ZeroDivisionError:
+        pass
+
+def main():
+    process = mp.get_context(METHOD).Process(target=end)
+    process.start()
+    process.join()
+    print("exit", process.exitcode, flush=True)
+"""
+
+METHODS = ["fork", "spawn", "forkserver"]
+PACKAGES = ["multiprocessing", "minitensor.multiprocessing"]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run(text: str, method: str = "fork", package: str = "multiprocessing", **environment: str) -> Any:
+        (tmp_path / "program.py").write_text(PRELUDE + text + '\nif __name__ == "__main__":\n    main()\n')
+        (tmp_path / "out").write_text("")
+        result = subprocess.run([sys.executable, str(tmp_path / "program.py"), str(tmp_path / "out"), method, package], text=True,
+                                capture_output=True, timeout=120, env={**os.environ, **environment})  # fmt: skip
+        return result.stdout, result.stderr, (tmp_path / "out").read_text()
+
+    return run
+
+
+LATE_THREAD = """
+def end():
+    from multiprocessing import util
+    last = threading.Event()
+    util.Finalize(None, last.set, exitpriority=-1000)
+    threading.Thread(target=lambda: (last.wait(60), slow())).start()
+"""
+
+ENDS = {
+    "returns": ("def end():\n    slow()", 0),
+    "exits": ("def end():\n    slow()\n    sys.exit(3)", 3),
+    "raises": ("def end():\n    slow()\n    raise LookupError('this')", 1),
+    "a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, slow, exitpriority=-1000)", 0),
+    "a finalizer of a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, lambda: util.Finalize(None, slow,"
+                                   " exitpriority=-7), exitpriority=7)", 0),
+    "a thread": (LATE_THREAD, 0),
+    "an executor's thread": ("def end():\n    from concurrent.futures import ThreadPoolExecutor\n    ThreadPoolExecutor(1).submit(slow)", 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how, package", [("returns", "minitensor.multiprocessing"), *((how, "multiprocessing") for how in ENDS)])
+def test_what_is_queued_is_done(run: Run, how: str, method: str, package: str) -> None:
+    text, code = ENDS[how]
+    out, err, done = run(text, method, package)
+    assert (out, done) == (f"exit {code}\n", "queued\n"), err
+    assert "Exception ignored" not in err
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pools_worker(run: Run, method: str) -> None:
+    text = """
+def task(i):
+    slow()
+    return fails()
+
+def main():
+    pool = mp.get_context(METHOD).Pool(1)
+    pool.apply(task, (0,))
+    pool.close()
+    pool.join()
+"""
+    _, err, done = run(text, method)
+    assert done == "queued\n" and err.count("Exception ignored in minitensor") == 2
+
+
+def test_an_executors_worker(run: Run) -> None:
+    text = """
+def main():
+    from concurrent.futures import ProcessPoolExecutor
+    with ProcessPoolExecutor(1, mp_context=mp.get_context("fork")) as executor:
+        executor.submit(slow).result()
+"""
+    assert run(text)[2] == "queued\n"
+
+
+def test_a_forked_child_that_ends_as_multiprocessings_do(run: Run) -> None:
+    text = """
+def main():
+    from multiprocessing import util
+    fails()
+    if os.fork() == 0:
+        slow()
+        util._exit_function()
+        os._exit(0)
+    os.wait()
+"""
+    _, err, done = run(text)
+    assert done == "queued\n"
+    assert err.count("Exception ignored in minitensor") == 2  # once, by the process whose they are
+
+
+def test_a_program_that_loads_multiprocessing_late(run: Run) -> None:
+    text = """
+def end():
+    slow()
+main_before = main
+def main():
+    for name in [name for name in sys.modules if name.startswith("multiprocessing")]:
+        del sys.modules[name]
+    global mp
+    mp = importlib.import_module("multiprocessing")
+    main_before()
+"""
+    assert run(text)[::2] == ("exit 0\n", "queued\n")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_errors_that_nobody_read_are_told(run: Run, method: str, package: str) -> None:
+    out, err, _ = run("def end():\n    fails()", method, package)
+    lines = err.splitlines()
+    told = [line for line in lines if line.startswith("Exception ignored in minitensor: ")]
+    assert out == "exit 0\n" and len(told) == 2, err
+    assert "ZeroDivisionError: [floor_divide]" in told[0] and "program.py:" in told[0]
+    assert "OSError: [lookup] no such thing (issued at " in told[1]
+    assert lines[-1] == "OSError: no such thing" and any(line.endswith("in fail") for line in lines)
+
+
+def test_in_the_main_process(run: Run) -> None:
+    _, err, done = run("def main():\n    slow()\n    fails()")
+    assert done == "queued\n" and err.count("Exception ignored in minitensor: ") == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_errors_that_were_read_are_not_told_again(run: Run, method: str) -> None:
+    out, err, _ = run("def end():\n    read()", method)
+    assert (out, err) == ("exit 0\n", "")
+
+
+def test_an_error_of_the_parent_is_not_told_by_the_child(run: Run) -> None:
+    out, err, _ = run("parent = main\ndef end():\n    pass\ndef main():\n    many(20)\n    parent()\n    os._exit(0)")
+    assert (out, err) == ("exit 0\n", "")
+
+
+@pytest.mark.parametrize("n, lines", [(10, 10), (11, 11), (500, 11)])
+def test_of_many_errors_the_first_are_told_and_how_many_more(run: Run, n: int, lines: int) -> None:
+    _, err, _ = run(f"def end():\n    many({n})")
+    told = err.splitlines()
+    assert len(told) == lines and all(line.startswith("Exception ignored in minitensor: ") for line in told)
+    if n > 10:
+        assert f"{n - 10} more ops of this stream have failed" in told[-1]
+
+
+def test_a_closed_stderr_changes_nothing(run: Run) -> None:
+    out, err, _ = run("def end():\n    fails()\n    os.close(2)\n    sys.stderr = None")
+    assert (out, err) == ("exit 0\n", "")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_wait_is_bounded_and_says_what_it_is_for(run: Run, method: str) -> None:
+    text = """
+def end():
+    ops.host_call(lambda: float(threading.Event().wait()), [], shape=(), dtype="float32", name="stuck")
+"""
+    out, err, _ = run(text, method, MINITENSOR_EXIT_SECONDS="1")
+    assert "exit 0" in out and "waits for what is queued: stuck (" in err and err.count("gives up what is still queued: stuck (") == 1
+
+
+def test_ops_work_in_later_finalizers(run: Run) -> None:
+    text = """
+def late():
+    done(str(float((Tensor(np.ones(100_000)) + 1).sum())))
+def end():
+    from multiprocessing import util
+    slow()
+    util.Finalize(None, late, exitpriority=-sys.maxsize - 1)
+"""
+    assert run(text)[::2] == ("exit 0\n", "queued\n200000.0\n")
