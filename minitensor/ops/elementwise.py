@@ -47,7 +47,7 @@ def install() -> None:
             for alias in op.aliases:
                 setattr(Tensor, alias, getattr(Tensor, op.name))
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
-    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num, logical_not):
+    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
     Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
     Tensor.astype = astype  # type: ignore[attr-defined]
