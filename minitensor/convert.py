@@ -14,6 +14,7 @@ from minitensor.dtype import DType, complex128, float32, from_numpy, int64
 __all__ = ["to_numpy"]
 
 _TAKES = "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a buffer, __array__ or __dlpack__"
+_DEEPEST = 16  # the core's MT_MAX_NDIM
 
 
 def _is_tensor(value: Any) -> bool:
@@ -21,15 +22,24 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _first_leaf(data: Any) -> Any:
-    while isinstance(data, (list, tuple)) and data:
+    for _ in range(_DEEPEST):
+        if not (isinstance(data, (list, tuple)) and data):
+            return data
         data = data[0]
+    return _too_deep(data)
+
+
+def _too_deep(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        raise ValueError(f"[Tensor] lists are nested more than {_DEEPEST} deep, which a tensor has dimensions at most, or contain themselves")
     return data
 
 
-def _without_tensors(data: Any) -> Any:
-    if isinstance(data, (list, tuple)):
-        return [_without_tensors(element) for element in data]
-    return data._value() if _is_tensor(data) else data
+def _without_tensors(data: Any, room: int) -> list[Any]:
+    """A list with arrays in place of tensors; `room` is how many lists may still be nested in it."""
+    if not room:
+        return [_too_deep(element) for element in data]
+    return [_without_tensors(e, room - 1) if isinstance(e, (list, tuple)) else e._value() if _is_tensor(e) else e for e in data]
 
 
 def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
@@ -40,8 +50,9 @@ def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
     elif isinstance(data, (list, tuple)):
         leaf = _first_leaf(data)
         python = not isinstance(leaf, (np.ndarray, np.generic)) and not _is_tensor(leaf)
+        data = _without_tensors(data, _DEEPEST - 1)
         try:
-            array = np.array(_without_tensors(data))
+            array = np.array(data)
         except (ValueError, TypeError, OverflowError) as error:
             raise TypeError(f"[Tensor] the nested lists are no array ({error}); all lists of one level need one length") from error
         if array.size == 0 and python:

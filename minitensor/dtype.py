@@ -41,6 +41,19 @@ class DType:
     def __str__(self) -> str:
         return self._title
 
+    def __eq__(self, other: object) -> bool:
+        """Is it the same element type?  NumPy's dtypes and scalar types of this layout, and this one's names, are equal to it."""
+        if isinstance(other, DType):
+            return self is other
+        if isinstance(other, str):
+            return _BY_NAME.get(_ALIASES.get(other.lower(), other.lower())) is self
+        import numpy
+
+        return self.numpy.type is other or (isinstance(other, numpy.dtype) and self.numpy == other)
+
+    def __hash__(self) -> int:
+        return hash(self.numpy)  # as of the NumPy dtype that it is equal to; a scalar type has another one, as beside NumPy's
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _by_name, (self.name,)  # a dtype is a singleton in every process
 
@@ -54,6 +67,11 @@ class DType:
 
             return numpy.dtype(ml_dtypes.bfloat16)
         return numpy.dtype(self.name)
+
+    @property
+    def dtype(self) -> Any:
+        """The same as `numpy`: NumPy looks here when it wants a dtype, as in `np.ones(3, dtype=minitensor.float32)`."""
+        return self.numpy
 
     @property
     def is_floating(self) -> bool:

@@ -2,7 +2,8 @@
 
 A Tensor is one reference of the C core (`_h`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
 methods of single elements) it has from its base class in C (backend/native/python_operators.c); other methods that compute come from
-`minitensor.ops`.  What is here is how values come in, how they go out to Python, NumPy and other processes, and how a tensor prints.
+`minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how values come in, how they go out to
+Python and other processes, and how a tensor prints.
 
 Values are asynchronous: a tensor may be handed around while its value is still being computed; whoever looks at the value
 waits for it, and is told there if computing it failed.
@@ -10,6 +11,8 @@ waits for it, and is told there if computing it failed.
 
 from __future__ import annotations
 
+import copyreg
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,31 +20,35 @@ import numpy as np
 
 from minitensor import context
 from minitensor.backend import Device, get_device, native
-from minitensor.backend.native import ffi, finish, lib, operators
+from minitensor.backend.native import ffi, finish, lib, load_once, operators
 from minitensor.convert import to_numpy
-from minitensor.dtype import DType, float32, from_numpy
+from minitensor.dtype import DType, as_dtype, float32, from_numpy
+from minitensor.exchange import Exchange
+from minitensor.printing import value_text
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
+load_once(__name__)
 _pointer = ffi.typeof("mt_tensor *")  # a cast to a type is twice as fast as one to its name
 
 
 _BOOL, _INT, _FLOAT = map(ord, "bif")  # kinds of dtype, as the core tells them
 
 
-class Tensor(operators.TensorBase):
+class Tensor(Exchange):
     """An array of one dtype on one device.
 
     Args:
         input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or anything with the buffer, array or DLPack
             protocol.  Always copied.  Python floats become float32, ints int64; arrays keep their dtype.
-        dtype: a `minitensor` dtype; the data is cast to it.
+        dtype: a `minitensor` dtype, a NumPy one, or the name of one; the data is cast to it.
         shape: with `init`, in place of data: the shape.
         init: with `shape`: "zeros", "ones", or a number that fills it.
         device: "CPU", "Ascend", "Ascend:1"; None: the current device of `minitensor.context`.
 
     Raises:
         TypeError: for data that no tensor holds (str, None, dict, range, ragged lists) and for a dtype that is none.
+        ValueError: for lists that are nested deeper than a tensor has dimensions, or contain themselves.
         MemoryError: when the device has no room.
 
     Example:
@@ -51,19 +58,18 @@ class Tensor(operators.TensorBase):
     """
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # ndarray + Tensor is ours to compute
 
     def __init__(
         self,
         input_data: Any = None,
-        dtype: DType | None = None,
+        dtype: DType | str | type | np.dtype | None = None,
         shape: int | Sequence[int] | None = None,
         init: Any = None,
         *,
         device: str | None = None,
     ) -> None:
         if dtype is not None and not isinstance(dtype, DType):
-            raise TypeError(f"[Tensor] dtype must be a minitensor dtype such as minitensor.float32, got {dtype!r}")
+            dtype = as_dtype(dtype, "Tensor")
         if init is not None:
             if input_data is not None or shape is None:
                 raise TypeError("[Tensor] init goes with a shape and without data, as in Tensor(shape=(2, 3), init='zeros')")
@@ -72,13 +78,13 @@ class Tensor(operators.TensorBase):
         elif isinstance(input_data, Tensor):
             target = as_device(device) if device is not None else input_data._device
             moved = input_data.to(target)
-            self._h = _checked(lib.mt_cast(moved._h, (dtype or moved.dtype).code))
+            become(self, wrap(_checked(lib.mt_cast(moved._h, (dtype or moved.dtype).code))))
             return
         else:
             source = to_numpy(input_data, dtype)
             if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
                 raise ValueError(f"[Tensor] shape {tuple(np.atleast_1d(shape))} is not the data's, which is {source.shape}")
-        self._h = _copy_in(source, as_device(device))
+        become(self, _copy_in(source, as_device(device)))
 
     # --- what it is --------------------------------------------------------------------------------------------------
     @property
@@ -163,33 +169,6 @@ class Tensor(operators.TensorBase):
             ffi.cast("void *", low), high - low, start - low, native.hold(array),
         )))  # fmt: skip
 
-    def asnumpy(self) -> np.ndarray:
-        """The value as a NumPy array: the same memory where NumPy can see it (the CPU), else a copy.
-
-        While an array that shares memory is alive, ops on that memory run at their call.  A tensor that has travelled between
-        processes shares its memory with them, so its array is read-only; `t.copy().asnumpy()` may be written to.
-
-        Raises:
-            Exception: what went wrong when the value was to be computed.
-        """
-        if not self._device.backend.host_visible:
-            return self.to("CPU").asnumpy()
-        native.wait(self._h, unused=True)
-        if self.size == 0:
-            return np.empty(self.shape, self.dtype.numpy)
-        nbytes = ffi.new("int64_t *")
-        base = lib.mt_storage_base(self._h, nbytes)
-        read_only = ffi.new("int *")
-        export = lib.mt_export(self._h, read_only)
-        if export == ffi.NULL:
-            raise MemoryError("[asnumpy] no memory")
-        owner = ffi.gc(ffi.cast("char *", base), lambda _, unexport=lib.mt_unexport: unexport(export))
-        array = np.ndarray(self.shape, self.dtype.numpy, ffi.buffer(owner, nbytes[0]), self._offset, self.strides)
-        array.flags.writeable = not read_only[0]
-        return array
-
-    numpy = asnumpy
-
     def _value(self) -> np.ndarray:
         """The value for a look: an array that is valid only while nothing else happens; inside of a mt_pin."""
         native.wait(self._h)
@@ -222,23 +201,6 @@ class Tensor(operators.TensorBase):
         """The value as nested lists of Python numbers."""
         value = self.asnumpy()
         return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.asnumpy()
-        if dtype is not None and array.dtype != dtype:
-            if copy is False:
-                raise ValueError(f"[asnumpy] a cast from {self.dtype} to {dtype} needs a copy")
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def __buffer__(self, flags: int) -> memoryview:
-        return memoryview(self.asnumpy())
-
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.asnumpy().__dlpack__(**kwargs)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)  # kDLCPU, as dlpack.h numbers it: what is elsewhere comes out as a copy
 
     @staticmethod
     def from_dlpack(source: Any) -> Tensor:
@@ -280,19 +242,49 @@ class Tensor(operators.TensorBase):
             raise TypeError("[iter] a tensor without dimensions can't be iterated over")
         return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
 
+    def __contains__(self, value: Any) -> bool:
+        found = self == value
+        return bool(found.any()) if isinstance(found, Tensor) else False
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._one("trunc"))
+
+    def __floor__(self) -> int:
+        return math.floor(self._one("floor"))
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._one("ceil"))
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     # --- copies and other processes ----------------------------------------------------------------------------------
+    # A subclass is rebuilt as Python rebuilds any object: from what its __reduce_ex__ says, without its __init__, with its state.  What holds the
+    # value in that is a plain Tensor on the same memory, so that it travels as every Tensor does, by whatever pickler.
     def copy(self) -> Tensor:
         """The same value in memory of its own, contiguous."""
         return wrap(_checked(lib.mt_cast(self._h, self.dtype.code)))
 
-    def __copy__(self) -> Tensor:
-        return self.copy()
+    def __copy__(self) -> Any:
+        if type(self) is Tensor:
+            return self.copy()
+        result = _reconstruct(self, None, self.__reduce_ex__(4))
+        if isinstance(result, Tensor) and lib.mt_storage_id(result._h) == lib.mt_storage_id(self._h):
+            become(result, self.copy())
+        return result
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if type(self) is not Tensor:
+            return _reconstruct(self, memo, self.__reduce_ex__(4))
         memo[id(self)] = result = self.copy()
         return result
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        kind = type(self)
+        if kind is not Tensor:
+            if kind.__reduce__ is not object.__reduce__:
+                return self.__reduce__()
+            return _rebuild_as, (kind, become(Tensor.__new__(Tensor), self), *_new_arguments(self)), _state(self)
         if not self._device.backend.host_visible:
             raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
@@ -326,8 +318,6 @@ class Tensor(operators.TensorBase):
         return str(self.asnumpy())
 
     def __repr__(self) -> str:
-        from minitensor.printing import value_text
-
         return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self.asnumpy())})"
 
     def __format__(self, spec: str) -> str:
@@ -344,6 +334,7 @@ class Tensor(operators.TensorBase):
 
 
 operators.bind(tensor=Tensor, finish=finish)
+become = operators.become
 wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
 
 
@@ -373,23 +364,54 @@ def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> T
     return wrap(_checked(lib.mt_empty(number, dtype.code, len(shape), list(shape))))
 
 
-def _copy_in(source: np.ndarray, device: Device) -> int:
-    """A new tensor with an array's values, as a reference."""
+def _copy_in(source: np.ndarray, device: Device) -> Tensor:
+    """A new tensor with an array's values."""
     host = device if device.backend.host_visible else as_device("CPU")
     t = empty(source.shape, from_numpy(source.dtype), host)
     if source.size:
         np.copyto(native.array(t._h), source)
-    if host is not device:
-        t = t.to(device)
-    ref, t._h = t._h, 0  # the caller owns the count now
-    return ref
+    return t if host is device else t.to(device)
 
 
 def _rebuild(array: np.ndarray) -> Tensor:
     return Tensor(array, device="CPU")
 
 
-def tensor(input_data: Any = None, dtype: DType | None = None, shape: Any = None, init: Any = None) -> Tensor:
+# --- subclasses in pickle and copy -----------------------------------------------------------------------------------
+def _new_arguments(t: Tensor) -> tuple[Any, ...]:
+    """What `__getnewargs_ex__` or `__getnewargs__` of a subclass gives for its `__new__`; nothing if it has neither."""
+    if hasattr(t, "__getnewargs_ex__"):
+        return t.__getnewargs_ex__()
+    return (t.__getnewargs__(), {}) if hasattr(t, "__getnewargs__") else ()
+
+
+def _state(t: Tensor) -> Any:
+    """What `__getstate__` gives; before Python 3.11 only a class's own one, and what object's gives since then in its place."""
+    if hasattr(t, "__getstate__"):
+        return t.__getstate__()
+    state = getattr(t, "__dict__", None) or None
+    names = copyreg._slotnames(type(t))  # type: ignore[attr-defined]
+    slots = {name: getattr(t, name) for name in names if hasattr(t, name)}
+    return (state, slots) if slots else state
+
+
+def _rebuild_as(kind: Any, plain: Tensor, arguments: tuple[Any, ...] | None = None, keywords: dict[str, Any] | None = None) -> Any:
+    """A tensor of a subclass with the memory of a plain one."""
+    t = object.__new__(kind) if arguments is None else kind.__new__(kind, *arguments, **(keywords or {}))
+    return become(t, plain)
+
+
+def _reconstruct(t: Tensor, memo: dict[int, Any] | None, reduced: Any) -> Any:
+    """What the `copy` module makes of an object's reduced form; with a memo a deep copy."""
+    from copy import _reconstruct as reconstruct  # type: ignore[attr-defined]
+
+    return t if isinstance(reduced, str) else reconstruct(t, memo, *reduced)
+
+
+def tensor(input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None) -> Tensor:
     """`Tensor(...)` as a function, as MindSpore has it."""
     return Tensor(input_data, dtype, shape, init)
 
+
+
+native.loaded(__name__)

@@ -50,8 +50,10 @@ def test_arguments() -> None:
     assert Tensor(shape=2, init=3, dtype=mt.int8).tolist() == [3, 3]
     assert Tensor(Tensor([1, 2]), mt.float32).dtype is mt.float32
     assert Tensor([Tensor(1.0), Tensor(2.0)]).tolist() == [1.0, 2.0]
-    with pytest.raises(TypeError, match="dtype must be a minitensor dtype"):
-        Tensor([1], dtype="float32")  # type: ignore[arg-type]
+    for dtype in (mt.float32, np.float32, np.dtype("float32"), "float32", "Float32", float):
+        assert Tensor([1], dtype=dtype).dtype is mt.float32
+    with pytest.raises(TypeError, match=r"^\[Tensor\] not a dtype: 'float31'"):
+        Tensor([1], dtype="float31")
     with pytest.raises(TypeError, match="init goes with a shape"):
         Tensor([1], init="ones")
     with pytest.raises(ValueError, match="shape"):

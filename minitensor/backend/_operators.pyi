@@ -12,7 +12,8 @@ from minitensor.tensor import Tensor
 class TensorBase:
     """What a Tensor is in C: one reference of the core."""
 
-    _h: int  # the reference, of which it owns one count; setting it to 0 takes the count away
+    @property
+    def _h(self) -> int: ...  # the reference, of which it owns one count
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
@@ -37,8 +38,11 @@ class TensorBase:
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _binary  # type: ignore[assignment]
 
 FUNCTIONS: dict[str, Callable[..., Tensor]]
+LOADED: set[str]
 
 def array(ref: int) -> np.ndarray: ...
+def become(tensor: Any, other: TensorBase, /) -> Any: ...
+def read_only_array(ref: int) -> np.ndarray: ...
 def fork_prepare() -> None: ...
 def wrap(ref: int) -> Tensor: ...
 def bind(

@@ -27,15 +27,36 @@ if TYPE_CHECKING:
     from minitensor.backend import _operators as operators
     from minitensor.backend.base import Device, Task
 
-__all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "exception", "finish", "host_task", "isa", "isa_names", "lose_device",
-           "pending_work", "renew_sites_lock", "set_isa", "set_synchronous", "synchronize", "wait", "wait_slices"]  # fmt: skip
+__all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "exception", "finish", "host_task", "isa", "isa_names", "load_once", "loaded",
+           "lose_device", "pending_work", "read_only_array", "renew_sites_lock", "set_isa", "set_synchronous", "synchronize", "wait",
+           "wait_slices"]  # fmt: skip
 
 if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), from the same shared object
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
     operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(operators)
+
+
+def load_once(name: str) -> None:
+    """Refuse to load a module again that keeps the process's state; the one that is there goes on.
+
+    Raises:
+        ImportError: by `importlib.reload`, and by an import after the module was taken out of `sys.modules`.
+    """
+    if name in operators.LOADED:
+        raise ImportError(f"[import] {name} is loaded and keeps the tensors' state, so it can't be loaded a second time; use the modules that are "
+                          "there, or start a new process")  # fmt: skip
+
+
+def loaded(name: str) -> None:
+    """Say that a module has been loaded, to its end."""
+    operators.LOADED.add(name)
+
+
+load_once(__name__)
 operators.bind(dtypes=DTYPES, ndarray=np.ndarray)
 array = operators.array  # a tensor's memory as a NumPy array, valid while the tensor is held and nobody writes to it
+read_only_array = operators.read_only_array
 
 _tensor = ffi.typeof("mt_tensor *")  # cffi looks a type up twice as fast as its name
 SLICE_MS = lib.MT_SLICE_MS
@@ -201,7 +222,7 @@ def _launcher(
     reference = function or (_table_reference if op in optable.OPS else _copy_reference)
 
     def launch() -> None:
-        task = Task(op, [array(t) for t in outputs], [array(t) for t in inputs], params,
+        task = Task(op, [array(t) for t in outputs], [read_only_array(t) for t in inputs], params,
                     None if compute is None else DTYPES[compute], reference)  # fmt: skip
         task.reference() if op == "to" else backend.launch(task)
 
@@ -404,3 +425,4 @@ def _configure() -> None:
 
 
 _configure()
+loaded(__name__)

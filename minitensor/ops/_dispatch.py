@@ -100,7 +100,11 @@ def assign(target: Tensor, value: Any, op: str) -> None:
         source = as_tensor(value, op, target)
         if source._device is not target._device:
             source = source.to(target._device)
-        if lib.mt_overlaps(target._h, source._h):  # x[1:] = x[:-1] means the value from before the assignment
+        relation = lib.mt_assigns(target._h, source._h)
+        if relation == 2:
+            raise ValueError(f"[{op}] t[i], t[j] = t[j], t[i] swaps views, and the first assignment has overwritten what the second "
+                             "view shows; write t[[i, j]] = t[[j, i]], and t[np.random.permutation(len(t))] to shuffle")  # fmt: skip
+        if relation == 1:  # x[1:] = x[:-1] means the value from before the assignment
             source = source.copy()
     ref = lib.mt_copy(target._h, source._h)
     lib.mt_release(ref if ref > 0 else finish(ref))

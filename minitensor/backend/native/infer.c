@@ -256,6 +256,7 @@ mt_ref mt_copy(mt_ref target_ref, mt_ref source_ref) {
             return mt_fail("copy", MT_VALUE_ERROR, "the target is a broadcast view, whose elements share memory; write to t.copy()");
     if (MT_KIND[source->dtype] == 'c' && MT_KIND[target->dtype] != 'c')
         return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s", MT_DTYPE_NAME[target->dtype]);
+    if (source->weak) mt_forget_swap(target);
     mt_tensor_retain(target);
     return copy_into("copy", target, source);
 }

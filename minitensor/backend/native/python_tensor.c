@@ -2,7 +2,8 @@
 #include "python.h"
 
 #ifndef PyBUF_WRITE
-#define PyBUF_WRITE 0x200        /* the headers of 3.10 lack it, of the function that wants it they don't */
+#define PyBUF_READ 0x100         /* the headers of 3.10 lack them, of the function that wants them they don't */
+#define PyBUF_WRITE 0x200
 #endif
 
 mt_python python;
@@ -48,19 +49,6 @@ static PyObject *get_ref(PyObject *self, void *closure) {
     (void)closure;
     mt_ref ref = ((tensor_object *)self)->ref;
     return ref ? PyLong_FromLongLong(ref) : no_value(self);
-}
-
-/* 0 takes its count away from it: the caller's from now on.  Another one it owns, in place of that which it had. */
-static int set_ref(PyObject *self, PyObject *value, void *closure) {
-    (void)closure;
-    tensor_object *t = (tensor_object *)self;
-    mt_ref ref = value ? PyLong_AsLongLong(value) : 0, before = t->ref;
-    if (ref == -1 && PyErr_Occurred()) return -1;
-    t->ref = ref;
-    Py_CLEAR(t->shape);
-    Py_CLEAR(t->dtype);
-    if (ref && before) give_back(before);
-    return 0;
 }
 
 static PyObject *ints(int n, const int64_t *values) {
@@ -112,7 +100,7 @@ GET_NUMBER(get_number, device)
 GET_NUMBER(get_offset, offset)
 
 static PyGetSetDef PROPERTIES[] = {
-    {"_h", get_ref, set_ref, "Its reference of the core, of which it owns one count.", NULL},
+    {"_h", get_ref, NULL, "Its reference of the core, of which it owns one count.", NULL},
     {"shape", get_shape, NULL, "Lengths of the dimensions.", NULL},
     {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
     {"strides", get_strides, NULL, "Bytes from one element to the next, for each dimension.", NULL},
@@ -180,16 +168,33 @@ static PyObject *numpy_dtype(int code) {      /* borrowed */
     return python.numpy[code];
 }
 
-/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else is at work on it. */
-static PyObject *array(PyObject *module, PyObject *ref) {
+static bool is_tensor(PyObject *o) { return PyType_IsSubtype(Py_TYPE(o), mt_tensor_base); }
+
+/* become(tensor, other): the tensor has the value of the other one from now on, in the same memory.  Returns the tensor. */
+static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     (void)module;
+    if (n != 2 || !is_tensor(given[0]) || !is_tensor(given[1])) return PyErr_Format(PyExc_TypeError, "[become] takes two tensors");
+    tensor_object *t = (tensor_object *)given[0];
+    mt_ref ref = ((tensor_object *)given[1])->ref, before = t->ref;
+    if (!ref) return no_value(given[1]);
+    mt_tensor_retain(mt_t(ref));
+    t->ref = ref;
+    Py_CLEAR(t->shape);
+    Py_CLEAR(t->dtype);
+    if (before) give_back(before);
+    Py_INCREF(given[0]);
+    return given[0];
+}
+
+/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else is at work on it. */
+static PyObject *array_of(PyObject *ref, int access) {
     mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
     if (PyErr_Occurred()) return NULL;
     static char nothing[16];
     bool lies = t->storage && t->storage->data;           /* one without elements needs no memory */
     int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
     char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
-    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, PyBUF_WRITE), *dtype = numpy_dtype(t->dtype), *result = NULL;
+    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, access), *dtype = numpy_dtype(t->dtype), *result = NULL;
     PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides), *offset = PyLong_FromLongLong(lies ? t->offset : 0);
     if (memory && dtype && shape && strides && offset)
         result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset, t->size ? strides : Py_None, NULL);
@@ -198,6 +203,16 @@ static PyObject *array(PyObject *module, PyObject *ref) {
     Py_XDECREF(strides);
     Py_XDECREF(offset);
     return result;
+}
+
+static PyObject *array(PyObject *module, PyObject *ref) {
+    (void)module;
+    return array_of(ref, PyBUF_WRITE);
+}
+
+static PyObject *read_only_array(PyObject *module, PyObject *ref) {
+    (void)module;
+    return array_of(ref, PyBUF_READ);
 }
 
 static PyObject *fork_prepare(PyObject *module, PyObject *none) {
@@ -213,6 +228,8 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, finish=None, slow=None, site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
     {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
+    {"become", AS_METHOD(become), METH_FASTCALL, "become($module, tensor, other, /)\n--\n\nGives a tensor the value of another one, in the same memory; returns the tensor."},
+    {"read_only_array", read_only_array, METH_O, "read_only_array($module, ref)\n--\n\nThe same, of memory that NumPy can't write to."},
     {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
     {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
     {NULL, NULL, 0, NULL}};
@@ -234,9 +251,12 @@ static PyObject *functions(void) {
 
 PyMODINIT_FUNC PyInit__operators(void);
 PyMODINIT_FUNC PyInit__operators(void) {
+    static PyObject *loaded;     /* names of modules that keep a process's state and may be loaded once: it outlives their reload and removal */
     PyObject *module = PyModule_Create(&MODULE), *all = functions();
     if (!mt_tensor_base) mt_tensor_base = make_type();
-    if (module && all && mt_tensor_base && PyModule_AddObjectRef(module, "FUNCTIONS", all) == 0 &&
+    if (!loaded) loaded = PySet_New(NULL);
+    if (module && all && mt_tensor_base && loaded && PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
+        PyModule_AddObjectRef(module, "FUNCTIONS", all) == 0 &&
         PyModule_AddObjectRef(module, "TensorBase", (PyObject *)mt_tensor_base) == 0) {
         Py_DECREF(all);
         return module;

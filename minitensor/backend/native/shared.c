@@ -9,7 +9,9 @@
  *
  * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
  * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
- * looks at a block holds the block by itself, so the storage may leave it; it is read-only, since others see those bytes. */
+ * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so the array is read-only, and so is the
+ * buffer under it: no flag of the array makes it writable.  A consumer that knows no read-only memory (DLPack) gets an exclusive
+ * export: the storage leaves the arena, and while the export lives a journey copies. */
 #include <stdlib.h>
 
 #include "executor.h"
@@ -85,11 +87,49 @@ int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->b
 
 typedef struct { mt_storage *storage; int64_t block; } look;
 
-void *mt_export(mt_ref tensor, int *read_only) {
+/* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.  Memory that is shared by name stays.
+ * The status is MT_TIMEOUT when a task is at work on the storage. */
+static int leave_arena(mt_storage *s) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int64_t block = s->everyone ? 0 : s->block;
+    uint32_t writes = s->writes;
+    const char *from = s->data;
+    bool still = quiet(s);
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!block) return MT_OK;
+    if (!still) return MT_TIMEOUT;
+    if (!mt_block_promise(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
+    char *data = mt_block_take(s->device, s->nbytes);
+    if (data) memcpy(data, from, (size_t)s->nbytes);        /* not under the lock; the arena's memory stays mapped */
+    pthread_mutex_lock(&mt_exec.lock);
+    bool unchanged = data && quiet(s) && s->writes == writes && s->block == block && !s->everyone;
+    if (unchanged) {
+        leave(s);
+        s->data = data;
+        s->block = 0;
+        s->promised = true;
+        s->looks = 0;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (unchanged) mt_arena_note(1, 0);
+    else mt_block_free(s->device, data, s->nbytes);
+    return unchanged ? MT_OK : data ? MT_TIMEOUT : MT_MEMORY_ERROR;
+}
+
+int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     mt_storage *s = mt_t(tensor)->storage;
     look *l = malloc(sizeof *l);
-    if (!l) return NULL;
+    if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
+    while (exclusive && s->block && !s->everyone) {         /* checked under the lock under which the export is counted */
+        pthread_mutex_unlock(&mt_exec.lock);
+        int status = leave_arena(s);
+        if (status != MT_OK) {
+            free(l);
+            return status;
+        }
+        pthread_mutex_lock(&mt_exec.lock);
+    }
     *l = (look){s, s->block};
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     atomic_fetch_add(&s->exports, 1);
@@ -97,9 +137,9 @@ void *mt_export(mt_ref tensor, int *read_only) {
         s->looks++;
         mt_arena_hold(s->block);
     }
-    *read_only = s->block && !s->everyone;
+    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->everyone};
     pthread_mutex_unlock(&mt_exec.lock);
-    return l;
+    return MT_OK;
 }
 
 void mt_unexport(void *handle) {

@@ -39,6 +39,7 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     t->device = device;
     t->ndim = ndim;
     t->weak = 0;
+    t->born = 0;
     t->shape = t->dims;
     t->strides = t->dims + ndim;
     t->size = 1;
@@ -136,6 +137,7 @@ mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int
     mt_tensor *t = mt_tensor_new(storage, mt_t(base)->device, dtype, ndim, shape, strides, offset);
     if (!t) return mt_no_memory("view", mt_t(base)->device, (int64_t)sizeof *t);
     atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
+    t->born = atomic_load_explicit(&storage->assignments, memory_order_relaxed);
     return mt_ref_of(t);
 }
 
@@ -202,4 +204,24 @@ int mt_overlaps(mt_ref first, mt_ref second) {
     mt_tensor_extent(a, &low_a, &high_a);
     mt_tensor_extent(b, &low_b, &high_b);
     return low_a <= high_b && low_b <= high_a;
+}
+
+void mt_forget_swap(const mt_tensor *target) {
+    atomic_store_explicit(&target->storage->swap_to, target->offset, memory_order_relaxed);
+    atomic_store_explicit(&target->storage->swap_from, target->offset, memory_order_relaxed);
+}
+
+/* `t[i], t[j] = t[j], t[i]` makes two views and assigns each; the first assignment overwrites what the second view shows.  The second one can
+ * be told by this: its source is a view that is older than the last assignment, that assignment was the same with the sides exchanged, so t[j]
+ * would be written to itself, which no program means.  The numbers are hints of one thread to itself; a race loses the hint. */
+int mt_assigns(mt_ref target_ref, mt_ref source_ref) {
+    const mt_tensor *target = mt_t(target_ref), *source = mt_t(source_ref);
+    mt_storage *s = target->storage;
+    bool inside = s == source->storage && target->offset != source->offset && target->size == source->size;
+    uint32_t before = atomic_fetch_add_explicit(&s->assignments, 1, memory_order_relaxed);
+    bool loses = inside && source->born != before && atomic_load_explicit(&s->swap_to, memory_order_relaxed) == source->offset &&
+                 atomic_load_explicit(&s->swap_from, memory_order_relaxed) == target->offset;
+    mt_forget_swap(target);
+    if (inside) atomic_store_explicit(&s->swap_from, source->offset, memory_order_relaxed);
+    return loses ? 2 : mt_overlaps(target_ref, source_ref);
 }
