@@ -136,3 +136,16 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     path = Path(dtype.__file__)
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program, path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=lambda d: d.name)
+def test_numpy_knows_them(d: DType) -> None:
+    assert np.dtype(d) == d.numpy and np.ones(2, dtype=d).dtype == d
+    for same in (d, d.numpy, d.numpy.type, d.name, str(d)):
+        assert d == same and same == d and not d != same
+    assert hash(d) == hash(d.numpy) and {d.numpy: 1}[d] == 1
+    for other in (None, "", "x", 1, float, int, object, [], *(o.numpy for o in DTYPES if o is not d)):
+        assert d != other and other != d
+    if d.itemsize > 1 and d is not mt.bfloat16:
+        assert d != d.numpy.newbyteorder()
+    assert (Tensor([1], d).dtype == d.numpy) is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import copy
 import gc
+import math
 import pickle
 import subprocess
 import sys
@@ -60,6 +61,42 @@ def test_arguments() -> None:
         Tensor([1, 2], shape=(3,))
     with pytest.raises(TypeError, match="complex"):
         Tensor([1j], mt.float32)
+
+
+def self_containing() -> list[list[object]]:
+    one: list[object] = []
+    one.append(one)
+    second: list[object] = [1.0]
+    second += [second, second]
+    through_a_tuple: list[object] = []
+    through_a_tuple.append((through_a_tuple,))
+    with_a_tensor: list[object] = [Tensor([1.0])]
+    with_a_tensor.append(with_a_tensor)
+    return [one, second, through_a_tuple, with_a_tensor]
+
+
+@pytest.mark.parametrize("data", self_containing(), ids=["itself", "behind", "tuple", "tensor"])
+def test_lists_that_contain_themselves(data: list[object]) -> None:
+    for use in (Tensor, lambda d: Tensor([1.0]) + d, ops.log):
+        with pytest.raises(ValueError, match="contain themselves"):
+            use(data)
+
+
+def test_nesting_ends_where_dimensions_do() -> None:
+    data: object = 1.0
+    for _ in range(16):
+        data = [data]
+    assert Tensor(data).ndim == 16
+    for deeper in ([data], (data,), [[data] * 2]):
+        with pytest.raises(ValueError, match="more than 16 deep"):
+            Tensor(deeper)
+
+    class Recursive:
+        def __array__(self, dtype: object = None, copy: object = None) -> object:
+            return np.asarray(self)
+
+    with pytest.raises(RecursionError):
+        Tensor(Recursive())
 
 
 def test_data_is_copied() -> None:
@@ -204,6 +241,21 @@ def test_python_numbers() -> None:
         with pytest.raises(TypeError):
             wrong()
     assert len({Tensor(1), Tensor(1)}) == 2
+
+
+def test_python_builtins() -> None:
+    t = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert 2.0 in t and 5 not in t and None not in t and "a" not in t and [1.0, 2.0] in t
+    assert Tensor(3) in [Tensor(3)] and float("nan") not in Tensor([float("nan")])
+    for value in (-2.7, 2.5, 3.0):
+        for function in (math.trunc, math.floor, math.ceil):
+            result = function(Tensor([value], mt.float64))
+            assert result == function(value) and type(result) is int
+    large = 2**62 + 1  # which no float is
+    assert math.trunc(Tensor(large)) == math.floor(Tensor(large)) == math.ceil(Tensor(large)) == large
+    with pytest.raises(ValueError, match=r"^\[floor\] only a tensor of one element"):
+        math.floor(t)
+    assert round(Tensor(2.6)).item() == 3 and Tensor([0, 2]).logical_not().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -14,6 +14,7 @@ import pytest
 
 import minitensor as mt
 from minitensor import Tensor, ops, runtime
+from minitensor.backend import native
 
 NEVER_MADE = "this one was never made"
 
@@ -180,3 +181,51 @@ def test_who_has_the_gil_never_waits_for_a_fork(what: str) -> None:
     """While a fork has the locks, another hook of it wants the GIL."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60, env=os.environ)
     assert (done.returncode, done.stdout) == (0, "[[2.0, 4.0]] 0\n"), done.stderr
+
+
+def test_the_reference_is_the_cores() -> None:
+    t = Tensor([1.0])
+    for wrong in (0, 1, -1, t._h, None):
+        with pytest.raises(AttributeError):
+            t._h = wrong  # type: ignore[misc, assignment]
+    with pytest.raises(AttributeError):
+        del t._h
+    for arguments in ((), (t,), (t, 1), (1, t), (t, t, t), (object(), object())):
+        with pytest.raises(TypeError, match="two tensors"):
+            native.operators.become(*arguments)
+    with pytest.raises(AttributeError, match=NEVER_MADE):
+        native.operators.become(t, Tensor.__new__(Tensor))
+    assert native.operators.become(t, Tensor([2, 3])) is t and t.tolist() == [2, 3] and t.dtype is mt.int64
+    assert native.operators.become(t, t) is t and t.tolist() == [2, 3]
+
+
+RELOAD = """
+import importlib, sys
+import minitensor as mt
+from minitensor import Tensor, ops
+t = Tensor([1.0, 2.0])
+for name in ("minitensor.tensor", "minitensor.backend.native"):
+    for again in (importlib.reload, lambda m: (sys.modules.pop(name), importlib.import_module(name))):
+        module = sys.modules[name]
+        try:
+            again(module)
+            raise SystemExit("loaded twice")
+        except ImportError as error:
+            assert "can't be loaded a second time" in str(error), error
+        sys.modules[name] = module
+        assert (t + Tensor([1.0, 1.0])).tolist() == [2.0, 3.0] and isinstance(t + 1, mt.Tensor)
+for name in [n for n in sys.modules if n.startswith("minitensor")]:
+    del sys.modules[name]
+try:
+    import minitensor
+    raise SystemExit("loaded twice")
+except ImportError as error:
+    assert "start a new process" in str(error), error
+print(repr(ops.exp(t * 0)), t.to("CPU").device, Tensor([t, t]).shape)
+"""
+
+
+def test_what_keeps_the_state_is_loaded_once() -> None:
+    done = subprocess.run([sys.executable, "-c", RELOAD], capture_output=True, text=True, timeout=60)
+    values = "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  1.00000000e+00])"
+    assert (done.returncode, done.stdout) == (0, f"{values} CPU (2, 2)\n"), done.stderr
