@@ -80,8 +80,8 @@ def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None, t
     session, message = _session, _Message(channel, tokens)
     around = session.message  # an object's own __reduce__ may send another message
     while True:
-        session.message = message
         try:
+            session.message = message
             return dumps(obj)
         except BaseException as error:
             deque(map(lib.mt_arena_unsend, chain.from_iterable(tokens)), 0)  # does nothing for a status
@@ -90,7 +90,10 @@ def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None, t
             if not isinstance(error, _Again):
                 raise
         finally:
-            session.message = around
+            try:
+                session.message = around
+            finally:  # also when Ctrl-C came there: the thread's next message is another one
+                session.message = around
 
 
 _others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()  # first views in messages without a session
