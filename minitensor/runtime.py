@@ -25,7 +25,8 @@ def synchronize() -> None:
     """Waits until the current device has done everything on all its streams.
 
     Raises:
-        Exception: the first failure that nobody was told of, with the op and the line that issued it; once.
+        Exception: the oldest failure that was neither read nor raised before, with the op and the line that issued it; once.  Of a
+            stream's failures the first ten are kept; after these a RuntimeError has the number of the others.
         RuntimeError: when called inside a host task, which would wait for itself.
     """
     device = context.current_device()

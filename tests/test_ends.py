@@ -15,9 +15,10 @@ import pytest
 PRELUDE = """
 import importlib, os, sys, threading
 OUT, METHOD, PACKAGE = sys.argv[1:]
-mp = importlib.import_module(PACKAGE)
 import numpy as np
 from minitensor import Tensor, ops, runtime
+loaded_before = "multiprocessing.util" in sys.modules
+mp = importlib.import_module(PACKAGE)
 
 def done(name):
     with open(OUT, "a") as file:
@@ -157,6 +158,8 @@ def main():
 
 
 def test_a_program_that_loads_multiprocessing_late(run: Run) -> None:
+    out, _, done = run("def end():\n    slow()\n    print(loaded_before, flush=True)")
+    assert (out, done) == ("False\nexit 0\n", "queued\n")
     text = """
 def end():
     slow()

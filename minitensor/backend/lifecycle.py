@@ -1,21 +1,24 @@
 """The executor's part in forks, and in the ends of processes.
 
-The problem.  An op that was called has to be done, and an error that nobody read has to be told, however the process ends.  `atexit`
-is not enough: the children of multiprocessing's fork and forkserver end by `os._exit`, up to Python 3.12 without `atexit`'s
-functions, since then with those alone that were registered in the child.
+The problem.  Every op that was called has to be done, and every error that was not read has to be
+told, however the process ends.  `atexit` is not enough: the children of multiprocessing's fork and
+forkserver end by `os._exit`, up to Python 3.12 without `atexit`'s functions, since then with only
+those that the child registered.
 
-The solution.  All of multiprocessing's processes call `util._exit_function` before they end, the standard package's as well as ours,
-whether their target returned, raised or called `sys.exit`.  So `_finish` is one of its finalizers (`util.Finalize`), with the lowest of
-priorities: users' finalizers come before it, and what these queue is waited for, too.  A child forgets its parent's
-finalizers first of all; `util.register_after_fork` brings this one back.  `multiprocessing.util` is not imported for
-that: whoever ends by it has loaded it, at the latest at the fork, so it is looked for at import and at each fork.
+The solution.  All processes of multiprocessing, the standard package's and ours, call
+`util._exit_function` before they end, whether the target returned, raised or called `sys.exit`.  So
+`_finish` is one of its finalizers (`util.Finalize`), with the lowest priority: users' finalizers run
+before it, and what these queue is waited for, too.  A child first clears its parent's finalizers;
+`util.register_after_fork` brings this one back.  `multiprocessing.util` is not imported for that: a
+process that ends by it has loaded it, so it is looked for at import and at each fork.
 
-Up to Python 3.12 such a process joins its threads only after the finalizers, and then nothing of ours is called any more.  So
-`_finish` ends the threads itself, by the very function that comes next in any case.
+Up to Python 3.12 such a process joins its threads only after the finalizers, and then calls nothing
+of ours any more.  So `_finish` joins the threads itself, by the function that comes next in any case.
 
-What is guaranteed.  The wait lasts MINITENSOR_EXIT_SECONDS at most, and says each second what it is for.  An error is told once:
-not when it was read or raised before, and not in a child when it is the parent's.  Ops still work after `_finish`; only the end of
-the interpreter (`_shutdown`, by `atexit`) ends the workers.
+What is guaranteed.  The wait lasts MINITENSOR_EXIT_SECONDS at most, and says each second what it is
+for.  An error is told once: not if it was read or raised before, and not in a child if it is the
+parent's.  Ops still work after `_finish`; only the end of the interpreter (`_shutdown`, by `atexit`)
+ends the workers.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ def _before_fork() -> None:
     try:
         if not fork.interrupted() and _drain("a fork"):
             trace.record("fork.drained")
-    finally:  # also when Ctrl-C ended the wait: the fork can't be called off, but what is still at work can stay the parent's
+    finally:  # also when Ctrl-C ended the wait: the fork goes on, and what is still at work stays the parent's
         operators.fork_prepare()
     trace.record("fork.joined", threads=threads)
 
@@ -75,7 +78,7 @@ def _after_in_child() -> None:
 
 # --- the end ---------------------------------------------------------------------------------------------------------
 _LAST = -sys.maxsize  # multiprocessing's finalizers run from the highest priority to the lowest
-_watched = 0  # the process whose end by multiprocessing is watched
+_watched: tuple[int, object] = (0, None)  # the process whose end is watched, and the module it ends by
 _gave_up = False  # a wait for this process's end took too long; the next one does not try again
 
 
@@ -83,16 +86,16 @@ def _watch_end(after_fork: object = None) -> None:
     """Have multiprocessing call `_finish` when this process ends, if multiprocessing is there."""
     global _watched
     util = sys.modules.get("multiprocessing.util")
-    if not hasattr(util, "Finalize") or (_watched == os.getpid() and not after_fork):
+    if util is None or not hasattr(util, "Finalize") or (_watched == (os.getpid(), util) and not after_fork):
         return
-    if not _watched:
+    if _watched[1] is not util:
         util.register_after_fork(_finish, _watch_end)
     util.Finalize(None, _finish, exitpriority=_LAST)
-    _watched = os.getpid()
+    _watched = os.getpid(), util
 
 
 def _end(what: str, poll: Callable[[int], int]) -> None:
-    """Wait for what is queued, for a limited time, and tell the errors that nobody read."""
+    """Wait for what is queued, for a limited time, and tell the errors that were not read."""
     global _gave_up
     try:
         if not _drain(what, 0 if _gave_up else 1000 * config.get("MINITENSOR_EXIT_SECONDS"), poll):
@@ -113,14 +116,14 @@ def _streams_done(timeout_ms: int) -> int:
 
 def _finish() -> None:
     """Finish a process that multiprocessing ends; after its threads, since what they queue has to be done, too."""
-    process = sys.modules["multiprocessing.process"]
-    if process.parent_process() is not None:
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
         threading._shutdown()  # type: ignore[attr-defined]
     _end("the end of the process", _streams_done)
 
 
 def _shutdown() -> None:
-    """Finish before the interpreter goes: what is queued is done, the workers end, and nothing calls Python any more.
+    """Finish before the interpreter goes: queued work is done, the workers end, nothing calls Python.
 
     Work that is stuck, or that Ctrl-C ends the wait for, is left behind: it stops where it next needs the interpreter.
     """
@@ -131,7 +134,7 @@ def _shutdown() -> None:
 
 
 def _tell_errors() -> None:
-    """Write to stderr the errors that were neither read nor told, as Python does with an exception in a thread."""
+    """Write the errors that were neither read nor told to stderr, as Python does for a thread."""
     for stream in range(1, lib.mt_stream_count() + 1):
         while (error := lib.mt_stream_take_error(stream)) != ffi.NULL:
             told = native.exception(error)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from children import in_child
 
-from minitensor import Tensor, ops, runtime
+from minitensor import Tensor, fork, ops, runtime
 from minitensor.backend.native import lib
 
 LARGE = 300_000  # more than what runs at its call
@@ -164,6 +164,26 @@ def test_a_fork_inside_a_host_call_that_others_wait_for() -> None:
     with runtime.StreamCtx(runtime.Stream()):
         y = ops.ones(LARGE) * t
     assert float(y.sum()) == LARGE and seen == [f"{6.0 * LARGE}"]
+
+
+def test_a_fork_beside_a_worker_that_runs_the_task_of_another_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C has ended the drain: the task stays the parent's, and the fork does not wait for its end."""
+    lib.mt_refuse_threads(0)
+    side, gate, entered = runtime.Stream(), threading.Event(), threading.Event()
+    with runtime.StreamCtx(side):
+        ops.exp(ops.zeros(LARGE))
+    side.synchronize()  # it has a worker now
+    lib.mt_refuse_threads(-1)
+    first = ops.host_call(lambda: float(entered.set() or gate.wait(60)), [], shape=(), dtype="float32")
+    with runtime.StreamCtx(side):
+        y = first + 1
+    assert entered.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(fork, "interrupted", lambda: True)
+        text = in_child(lambda: first.item())
+    assert "RuntimeError" in text and "was still being computed when this process was forked" in text
+    gate.set()
+    assert y.item() == 2
 
 
 def test_threads_come_back_when_they_can() -> None:

@@ -199,9 +199,11 @@ def test_a_message_comes_after_the_write(ctx: Any) -> None:
 
 def test_a_result_comes_after_the_write(ctx: Any) -> None:
     t = Tensor(np.zeros((8, 200_000), "f4")).share_memory_()
-    with ctx.Pool(2, initializer=targets.keep, initargs=(t,)) as pool:
-        for row in pool.imap_unordered(targets.fill_row, range(8)):
-            assert (bytes_of(t)[row] == row + 1).all()
+    pool = ctx.Pool(2, initializer=targets.keep, initargs=(t,))
+    for row in pool.imap_unordered(targets.fill_row, range(8)):
+        assert (bytes_of(t)[row] == row + 1).all()
+    pool.close()  # and not killed before each worker has received the tensor, whose reference would stay in flight
+    pool.join()
     assert (t.asnumpy() == np.arange(1, 9)[:, None]).all()
 
 

@@ -127,8 +127,9 @@ void mt_call_host(mt_ref call, void *handle, int64_t steps);  /* the core calls 
                                                          steps: about how many it takes; 0: it may wait for somebody, so only the worker runs it */
 int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
 mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
-void mt_call_drop(mt_ref call);                        /* of one that failed, or that nobody wants to end, in whatever state: its task has not been
-                                                         run, or is over, unless it is a host task under way.  Without the GIL */
+/* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its task is
+ * over or will never run, unless it is a host task under way.  Without the GIL. */
+void mt_call_drop(mt_ref call);
 
 /* --- waiting and errors ------------------------------------------------------------------------------------------------- */
 typedef struct mt_error {
@@ -155,9 +156,9 @@ int mt_stream_count(void);                              /* ids go from 1 to this
 int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
 int mt_stream_sync(int stream, int timeout_ms);
 int mt_device_sync(int device, int timeout_ms);          /* all its streams; MT_HOST_RAISED: done, and there is an error to take */
-enum { MT_ERRORS_KEPT = 10 };            /* per stream: so many errors that nobody reads wait to be told; of the others only the number */
-mt_error *mt_stream_take_error(int stream);             /* the oldest that was neither read nor told, then one that tells how many more there are,
-                                                           then NULL */
+enum { MT_ERRORS_KEPT = 10 };            /* errors that a stream keeps to be told; it counts the others */
+/* The oldest error that was neither read nor told; then one with the number of the others; then NULL. */
+mt_error *mt_stream_take_error(int stream);
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
 int mt_event_record(mt_event *event, int stream, int timeout_ms);   /* MT_TIMEOUT, here and below: a fork is under way */

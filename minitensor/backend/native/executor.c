@@ -13,21 +13,24 @@
  *
  * A hand-off to a worker costs some 10 us, more than a small op.  So a small op whose stream has nothing to do and whose inputs are
  * ready runs in its submitter's thread (mt_dispatch, and mt_submit for the library's own host tasks), which claims the stream
- * while it does.  The same way run: everything in synchronous mode; ops on memory that can be seen from outside the streams (by NumPy
- * arrays, or by other processes after share_memory_), because a write has to be there, and a read over, when the caller goes on; ops
- * inside a host task, which must not wait for the stream they run on; everything in the thread that is just forking.  And a thread
+ * while it does.  The same way run: everything in synchronous mode; ops on memory that can be seen
+ * from outside the streams (by NumPy arrays, or by other processes after share_memory_), because a
+ * write has to be there, and a read over, when the caller goes on; ops inside a host task, which must
+ * not wait for the stream they run on; everything in the thread that is just forking.  And a thread
  * that waits for a short host task that its worker has not begun runs the task itself (do_instead).
  *
- * The system may refuse a thread (RLIMIT_NPROC, a cgroup's limit).  A stream without a worker is no error: an op whose stream is idle
- * runs in its submitter's thread, what can't run yet stays queued, and every thread that waits for it, by whatever call, runs the queue
- * up to there itself (mt_serve).  Each attempt asks for a thread again, so the worker is back when the system allows one.
+ * The system may refuse a thread (RLIMIT_NPROC, a cgroup's limit).  A stream without a worker is no
+ * error: an op whose stream is idle runs in its submitter's thread, what can't run yet stays queued,
+ * and every thread that waits for it, by whatever call, runs the queue up to there itself (mt_serve).
+ * Each attempt asks for a thread again, so the worker is back when the system allows one.
  *
  * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (gather; fuse.c,
  * plan.c, pass.c), and a large op is cut into pieces that other threads help with (pool.c).  Neither changes a value.
  *
  * Failing.  A task that fails leaves an error in its outputs' storages instead of a value; tasks that read such a storage do not
- * run and hand the error on.  Each error also stands in its stream's account until it has been read or told: the oldest
- * MT_ERRORS_KEPT in a list, the others as a number.  Entering and leaving the account take constant time.
+ * run and hand the error on.  Each error also stands in its stream's account until it has been read
+ * or told: the oldest MT_ERRORS_KEPT in a list, the others as a number.  Entering and leaving the
+ * account take constant time.
  *
  * Locks.  One lock guards all streams' queues and numbers, the marks and the errors.  It is held for a few instructions and
  * never while a kernel or Python runs.  One condition variable, `progress`, is told of each change that somebody may wait
@@ -205,7 +208,8 @@ void mt_poison(const mt_task *task, mt_error *error) {
 mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception) {
     mt_error *error = calloc(1, sizeof *error);
     if (!error) {                                           /* an error must not get lost for want of memory */
-        static mt_error none = {.refs = 1, .status = MT_MEMORY_ERROR, .op = "task", .message = "failed, and no memory was left to say why"};
+        static mt_error none = {.refs = 1, .status = MT_MEMORY_ERROR, .op = "task",
+                                .message = "failed, and no memory was left to say why"};
         atomic_fetch_add(&none.refs, 1);                    /* its first count is for good */
         return &none;
     }
@@ -416,8 +420,9 @@ static void do_instead(mt_mark mark) {
     run_claimed(s, 1);
 }
 
-/* A stream without a worker is run by whoever waits, a step at a time.  What its next task waits for may be on another such stream; marks
- * point to work submitted earlier, so the steps down come to an end.  While a fork is under way only the forking thread serves. */
+/* A waiter runs a stream that has no worker, a step at a time.  What the next task waits for may be
+ * on another such stream; marks point to work submitted earlier, so the steps down come to an end.
+ * While a fork is under way only the forking thread serves. */
 bool mt_serve(mt_stream *s) {
     const mt_task *task = s->head;
     if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) || mt_ensure_worker(s)) return false;
@@ -446,10 +451,13 @@ static void *work(void *argument) {
             for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], 1);
             unsigned born = atomic_load(&mt_exec.generation);
             while (!mt_waits_over(task) && !s->stop) {
-                if (!serve_waits(task)) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+                s->serving = true;
+                bool served = serve_waits(task);
+                s->serving = false;
+                if (!served) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
                 if (born != atomic_load(&mt_exec.generation)) break;
             }
-            if (born != atomic_load(&mt_exec.generation)) break;        /* a host task that it served forked, and this is the child */
+            if (born != atomic_load(&mt_exec.generation)) break;    /* in a served task's child */
             for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], -1);
             s->waiting = false;
         }

@@ -18,8 +18,8 @@
 #define MT_ERROR_PRIVATE                                                                                                   \
     _Atomic int64_t refs;                                                                                                  \
     /* Guarded by the executor's lock: */                                                                                  \
-    int32_t stream;                   /* whose account it stands in until it is read or told; 0: in none */                \
-    bool kept;                        /* in the account's list; else only counted, if its batch is the stream's */         \
+    int32_t stream;                   /* the account it stands in; 0: it was read or told */                              \
+    bool kept;                        /* in the account's list; else counted, if its batch is the stream's */              \
     uint32_t batch;                                                                                                        \
     struct mt_error *previous, *next; /* in that list */
 
@@ -63,8 +63,9 @@ struct mt_storage {
     mt_error *error;                 /* why there is no value */
 };
 
-/* Memory that NumPy arrays or other processes (share_memory_) may read and write, unknown to the streams: a task that touches it is
- * done when its call returns, since what its caller does next (gives a lock back, sets an event) tells others so. */
+/* Memory that NumPy arrays or other processes (share_memory_) may read and write, unknown to the
+ * streams: a task that touches it is done when its call returns, since what its caller does next
+ * (gives a lock back, sets an event) tells others so. */
 static inline bool mt_storage_visible(const mt_storage *s) {
     return s->everyone || atomic_load_explicit(&s->exports, memory_order_relaxed);
 }
@@ -175,7 +176,7 @@ void mt_task_free(mt_task *task);
 extern atomic_bool mt_python_gone;                      /* interpreter shutdown: nobody is there to take an owner back */
 
 /* streams.c */
-void mt_withdraw(mt_call *call);                        /* of a call that is dropped: its task is not run, or has ended */
+void mt_withdraw(mt_call *call);      /* of a call that is dropped: its task is not run, or over */
 
 /* pool.c */
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);   /* part over all of [0, n), in

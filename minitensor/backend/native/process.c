@@ -78,7 +78,8 @@ static bool refused(void) {
     return n != 0;
 }
 
-/* The name is for top, gdb and threads.py, which tells ours from others.  Signals are for the threads that Python knows. */
+/* The name is for top, gdb and threads.py, which tells ours from others.  The new thread blocks all
+ * signals: they are for the threads that Python knows. */
 bool mt_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name) {
     sigset_t all, old;
     if (refused()) return false;
@@ -130,8 +131,8 @@ int mt_thread_count(void) {
     return count;
 }
 
-/* Is there a stream that can still get on?  When the forking thread is inside a host task, its own stream can't, nor can those whose
- * next task waits for it, be it that their worker waits or that they have none. */
+/* Is there a stream that can still get on?  When the forking thread is inside a host task, its own
+ * stream can't, nor can those whose next task waits for it: their worker waits, or they have none. */
 static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
@@ -166,7 +167,7 @@ int mt_fork_drain(int timeout_ms) {
 static void join_workers(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
-        if (!s->started || (s->running && !s->claimed)) continue;
+        if (!s->started || s->serving || (s->running && !s->claimed)) continue;
         s->stop = true;
         pthread_cond_signal(&s->work);
         pthread_cond_broadcast(&mt_exec.progress);
@@ -245,7 +246,7 @@ void mt_fork_child(void) {
         for (const mt_task *task = s->running; task; task = task->next) abandon(task, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
-        s->started = s->stop = s->claimed = s->waiting = false;
+        s->started = s->stop = s->claimed = s->waiting = s->serving = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
         forget_errors(s);                                   /* the parent is told of them; the values stay errors */

@@ -25,7 +25,7 @@ static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
 int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
 int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
 
-/* An error leaves its stream's account.  True: it was in the list, whose count is the caller's now. */
+/* An error leaves its stream's account.  True: it was in the list, whose count the caller has now. */
 static bool strike_off(mt_error *error) {
     mt_stream *s = mt_exec.streams[error->stream];
     bool kept = error->kept;
@@ -62,9 +62,11 @@ mt_error *mt_stream_take_error(int id) {
     if (error) strike_off(error);
     else if (s->more_errors) {
         char text[sizeof error->message];
-        snprintf(text, sizeof text, "%lld more ops of this stream have failed and nobody read why; of such errors the first %d are kept",
+        snprintf(text, sizeof text,
+                 "%lld more ops of this stream have failed; of errors that are not read the first %d are kept",
                  (long long)s->more_errors, MT_ERRORS_KEPT);
-        error = mt_error_new(&(mt_task){.op = -1, .host_op = "synchronize"}, MT_RUNTIME_ERROR, text, NULL);
+        const mt_task none = {.op = -1, .host_op = "synchronize"};
+        error = mt_error_new(&none, MT_RUNTIME_ERROR, text, NULL);
         s->more_errors = 0;
         s->batch++;
     }
@@ -74,8 +76,9 @@ mt_error *mt_stream_take_error(int id) {
 
 int64_t mt_error_count(void) { return atomic_load(&mt_errors_alive); }
 
-/* A call that waits for its task is dropped when a signal's handler raises: what rose there must not be followed by a write, so a task that
- * has not begun becomes nothing, and one of a kernel is seen to its end.  A host task that has begun goes on: it may take for ever. */
+/* A call that waits for its task is dropped when a signal's handler raises.  No write may follow what
+ * rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited for.  A
+ * host task that has begun goes on: it may take for ever. */
 void mt_withdraw(mt_call *call) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[call->stream];
@@ -160,7 +163,7 @@ int mt_stream_count(void) {
 int mt_stream_query(int id) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[id];
-    while (!mt_idle(s) && mt_serve(s)) continue;            /* without a worker a program that only asks would never see an end */
+    while (!mt_idle(s) && mt_serve(s)) continue;            /* else a program that only asks sees no end */
     int over = mt_idle(s);
     pthread_mutex_unlock(&mt_exec.lock);
     return over;
@@ -218,7 +221,7 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
     while (mt_exec.gate_closed && !mt_alone() && status == MT_OK)
         if (!mt_wait_progress(s, &deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
     bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_alone();
-    if (status == MT_OK && needed) mt_ensure_worker(s);     /* refused a thread, the marker is reached by whoever waits for it */
+    if (status == MT_OK && needed) mt_ensure_worker(s);     /* without one a waiter serves the marker */
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
         record->time_ms = needed ? -1 : mt_now_ms();

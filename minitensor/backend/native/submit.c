@@ -142,7 +142,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
         }
         wait = mt_exec.synchronous || mt_visible(task);
         bool here = wait || (task->steps && effort(task) <= mt_exec.inline_limit);
-        here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->steps));      /* no thread to be had */
+        here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->steps));
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);
             finished = true;
