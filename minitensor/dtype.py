@@ -153,9 +153,12 @@ def as_dtype(value: Any, op: str = "dtype") -> DType:
             return found
     elif isinstance(value, type) and value in _PYTHON:
         return _PYTHON[value]
-    elif value is not None:
+    else:
+        import numpy
+
         try:
-            return from_numpy(value)
+            if isinstance(value, (type, numpy.dtype)):
+                return from_numpy(value)
         except (TypeError, ValueError):
             pass
     raise TypeError(f"[{op}] not a dtype: {value!r}; take one of {', '.join(_BY_NAME)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -179,9 +180,9 @@ if __name__ == "__main__":
 def test_a_class_of_main(method: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(MAIN)
-    done = subprocess.run(
-        [sys.executable, program, method], capture_output=True, text=True, timeout=100
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, program, method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "True main True [1.0, 2.0]\n", done.stderr
 
 
