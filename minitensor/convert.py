@@ -31,15 +31,23 @@ def _first_leaf(data: Any) -> Any:
 
 def _too_deep(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
-        raise ValueError(f"[Tensor] lists are nested more than {_DEEPEST} deep, which a tensor has dimensions at most, or contain themselves")
+        raise ValueError(
+            f"[Tensor] lists are nested more than {_DEEPEST} deep, which a tensor has dimensions at "
+            "most, or contain themselves"
+        )
     return data
 
 
 def _without_tensors(data: Any, room: int) -> list[Any]:
-    """A list with arrays in place of tensors; `room` is how many lists may still be nested in it."""
+    """Return a list with arrays for its tensors; in it, lists may be nested `room` deep."""
     if not room:
-        return [_too_deep(element) for element in data]
-    return [_without_tensors(e, room - 1) if isinstance(e, (list, tuple)) else e._value() if _is_tensor(e) else e for e in data]
+        data = [_too_deep(element) for element in data]
+    return [
+        _without_tensors(e, room - 1)
+        if isinstance(e, (list, tuple))
+        else (e._value() if _is_tensor(e) else e)
+        for e in data
+    ]
 
 
 def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:

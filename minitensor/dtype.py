@@ -42,7 +42,7 @@ class DType:
         return self._title
 
     def __eq__(self, other: object) -> bool:
-        """Is it the same element type?  NumPy's dtypes and scalar types of this layout, and this one's names, are equal to it."""
+        """Is it the same element type, as a DType, a NumPy dtype, a NumPy scalar type or a name?"""
         if isinstance(other, DType):
             return self is other
         if isinstance(other, str):
@@ -52,7 +52,7 @@ class DType:
         return self.numpy.type is other or (isinstance(other, numpy.dtype) and self.numpy == other)
 
     def __hash__(self) -> int:
-        return hash(self.numpy)  # as of the NumPy dtype that it is equal to; a scalar type has another one, as beside NumPy's
+        return hash(self.numpy)  # equal dtypes, equal hashes; names and scalar types as NumPy has it
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _by_name, (self.name,)  # a dtype is a singleton in every process
@@ -70,7 +70,7 @@ class DType:
 
     @property
     def dtype(self) -> Any:
-        """The same as `numpy`: NumPy looks here when it wants a dtype, as in `np.ones(3, dtype=minitensor.float32)`."""
+        """Where NumPy looks for its own dtype, as in `np.ones(3, dtype=minitensor.float32)`."""
         return self.numpy
 
     @property
@@ -153,9 +153,12 @@ def as_dtype(value: Any, op: str = "dtype") -> DType:
             return found
     elif isinstance(value, type) and value in _PYTHON:
         return _PYTHON[value]
-    elif value is not None:
+    else:
+        import numpy
+
         try:
-            return from_numpy(value)
+            if isinstance(value, (type, numpy.dtype)):
+                return from_numpy(value)
         except (TypeError, ValueError):
             pass
     raise TypeError(f"[{op}] not a dtype: {value!r}; take one of {', '.join(_BY_NAME)}")

@@ -2,8 +2,8 @@
 
 A Tensor is one reference of the C core (`_h`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
 methods of single elements) it has from its base class in C (backend/native/python_operators.c); other methods that compute come from
-`minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how values come in, how they go out to
-Python and other processes, and how a tensor prints.
+`minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how
+values come in, how they go out to Python and other processes, and how a tensor prints.
 
 Values are asynchronous: a tensor may be handed around while its value is still being computed; whoever looks at the value
 waits for it, and is told there if computing it failed.
@@ -48,7 +48,8 @@ class Tensor(Exchange):
 
     Raises:
         TypeError: for data that no tensor holds (str, None, dict, range, ragged lists) and for a dtype that is none.
-        ValueError: for lists that are nested deeper than a tensor has dimensions, or contain themselves.
+        ValueError: for lists that contain themselves, or are nested deeper than a tensor has
+            dimensions.
         MemoryError: when the device has no room.
 
     Example:
@@ -259,8 +260,9 @@ class Tensor(Exchange):
         return other // self, other % self
 
     # --- copies and other processes ----------------------------------------------------------------------------------
-    # A subclass is rebuilt as Python rebuilds any object: from what its __reduce_ex__ says, without its __init__, with its state.  What holds the
-    # value in that is a plain Tensor on the same memory, so that it travels as every Tensor does, by whatever pickler.
+    # A subclass is rebuilt as Python rebuilds any object: from what its __reduce_ex__ says, without its
+    # __init__, with its state.  What holds the value in that is a plain Tensor on the same memory, so
+    # that it travels as every Tensor does, by whatever pickler.
     def copy(self) -> Tensor:
         """The same value in memory of its own, contiguous."""
         return wrap(_checked(lib.mt_cast(self._h, self.dtype.code)))
@@ -269,7 +271,7 @@ class Tensor(Exchange):
         if type(self) is Tensor:
             return self.copy()
         result = _reconstruct(self, None, self.__reduce_ex__(4))
-        if isinstance(result, Tensor) and lib.mt_storage_id(result._h) == lib.mt_storage_id(self._h):
+        if isinstance(result, Tensor) and _same_storage(result, self):
             become(result, self.copy())
         return result
 
@@ -284,7 +286,8 @@ class Tensor(Exchange):
         if kind is not Tensor:
             if kind.__reduce__ is not object.__reduce__:
                 return self.__reduce__()
-            return _rebuild_as, (kind, become(Tensor.__new__(Tensor), self), *_new_arguments(self)), _state(self)
+            plain = become(Tensor.__new__(Tensor), self)
+            return _rebuild_as, (kind, plain, *_new_arguments(self)), _state(self)
         if not self._device.backend.host_visible:
             raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
@@ -377,16 +380,20 @@ def _rebuild(array: np.ndarray) -> Tensor:
     return Tensor(array, device="CPU")
 
 
-# --- subclasses in pickle and copy -----------------------------------------------------------------------------------
+# --- subclasses in pickle and copy -----------------------------------------------------------------
+def _same_storage(a: Tensor, b: Tensor) -> bool:
+    return bool(lib.mt_storage_id(a._h) == lib.mt_storage_id(b._h))
+
+
 def _new_arguments(t: Tensor) -> tuple[Any, ...]:
-    """What `__getnewargs_ex__` or `__getnewargs__` of a subclass gives for its `__new__`; nothing if it has neither."""
+    """Return what `__getnewargs_ex__` or `__getnewargs__` of a subclass gives for its `__new__`."""
     if hasattr(t, "__getnewargs_ex__"):
         return t.__getnewargs_ex__()
     return (t.__getnewargs__(), {}) if hasattr(t, "__getnewargs__") else ()
 
 
 def _state(t: Tensor) -> Any:
-    """What `__getstate__` gives; before Python 3.11 only a class's own one, and what object's gives since then in its place."""
+    """Return what `__getstate__` gives; Python before 3.11 has it only where a class defines it."""
     if hasattr(t, "__getstate__"):
         return t.__getstate__()
     state = getattr(t, "__dict__", None) or None
@@ -395,20 +402,28 @@ def _state(t: Tensor) -> Any:
     return (state, slots) if slots else state
 
 
-def _rebuild_as(kind: Any, plain: Tensor, arguments: tuple[Any, ...] | None = None, keywords: dict[str, Any] | None = None) -> Any:
-    """A tensor of a subclass with the memory of a plain one."""
-    t = object.__new__(kind) if arguments is None else kind.__new__(kind, *arguments, **(keywords or {}))
-    return become(t, plain)
+def _rebuild_as(
+    kind: Any,
+    plain: Tensor,
+    arguments: tuple[Any, ...] | None = None,
+    keywords: dict[str, Any] | None = None,
+) -> Any:
+    """Return a tensor of a subclass with the memory of a plain one."""
+    if arguments is None:
+        return become(object.__new__(kind), plain)
+    return become(kind.__new__(kind, *arguments, **(keywords or {})), plain)
 
 
 def _reconstruct(t: Tensor, memo: dict[int, Any] | None, reduced: Any) -> Any:
-    """What the `copy` module makes of an object's reduced form; with a memo a deep copy."""
+    """Copy a tensor from its reduced form as the `copy` module does; with a memo, deeply."""
     from copy import _reconstruct as reconstruct  # type: ignore[attr-defined]
 
     return t if isinstance(reduced, str) else reconstruct(t, memo, *reduced)
 
 
-def tensor(input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None) -> Tensor:
+def tensor(
+    input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None
+) -> Tensor:
     """`Tensor(...)` as a function, as MindSpore has it."""
     return Tensor(input_data, dtype, shape, init)
 

@@ -81,7 +81,13 @@ class WithNew(Tensor):
 def describe(t: Any) -> tuple[Any, ...]:
     """What must survive a journey."""
     names = ("name", "scale", "unit", "made")
-    return type(t).__name__, t.shape, t.dtype.name, float(np.sum(t.asnumpy())), {n: getattr(t, n) for n in names if hasattr(t, n)}
+    return (
+        type(t).__name__,
+        t.shape,
+        t.dtype.name,
+        float(np.sum(t.asnumpy())),
+        {n: getattr(t, n) for n in names if hasattr(t, n)},
+    )
 
 
 def add_to_the_first(things: list[Any]) -> list[Any]:

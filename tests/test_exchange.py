@@ -69,9 +69,10 @@ LAYOUTS: list[Callable[[], Tensor]] = [
     lambda: Tensor(np.arange(250_000).reshape(5, -1)),
 ]
 SHUFFLES: list[Callable[[Any], object]] = [
-    np.random.RandomState(1).shuffle, random.Random(1).shuffle,
+    np.random.RandomState(1).shuffle,
+    random.Random(1).shuffle,
     lambda t: np.random.default_rng(1).shuffle(t),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("make", LAYOUTS)
@@ -79,7 +80,9 @@ SHUFFLES: list[Callable[[Any], object]] = [
 def test_shuffles_that_would_lose_rows_raise(shuffle: Any, make: Callable[[], Tensor]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(ValueError, match=r"^\[setitem\] t\[i\], t\[j\] = t\[j\], t\[i\] swaps views"):
+        with pytest.raises(
+            ValueError, match=r"^\[setitem\] t\[i\], t\[j\] = t\[j\], t\[i\] swaps views"
+        ):
             shuffle(make())
     t = make()
     mixed = t[np.random.RandomState(1).permutation(len(t))]
@@ -120,17 +123,52 @@ def test_what_only_looks_like_a_swap_is_done() -> None:
 T = np.array([[1.0, 0.0, 3.0], [4.0, 5.0, 6.0]], np.float32)
 
 
-@pytest.mark.parametrize("function", [
-    np.sum, np.prod, np.mean, np.max, np.min, np.any, np.all, np.std, np.var, np.cumsum, np.argmax, np.median,
-    lambda a: np.sum(a, axis=1, dtype=np.float64), lambda a: np.max(a, axis=0, keepdims=True),
-    lambda a: np.std(a, ddof=1), lambda a: np.min(a, axis=1, initial=2.0), lambda a: np.sum(a, where=T > 3),
-    lambda a: np.all(a, axis=(0, 1)), np.nonzero, np.transpose, np.shape, np.sort, lambda a: np.concatenate([a, a]),
-    lambda a: np.concatenate((a, T), axis=1), lambda a: np.where(a > 2, a, 0), lambda a: np.block([[a, a], [a, T]]),
-    lambda a: np.einsum("ij,kj->ik", a, a), lambda a: np.linalg.norm(a, axis=0), np.log1p, np.negative, np.add.reduce,
-    lambda a: np.multiply.outer(a, a), lambda a: np.add(a, a, dtype=np.float64), lambda a: np.array_equal(a, T),
-    lambda a: np.histogram(a, bins=3), lambda a: np.split(a, 3, axis=1), lambda a: np.ones_like(a),
-    lambda a: np.isclose(a, T), lambda a: np.unique(a, return_counts=True), lambda a: np.tensordot(a, a), np.modf,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.sum,
+        np.prod,
+        np.mean,
+        np.max,
+        np.min,
+        np.any,
+        np.all,
+        np.std,
+        np.var,
+        np.cumsum,
+        np.argmax,
+        np.median,
+        lambda a: np.sum(a, axis=1, dtype=np.float64),
+        lambda a: np.max(a, axis=0, keepdims=True),
+        lambda a: np.std(a, ddof=1),
+        lambda a: np.min(a, axis=1, initial=2.0),
+        lambda a: np.sum(a, where=T > 3),
+        lambda a: np.all(a, axis=(0, 1)),
+        np.nonzero,
+        np.transpose,
+        np.shape,
+        np.sort,
+        lambda a: np.concatenate([a, a]),
+        lambda a: np.concatenate((a, T), axis=1),
+        lambda a: np.where(a > 2, a, 0),
+        lambda a: np.block([[a, a], [a, T]]),
+        lambda a: np.einsum("ij,kj->ik", a, a),
+        lambda a: np.linalg.norm(a, axis=0),
+        np.log1p,
+        np.negative,
+        np.add.reduce,
+        lambda a: np.multiply.outer(a, a),
+        lambda a: np.add(a, a, dtype=np.float64),
+        lambda a: np.array_equal(a, T),
+        lambda a: np.histogram(a, bins=3),
+        lambda a: np.split(a, 3, axis=1),
+        lambda a: np.ones_like(a),
+        lambda a: np.isclose(a, T),
+        lambda a: np.unique(a, return_counts=True),
+        lambda a: np.tensordot(a, a),
+        np.modf,
+    ],
+)
 def test_numpys_functions_are_numpys(function: Callable[[Any], Any]) -> None:
     """Same values, same types: arrays, NumPy's numbers, tuples."""
     got, expected = function(Tensor(T)), function(T)
@@ -143,10 +181,19 @@ def test_numpys_functions_are_numpys(function: Callable[[Any], Any]) -> None:
 def test_the_ufuncs_of_operators_are_operators() -> None:
     t, array = Tensor([2, 3]), np.array([4, 5])
     for result, expected in [
-        (array + t, [6, 8]), (np.add(array, t), [6, 8]), (np.subtract(t, array), [-2, -2]), (array // t, [2, 1]),
-        (np.float64(3) * t, [6.0, 9.0]), (array < t, [False, False]), (np.greater(array, t), [True, True]),
-        (array @ t, 23), (t @ array, 23), (np.matmul(array, t), 23), (array**t, [16, 125]), (array == t, [False, False]),
-    ]:  # fmt: skip
+        (array + t, [6, 8]),
+        (np.add(array, t), [6, 8]),
+        (np.subtract(t, array), [-2, -2]),
+        (array // t, [2, 1]),
+        (np.float64(3) * t, [6.0, 9.0]),
+        (array < t, [False, False]),
+        (np.greater(array, t), [True, True]),
+        (array @ t, 23),
+        (t @ array, 23),
+        (np.matmul(array, t), 23),
+        (array**t, [16, 125]),
+        (array == t, [False, False]),
+    ]:
         assert type(result) is Tensor and result.tolist() == expected
     for quotient, rest in (divmod(array, t), np.divmod(array, t), divmod(t + 2, t)):
         assert (quotient.tolist(), rest.tolist()) == ([2, 1], [0, 2])
@@ -155,7 +202,9 @@ def test_the_ufuncs_of_operators_are_operators() -> None:
 
 def test_other_libraries_take_their_turn() -> None:
     class Other:
-        def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> str:
+        def __array_function__(
+            self, function: Any, types: Any, arguments: Any, keywords: Any
+        ) -> str:
             return "theirs"
 
         __array_ufunc__ = None

@@ -27,9 +27,17 @@ LARGE = 50_000  # float32: more than travels inside a message
 
 
 class DLTensor(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("device", ctypes.c_int32 * 2), ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8),
-                ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
-                ("strides", ctypes.POINTER(ctypes.c_int64)), ("offset", ctypes.c_uint64)]  # fmt: skip
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("offset", ctypes.c_uint64),
+    ]
 
 
 class Consumer:
@@ -41,7 +49,11 @@ class Consumer:
         get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
         self.tensor = DLTensor.from_address(get(capsule, b"dltensor"))
         self.shape = tuple(self.tensor.shape[i] for i in range(self.tensor.ndim))
-        self.strides = tuple(self.tensor.strides[i] for i in range(self.tensor.ndim)) if self.tensor.strides else None
+        self.strides = (
+            tuple(self.tensor.strides[i] for i in range(self.tensor.ndim))
+            if self.tensor.strides
+            else None
+        )
 
     def elements(self) -> Any:
         return ctypes.cast(self.tensor.data + self.tensor.offset, ctypes.POINTER(ctypes.c_float))
@@ -76,7 +88,9 @@ def test_dlpack_of_what_is_on_its_way() -> None:
 
 
 def test_a_forked_child_does_not_see_what_a_consumer_writes() -> None:
-    t = journey(Tensor(np.ones(LARGE, np.float32)))  # nobody else has it; a fork shares its memory all the same
+    t = journey(
+        Tensor(np.ones(LARGE, np.float32))
+    )  # nobody else has it; a fork shares its memory all the same
     consumer = Consumer(t.__dlpack__())
     reader, writer = os.pipe()
 
@@ -152,7 +166,9 @@ def test_what_nobody_else_may_have_is_not_copied() -> None:
     shared, _ = travelled()
     copied = mp.sharing_stats()["copied"]
     consumers = [Consumer(shared.__dlpack__()) for _ in range(3)]
-    assert mp.sharing_stats()["copied"] == copied + 1 and len({c.tensor.data for c in consumers}) == 1
+    assert (
+        mp.sharing_stats()["copied"] == copied + 1 and len({c.tensor.data for c in consumers}) == 1
+    )
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["sent", "received"])
@@ -160,8 +176,18 @@ def test_an_array_of_shared_bytes_can_not_be_made_writable(which: int) -> None:
     pair = travelled()
     array = pair[which].asnumpy()
     assert array.ctypes.data == pair[1 - which].asnumpy().ctypes.data  # read where it lies
-    tries: list[Callable[[Any], object]] = [lambda a: a.setflags(write=True), lambda a: setattr(a.flags, "writeable", True)]
-    for a in (array, array[1:], array.view(np.uint8), array.base, np.asarray(pair[which]), array.reshape(2, -1)):
+    tries: list[Callable[[Any], object]] = [
+        lambda a: a.setflags(write=True),
+        lambda a: setattr(a.flags, "writeable", True),
+    ]
+    for a in (
+        array,
+        array[1:],
+        array.view(np.uint8),
+        array.base,
+        np.asarray(pair[which]),
+        array.reshape(2, -1),
+    ):
         for attempt in tries:
             with pytest.raises(ValueError, match="WRITEABLE"):
                 attempt(a)
@@ -172,7 +198,9 @@ def test_an_array_of_shared_bytes_can_not_be_made_writable(which: int) -> None:
     assert pair[which].copy().asnumpy().flags.writeable and np.array(pair[which]).flags.writeable
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="a class in Python has a buffer from 3.12 on")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="a class in Python has a buffer from 3.12 on"
+)
 def test_a_buffer_of_shared_bytes_is_read_only() -> None:
     t, other = travelled()
     assert memoryview(t).readonly and not memoryview(t.copy()).readonly
@@ -196,10 +224,15 @@ def test_a_host_function_can_not_write_to_its_input() -> None:
     assert float(t[0]) == float(other[0]) == 1
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Tensor([1.0, 2.0, 3.0])[::-1], lambda: Tensor(np.ones((3, 4), np.float32))[:, ::-2],
-    lambda: travelled()[1][::-1], lambda: Tensor.from_numpy(np.zeros(3, "u1,f4")["f1"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Tensor([1.0, 2.0, 3.0])[::-1],
+        lambda: Tensor(np.ones((3, 4), np.float32))[:, ::-2],
+        lambda: travelled()[1][::-1],
+        lambda: Tensor.from_numpy(np.zeros(3, "u1,f4")["f1"]),
+    ],
+)
 def test_strides_that_kill_a_consumer_are_copied(make: Callable[[], Tensor]) -> None:
     t = make()
     consumer = Consumer(t.__dlpack__())
@@ -212,7 +245,15 @@ def test_strides_that_kill_a_consumer_are_copied(make: Callable[[], Tensor]) -> 
         t.__dlpack__(copy=False)
 
 
-@pytest.mark.parametrize("t", [Tensor(1.0), Tensor([1.0])[:0], Tensor(np.ones((2, 3), np.float32)).T, Tensor(np.ones((4, 4), np.float32))[::2, 1:]])
+@pytest.mark.parametrize(
+    "t",
+    [
+        Tensor(1.0),
+        Tensor([1.0])[:0],
+        Tensor(np.ones((2, 3), np.float32)).T,
+        Tensor(np.ones((4, 4), np.float32))[::2, 1:],
+    ],
+)
 def test_other_shapes(t: Tensor) -> None:
     consumer = Consumer(t.__dlpack__())
     assert consumer.shape == t.shape
@@ -222,7 +263,14 @@ def test_other_shapes(t: Tensor) -> None:
 def test_dlpack_takes_what_the_standard_says() -> None:
     t = Tensor([1.0, 2.0])
     assert t.__dlpack_device__() == (1, 0)
-    for keywords in ({}, {"stream": None}, {"dl_device": (1, 0)}, {"copy": None}, {"copy": False}, {"max_version": None}):
+    for keywords in (
+        {},
+        {"stream": None},
+        {"dl_device": (1, 0)},
+        {"copy": None},
+        {"copy": False},
+        {"max_version": None},
+    ):
         Consumer(t.__dlpack__(**keywords)).write(5)  # type: ignore[arg-type]
         assert float(t[0]) == 5
         t[0] = 1

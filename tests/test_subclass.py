@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -13,7 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from subclasses import Extended, Mixed, Named, Reduced, Slotted, Stateful, WithNew, add_to_the_first, describe
+from subclasses import (
+    Extended,
+    Mixed,
+    Named,
+    Reduced,
+    Slotted,
+    Stateful,
+    WithNew,
+    add_to_the_first,
+    describe,
+)
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
@@ -32,7 +43,9 @@ def standard_message(t: Any) -> Any:
 
 
 WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, message, standard_message]
-WAYS += [lambda t, protocol=protocol: pickle.loads(pickle.dumps(t, protocol)) for protocol in PROTOCOLS]
+WAYS += [
+    lambda t, protocol=protocol: pickle.loads(pickle.dumps(t, protocol)) for protocol in PROTOCOLS
+]
 IDS = ["copy", "deepcopy", "message", "standard message", *map(str, PROTOCOLS)]
 way = pytest.mark.parametrize("way", WAYS, ids=IDS)
 size = pytest.mark.parametrize("n", SIZES)
@@ -40,9 +53,16 @@ size = pytest.mark.parametrize("n", SIZES)
 
 @way
 @size
-@pytest.mark.parametrize("make", [
-    lambda d: Named(d, "a"), lambda d: Mixed(d, "b"), lambda d: Slotted(d, 2.5), lambda d: WithNew(d, unit="m"),
-], ids=["dict", "mixed", "slots", "new"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: Named(d, "a"),
+        lambda d: Mixed(d, "b"),
+        lambda d: Slotted(d, 2.5),
+        lambda d: WithNew(d, unit="m"),
+    ],
+    ids=["dict", "mixed", "slots", "new"],
+)
 def test_type_and_attributes_stay(way: Any, n: int, make: Any) -> None:
     t = make(np.ones(n, np.float32))
     other = way(t)
@@ -102,7 +122,11 @@ def test_views_in_one_message_stay_views(way: Any, n: int) -> None:
 def test_no_bytes_are_copied_in_a_message() -> None:
     t = Named(np.zeros(50_000, np.float32), "x")
     first = message(t)
-    assert first.asnumpy().ctypes.data == t.asnumpy().ctypes.data == message(first).asnumpy().ctypes.data
+    assert (
+        first.asnumpy().ctypes.data
+        == t.asnumpy().ctypes.data
+        == message(first).asnumpy().ctypes.data
+    )
     t.share_memory_()
     other = standard_message(t)
     other += 1
@@ -112,11 +136,17 @@ def test_no_bytes_are_copied_in_a_message() -> None:
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.parametrize("package", [mp, multiprocessing], ids=["ours", "standard"])
 def test_through_a_pool_and_back(method: str, package: Any) -> None:
-    things = [Named(np.zeros(50_000, np.float32), "x"), Slotted(np.ones(3, np.float32), 2.0), WithNew([1.0], unit="m")]
+    things = [
+        Named(np.zeros(50_000, np.float32), "x"),
+        Slotted(np.ones(3, np.float32), 2.0),
+        WithNew([1.0], unit="m"),
+    ]
     shared = Mixed(np.zeros(10, np.float32), "shared").share_memory_()
     with package.get_context(method).Pool(1) as pool:
         told = pool.apply(add_to_the_first, (things,))
-        assert told[0] == ("Named", (50_000,), "float32", 50_000.0, {"name": "x"}) and told[1:3] == [describe(t) for t in things[1:]]
+        assert told[0] == ("Named", (50_000,), "float32", 50_000.0, {"name": "x"}) and told[
+            1:3
+        ] == [describe(t) for t in things[1:]]
         assert [describe(t) for t in told[3:]] == told[:3] and float(things[0].sum()) == 0
         pool.apply(add_to_the_first, ([shared],))
     assert float(shared.sum()) == 10
@@ -150,7 +180,9 @@ if __name__ == "__main__":
 def test_a_class_of_main(method: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(MAIN)
-    done = subprocess.run([sys.executable, program, method], capture_output=True, text=True, timeout=100)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, program, method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "True main True [1.0, 2.0]\n", done.stderr
 
 

@@ -38,14 +38,17 @@ if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), fr
 
 
 def load_once(name: str) -> None:
-    """Refuse to load a module again that keeps the process's state; the one that is there goes on.
+    """Refuse to load a module again that keeps the process's state; the first one goes on.
 
     Raises:
-        ImportError: by `importlib.reload`, and by an import after the module was taken out of `sys.modules`.
+        ImportError: by `importlib.reload`, and by an import after the module was taken out of
+            `sys.modules`.
     """
     if name in operators.LOADED:
-        raise ImportError(f"[import] {name} is loaded and keeps the tensors' state, so it can't be loaded a second time; use the modules that are "
-                          "there, or start a new process")  # fmt: skip
+        raise ImportError(
+            f"[import] {name} is loaded and keeps the tensors' state, so it can't be loaded a second "
+            "time; use the modules that are there, or start a new process"
+        )
 
 
 def loaded(name: str) -> None:

@@ -102,8 +102,11 @@ def assign(target: Tensor, value: Any, op: str) -> None:
             source = source.to(target._device)
         relation = lib.mt_assigns(target._h, source._h)
         if relation == 2:
-            raise ValueError(f"[{op}] t[i], t[j] = t[j], t[i] swaps views, and the first assignment has overwritten what the second "
-                             "view shows; write t[[i, j]] = t[[j, i]], and t[np.random.permutation(len(t))] to shuffle")  # fmt: skip
+            raise ValueError(
+                f"[{op}] t[i], t[j] = t[j], t[i] swaps views, and the first assignment has overwritten "
+                "what the second view shows; write t[[i, j]] = t[[j, i]] to swap, and "
+                "t[np.random.permutation(len(t))] to shuffle"
+            )
         if relation == 1:  # x[1:] = x[:-1] means the value from before the assignment
             source = source.copy()
     ref = lib.mt_copy(target._h, source._h)

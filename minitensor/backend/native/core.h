@@ -65,7 +65,8 @@ char *mt_data(mt_ref tensor);                         /* address of element 0; t
 char *mt_storage_base(mt_ref tensor, int64_t *nbytes);   /* nbytes may be NULL */
 int64_t mt_storage_id(mt_ref tensor);                 /* equal for views of one storage */
 int mt_overlaps(mt_ref first, mt_ref second);         /* 1: they may have bytes in common */
-int mt_assigns(mt_ref target, mt_ref source);         /* before a mt_copy: mt_overlaps, or 2: the second half of a swap of views, which loses one */
+/* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses one. */
+int mt_assigns(mt_ref target, mt_ref source);
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
  * storage is then waited for before its call returns. */
 typedef struct mt_memory {
@@ -74,8 +75,9 @@ typedef struct mt_memory {
     int64_t nbytes;
     int32_t read_only;       /* other processes may have these bytes */
 } mt_memory;
-/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive: no other process has or gets these
- * bytes while the export lives, so the consumer may write to them; a storage whose bytes may be shared is copied out of the arena. */
+/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive: no
+ * other process has or gets these bytes while the export lives, so the consumer may write to them; a
+ * storage whose bytes may be shared is copied out of the arena. */
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
 void mt_unexport(void *look);
 

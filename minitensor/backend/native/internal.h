@@ -13,7 +13,7 @@
 #define MT_TENSOR_PRIVATE                                                                                                  \
     _Atomic int64_t refs;                                                                                                  \
     union { uint8_t b; int64_t i; double f; double c[2]; } value; /* of a weak scalar */                                   \
-    uint32_t born;                                                /* its storage's count of assignments when it was made */ \
+    uint32_t born;                    /* its storage's count of assignments when it was made */    \
     int64_t dims[];                                               /* shape, then strides */
 #define MT_ERROR_PRIVATE                                                                                                   \
     _Atomic int64_t refs;                                                                                                  \
@@ -54,8 +54,8 @@ struct mt_storage {
     bool promised;                   /* the device has counted its memory (alloc.c), taken or not */
     bool bare;                       /* no memory yet: known only to the call that makes it, which waits for some */
     atomic_int exports;              /* NumPy arrays that look at it now */
-    _Atomic uint32_t assignments;    /* of tensors to views of it: mt_assigns counts them, */
-    _Atomic int64_t swap_to, swap_from;      /* and keeps the offsets of the last one, if it was from one view to another; else equal */
+    _Atomic uint32_t assignments;    /* of tensors to views of it: mt_assigns counts them, and keeps */
+    _Atomic int64_t swap_to, swap_from;      /* the last one's offsets; equal unless both were views */
     /* Guarded by the executor's lock: */
     mt_mark last_write, last_read;
     int busy, looks;                 /* tasks and glances at work on it; arrays that look at its present block */
@@ -143,7 +143,7 @@ bool mt_storage_promise(mt_storage *storage, bool take);        /* it has the pr
 bool mt_storage_take(mt_storage *storage);              /* it has the memory that was promised; false: the system has none */
 int mt_storage_own(mt_storage *storage);                /* before a task writes to it; a status */
 void mt_tensor_extent(const mt_tensor *tensor, int64_t *low, int64_t *high);      /* the first and the last byte that it touches in its storage */
-void mt_forget_swap(const mt_tensor *target);           /* something else is written into its storage: see mt_assigns */
+void mt_forget_swap(const mt_tensor *target);           /* a number is assigned: see mt_assigns */
 bool mt_release_promptly(mt_tensor *tensor);           /* gives it back if that neither takes long nor calls Python; false: it was not done */
 mt_tensor *mt_tensor_weak_copy(const mt_tensor *number);       /* NULL: no memory */
 void mt_tensor_retain(mt_tensor *tensor);

@@ -2,7 +2,7 @@
 #include "python.h"
 
 #ifndef PyBUF_WRITE
-#define PyBUF_READ 0x100         /* the headers of 3.10 lack them, of the function that wants them they don't */
+#define PyBUF_READ 0x100         /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
 #define PyBUF_WRITE 0x200
 #endif
 
@@ -170,10 +170,11 @@ static PyObject *numpy_dtype(int code) {      /* borrowed */
 
 static bool is_tensor(PyObject *o) { return PyType_IsSubtype(Py_TYPE(o), mt_tensor_base); }
 
-/* become(tensor, other): the tensor has the value of the other one from now on, in the same memory.  Returns the tensor. */
+/* become(tensor, other): gives a tensor the other one's value, in the same memory.  Returns it. */
 static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     (void)module;
-    if (n != 2 || !is_tensor(given[0]) || !is_tensor(given[1])) return PyErr_Format(PyExc_TypeError, "[become] takes two tensors");
+    if (n != 2 || !is_tensor(given[0]) || !is_tensor(given[1]))
+        return PyErr_Format(PyExc_TypeError, "[become] takes two tensors");
     tensor_object *t = (tensor_object *)given[0];
     mt_ref ref = ((tensor_object *)given[1])->ref, before = t->ref;
     if (!ref) return no_value(given[1]);
@@ -228,8 +229,10 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, finish=None, slow=None, site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
     {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
-    {"become", AS_METHOD(become), METH_FASTCALL, "become($module, tensor, other, /)\n--\n\nGives a tensor the value of another one, in the same memory; returns the tensor."},
-    {"read_only_array", read_only_array, METH_O, "read_only_array($module, ref)\n--\n\nThe same, of memory that NumPy can't write to."},
+    {"become", AS_METHOD(become), METH_FASTCALL,
+     "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return it."},
+    {"read_only_array", read_only_array, METH_O,
+     "read_only_array($module, ref)\n--\n\nReturn the same array, of memory that NumPy can't write to."},
     {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
     {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
     {NULL, NULL, 0, NULL}};
@@ -251,11 +254,12 @@ static PyObject *functions(void) {
 
 PyMODINIT_FUNC PyInit__operators(void);
 PyMODINIT_FUNC PyInit__operators(void) {
-    static PyObject *loaded;     /* names of modules that keep a process's state and may be loaded once: it outlives their reload and removal */
+    static PyObject *loaded;     /* names of the modules that are loaded once: outlives their reload */
     PyObject *module = PyModule_Create(&MODULE), *all = functions();
     if (!mt_tensor_base) mt_tensor_base = make_type();
     if (!loaded) loaded = PySet_New(NULL);
-    if (module && all && mt_tensor_base && loaded && PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
+    if (module && all && mt_tensor_base && loaded &&
+        PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
         PyModule_AddObjectRef(module, "FUNCTIONS", all) == 0 &&
         PyModule_AddObjectRef(module, "TensorBase", (PyObject *)mt_tensor_base) == 0) {
         Py_DECREF(all);

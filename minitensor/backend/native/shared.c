@@ -9,9 +9,10 @@
  *
  * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
  * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
- * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so the array is read-only, and so is the
- * buffer under it: no flag of the array makes it writable.  A consumer that knows no read-only memory (DLPack) gets an exclusive
- * export: the storage leaves the arena, and while the export lives a journey copies. */
+ * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so
+ * the array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
+ * consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage leaves the
+ * arena, and while the export lives a journey copies. */
 #include <stdlib.h>
 
 #include "executor.h"
@@ -87,8 +88,8 @@ int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->b
 
 typedef struct { mt_storage *storage; int64_t block; } look;
 
-/* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.  Memory that is shared by name stays.
- * The status is MT_TIMEOUT when a task is at work on the storage. */
+/* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.
+ * Memory that is shared by name stays.  MT_TIMEOUT: a task is at work on the storage. */
 static int leave_arena(mt_storage *s) {
     pthread_mutex_lock(&mt_exec.lock);
     int64_t block = s->everyone ? 0 : s->block;
@@ -100,7 +101,7 @@ static int leave_arena(mt_storage *s) {
     if (!still) return MT_TIMEOUT;
     if (!mt_block_promise(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
     char *data = mt_block_take(s->device, s->nbytes);
-    if (data) memcpy(data, from, (size_t)s->nbytes);        /* not under the lock; the arena's memory stays mapped */
+    if (data) memcpy(data, from, (size_t)s->nbytes);   /* no lock: the arena's memory stays mapped */
     pthread_mutex_lock(&mt_exec.lock);
     bool unchanged = data && quiet(s) && s->writes == writes && s->block == block && !s->everyone;
     if (unchanged) {
@@ -121,7 +122,7 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     look *l = malloc(sizeof *l);
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
-    while (exclusive && s->block && !s->everyone) {         /* checked under the lock under which the export is counted */
+    while (exclusive && s->block && !s->everyone) {    /* the export is counted under the same lock */
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {

@@ -211,15 +211,18 @@ void mt_forget_swap(const mt_tensor *target) {
     atomic_store_explicit(&target->storage->swap_from, target->offset, memory_order_relaxed);
 }
 
-/* `t[i], t[j] = t[j], t[i]` makes two views and assigns each; the first assignment overwrites what the second view shows.  The second one can
- * be told by this: its source is a view that is older than the last assignment, that assignment was the same with the sides exchanged, so t[j]
- * would be written to itself, which no program means.  The numbers are hints of one thread to itself; a race loses the hint. */
+/* `t[i], t[j] = t[j], t[i]` makes two views and assigns each; the first assignment overwrites what the
+ * second view shows.  This tells the second one: its source is a view that is older than the last
+ * assignment, and that assignment was the same with the sides exchanged.  So t[j] would be written to
+ * itself, which no program means.  A race of threads over these numbers loses a hint and nothing else. */
 int mt_assigns(mt_ref target_ref, mt_ref source_ref) {
     const mt_tensor *target = mt_t(target_ref), *source = mt_t(source_ref);
     mt_storage *s = target->storage;
-    bool inside = s == source->storage && target->offset != source->offset && target->size == source->size;
+    bool inside = s == source->storage && target->offset != source->offset &&
+                  target->size == source->size;
     uint32_t before = atomic_fetch_add_explicit(&s->assignments, 1, memory_order_relaxed);
-    bool loses = inside && source->born != before && atomic_load_explicit(&s->swap_to, memory_order_relaxed) == source->offset &&
+    bool loses = inside && source->born != before &&
+                 atomic_load_explicit(&s->swap_to, memory_order_relaxed) == source->offset &&
                  atomic_load_explicit(&s->swap_from, memory_order_relaxed) == target->offset;
     mt_forget_swap(target);
     if (inside) atomic_store_explicit(&s->swap_from, source->offset, memory_order_relaxed);
