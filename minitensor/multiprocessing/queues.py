@@ -212,7 +212,11 @@ class Queue(_standard.Queue):
             if not packet.place:
                 raise Full
             try:
-                self._pickle(packet, obj)
+                packet.tokens = tokens = []
+                if isinstance(self._writer, PacketEnd):
+                    self._writer.fill(packet, dumps(obj, self._writer.channel.number, tokens))
+                else:
+                    packet.parts = (dumps(obj, 0, tokens),)
             except Exception as error:
                 if not self._reports(error):
                     raise
@@ -230,12 +234,6 @@ class Queue(_standard.Queue):
                     self._give_back(packet)
                     raise
             raise
-
-    def _pickle(self, packet: Packet, obj: object) -> None:
-        if isinstance(self._writer, PacketEnd):
-            self._writer.pickle(packet, obj)
-        else:
-            packet.parts = (dumps(obj, 0, packet.tokens),)
 
     def _give_back(self, packet: Packet) -> None:
         """Undo what a put has done that does not send; what is undone already stays so."""
