@@ -30,12 +30,14 @@ import os
 import select
 import socket
 import struct
+from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, starmap
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
+from operator import itemgetter
 from typing import Any
 
 from minitensor.backend.native import ffi, lib
@@ -48,11 +50,13 @@ __all__ = ["Packet", "PacketEnd", "available", "discard", "pair", "unpack"]
 PACKET = 1 << 16  # bytes of a message that go into a packet; a socket takes some 200 KiB before a writer has to wait
 LISTED = 4096  # references of a message that its packet lists; more than these go with the queue if nobody takes them
 _AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes up to a quarter of that
-_HEAD = struct.Struct("<BH")  # how a packet begins: where the message is, and how many references are listed next
-_INSIDE, _IN_BLOCK = 0, 1
-_PLAIN = _HEAD.pack(_INSIDE, 0)
+# How a packet begins: with one byte, and the message follows, which refers to nothing; or with an int64 that says where the message is
+# and, above the lowest byte, how many references there are in the list that follows.
+_PLAIN = b"\0"
+_INSIDE, _IN_BLOCK = 1, 2
 _BLOCK = struct.Struct("<qq")  # the token and the size of the block that has the message
-_LONGEST = _HEAD.size + PACKET
+_LONGEST = 8 + PACKET
+_made = itemgetter(0)  # of a token's list: the token, or the status that says why there is none
 
 
 def available() -> bool:
@@ -61,16 +65,14 @@ def available() -> bool:
 
 
 class Packet:
-    """A message on its way out, and what was done for it so far."""
+    """A message on its way out, and what was done for it so far: False until it is done, and then what the call returned."""
 
-    __slots__ = ("parts", "tokens", "gone", "place", "task")
-
-    def __init__(self) -> None:
-        self.parts: tuple[Any, ...] = ()
-        self.tokens: list[list[int]] = []  # of what the message refers to, as `sharing.pack` lists them
-        # False until it is done, and then what the call returned.  Gone: the pipe, or the thread that writes to it, has it.
-        self.gone: Any = False
-        self.place = self.task = False  # of the queue's: a place was taken, a task counted
+    # Defaults, which few packets need all of: making one costs less than with __init__.
+    parts: tuple[Any, ...] = ()
+    tokens: Sequence[list[int]] = ()  # of what the message refers to, as `sharing.pack` lists them
+    gone: Any = False  # the pipe, or the thread that writes to it, has it
+    place: Any = False  # of the queue's that was taken
+    task: Any = False  # that was counted
 
     def drop(self) -> None:
         """Give back what the message refers to: it is not sent after all."""
@@ -99,35 +101,34 @@ class PacketEnd(Connection):
         super()._close()  # type: ignore[misc]
 
     # --- writing -----------------------------------------------------------------------------------------------------
-    def pickle(self, packet: Packet, obj: object, head: bytes = b"") -> None:
-        """Make `obj`, as it is now, the message of a packet; `head` stands before its bytes.
+    def fill(self, packet: Packet, message: Any, head: bytes = b"") -> None:
+        """Make bytes the message of a packet; `head` stands before them.
 
         Raises:
             MemoryError: when the shared memory has no room for a large message.
         """
-        self._fill(packet, dumps(obj, self.channel, packet.tokens), head)
-
-    def _fill(self, packet: Packet, message: Any, head: bytes = b"") -> None:
-        tokens = [t for made in packet.tokens for t in made if t > 0][:LISTED] if packet.tokens else ()
         nbytes = len(head) + len(message)
-        if nbytes + 8 * len(tokens) <= PACKET:
-            if not tokens:
-                packet.parts = (_PLAIN, head, message) if head else (_PLAIN, message)
-                return
-            where, parts = _INSIDE, (head, message)
+        if not packet.tokens and nbytes <= PACKET:
+            packet.parts = (_PLAIN, head, message) if head else (_PLAIN, message)
+            return
+        tokens = packet.tokens if len(packet.tokens) <= LISTED else packet.tokens[:LISTED]
+        listed = len(tokens)
+        if nbytes + 8 * listed <= PACKET:
+            packet.parts = array("q", [listed << 8 | _INSIDE, *map(_made, tokens)]), head, message
         else:
-            where, parts = _IN_BLOCK, (self._block(packet, head, message), b"")
-        packet.parts = _HEAD.pack(where, len(tokens)), struct.pack(f"<{len(tokens)}q", *tokens), *parts
+            packet.parts = array("q", [listed << 8 | _IN_BLOCK, *map(_made, tokens)]), self._block(packet, head, message)
 
     def _block(self, packet: Packet, head: bytes, message: Any) -> bytes:
         """Copy a message into a block of the shared memory; what the packet has in its place."""
         if not self.channel.carries_blocks():
             raise MemoryError(f"[put] a message of {len(head) + len(message)} bytes has to lie in shared memory, and a reader of it may not be "
                               f"able to see that: {why_no_arena()}; send less than {PACKET} bytes at a time")  # fmt: skip
-        made: list[int] = []
-        packet.tokens.append(made)
+        made = [0]
+        packet.tokens = *packet.tokens, made
         sizes = len(head), len(message)
-        made.extend(starmap(lib.mt_message_send, ((head, sizes[0], ffi.from_buffer(message), sizes[1], self.channel.number),)))
+        given = head, sizes[0], ffi.from_buffer(message), sizes[1], self.channel.number
+        for made[0] in starmap(lib.mt_message_send, (given,)):
+            break
         if made[0] < 0:
             raise MemoryError(f"[put] {room_text()}")
         return _BLOCK.pack(made[0], sum(sizes))
@@ -164,7 +165,7 @@ class PacketEnd(Connection):
     def _send_bytes(self, buf: Any) -> None:
         packet = Packet()
         try:
-            self._fill(packet, buf)
+            self.fill(packet, buf)
             self.write(packet)
         except BaseException:
             if packet.gone is False:
@@ -177,7 +178,8 @@ class PacketEnd(Connection):
         self._check_writable()  # type: ignore[attr-defined]
         packet = Packet()
         try:
-            self.pickle(packet, obj)
+            packet.tokens = tokens = []
+            self.fill(packet, dumps(obj, self.channel, tokens))
             self.write(packet)
         except BaseException:
             if packet.gone is False:
@@ -236,8 +238,9 @@ class PacketEnd(Connection):
 
 def unpack(packet: bytes) -> memoryview:
     """The message of a packet that was read."""
-    listed = packet[1] | packet[2] << 8
-    rest = memoryview(packet)[_HEAD.size + 8 * listed :]
+    if packet[0] == _PLAIN[0]:
+        return memoryview(packet)[1:]
+    rest = memoryview(packet)[8 + 8 * (packet[1] | packet[2] << 8) :]
     if packet[0] == _INSIDE:
         return rest
     token, nbytes = _BLOCK.unpack(rest)
@@ -251,10 +254,12 @@ def unpack(packet: bytes) -> memoryview:
 
 def discard(packet: bytes | None) -> None:
     """Give back what the message of a packet that was read refers to, as far as no process has claimed it."""
-    if packet:
-        listed = packet[1] | packet[2] << 8
-        tokens = struct.unpack_from(f"<{listed}q", packet, _HEAD.size)
-        _end(tokens if packet[0] == _INSIDE else (*tokens, _BLOCK.unpack_from(packet, _HEAD.size + 8 * listed)[0]))
+    if packet and packet[0] != _PLAIN[0]:
+        end = 8 + 8 * (packet[1] | packet[2] << 8)
+        tokens = array("q", packet[8:end])
+        if packet[0] == _IN_BLOCK:
+            tokens.append(_BLOCK.unpack_from(packet, end)[0])
+        _end(tokens)
 
 
 def _rebuild(df: Any, readable: bool, writable: bool, channel: Channel) -> PacketEnd:

@@ -67,7 +67,8 @@ class _PoolQueue(SimpleQueue):
             return
         packet = Packet()
         try:
-            self._writer.pickle(packet, content, head)
+            packet.tokens = tokens = []
+            self._writer.fill(packet, dumps(content, self._writer.channel.number, tokens), head)
             while not self._writer.write_now(packet):
                 if self.ending:
                     break

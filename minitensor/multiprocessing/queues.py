@@ -44,7 +44,7 @@ import weakref
 from collections import deque
 from contextlib import nullcontext
 from itertools import starmap
-from multiprocessing import context, process, reduction
+from multiprocessing import reduction
 from multiprocessing import queues as _standard
 from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
@@ -112,22 +112,6 @@ def _limit(maxsize: int) -> int:
 
 
 # --- waiting for a message -------------------------------------------------------------------------------------------
-def _keep(reader: Any) -> None:
-    """A queue is an argument of a process that is being started: until that one is over, the channel is in use here."""
-    popen: Any = context.get_spawning_popen()
-    if popen is not None and isinstance(reader, PacketEnd):
-        popen.__dict__.setdefault("_minitensor_channels", []).append(reader.channel)
-
-
-def _is_kept(reader: PacketEnd) -> bool:
-    """Whether a process that was started with the queue is alive: it may not have come to its arguments yet."""
-    for child in list(process._children):  # type: ignore[attr-defined]
-        channels = getattr(child._popen, "_minitensor_channels", ())
-        if any(c.id == reader.channel.id for c in channels) and child._popen.poll() is None:
-            return True
-    return False
-
-
 def _may_put_here() -> bool:
     """Whether anything in this process could put while this thread waits: another thread, a signal handler, a queued task."""
     feeders = {t.ident for t in threading.enumerate() if t.name == "QueueFeederThread"}
@@ -140,7 +124,7 @@ def _may_put_here() -> bool:
 
 def _is_abandoned(reader: PacketEnd) -> bool:
     """Whether certainly no process can send any more; False where that can't be known."""
-    return not _may_put_here() and not _is_kept(reader) and reader.channel.others() == 0
+    return not _may_put_here() and reader.channel.others() == 0
 
 
 def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:
@@ -197,10 +181,6 @@ class Queue(_standard.Queue):
         tasks = self._unfinished_tasks
         self._counts = () if tasks is None else iter(tasks.release, Ellipsis)
 
-    def __getstate__(self) -> Any:
-        _keep(self._reader)
-        return _standard.Queue.__getstate__(self)
-
     def put(self, obj: object, block: bool = True, timeout: float | None = None) -> None:
         """Send `obj` as it is now. Raises Full, or the error of an object that can't be pickled."""
         if self._closed:
@@ -212,7 +192,11 @@ class Queue(_standard.Queue):
             if not packet.place:
                 raise Full
             try:
-                self._pickle(packet, obj)
+                packet.tokens = tokens = []
+                if isinstance(self._writer, PacketEnd):
+                    self._writer.fill(packet, dumps(obj, self._writer.channel, tokens))
+                else:
+                    packet.parts = (dumps(obj, None, tokens),)
             except Exception as error:
                 if not self._reports(error):
                     raise
@@ -230,12 +214,6 @@ class Queue(_standard.Queue):
                     self._give_back(packet)
                     raise
             raise
-
-    def _pickle(self, packet: Packet, obj: object) -> None:
-        if isinstance(self._writer, PacketEnd):
-            self._writer.pickle(packet, obj)
-        else:
-            packet.parts = (dumps(obj, None, packet.tokens),)
 
     def _give_back(self, packet: Packet) -> None:
         """Undo what a put has done that does not send; what is undone already stays so."""
@@ -385,10 +363,6 @@ class SimpleQueue(_standard.SimpleQueue):
         self._reader, self._writer = packets.pair()
         self._rlock = self._wlock = _NoLock()
         self._poll = self._reader.poll
-
-    def __getstate__(self) -> Any:
-        _keep(self._reader)
-        return super().__getstate__()
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)

@@ -19,8 +19,8 @@ __all__ = ["ForkingPickler", "dumps", "register"]
 
 ForkingPickler = context.reduction.ForkingPickler  # as the standard queues do: a program may have set another `reducer`
 register = ForkingPickler.register
-register(Tensor, sharing.reduce)
-
+if ForkingPickler is not reduction.ForkingPickler:
+    register(Tensor, sharing.reduce)
 
 
 class _Table(dict[type, Any]):

@@ -5,13 +5,19 @@ goes into a message (`pickling`).  They are layers in this order; the standard p
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
+
+from minitensor.tensor import Tensor
 
 from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .channel import Channel
 from .pickling import pack, reduce, share_with_everyone, sharing_stats
 
 __all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "share_with_everyone", "sharing_stats", "started", "why_no_arena"]
+
+ForkingPickler.register(Tensor, reduce)
 
 
 class _Started:
@@ -22,8 +28,6 @@ class _Started:
         self.start: Start | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from multiprocessing.context import get_spawning_popen
-
         self.start = start_of(get_spawning_popen())
         return _begin, (self.start, self._process)
 

@@ -153,7 +153,8 @@ def _after_in_child() -> None:
     if not lib.mt_arena_inode():
         return
     _starts.clear()
-    _places.append(_forked_from)
+    if _forked_from[1] >= 0:
+        _places.append(_forked_from)
     if lib.mt_arena_member():
         _announce()
     else:

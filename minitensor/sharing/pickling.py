@@ -29,7 +29,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, islice, repeat, starmap
+from itertools import chain, starmap
 from multiprocessing.context import get_spawning_popen
 from typing import Any
 
@@ -146,26 +146,27 @@ def _readers() -> tuple[int, Start | None] | None:
 def _token(t: Tensor, extent: Any, channel: int) -> int:
     """A token of what has to travel, in the arena; 0: there is no room."""
     message = _session.message
-    made: list[int] = []
+    made = [0]  # set in the same step that makes a token: Ctrl-C finds it noted, or not made
     if message is not None:
         message.tokens.append(made)
-
-    def send(t: Tensor) -> int:
-        made.extend(map(lib.mt_send, (t._h,), (channel,)))  # one step: Ctrl-C finds a token noted, or not made
-        return made[-1]
-
     whole = extent.everyone or extent.in_arena or (extent.low, extent.high) == (0, extent.nbytes)
-    token = send(t) if whole else -lib.MT_VALUE_ERROR
+    if whole:
+        for made[0] in map(lib.mt_send, (t._h,), (channel,)):
+            break
+    else:
+        made[0] = -lib.MT_VALUE_ERROR
     for _ in range(_TRIES):
-        if token != -lib.MT_TIMEOUT:
+        if made[0] != -lib.MT_TIMEOUT:
             break
         native.wait(t._h, unused=True)
-        token = send(t)
-    if token in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
+        for made[0] in map(lib.mt_send, (t._h,), (channel,)):
+            break
+    if made[0] in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
         # Other threads don't let go of it, an array looks at it, or only a part travels.
         copy = _copy(t, extent.low, extent.high - extent.low)
-        token = 0 if copy is None else send(copy)
-    return max(token, 0)
+        for made[0] in () if copy is None else map(lib.mt_send, (copy._h,), (channel,)):
+            break
+    return max(made[0], 0)
 
 
 def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
@@ -243,20 +244,23 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
     device = as_device("CPU").activate()
     here = address is None or is_here(address)
-    refs: list[int] = []
-    tensors: list[Tensor] = []
+    given = device, ffi.from_buffer(parcel), len(parcel)
+    receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))
+    ref, tensor = 0, None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
     try:
-        arguments = device, ffi.from_buffer(parcel), len(parcel)
-        receive = starmap(lib.mt_receive, repeat(arguments)) if here else starmap(_receive_from, repeat((address, *arguments)))
-        refs.extend(islice(receive, 1))  # one step, as the next: Ctrl-C finds a reference noted, or not made
-        while refs[0] < 0:  # memory had to be waited for, or something is wrong and this raises it
-            lib.mt_release(finish(refs.pop()))
-            refs.extend(islice(receive, 1))
-        tensors.extend(map(wrap, refs))
-        return tensors[0]
+        for ref in starmap(receive, (given,)):  # noqa: B007
+            break
+        while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
+            call, ref = ref, 0
+            lib.mt_release(finish(call))
+            for ref in starmap(receive, (given,)):  # noqa: B007
+                break
+        for tensor in map(wrap, (ref,)):  # noqa: B007
+            break
+        return tensor
     except BaseException:
-        if refs and refs[0] > 0 and not tensors:
-            lib.mt_release(refs[0])
+        if ref > 0 and tensor is None:
+            lib.mt_release(ref)
         raise
 
 

@@ -109,21 +109,22 @@ REASONS = {
 # --- forked ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("why", REASONS)
 def test_a_forked_guest_keeps_what_it_inherited(no_places: Callable[[int], None], why: int) -> None:
-    t, view = in_arena(7), None
-    view, array = t[10:20], t.asnumpy()
+    held: list[Any] = [in_arena(7)]
+    held += held[0][10:20], held[0].asnumpy()
     no_places(why)
     ready, go = os.pipe()
 
     def life() -> str:
+        t, view, array = held
         os.read(ready, 1)
         before = float(t.max()), float(view.max()), float(array.max())
-        t.__iadd__(1)
+        t += 1
         events = [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
         return f"{before} {float(t.max())} {float(view.max())} {float(array.max())} {len(events)} {REASONS[why] in events[0]}"
 
     child = told(life)
     no_places(0)
-    del t, view, array
+    held.clear()
     gc.collect()
     other = [in_arena(99) for _ in range(3)]  # where it was
     os.write(go, b"x")
@@ -551,7 +552,7 @@ def test_a_family_grows(n: int) -> None:
     go, stop = os.pipe()
     answers, answer = os.pipe()
     children = []
-    for i in range(n):
+    for _ in range(n):
         pid = os.fork()
         if pid == 0:
             os.close(stop)

@@ -566,7 +566,8 @@ except MemoryError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=strangers_environment())
-    assert done.stdout.splitlines() == ["200000.0 0", "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)"], done.stderr
+    assert done.stdout.splitlines() == ["200000.0 0",
+                                        "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)"], done.stderr
 
 
 def test_few_descriptors_are_enough() -> None:

@@ -64,7 +64,7 @@ _Atomic int64_t mt_steps_left;
 atomic_int mt_signal;
 
 /* What has to be the same in two programs that share an arena. */
-uint64_t mt_arena_layout(void) { return 2 * (uint64_t)sizeof(mt_arena) + MT_NUM_DTYPES; }
+uint64_t mt_arena_layout(void) { return MT_FINGERPRINT; }
 
 __attribute__((constructor)) static void init(void) { mt_mutex_init(&mt_my.lock); }
 
