@@ -67,8 +67,9 @@ class _PoolQueue(SimpleQueue):
             return
         packet = Packet()
         try:
-            packet.tokens = tokens = []
-            self._writer.fill(packet, dumps(content, self._writer.channel.number, tokens), head)
+            tokens: list[list[int]] = []
+            packet.tokens = tokens
+            self._writer.fill(packet, dumps(content, self._writer.channel, tokens), head)
             while not self._writer.write_now(packet):
                 if self.ending:
                     break

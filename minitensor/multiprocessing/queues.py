@@ -44,8 +44,8 @@ import weakref
 from collections import deque
 from contextlib import nullcontext
 from itertools import starmap
-from multiprocessing import reduction
 from multiprocessing import queues as _standard
+from multiprocessing import reduction
 from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
 from typing import Any
@@ -192,7 +192,8 @@ class Queue(_standard.Queue):
             if not packet.place:
                 raise Full
             try:
-                packet.tokens = tokens = []
+                tokens: list[list[int]] = []
+                packet.tokens = tokens
                 if isinstance(self._writer, PacketEnd):
                     self._writer.fill(packet, dumps(obj, self._writer.channel, tokens))
                 else:

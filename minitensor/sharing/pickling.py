@@ -244,7 +244,7 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
     device = as_device("CPU").activate()
     here = address is None or is_here(address)
-    given = device, ffi.from_buffer(parcel), len(parcel)
+    given: Any = device, ffi.from_buffer(parcel), len(parcel)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))
     ref, tensor = 0, None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
     try:
@@ -257,7 +257,7 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
                 break
         for tensor in map(wrap, (ref,)):  # noqa: B007
             break
-        return tensor
+        return tensor  # type: ignore[return-value]
     except BaseException:
         if ref > 0 and tensor is None:
             lib.mt_release(ref)

@@ -268,6 +268,7 @@ enum mt_point {
     MT_POINT_RUN,        /* it has run the task, and nobody knows yet */
     MT_POINT_JOIN,       /* a fork has told a worker to end, and not joined it */
     MT_POINT_ALLOC,      /* memory is counted, and not there yet */
+    MT_POINT_MOVE,       /* a storage is about to be copied into the arena */
     MT_POINTS
 };
 void mt_hold_at(int point, int reached, int go);

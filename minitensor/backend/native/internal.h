@@ -58,6 +58,7 @@ struct mt_storage {
     _Atomic int64_t swap_to, swap_from;      /* the last one's offsets; equal unless both were views */
     /* Guarded by the executor's lock: */
     mt_mark last_write, last_read;
+    unsigned moving;                 /* 0, or a generation of forks + 1: a thread copies it into the arena (shared.c) */
     int busy, looks;                 /* tasks and glances at work on it; arrays that look at its present block */
     uint32_t writes;                 /* steps when a task begins to write and when it ends: odd, one is at it */
     mt_error *error;                 /* why there is no value */

@@ -22,6 +22,9 @@ static bool quiet(const mt_storage *s) { return !s->busy && mt_reached(s->last_w
 /* No other process has its block, no token, no other storage of this process and no array of such a one; nor will, but by ourselves. */
 static bool take_over(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->looks); }
 
+/* A thread of this process, not one of the process that it was forked from, copies it into the arena. */
+static bool is_moving(const mt_storage *s) { return s->moving == atomic_load(&mt_exec.generation) + 1; }
+
 static void leave(mt_storage *s) {                          /* the memory that it has */
     if (s->block) mt_arena_drop(s->block);
     else mt_block_free(s->device, s->data, s->nbytes);
@@ -51,24 +54,32 @@ int mt_storage_own(mt_storage *s) {
 int mt_share(mt_ref ref, int everyone) {
     mt_storage *s = mt_t(ref)->storage;
     int status = MT_OK;
+    struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
     pthread_mutex_lock(&mt_exec.lock);
+    while (is_moving(s) && mt_wait_progress(&deadline)) continue;
     uint32_t writes = s->writes;
-    if (!quiet(s)) status = MT_TIMEOUT;
+    if (is_moving(s) || !quiet(s)) status = MT_TIMEOUT;
     else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
     bool there = s->block && (!everyone || s->everyone || take_over(s));
     if (status == MT_OK && there && everyone) {
         s->everyone = true;
         mt_arena_mark_mutable(s->block);
     }
+    bool move = status == MT_OK && !there;
+    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;                             /* until it has moved, no other thread gives back the memory that is copied here */
     pthread_mutex_unlock(&mt_exec.lock);
-    if (status != MT_OK || there) return status;
+    if (!move) return status;
 
     int64_t block = mt_arena_alloc(s->nbytes);
-    if (block < 0) return (int)-block;
-    if (everyone) mt_arena_mark_mutable(block);
-    memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+    if (block > 0) {
+        if (everyone) mt_arena_mark_mutable(block);
+        mt_point(MT_POINT_MOVE);
+        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+    }
     pthread_mutex_lock(&mt_exec.lock);
-    bool unchanged = quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    s->moving = 0;
+    pthread_cond_broadcast(&mt_exec.progress);
+    bool unchanged = block > 0 && quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
     if (unchanged) {
         leave(s);
         s->data = mt_arena_data(block);
@@ -77,6 +88,7 @@ int mt_share(mt_ref ref, int everyone) {
         s->everyone = everyone;
     }
     pthread_mutex_unlock(&mt_exec.lock);
+    if (block < 0) return (int)-block;
     if (!unchanged) mt_arena_drop(block);                   /* another thread was at it meanwhile */
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
