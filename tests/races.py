@@ -48,13 +48,16 @@ def held(point: int) -> Iterator[Held]:
         hold.close()
 
 
-def until_in(ident: int | None, *functions: Callable[..., Any]) -> None:
-    """Until a thread is in one of these functions, which it can't leave before the test lets it."""
+def is_in(ident: int | None, *functions: Callable[..., Any]) -> bool:
+    """Return whether a thread is in one of these functions."""
     codes = {function.__code__ for function in functions}
-    while True:
-        frame: FrameType | None = sys._current_frames().get(ident or 0)
-        while frame is not None:
-            if frame.f_code in codes:
-                return
-            frame = frame.f_back
+    frame: FrameType | None = sys._current_frames().get(ident or 0)
+    while frame is not None and frame.f_code not in codes:
+        frame = frame.f_back
+    return frame is not None
+
+
+def until_in(ident: int | None, *functions: Callable[..., Any]) -> None:
+    """Wait until a thread is in one of these functions, which it can't leave before the test lets it."""
+    while not is_in(ident, *functions):
         os.sched_yield()

@@ -11,17 +11,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import races
 import sharing_targets as targets
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, trace
 from minitensor.backend.native import ffi, lib
 from minitensor.multiprocessing.reductions import ForkingPickler, dumps
+from minitensor.sharing import pickling
 
 LARGE = 50_000  # float32: more than travels inside a message
 ROOT = os.geteuid() == 0
@@ -595,3 +598,23 @@ def test_no_way_to_take_pages_is_an_error_that_says_so() -> None:
             Tensor(np.ones(9_000_000, np.float32)).share_memory_()
     finally:
         lib.mt_arena_refuse_ways(0)
+
+
+# --- threads -------------------------------------------------------------------------------------------------------------
+def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
+    """The one that is second must not give back the memory that the first is copying."""
+    t = Tensor(np.full(3_000_000, 7, np.float32))
+    sent: list[bytes] = []
+    threads = [threading.Thread(target=lambda: sent.append(bytes(dumps(t)))) for _ in range(2)]
+    with races.held(lib.MT_POINT_MOVE) as mover:
+        threads[0].start()
+        mover.wait()
+        threads[1].start()
+        while threads[1].is_alive() and not races.is_in(threads[1].ident, pickling._token):
+            os.sched_yield()
+        others = [Tensor(np.full(3_000_000, 9, np.float32)) for _ in range(3)]  # where it lay, if it was given back
+        mover.go()
+        for thread in threads:
+            thread.join()
+    assert [float(pickle.loads(data).min()) for data in sent] == [7, 7]
+    assert all(float(other.max()) == 9 for other in others)

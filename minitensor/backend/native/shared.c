@@ -56,7 +56,7 @@ int mt_share(mt_ref ref, int everyone) {
     int status = MT_OK;
     struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
     pthread_mutex_lock(&mt_exec.lock);
-    while (is_moving(s) && mt_wait_progress(&deadline)) continue;
+    while (is_moving(s) && mt_wait_progress(NULL, &deadline)) continue;
     uint32_t writes = s->writes;
     if (is_moving(s) || !quiet(s)) status = MT_TIMEOUT;
     else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
