@@ -350,16 +350,17 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
         )
     device = as_device("CPU").activate()
     given = device, ffi.from_buffer(parcel), len(parcel)
-    ref, tensor = 0, None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
+    ref: int = 0
+    tensor: Any = None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
     try:
-        for ref in starmap(lib.mt_receive, (given,)):
+        for ref in starmap(lib.mt_receive, (given,)):  # noqa: B007
             break
         while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
             call, ref = ref, 0
             lib.mt_release(finish(call))
-            for ref in starmap(lib.mt_receive, (given,)):
+            for ref in starmap(lib.mt_receive, (given,)):  # noqa: B007
                 break
-        for tensor in map(wrap, (ref,)):
+        for tensor in map(wrap, (ref,)):  # noqa: B007
             break
         return tensor
     except BaseException:

@@ -179,7 +179,8 @@ class PacketEnd(Connection):
         self._check_writable()  # type: ignore[attr-defined]
         packet = Packet()
         try:
-            packet.tokens = tokens = []
+            tokens: list[list[int]] = []
+            packet.tokens = tokens
             self.fill(packet, dumps(obj, self.channel.number, tokens))
             self.write(packet)
         except BaseException:

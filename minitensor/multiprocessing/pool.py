@@ -67,7 +67,8 @@ class _PoolQueue(SimpleQueue):
             return
         packet = Packet()
         try:
-            packet.tokens = tokens = []
+            tokens: list[list[int]] = []
+            packet.tokens = tokens
             self._writer.fill(packet, dumps(content, self._writer.channel.number, tokens), head)
             while not self._writer.write_now(packet):
                 if self.ending:

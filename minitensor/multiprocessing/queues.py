@@ -212,7 +212,8 @@ class Queue(_standard.Queue):
             if not packet.place:
                 raise Full
             try:
-                packet.tokens = tokens = []
+                tokens: list[list[int]] = []
+                packet.tokens = tokens
                 if isinstance(self._writer, PacketEnd):
                     self._writer.fill(packet, dumps(obj, self._writer.channel.number, tokens))
                 else:
