@@ -246,7 +246,8 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     here = address is None or is_here(address)
     given: Any = device, ffi.from_buffer(parcel), len(parcel)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))
-    ref, tensor = 0, None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
+    ref: int = 0
+    tensor: Any = None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
     try:
         for ref in starmap(receive, (given,)):  # noqa: B007
             break
@@ -257,7 +258,7 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
                 break
         for tensor in map(wrap, (ref,)):  # noqa: B007
             break
-        return tensor  # type: ignore[return-value]
+        return tensor
     except BaseException:
         if ref > 0 and tensor is None:
             lib.mt_release(ref)

@@ -23,10 +23,11 @@ def at_line(n: int, act: Callable[[], object], call: Callable[[], object], part:
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
-        if not frame.f_code.co_filename.startswith(HERE) or part not in frame.f_code.co_filename[len(HERE) :]:
+        path, name = frame.f_code.co_filename, frame.f_code.co_name
+        if not path.startswith(HERE) or part not in path[len(HERE) :] or name == "__del__":  # where nothing can be raised
             return None
         # The interpreter handles no signal at a `try:`, which its table of handlers may leave out.
-        if event == "line" and getline(frame.f_code.co_filename, frame.f_lineno).strip() != "try:":
+        if event == "line" and getline(path, frame.f_lineno).strip() != "try:":
             if left == 0:
                 sys.settrace(None)
                 left = -1
