@@ -124,7 +124,7 @@ def _may_put_here() -> bool:
 
 def _is_abandoned(reader: PacketEnd) -> bool:
     """Whether certainly no process can send any more; False where that can't be known."""
-    return not _may_put_here() and reader.channel.others() == 0
+    return not _may_put_here() and reader.channel.has_others() is False
 
 
 def _take(reader: PacketEnd, deadline: float | None, taken: list[Any]) -> None:

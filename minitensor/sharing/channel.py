@@ -39,9 +39,10 @@ class Channel:
         """Return whether a tensor in a message of it may be a reference."""
         return bool(lib.mt_arena_member()) and self.carries_blocks()
 
-    def others(self) -> int:
-        """Return how many other processes use it; -1: that can't be known."""
-        return lib.mt_channel_others(self.id) if self.id and lib.mt_arena_member() else -1
+    def has_others(self) -> bool | None:
+        """Return whether another process that lives uses it; None: that can't be known."""
+        found = lib.mt_channel_has_others(self.id) if self.id and lib.mt_arena_member() else -1
+        return None if found < 0 else bool(found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         popen = get_spawning_popen()

@@ -131,11 +131,6 @@ static inline bool only(mt_set set, mt_member m) {
         if (atomic_load(mt_plane(set, i)) != (i == m.slot / 64 ? mt_bit(m) : 0)) return false;
     return true;
 }
-static inline int mt_set_size(mt_set set) {
-    int n = 0;
-    for (uint32_t i = 0, planes = mt_planes(); i < planes; i++) n += __builtin_popcountll(atomic_load(mt_plane(set, i)));
-    return n;
-}
 
 /* Between any two steps of the protocol a process may be killed, or stand still while others go on: the tests do it here. */
 extern _Atomic int64_t mt_steps_left;
@@ -169,6 +164,7 @@ int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what go
 void mt_channel_maybe_sweep(uint32_t channel);
 void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */
 int mt_reap_locked(void);
+bool mt_reap_if_dead(int probe, mt_member m);       /* false: it lives */
 uint64_t mt_arena_layout(void);                     /* what has to be the same in two programs that share an arena; without the lock */
 bool mt_guest_end_token(int64_t token);             /* false: it was not in flight any more */
 int64_t mt_arena_no_token(void);                    /* notes that the table of tokens is full; a status */

@@ -237,12 +237,19 @@ void mt_channel_join_for(int64_t id, int slot) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-int mt_channel_others(int64_t id) {
+/* One that lives is enough: a family of thousands that waits for messages does not look at every member each time. */
+int mt_channel_has_others(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
+    int result = -1;
     pthread_mutex_lock(&mt_my.lock);
-    mt_reap_locked();
-    int n = mt_set_size(mt_users(c)) - has(mt_users(c), *mt_my.me);
-    if (atomic_load(&CHANNEL(c)->guests)) n = -1;
+    int probe = atomic_load(&CHANNEL(c)->guests) ? -1 : mt_slot_probe();
+    if (probe >= 0) {
+        result = 0;
+        for (uint32_t s = 1, n = atomic_load(&ARENA->n_slots); s < n && !result; s++)
+            if (s != mt_my.me->slot && has(mt_users(c), (mt_member){s})) result = !mt_reap_if_dead(probe, (mt_member){s});
+        close(probe);
+    }
+    if (atomic_load(&CHANNEL(c)->guests)) result = -1;
     pthread_mutex_unlock(&mt_my.lock);
-    return n;
+    return result;
 }

@@ -83,20 +83,22 @@ static void recount(void) {
     atomic_store(&ARENA->free_bytes, idle);
 }
 
+bool mt_reap_if_dead(int probe, mt_member m) {
+    if (!mt_slot_dead(probe, m)) return false;
+    if (atomic_load(&ARENA->slots[m.slot].state) > FREE) {  /* no other reaper was faster */
+        bury(m);
+        atomic_fetch_add(&ARENA->reaped, 1);
+    }
+    mt_slot_give_back(probe, m);
+    return true;
+}
+
 int mt_reap_locked(void) {
     int n = 0, probe = mt_my.me ? mt_slot_probe() : -1;
     if (probe < 0) return 0;                                /* another member has to */
     uint32_t slots = atomic_load(&ARENA->n_slots);
-    for (uint32_t s = 1; s < slots; s++) {
-        mt_member m = {s};
-        if (s == mt_my.me->slot || atomic_load(&ARENA->slots[s].state) <= FREE || !mt_slot_dead(probe, m)) continue;
-        if (atomic_load(&ARENA->slots[s].state) > FREE) {   /* no other reaper was faster */
-            bury(m);
-            atomic_fetch_add(&ARENA->reaped, 1);
-            n++;
-        }
-        mt_slot_give_back(probe, m);
-    }
+    for (uint32_t s = 1; s < slots; s++)
+        if (s != mt_my.me->slot && atomic_load(&ARENA->slots[s].state) > FREE) n += mt_reap_if_dead(probe, (mt_member){s});
     close(probe);
     if (n || atomic_load(&ARENA->reaped) || atomic_load(&ARENA->stray)) recount();      /* again and again: what is held now can't be set right yet */
     return n;
