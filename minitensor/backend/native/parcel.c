@@ -6,7 +6,7 @@
  *
  * A view takes with it what it touches, or all of its storage when that is not much more, or lies in the arena and costs nothing.  Which
  * bytes those are is decided here (mt_extent_of); that views of one storage in one message arrive as such is the message's business
- * (sharing.py), which sends the second as a view of the first. */
+ * (sharing/pickling.py), which sends the second as a view of the first. */
 #include <errno.h>
 #include <stdlib.h>
 
