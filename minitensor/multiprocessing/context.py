@@ -28,6 +28,8 @@ from minitensor import sharing
 from ._alias import fall_back
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from . import pool, queues
 
 __all__ = _standard.__all__
@@ -48,6 +50,12 @@ class BaseContext(_standard.BaseContext):
         from .queues import JoinableQueue
 
         return JoinableQueue(maxsize, ctx=self.get_context())
+
+    def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:
+        """Return the two ends of a pipe."""
+        from .pipes import Pipe
+
+        return Pipe(duplex)
 
     def SimpleQueue(self) -> queues.SimpleQueue:
         """Return a queue without a thread: a locked pipe."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from minitensor.backend.native import lib
 
-from .arena import address, have_arena, is_here, start_of
+from .arena import Start, address, have_arena, is_here, start_of
 
 __all__ = ["Channel"]
 
@@ -44,14 +44,25 @@ class Channel:
         found = lib.mt_channel_has_others(self.id) if self.id and lib.mt_arena_member() else -1
         return None if found < 0 else bool(found)
 
+    def seen_by_senders(self) -> Channel:
+        """Return the channel as a sender has it that is no user of it."""
+        seen = object.__new__(_Seen)
+        seen.id = self.id
+        return seen
+
     def __reduce__(self) -> tuple[Any, ...]:
         popen = get_spawning_popen()
-        start = start_of(popen) if popen is not None and self.id else None
-        if start is not None:
-            start.uses(self.id)
+        where = self._where()
+        if isinstance(where, Start):
+            where.uses(self.id)
         elif popen is not None and self.id:
             lib.mt_channel_add_guest(self.id, True)
-        return _join, (self.id, address() if start is None else start)
+        return _join, (self.id, where)
+
+    def _where(self) -> str | Start:
+        """Return how the process that it is pickled for finds the arena."""
+        popen = get_spawning_popen()
+        return (start_of(popen) if popen is not None and self.id else None) or address()
 
     def __del__(self) -> None:
         if self.id and lib is not None:
@@ -64,4 +75,23 @@ def _join(id: int, address: str) -> Channel:
     channel.id = 0
     if id and is_here(address) and (not lib.mt_arena_member() or lib.mt_channel_join(id) == lib.MT_OK):
         channel.id = id  # a guest is no user of it, but its messages belong to it
+    return channel
+
+
+class _Seen(Channel):
+    """A channel of which this process is no user: it only sends to those that are."""
+
+    def carries_blocks(self) -> bool:
+        return super().carries_blocks() and bool(lib.mt_channel_is_used(self.id))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _see, (self.id, self._where())
+
+    def __del__(self) -> None:
+        pass
+
+
+def _see(id: int, address: str) -> Channel:
+    channel = object.__new__(_Seen)
+    channel.id = id if id and is_here(address) else 0
     return channel

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -789,3 +790,41 @@ def test_stats_and_trace() -> None:
         "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity",
     }  # fmt: skip
     assert trace.events("sharing.stats")[-1].fields == numbers
+
+
+# --- pipes -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("duplex", [True, False])
+def test_what_is_unread_in_a_closed_pipe_is_given_up(ctx: Any, duplex: bool) -> None:
+    before = stats()
+    reader, writer = ctx.Pipe(duplex)
+    for i in range(3):
+        writer.send([large(i), large(i)])
+    assert float(reader.recv()[1].max()) == 0 and stats()["in_flight"] == before["in_flight"] + 4
+    reader.close()
+    after = stats()
+    assert (after["in_flight"], after["blocks"]) == (before["in_flight"], before["blocks"])
+    with pytest.raises(BrokenPipeError):
+        writer.send(large())
+    assert stats()["in_flight"] == before["in_flight"]
+    writer.close()
+    assert stats()["channels"] == before["channels"]
+
+
+def test_a_pipe_goes_along_with_a_process(ctx: Any) -> None:
+    before = stats()
+    here, there = ctx.Pipe()
+    process = ctx.Process(target=targets.answers_twice, args=(there,))
+    process.start()
+    there.close()
+    here.send(large(4))
+    assert float(here.recv().max()) == 8
+    with contextlib.suppress(BrokenPipeError):  # when the process has ended already
+        here.send(large(5))  # nothing reads it
+    process.join()
+    assert process.exitcode == 0
+    with pytest.raises((EOFError, ConnectionResetError)):
+        here.recv()
+    here.close()
+    lib.mt_arena_reap()
+    after = stats()
+    assert (after["in_flight"], after["blocks"], after["channels"]) == (before["in_flight"], before["blocks"], before["channels"])

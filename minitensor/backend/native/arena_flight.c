@@ -225,6 +225,13 @@ void mt_channel_add_guest(int64_t id, int stranger) {
 
 int mt_channel_has_stranger(int64_t id) { return mt_my.arena && atomic_load(&CHANNEL((uint32_t)id & 0xffff)->guests) == 2; }
 
+int mt_channel_is_used(int64_t id) {
+    uint32_t c = (uint32_t)id & 0xffff;
+    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS) return 0;
+    mt_word w = look(channel_word(c));
+    return w.state == LIVE && w.gen == ((uint32_t)(id >> 16) & 0xffff);
+}
+
 /* The process that a place is reserved for uses it, too, before it is started. */
 void mt_channel_join_for(int64_t id, int slot) {
     uint32_t c = (uint32_t)id & 0xffff;
