@@ -205,7 +205,7 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, **environment},
+        env={name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"} | environment,
     )
 
 
