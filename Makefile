@@ -35,7 +35,7 @@ test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of mult
 chaos: .venv/.installed ## forks by every way while threads work, N times: N=500 SEED=1
 	@$(BIN)/python tests/chaos.py -n $(N) --seed $(SEED)
 
-chaos-sharing: .venv/.installed ## processes that exchange tensors, killed at any moment and step, N of them: N=500 SEED=1
+chaos-sharing: .venv/.installed ## processes that exchange tensors, killed, stopped or guests at any moment and step: N=500 SEED=1
 	@$(BIN)/python tests/multiprocessing/chaos.py -n $(N) --seed $(SEED)
 
 sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan

@@ -2,11 +2,14 @@
 
     python tests/chaos.py [-n 500] [--seed 1]
 
-Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and is killed now and then.  The
-threads compute, allocate, fail, free, leave cycles to the garbage collector, wait in `synchronize`, and for room in a short queue.
-Each fork counts as right when its child said exactly what it had to say and ended as it had to; in the end no process, no
-descriptor and no memory may be left over.  The seed fixes the order of ways, values, grandchildren and kills; how the threads
-interleave is the machine's.  Ends with 1 when anything was wrong.
+Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and is
+killed now and then.  Some have another user, no descriptors or no place in the shared memory, become
+another program, stand still for a while, or end with work in their queue whose effects must be there.
+The threads compute, allocate, fail, free, leave cycles to the garbage collector, wait in `synchronize`,
+and for room in a short queue.  Each fork counts as right when its child said exactly what it had to say
+and ended as it had to; in the end no process, no descriptor and no memory, shared or not, may be left
+over.  The seed fixes the order of ways, values, grandchildren and kills; how the threads interleave is
+the machine's.  Ends with 1 when anything was wrong.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import argparse
 import atexit
 import concurrent.futures
 import ctypes
+import errno
 import faulthandler
 import gc
 import multiprocessing
 import os
+import pickle
 import random
 import resource
 import select
@@ -38,6 +43,8 @@ import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
 from minitensor.backend import lifecycle
 from minitensor.backend.native import lib
+from minitensor.multiprocessing.reductions import dumps
+from minitensor.sharing import have_arena, sharing_stats
 
 PATIENCE = 60  # seconds after which a child that says nothing hangs
 QUEUE = 8  # tasks that a stream takes before its submitter has to wait
@@ -72,6 +79,10 @@ def check(x: Tensor, k: int, plan: str) -> str:
     return answer(x, k)
 
 
+def full(k: float) -> Tensor:
+    return ops.abs(Tensor(np.full(SIZE, k, np.float32)))
+
+
 def read(pid: int, reader: int, plan: str) -> str:
     """What a child said, once it has ended as it should."""
     text = b""
@@ -92,6 +103,14 @@ def read(pid: int, reader: int, plan: str) -> str:
     if plan in CODES:
         return "as planned" if code == CODES[plan] else f"ended by {code}"
     return text.decode() if code == 0 else f"ended by {code}: {text.decode()}"
+
+
+def read_all(reader: int) -> str:
+    text = b""
+    while select.select([reader], [], [], PATIENCE)[0] and (chunk := os.read(reader, 4096)):
+        text += chunk
+    os.close(reader)
+    return text.decode()
 
 
 CODES = {"dies": -signal.SIGKILL, "exits": 7}
@@ -175,6 +194,14 @@ def by_executor(x: Tensor, k: int, plan: str) -> str:
     return right(k, plan) if said == expected(k) else said
 
 
+def by_pool_left_early(x: Tensor, k: int, plan: str) -> str:
+    """The pool ends while its workers still have tasks."""
+    with minitensor.multiprocessing.get_context("fork").Pool(2) as pool:
+        said = next(pool.imap_unordered(_pooled, [(x.numpy(), k)] * 6))
+    pool.join()
+    return right(k, plan) if said == expected(k) else said
+
+
 def from_threads(x: Tensor, k: int, plan: str) -> str:
     """Three threads fork at once."""
     start, said = threading.Barrier(3), []
@@ -209,13 +236,13 @@ def from_signal_handler(x: Tensor, k: int, plan: str) -> str:
     return said[0]
 
 
-def _told(x: Tensor, k: int, plan: str, life: Callable[[], str]) -> str:
-    """A child that lives otherwise, and says what it came to."""
+def _told(x: Tensor, k: int, plan: str, life: Callable[[int], str]) -> str:
+    """A child that lives otherwise, and says what it came to; its life knows the descriptor to which."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            os.write(writer, life().encode())
+            os.write(writer, life(writer).encode())
         except BaseException as error:
             os.write(writer, repr(error).encode())
         os._exit(0)
@@ -226,7 +253,7 @@ def _told(x: Tensor, k: int, plan: str, life: Callable[[], str]) -> str:
 def from_atexit(x: Tensor, k: int, plan: str) -> str:
     """While a child ends: after the framework's own last step, and before it."""
 
-    def life() -> str:
+    def life(writer: int) -> str:
         said: list[str] = []
         atexit._clear()  # what this child inherited is its parent's to do
         atexit.register(lambda: said.append(by_fork(x, k, plan)))
@@ -243,7 +270,7 @@ def from_atexit(x: Tensor, k: int, plan: str) -> str:
 def refused(x: Tensor, k: int, plan: str) -> str:
     """A fork that fails, in a child that may have no more processes, and one that doesn't."""
 
-    def life() -> str:
+    def life(writer: int) -> str:
         soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
         y = ops.exp(x)  # noqa: F841  (work in flight)
         if os.getuid() == 0:
@@ -257,6 +284,152 @@ def refused(x: Tensor, k: int, plan: str) -> str:
         return by_fork(x, k, plan)
 
     return _told(x, k, plan, life)
+
+
+def _with_another_user(writer: int) -> None:
+    if os.getuid() == 0:
+        os.setuid(65534)
+
+
+def _without_descriptors(writer: int) -> None:
+    os.closerange(3, writer)
+    os.closerange(writer + 1, 256)
+
+
+def _after(change: Callable[[int], None]) -> Callable[[Tensor, int, str], str]:
+    """By a process that has changed what it needs to give its child a place."""
+
+    def by_changed(x: Tensor, k: int, plan: str) -> str:
+        gc.collect()  # a queue that a guest has had keeps its channel as long as the family lives
+        return _told(x, k, plan, lambda writer: (change(writer), by_fork(x, k, plan))[1])
+
+    return by_changed
+
+
+def without_a_place(x: Tensor, k: int, plan: str) -> str:
+    """A guest of the shared memory: what it inherits is copied."""
+    gc.collect()  # as above
+    lib.mt_arena_refuse_places(errno.EMFILE)
+    try:
+        return by_fork(x, k, plan)
+    finally:
+        lib.mt_arena_refuse_places(0)
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import chaos
+k = int(sys.argv[2])
+chaos.child(1, chaos.full(k), k, sys.argv[3])
+"""
+
+
+def by_exec(x: Tensor, k: int, plan: str) -> str:
+    """The child becomes another program, with work and shared memory in its hands."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        y = ops.exp(x), full(k).share_memory_()  # noqa: F841
+        os.dup2(writer, 1)
+        arguments = "-c", PROGRAM, os.path.dirname(os.path.abspath(__file__)), str(k), plan
+        os.execv(sys.executable, [sys.executable, *arguments])
+    os.close(writer)
+    return read(pid, reader, plan)
+
+
+def stopped(x: Tensor, k: int, plan: str) -> str:
+    """It stands still for a while, anywhere; what it holds meanwhile stops nobody else."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        child(writer, x, k, plan)
+    os.close(writer)
+    time.sleep(k % 7 * 0.001)  # where it is by then is up to chance
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    meanwhile = by_fork(x, k, "")
+    os.kill(pid, signal.SIGCONT)
+    said = read(pid, reader, plan)
+    return said if meanwhile == expected(k) else meanwhile
+
+
+def _listen(queue: object, writer: int, k: int) -> None:
+    """Interrupts the parent, which puts, and says what came from where."""
+    came, interrupts = Counter[str](), 5
+    while True:
+        if interrupts:
+            os.kill(os.getppid(), signal.SIGUSR1)
+            interrupts -= 1
+            if not interrupts:
+                os.write(writer, b"+")
+        origin, t = queue.get()  # type: ignore[attr-defined]
+        if origin == "end":
+            break
+        came[origin if float(t.sum()) == SIZE * k else "broken"] += 1
+    os.write(writer, f"{came['main']} {came['handler']} {came['broken']}".encode())
+
+
+def handler_puts(x: Tensor, k: int, plan: str) -> str:
+    """A signal handler puts into the queue into which the main thread is putting."""
+    context = minitensor.multiprocessing.get_context("fork")
+    queue = context.SimpleQueue() if k % 2 else context.Queue()
+    ran = 0
+
+    def handle(*_: object) -> None:
+        nonlocal ran
+        ran += 1
+        queue.put(("handler", x))
+
+    previous = signal.signal(signal.SIGUSR1, handle)
+    reader, writer = os.pipe()
+    process = context.Process(target=_listen, args=(queue, writer, k))
+    process.start()
+    os.close(writer)
+    for _ in range(12):
+        queue.put(("main", x))
+    if not select.select([reader], [], [], PATIENCE)[0] or os.read(reader, 1) != b"+":
+        process.kill()
+    signal.signal(signal.SIGUSR1, previous)
+    queue.put(("end", None))
+    said = read_all(reader)
+    process.join()
+    process.close()
+    queue.close()
+    return right(k, plan) if said == f"12 {ran} 0" else f"{said} of 12 {ran}"
+
+
+def _end(t: Tensor, writer: int, k: int, how: int) -> None:
+    """Queues work and ends: by a return, an exit, an exception, or as the standard package's children do."""
+    for _ in range(10):
+        t += k
+        tell = lambda a: (os.write(writer, b"x"), a)[1]  # noqa: E731
+        ops.host_call(tell, [full(k)], shape=SIZE, dtype="float32")
+    if how == 1:
+        sys.exit(7)
+    if how == 2:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the traceback is not the run's
+        raise ValueError
+    if how == 3:
+        multiprocessing.util._exit_function()
+        os._exit(3)
+
+
+def with_work_left(x: Tensor, k: int, plan: str) -> str:
+    """What a process has queued is done when it has ended, however Python has ended it."""
+    context, how = minitensor.multiprocessing.get_context("fork"), k % 4
+    t = Tensor(np.zeros(SIZE, np.float32)).share_memory_()
+    reader, writer = os.pipe()
+    process = context.Process(target=_end, args=(t, writer, k, how))
+    process.start()
+    os.close(writer)
+    said = read_all(reader)
+    process.join(PATIENCE)
+    code = process.exitcode
+    process.close()
+    written = bool((t.asnumpy() == 10 * k).all())
+    done = said == "x" * 10 and written and code == (0, 7, 1, 3)[how]
+    return right(k, plan) if done else f"ended by {code} ({how}): {said}, written: {written}"
 
 
 def killed_at_any_moment(x: Tensor, k: int, plan: str) -> str:
@@ -285,6 +458,14 @@ WAYS: dict[str, tuple[int, Callable[[Tensor, int, str], str]]] = {  # by name: h
     "atexit": (4, from_atexit),
     "refused": (4, refused),
     "killed": (8, killed_at_any_moment),
+    "another user": (4, _after(_with_another_user)),
+    "no descriptors": (4, _after(_without_descriptors)),
+    "no place": (8, without_a_place),
+    "exec": (2, by_exec),
+    "stopped": (6, stopped),
+    "Pool, left early": (1, by_pool_left_early),
+    "a handler puts": (4, handler_puts),
+    "work left": (4, with_work_left),
 }
 PLANS = ("", "", "", "", "grandchild", "threads", "dies", "exits")
 
@@ -331,8 +512,8 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
             return
 
 
-def holdings() -> tuple[int, int, int]:
-    """Children, descriptors, bytes of tensors."""
+def holdings() -> tuple[int, ...]:
+    """Children, descriptors, bytes of tensors, and what is in the shared memory."""
     trace.clear()
     gc.collect()
     runtime.empty_cache()
@@ -342,7 +523,9 @@ def holdings() -> tuple[int, int, int]:
         children = 1
     except ChildProcessError:
         children = 0
-    return children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU")
+    shared = sharing_stats()
+    return (children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU"),
+            *(shared[name] for name in ("processes", "blocks", "in_flight", "channels")))  # fmt: skip
 
 
 def resident() -> int:
@@ -355,6 +538,7 @@ def main(n: int, seed: int) -> int:
     if sys.platform == "linux":  # whoever is orphaned becomes our child, and is counted
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     lib.mt_set_queue_bound(QUEUE, 1 << 30)
+    have_arena()
     dice, wrong, done = random.Random(seed), Counter[str](), Counter[str]()
     for way in ("Pool, ours", "Pool, standard", "ProcessPoolExecutor"):  # what the standard library opens once and keeps
         WAYS[way][1](Tensor(np.full(SIZE, 1.0, np.float32)), 1, "")
@@ -368,7 +552,8 @@ def main(n: int, seed: int) -> int:
     for i in range(n):
         way, plan, k = dice.choices(names, weights)[0], dice.choice(PLANS), dice.randrange(1, 100)
         faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)  # a hang of the parent ends the run, with every thread's stack
-        x = ops.abs(Tensor(np.full(SIZE, k, np.float32)))
+        shared = dice.random() < 0.5
+        x = pickle.loads(dumps(full(k))) if shared else full(k)
         said = WAYS[way][1](x, k, plan)
         done[way] += 1
         if said != right(k, plan):
@@ -386,7 +571,9 @@ def main(n: int, seed: int) -> int:
     after = holdings()
     print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
-    found = dict(zip(("children", "descriptors", "bytes of tensors"), zip(before, after)))
+    kinds = ("children", "descriptors", "bytes of tensors", "members", "shared blocks", "references in flight",
+             "channels")  # fmt: skip
+    found = dict(zip(kinds, zip(before, after)))
     found["MiB of memory since a quarter of the run"] = settled >> 20, resident() >> 20
     print("; ".join(f"{name}: {b} before, {a} after" for name, (b, a) in found.items()))
     left = [name for name, (b, a) in found.items() if a > b + 24 * name.startswith("MiB")]  # an allocator's noise

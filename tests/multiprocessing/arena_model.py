@@ -3,15 +3,25 @@
     python tests/multiprocessing/arena_model.py
 
 One block, two tokens, and processes that each run a short program of the protocol's operations.  An operation is a list of atomic steps, those
-between the calls of `step()` in C: a load, a set or cleared bit, a compare-and-swap.  The set of holders is several words in C, so it is read
-in two steps here, first the even processes and then the odd ones.  Any process may be killed before any of its steps.
-A reaper buries the dead, by the same steps as in C, and may be killed, too; then another one follows.
+between the calls of `step()` in C: a load, a set or cleared bit, a compare-and-swap.  The set of
+holders is several words in C (planes), so it is read in two steps here, first the even processes and
+then the odd ones.  In a family that grows, the processes that are started later have the second plane,
+and a reader reads first how many planes there are.
+
+Any process may be killed before any of its steps, the first one, too; only the last one that reaps may
+not.  A reaper buries the dead, by the same steps as in C.  A process that becomes another program
+(exec) is dead as a member, and goes on as another process.  A guest is no member: it has copies, and
+what it is at work on belongs to the warden, which never dies.
 
 In every state that can be reached holds
-  * who holds the block has it: it is LIVE, in the generation that he got, with the value that was sent or that he has written himself;
+  * a process that holds the block has it: it is LIVE, in the generation that the process got, with
+    the value that was sent or that the process has written itself;
+  * what a guest has copied is the value that was sent, or that its parent had at the fork;
   * a token in flight refers to a LIVE block;
-and when nobody can go on (all programs are over, all dead are buried) the books are right: the count is the number of tokens (it may be more while
-somebody holds the block, until the next recount after he has let go), and the block is free exactly when nobody holds it and no token flies.
+and when no process can go on (all programs are over, all dead are buried) the books are right: the
+count is the number of tokens (it may be more while a process holds the block, until the next recount
+after it has let go), and the block is free exactly when no process holds it and no token flies.  A
+guest that was killed may have left a token and a block with the warden.
 
 MUTATIONS are ways to get it wrong.  Each must break something, or the model would prove nothing.
 """
@@ -20,9 +30,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 FREE, OWNED, LIVE = "free", "owned", "live"
+WARDEN = 99
 
 
 class Word(NamedTuple):
@@ -40,6 +52,8 @@ class Process(NamedTuple):
     holds: int = 0
     gen: int = -1  # of the block that it holds
     value: int = -1  # that it has to find there
+    guest: bool = False  # it has no place, and no bit in any set
+    copied: tuple[int, int] = (0, 0)  # what a guest has read, and what it had to read
     dead: bool = False
 
 
@@ -49,15 +63,29 @@ class State(NamedTuple):
     value: int  # of the block's bytes: each write makes another one
     tokens: tuple[Word, ...]
     mark: int  # no token from here on was ever used
+    planes: int  # no bit is set in a plane from here on
     mail: tuple[tuple[int, int, int, int], ...]  # messages: token, its generation, the block's, the value
     processes: tuple[Process, ...]
     buried: frozenset[int]
 
 
 class Model:
-    def __init__(self, *programs: str, deaths: int = 1, mutation: str = "") -> None:
-        self.start = State(Word(), frozenset(), 0, (Word(), Word()), 0, (), tuple(Process(tuple(p.split())) for p in programs), frozenset())
-        self.deaths, self.mutation = deaths, mutation
+    def __init__(self, *programs: str, deaths: int = 1, grows: bool = False, mutation: str = "") -> None:
+        words = [tuple(p.split()) for p in programs]
+        lives = [(tuple(w for w in p if w != "guest"), "guest" in p) for p in words]
+        processes = tuple(Process(program, guest=guest) for program, guest in lives)
+        nothing: frozenset[int] = frozenset()
+        self.start = State(Word(), nothing, 0, (Word(), Word()), 0, 2 - grows, (), processes, nothing)
+        self.deaths, self.grows, self.mutation = deaths, grows, mutation
+        self.plane = [int(p[0] == "unborn") if grows else i % 2 for i, p in enumerate(words)]
+
+    def part(self, holders: frozenset[int], plane: int, planes: int) -> set[int]:
+        """What a reader of the set sees in one plane, of so many."""
+        return {i for i in holders if self.plane[i] == plane < planes}
+
+    def seen(self, s: State) -> set[int]:
+        """What a reader of the set sees that does not have to see one moment."""
+        return {i for i in s.holders if self.plane[i] < s.planes}
 
     # --- words -------------------------------------------------------------------------------------------------------
     def change(self, now: Word, expected: Word, **to: object) -> Word | None:
@@ -75,7 +103,8 @@ class Model:
     def go(self, s: State, i: int, pc: int, *regs: object, **to: object) -> State:
         """`s` with process i at step pc of its operation (-1: the operation is over)."""
         p = s.processes[i]
-        more = {name: to.pop(name) for name in ("holds", "gen") if name in to} | ({"value": to.pop("sees")} if "sees" in to else {})
+        more = {name: to.pop(name) for name in ("holds", "gen", "copied") if name in to}
+        more |= {"value": to.pop("sees")} if "sees" in to else {}
         p = p._replace(pc=max(pc, 0), regs=regs, program=p.program[pc < 0 :], **more)  # type: ignore[arg-type]
         return s._replace(processes=(*s.processes[:i], p, *s.processes[i + 1 :]), **to)  # type: ignore[arg-type]
 
@@ -177,9 +206,13 @@ class Model:
         if p.pc >= 10 or not p.holds:
             yield from self.drop(s, i, p)
         elif p.pc == 0:
-            yield self.go(s, i, 1, s.block) if not s.block.count and p.holds == 1 else self.leave(s, i)
-        elif p.pc < 3:
-            yield self.go(s, i, p.pc + 1, *p.regs) if not half(s.holders - {i}, p.pc) else self.leave(s, i)
+            alone = not s.block.count and p.holds == 1
+            yield self.go(s, i, 2 - self.grows, s.block, 2) if alone else self.leave(s, i)
+        elif p.pc == 1:
+            yield self.go(s, i, 2, p.regs[0], s.planes)
+        elif p.pc < 4:
+            others = self.part(s.holders - {i}, p.pc - 2, p.regs[1])  # type: ignore[arg-type]
+            yield self.go(s, i, p.pc + 1, *p.regs) if not others else self.leave(s, i)
         else:
             before: Word = s.block if self.mutation == "who writes does not swap" else p.regs[0]  # type: ignore[assignment]
             gen = before.gen + (self.mutation != "a write keeps the generation")
@@ -197,27 +230,119 @@ class Model:
         return iter(())
 
     def fork(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """The next process that is not there yet gets what this one holds."""
-        child = next(j for j, other in enumerate(s.processes) if other.program[:1] == ("unborn",))
+        """The next process gets what this one holds: a place, a bit, a step of the word, then its life."""
+        child = unborn(s)
+        late = self.mutation == "a bit is set before there is its plane"
         if p.pc == 0:
-            yield self.go(s, i, 1, holders=s.holders | ({child} if p.holds else set()))
+            yield self.go(s, i, 1, planes=s.planes if late else 2)
         elif p.pc == 1:
+            yield self.go(s, i, 2, holders=s.holders | ({child} if p.holds else set()))
+        elif p.pc == 2:
             still = not p.holds or self.mutation == "a fork does not step the word"
-            yield self.go(s, i, 2, block=s.block if still else self.change(s.block, s.block))
+            yield self.go(s, i, 3, block=s.block if still else self.change(s.block, s.block))
         else:
             s = self.go(s, i, -1)
             born = Process(s.processes[child].program[1:], holds=min(p.holds, 1), gen=p.gen, value=p.value)
+            yield s._replace(processes=put(s.processes, child, born), planes=2)
+
+    def fork_guest(self, s: State, i: int, p: Process) -> Iterator[State]:
+        """A fork without a place for the child: it gets a copy, which is made before."""
+        child = unborn(s)
+        if p.pc == 0:
+            yield self.go(s, i, 1, s.value, p.value) if p.holds else self.go(s, i, -1)
+        else:
+            s = self.go(s, i, -1)
+            born = Process(s.processes[child].program[1:], guest=True, copied=p.regs)
             yield s._replace(processes=put(s.processes, child, born))
 
+    def look(self, s: State, i: int, p: Process) -> Iterator[State]:
+        """A guest reads what it has inherited."""
+        late = self.mutation == "a guest's copy is made after the fork"
+        yield self.go(s, i, -1, copied=(s.value, p.copied[1]) if late else p.copied)
+
+    def exec(self, s: State, i: int, p: Process) -> Iterator[State]:
+        """The member is gone, as if it had been killed; the next process is what it has become."""
+        missed = self.mutation != "exec is no death"
+        s = s._replace(processes=put(s.processes, i, Process((), dead=missed)))
+        j = unborn(s)
+        born = s.processes[j]._replace(program=s.processes[j].program[1:])
+        yield s._replace(processes=put(s.processes, j, born))
+
+    # --- a guest ------------------------------------------------------------------------------------
+    def copy_out(self, s: State, i: int, p: Process) -> Iterator[State]:
+        """Reads while the token flies, then ends the token; or reads what lives before and after."""
+        if p.pc == 0:
+            if s.mail:
+                yield self.go(s, i, 1, *s.mail[0], mail=s.mail[1:])
+            return
+        if 10 <= p.pc < 20:
+            yield from self.maybe_free(s, i, p)
+            return
+        t, gen_t, gen_b, value, *read = p.regs  # type: ignore[misc]
+        message, word = (t, gen_t, gen_b, value), s.tokens[t]
+        flies = word.state == LIVE and word.gen == gen_t
+        lives = s.block.state == LIVE and s.block.gen == gen_b
+        blind = self.mutation == "a guest reads after it has ended the token"
+        if p.pc == 1:
+            early = self.mutation == "a guest counts down before it owns the token" and flies
+            block = self.count_down(s.block) if early else s.block
+            yield self.go(s, i, (4 if blind else 2) if flies else 20, *message, block=block)
+        elif p.pc in (2, 3, 21, 22):  # two halves of it
+            yield self.go(s, i, p.pc + 1, *message, *read, s.value)
+        elif p.pc == 4:
+            owned = put(s.tokens, t, self.change(word, word, state=OWNED, owner=WARDEN))
+            yield self.go(s, i, 5, *p.regs, tokens=owned) if flies else self.go(s, i, 20, *message)
+        elif p.pc == 5:
+            early = self.mutation == "a guest counts down before it owns the token"
+            yield self.go(s, i, 6, *p.regs, block=s.block if early else self.count_down(s.block))
+        elif p.pc == 6:
+            free = put(s.tokens, t, self.change(word, word, state=FREE, owner=-1))
+            yield self.go(s, i, 10, copied=(s.value if blind else agreed(read), value), tokens=free)
+        elif p.pc == 20:
+            yield self.go(s, i, 21, *message) if lives else self.go(s, i, -1)  # else stale
+        else:
+            sure = lives or self.mutation == "a guest looks at the generation once"
+            yield self.go(s, i, -1, copied=(agreed(read), value)) if sure else self.go(s, i, -1)
+
+    def guest_send(self, s: State, i: int, p: Process) -> Iterator[State]:
+        """Writes a block that only the message holds."""
+        if p.pc == 0:
+            if s.block.state == FREE:
+                block = self.change(s.block, s.block, state=OWNED, owner=WARDEN)
+                yield self.go(s, i, 1, block=block)
+        elif p.pc == 1:
+            for t, word in enumerate(s.tokens):
+                if word.state == FREE:
+                    new = self.change(word, word, state=OWNED, owner=WARDEN, gen=word.gen + 1)
+                    yield self.go(s, i, 2, t, tokens=put(s.tokens, t, new), mark=max(s.mark, t + 1))
+                    break
+        else:
+            t: int = p.regs[0]  # type: ignore[assignment]
+            word = s.tokens[t]
+            if p.pc == 2:
+                block = self.change(s.block, s.block, state=LIVE, owner=-1, count=1)
+                yield self.go(s, i, 3, t, s.value + 1, block=block, value=s.value + 1)
+            elif p.pc == 3:
+                live = put(s.tokens, t, self.change(word, word, state=LIVE, owner=-1))
+                yield self.go(s, i, 4, *p.regs, s.block.gen, tokens=live)
+            else:
+                message = t, word.gen, p.regs[2], p.regs[1]
+                yield self.go(s, i, -1, mail=(*s.mail, message))  # type: ignore[arg-type]
+
     def maybe_free(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Steps 10 to 13: the word, the holders, the swap."""
-        if p.pc == 10:
+        """Steps 10 to 14: the word, how many planes there are, the holders in each, the swap."""
+        early = self.mutation == "the planes are counted before the word is read"
+        if p.pc == 10 + early:
             if s.block.state != LIVE or s.block.count:
                 yield self.go(s, i, -1)
             else:
-                yield self.go(s, i, 11, s.block)
-        elif p.pc < 13:
-            yield self.go(s, i, p.pc + 1, p.regs[0]) if not half(s.holders, p.pc - 10) else self.go(s, i, -1)
+                planes = p.regs if early else (2,)
+                yield self.go(s, i, 12 - (self.grows and not early), s.block, *planes)
+        elif p.pc < 12:
+            yield self.go(s, i, p.pc + 1, *(() if early else p.regs[:1]), s.planes)
+        elif p.pc < 14:
+            held = self.part(s.holders, p.pc - 12, p.regs[1])  # type: ignore[arg-type]
+            yield self.go(s, i, p.pc + 1, *p.regs) if not held else self.go(s, i, -1)
         else:
             word = self.change(s.block, p.regs[0], state=FREE, gen=p.regs[0].gen + 1)  # type: ignore[arg-type, attr-defined]
             yield self.go(s, i, 10) if word is None else self.go(s, i, -1, block=word)
@@ -228,7 +353,8 @@ class Model:
     # --- the reaper ---------------------------------------------------------------------------------------------------
     def reap(self, s: State, i: int, p: Process) -> Iterator[State]:
         """Buries one dead process after the other, and sets the count right."""
-        dead = [j for j, other in enumerate(s.processes) if other.dead and j not in s.buried]
+        spared = {0} if self.mutation == "the first process is not missed" else set()
+        dead = [j for j, other in enumerate(s.processes) if other.dead and j not in s.buried | spared]
         if p.pc == 0:
             if dead:
                 yield self.go(s, i, 1, dead[0])
@@ -255,7 +381,7 @@ class Model:
             else:
                 yield self.go(s, i, 21, s.mark)
         elif p.pc == 21:
-            if s.block.state != LIVE or s.holders or not s.block.count:
+            if s.block.state != LIVE or self.seen(s) or not s.block.count:
                 yield self.go(s, i, 0)
             else:
                 yield self.go(s, i, 22, s.block, *p.regs)
@@ -263,16 +389,19 @@ class Model:
             early = self.mutation == "a recount takes the mark before the words"
             yield self.go(s, i, 23, p.regs[0], p.regs[1] if early else s.mark)
         elif p.pc == 23:
-            yield self.go(s, i, 24, p.regs[0], sum(word.state != FREE for word in s.tokens[: p.regs[1]]))  # type: ignore[misc]
+            nobodys = self.mutation == "a recount leaves out what the warden owns"
+            flying = [word for word in s.tokens[: p.regs[1]] if word.state != FREE]
+            n = len(flying) - sum(word.owner == WARDEN for word in flying) * nobodys
+            yield self.go(s, i, 24, p.regs[0], n)
         elif p.pc == 24:
-            before, flying = p.regs  # type: ignore[misc]
-            if flying >= before.count or s.holders:  # type: ignore[operator, attr-defined]
+            before, flies = p.regs  # type: ignore[misc]
+            if flies >= before.count or self.seen(s):  # type: ignore[operator, attr-defined]
                 yield self.go(s, i, 0)
             else:
-                word = self.change(s.block, before, count=flying)  # type: ignore[arg-type]
+                word = self.change(s.block, before, count=flies)  # type: ignore[arg-type]
                 yield self.go(s, i, 0) if word is None else self.go(s, i, 30, block=word)
         else:  # as free as it is now
-            if s.block.state == LIVE and not s.block.count and not s.holders:
+            if s.block.state == LIVE and not s.block.count and not self.seen(s):
                 s = s._replace(block=self.change(s.block, s.block, state=FREE, gen=s.block.gen + 1))  # type: ignore[arg-type]
             yield self.go(s, i, 0)
 
@@ -283,32 +412,41 @@ class Model:
                 return f"process {i} holds a block that is {s.block.state}, generation {s.block.gen} for {p.gen}"
             if p.holds and not p.dead and s.value != p.value:
                 return f"process {i} sees a value that it was not sent"
+            if not p.dead and p.copied[0] != p.copied[1]:
+                return f"process {i} has copied another value"
         if any(word.state == LIVE for word in s.tokens) and s.block.state != LIVE:
             return f"a token flies of a block that is {s.block.state}"
         return ""
 
     def wrong_at_the_end(self, s: State) -> str:
-        # Nobody can go on.  The recount comes again with each reaping, since there may have been a holder the last time.
+        if unburied := {i for i, p in enumerate(s.processes) if p.dead} - s.buried:
+            return f"{unburied} are dead, and no process reaps them"
+        # No process can go on.  The recount comes again with each reaping, when there is no holder.
         if self.mutation != "nobody recounts" and s.block.state == LIVE and not s.holders:
             s = s._replace(block=s.block._replace(count=sum(word.state == LIVE for word in s.tokens)))
             if not s.block.count:
                 s = s._replace(block=s.block._replace(state=FREE))
         flying = sum(word.state == LIVE for word in s.tokens)
+        lost = sum(p.dead and p.guest for p in s.processes)  # each may have left a token and a block
         held = {i for i, p in enumerate(s.processes) if p.holds and not p.dead}
         if s.holders != held:
             return f"the set of holders is {set(s.holders)}, and {held} hold it"
-        if s.block.state == LIVE and (s.block.count < flying or (s.block.count > flying and not held)):
+        more = s.block.count > flying + lost and not held
+        if s.block.state == LIVE and (s.block.count < flying or more):
             return f"the block counts {s.block.count} tokens, and {flying} fly"
-        if (s.block.state == LIVE) != bool(held or flying):
+        if (s.block.state == LIVE) != bool(held or flying) and not lost:
             return f"the block is {s.block.state}, with {len(held)} holders and {flying} tokens"
-        if s.block.state == OWNED or any(word.state == OWNED for word in s.tokens):
-            return "something is owned by nobody"
+        owned = sum(word.state == OWNED for word in s.tokens)
+        if owned > lost or (s.block.state == OWNED and not lost):
+            return "something is owned by a process that is gone"
         return ""
 
     def kill(self, s: State, i: int) -> State:
         if s.processes[i].program[0] == "fork":  # a slot was taken for the child, and there will be none
-            child = next(j for j, other in enumerate(s.processes) if other.program[:1] == ("unborn",))
+            child = unborn(s)
             s = s._replace(processes=put(s.processes, child, s.processes[child]._replace(dead=True)))
+        if s.processes[i].guest:  # it has no place that would be found
+            s = s._replace(buried=s.buried | {i})
         return s._replace(processes=put(s.processes, i, s.processes[i]._replace(dead=True)))
 
     def explore(self, limit: int = 3_000_000) -> tuple[int, str]:
@@ -319,13 +457,12 @@ class Model:
             if fault := self.wrong(s):
                 return len(seen), fault
             after = [n for i in range(len(s.processes)) for n in self.step(s, i)]
-            can_go = bool(after)
-            if sum(p.dead for p in s.processes) < self.deaths:
-                after += [self.kill(s, i) for i, p in enumerate(s.processes)
-                          if not p.dead and p.program and p.program[0] != "unborn" and (i or p.program[0] != "reap")]  # fmt: skip
-            unburied = any(p.dead and i not in s.buried for i, p in enumerate(s.processes))
-            if not can_go and not unburied and (fault := self.wrong_at_the_end(s)):
+            if not after and (fault := self.wrong_at_the_end(s)):
                 return len(seen), fault
+            if sum(p.dead and bool(p.program) for p in s.processes) < self.deaths:
+                reaping = [i for i, p in enumerate(s.processes) if p.program[:1] == ("reap",) and not p.dead]
+                mortal = [i for i, p in enumerate(s.processes) if p.program and p.program[0] != "unborn"]
+                after += [self.kill(s, i) for i in mortal if not s.processes[i].dead and reaping != [i]]
             for n in after:
                 if n not in seen:
                     seen.add(n)
@@ -335,27 +472,57 @@ class Model:
         return len(seen), ""
 
 
-def half(holders: frozenset[int], which: int) -> set[int]:
-    """What a reader of the set sees in its first step, and in its second."""
-    return {i for i in holders if i % 2 == which - 1}
+def unborn(s: State) -> int:
+    """The next process that is not there yet."""
+    return next(j for j, p in enumerate(s.processes) if p.program[:1] == ("unborn",))
+
+
+def agreed(read: list[int]) -> int:
+    """What two halves make."""
+    return read[0] if len(set(read)) == 1 else -1
 
 
 def put(items: tuple, i: int, item: object) -> tuple:  # type: ignore[type-arg]
     return (*items[:i], item, *items[i + 1 :])
 
 
-SCENES: dict[str, Callable[[str], Model]] = {  # the first process reaps
-    "sent and dropped, claimed and dropped": lambda m: Model("reap", "alloc send drop", "claim drop", mutation=m),
-    "two receivers": lambda m: Model("reap", "alloc send send drop", "claim drop", "claim drop", mutation=m),
-    "forwarded": lambda m: Model("reap", "alloc send drop", "claim send drop", "claim drop", mutation=m),
-    "swept while it may be claimed": lambda m: Model("reap", "alloc send send drop", "sweep", "claim drop", mutation=m),
-    "used again": lambda m: Model("reap", "alloc send drop", "claim drop alloc drop", mutation=m),
-    "written while it is forwarded": lambda m: Model("reap", "alloc send write", "claim send drop", "claim", mutation=m),
-    "written by the receiver": lambda m: Model("reap", "alloc send write drop", "claim write drop", mutation=m),
-    "unpickled twice": lambda m: Model("reap", "alloc send write drop", "peek drop", "claim drop", mutation=m),
-    "forked": lambda m: Model("reap", "alloc send fork drop", "unborn write drop", "claim drop", mutation=m),
-    "two die": lambda m: Model("reap", "alloc send drop", "claim drop", "sweep", deaths=2, mutation=m),
-    "a reaper dies": lambda m: Model("reap", "reap", "alloc send drop", "claim drop", deaths=2, mutation=m),
+SCENES: dict[str, Callable[..., Model]] = {
+    "sent and dropped, claimed and dropped": partial(
+        Model, "reap", "alloc send drop", "claim drop",
+    ),
+    "two receivers": partial(Model, "reap", "alloc send send drop", "claim drop", "claim drop"),
+    "forwarded": partial(Model, "reap", "alloc send drop", "claim send drop", "claim drop"),
+    "swept while it may be claimed": partial(
+        Model, "reap", "alloc send send drop", "sweep", "claim drop",
+    ),
+    "used again": partial(Model, "reap", "alloc send drop", "claim drop alloc drop"),
+    "written while it is forwarded": partial(
+        Model, "reap", "alloc send write", "claim send drop", "claim",
+    ),
+    "written by the receiver": partial(Model, "reap", "alloc send write drop", "claim write drop"),
+    "unpickled twice": partial(Model, "reap", "alloc send write drop", "peek drop", "claim drop"),
+    "forked": partial(Model, "reap", "alloc send fork drop", "unborn write drop", "claim drop"),
+    "two die": partial(Model, "reap", "alloc send drop", "claim drop", "sweep", deaths=2),
+    "a reaper dies": partial(Model, "reap", "reap", "alloc send drop", "claim drop", deaths=2),
+    "the first process dies": partial(
+        Model, "alloc send fork drop", "claim drop reap", "reap", "unborn drop",
+    ),
+    "a guest receives": partial(
+        Model, "reap", "alloc send drop alloc send drop", "guest copy_out", "claim drop",
+    ),
+    "a guest sends": partial(Model, "reap", "guest guest_send", "claim send drop", "claim drop"),
+    "unpickled twice, by a guest, too": partial(
+        Model, "reap", "alloc send write drop", "peek drop", "guest copy_out",
+    ),
+    "forked without a place": partial(
+        Model, "reap", "alloc send fork_guest write drop", "unborn look", "claim write drop",
+    ),
+    "the family grows": partial(
+        Model, "reap", "alloc send fork drop", "claim drop", "unborn drop", grows=True,
+    ),
+    "another program": partial(
+        Model, "reap", "alloc send send exec", "unborn guest copy_out", "claim drop",
+    ),
 }
 MUTATIONS = {  # and where each shows
     "a token flies before it is counted": "sent and dropped, claimed and dropped",
@@ -368,19 +535,28 @@ MUTATIONS = {  # and where each shows
     "who writes does not swap": "written while it is forwarded",
     "a write keeps the generation": "unpickled twice",
     "a fork does not step the word": "forked",
+    "the first process is not missed": "the first process dies",
+    "a guest counts down before it owns the token": "a guest receives",
+    "a guest reads after it has ended the token": "a guest receives",
+    "a guest looks at the generation once": "unpickled twice, by a guest, too",
+    "a guest's copy is made after the fork": "forked without a place",
+    "a recount leaves out what the warden owns": "a guest sends",
+    "a bit is set before there is its plane": "the family grows",
+    "the planes are counted before the word is read": "the family grows",
+    "exec is no death": "another program",
 }
 
 
 def main() -> int:
     total, failed = 0, False
     for name, scene in SCENES.items():
-        states, fault = scene("").explore()
+        states, fault = scene().explore()
         total += states
         failed |= bool(fault)
         print(f"{states:9,} states  {name}: {fault or 'right'}")
     print(f"{total:9,} states in all")
     for mutation, name in MUTATIONS.items():
-        fault = SCENES[name](mutation).explore()[1]
+        fault = SCENES[name](mutation=mutation).explore()[1]
         failed |= not fault
         print(f"{mutation}: in '{name}': {fault or 'NOT FOUND'}")
     return int(failed)

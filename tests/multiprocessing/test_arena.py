@@ -279,10 +279,10 @@ print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors, lib.
 
 @pytest.mark.parametrize("scene", arena_model.SCENES)
 def test_the_model_is_right_in_every_state(scene: str) -> None:
-    states, fault = arena_model.SCENES[scene]("").explore()
+    states, fault = arena_model.SCENES[scene]().explore()
     assert fault == "" and states > 500
 
 
 @pytest.mark.parametrize("mutation", arena_model.MUTATIONS)
 def test_the_model_sees_what_is_wrong(mutation: str) -> None:
-    assert arena_model.SCENES[arena_model.MUTATIONS[mutation]](mutation).explore()[1]
+    assert arena_model.SCENES[arena_model.MUTATIONS[mutation]](mutation=mutation).explore()[1]
