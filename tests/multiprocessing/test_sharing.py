@@ -6,8 +6,8 @@ The books of the shared memory (`arena_check`) are looked at after each test.
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import contextlib
+import dataclasses
 import gc
 import multiprocessing
 import os
