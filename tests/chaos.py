@@ -2,14 +2,14 @@
 
     python tests/chaos.py [-n 500] [--seed 1]
 
-Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and is
-killed now and then.  Some have another user, no descriptors or no place in the shared memory, become
-another program, stand still for a while, or end with work in their queue whose effects must be there.
-The threads compute, allocate, fail, free, leave cycles to the garbage collector, wait in `synchronize`,
-and for room in a short queue.  Each fork counts as right when its child said exactly what it had to say
-and ended as it had to; in the end no process, no descriptor and no memory, shared or not, may be left
-over.  The seed fixes the order of ways, values, grandchildren and kills; how the threads interleave is
-the machine's.  Ends with 1 when anything was wrong.
+Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and
+is killed now and then.  Some have another user, no descriptors or no place in the shared memory,
+become another program, stand still for a while, or end with work in their queue whose effects must
+be there. The threads compute, allocate, fail, free, leave cycles to the garbage collector, wait in
+`synchronize`, and for room in a short queue.  Each fork counts as right when its child said
+exactly what it had to say and ended as it had to; in the end no process, no descriptor and no
+memory, shared or not, may be left over.  The seed fixes the order of ways, values, grandchildren
+and kills; how the threads interleave is the machine's.  Ends with 1 when anything was wrong.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def from_signal_handler(x: Tensor, k: int, plan: str) -> str:
 
 
 def _told(x: Tensor, k: int, plan: str, life: Callable[[int], str]) -> str:
-    """A child that lives otherwise, and says what it came to; its life knows the descriptor to which."""
+    """A child that lives otherwise, and tells the descriptor that it is given what it came to."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -400,7 +400,7 @@ def handler_puts(x: Tensor, k: int, plan: str) -> str:
 
 
 def _end(t: Tensor, writer: int, k: int, how: int) -> None:
-    """Queues work and ends: by a return, an exit, an exception, or as the standard package's children do."""
+    """Queues work and ends: by a return, an exit, an exception, or as the package's children do."""
     for _ in range(10):
         t += k
         tell = lambda a: (os.write(writer, b"x"), a)[1]  # noqa: E731
@@ -524,8 +524,8 @@ def holdings() -> tuple[int, ...]:
     except ChildProcessError:
         children = 0
     shared = sharing_stats()
-    return (children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU"),
-            *(shared[name] for name in ("processes", "blocks", "in_flight", "channels")))  # fmt: skip
+    here = children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU")
+    return *here, *(shared[name] for name in ("processes", "blocks", "in_flight", "channels"))
 
 
 def resident() -> int:
@@ -571,8 +571,8 @@ def main(n: int, seed: int) -> int:
     after = holdings()
     print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
-    kinds = ("children", "descriptors", "bytes of tensors", "members", "shared blocks", "references in flight",
-             "channels")  # fmt: skip
+    kinds = ("children", "descriptors", "bytes of tensors",
+             "members", "shared blocks", "references in flight", "channels")  # fmt: skip
     found = dict(zip(kinds, zip(before, after)))
     found["MiB of memory since a quarter of the run"] = settled >> 20, resident() >> 20
     print("; ".join(f"{name}: {b} before, {a} after" for name, (b, a) in found.items()))

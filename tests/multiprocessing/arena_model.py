@@ -2,16 +2,17 @@
 
     python tests/multiprocessing/arena_model.py
 
-One block, two tokens, and processes that each run a short program of the protocol's operations.  An operation is a list of atomic steps, those
-between the calls of `step()` in C: a load, a set or cleared bit, a compare-and-swap.  The set of
-holders is several words in C (planes), so it is read in two steps here, first the even processes and
-then the odd ones.  In a family that grows, the processes that are started later have the second plane,
-and a reader reads first how many planes there are.
+One block, two tokens, and processes that each run a short program of the protocol's operations.
+An operation is a list of atomic steps, those between the calls of `step()` in C: a load, a set or
+cleared bit, a compare-and-swap.  The set of holders is several words in C (planes), so it is read
+in two steps here, first the even processes and then the odd ones.  In a family that grows, the
+processes that are started later have the second plane, and a reader reads first how many planes
+there are.
 
-Any process may be killed before any of its steps, the first one, too; only the last one that reaps may
-not.  A reaper buries the dead, by the same steps as in C.  A process that becomes another program
-(exec) is dead as a member, and goes on as another process.  A guest is no member: it has copies, and
-what it is at work on belongs to the warden, which never dies.
+Any process may be killed before any of its steps, the first one, too; only the last one that reaps
+may not.  A reaper buries the dead, by the same steps as in C.  A process that becomes another
+program (exec) is dead as a member, and goes on as another process.  A guest is no member: it has
+copies, and what it is at work on belongs to the warden, which never dies.
 
 In every state that can be reached holds
   * a process that holds the block has it: it is LIVE, in the generation that the process got, with
@@ -19,9 +20,9 @@ In every state that can be reached holds
   * what a guest has copied is the value that was sent, or that its parent had at the fork;
   * a token in flight refers to a LIVE block;
 and when no process can go on (all programs are over, all dead are buried) the books are right: the
-count is the number of tokens (it may be more while a process holds the block, until the next recount
-after it has let go), and the block is free exactly when no process holds it and no token flies.  A
-guest that was killed may have left a token and a block with the warden.
+count is the number of tokens (it may be more while a process holds the block, until the next
+recount after it has let go), and the block is free exactly when no process holds it and no token
+flies.  A guest that was killed may have left a token and a block with the warden.
 
 MUTATIONS are ways to get it wrong.  Each must break something, or the model would prove nothing.
 """
@@ -70,14 +71,17 @@ class State(NamedTuple):
 
 
 class Model:
-    def __init__(self, *programs: str, deaths: int = 1, grows: bool = False, mutation: str = "") -> None:
-        words = [tuple(p.split()) for p in programs]
-        lives = [(tuple(w for w in p if w != "guest"), "guest" in p) for p in words]
+    def __init__(
+        self, *programs: str, deaths: int = 1, grows: bool = False, mutation: str = ""
+    ) -> None:
+        told = [tuple(p.split()) for p in programs]
+        lives = [(tuple(w for w in p if w != "guest"), "guest" in p) for p in told]
         processes = tuple(Process(program, guest=guest) for program, guest in lives)
         nothing: frozenset[int] = frozenset()
-        self.start = State(Word(), nothing, 0, (Word(), Word()), 0, 2 - grows, (), processes, nothing)
+        words = Word(), Word()
+        self.start = State(Word(), nothing, 0, words, 0, 2 - grows, (), processes, nothing)
         self.deaths, self.grows, self.mutation = deaths, grows, mutation
-        self.plane = [int(p[0] == "unborn") if grows else i % 2 for i, p in enumerate(words)]
+        self.plane = [int(p[0] == "unborn") if grows else i % 2 for i, p in enumerate(told)]
 
     def part(self, holders: frozenset[int], plane: int, planes: int) -> set[int]:
         """What a reader of the set sees in one plane, of so many."""
@@ -230,7 +234,7 @@ class Model:
         return iter(())
 
     def fork(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """The next process gets what this one holds: a place, a bit, a step of the word, then its life."""
+        """The next process gets what this one holds: a place, a bit, a step of the word."""
         child = unborn(s)
         late = self.mutation == "a bit is set before there is its plane"
         if p.pc == 0:
@@ -268,9 +272,9 @@ class Model:
         born = s.processes[j]._replace(program=s.processes[j].program[1:])
         yield s._replace(processes=put(s.processes, j, born))
 
-    # --- a guest ------------------------------------------------------------------------------------
+    # --- a guest ----------------------------------------------------------------------------------
     def copy_out(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Reads while the token flies, then ends the token; or reads what lives before and after."""
+        """Reads while the token flies, and ends it; or reads what lives before and after."""
         if p.pc == 0:
             if s.mail:
                 yield self.go(s, i, 1, *s.mail[0], mail=s.mail[1:])
@@ -354,7 +358,7 @@ class Model:
     def reap(self, s: State, i: int, p: Process) -> Iterator[State]:
         """Buries one dead process after the other, and sets the count right."""
         spared = {0} if self.mutation == "the first process is not missed" else set()
-        dead = [j for j, other in enumerate(s.processes) if other.dead and j not in s.buried | spared]
+        dead = [j for j, q in enumerate(s.processes) if q.dead and j not in s.buried | spared]
         if p.pc == 0:
             if dead:
                 yield self.go(s, i, 1, dead[0])
@@ -427,7 +431,7 @@ class Model:
             if not s.block.count:
                 s = s._replace(block=s.block._replace(state=FREE))
         flying = sum(word.state == LIVE for word in s.tokens)
-        lost = sum(p.dead and p.guest for p in s.processes)  # each may have left a token and a block
+        lost = sum(p.dead and p.guest for p in s.processes)  # each may have left a token and block
         held = {i for i, p in enumerate(s.processes) if p.holds and not p.dead}
         if s.holders != held:
             return f"the set of holders is {set(s.holders)}, and {held} hold it"
@@ -460,9 +464,11 @@ class Model:
             if not after and (fault := self.wrong_at_the_end(s)):
                 return len(seen), fault
             if sum(p.dead and bool(p.program) for p in s.processes) < self.deaths:
-                reaping = [i for i, p in enumerate(s.processes) if p.program[:1] == ("reap",) and not p.dead]
-                mortal = [i for i, p in enumerate(s.processes) if p.program and p.program[0] != "unborn"]
-                after += [self.kill(s, i) for i in mortal if not s.processes[i].dead and reaping != [i]]
+                living = [(i, p) for i, p in enumerate(s.processes) if p.program and not p.dead]
+                now = {i: p.program[0] for i, p in living}
+                reaping = [i for i, operation in now.items() if operation == "reap"]
+                mortal = [i for i, operation in now.items() if operation != "unborn"]
+                after += [self.kill(s, i) for i in mortal if reaping != [i]]
             for n in after:
                 if n not in seen:
                     seen.add(n)

@@ -3,23 +3,26 @@
     python tests/multiprocessing/chaos.py [-n 2000] [--seed 1]
 
 A tensor is acknowledged when its put has returned from a SimpleQueue, which waits for room.  The
-pipeline is two queues: producers put into the first, also from a signal handler that interrupts a put,
-forwarders take from it and put into the second, consumers write down what they get.  Each process is
-killed, by a signal at a random moment or by itself at a random step of the C code, or becomes another
-program, and is replaced, until so many have died.  Some stand still for a while, and some close the
-descriptor of the shared memory.  Adders write to one tensor under a lock, and are killed outside of it.
+pipeline is two queues: producers put into the first, also from a signal handler that interrupts a
+put, forwarders take from it and put into the second, consumers write down what they get.  Each
+process is killed, by a signal at a random moment or by itself at a random step of the C code, or
+becomes another program, and is replaced, until so many have died.  Some stand still for a while,
+and some close the descriptor of the shared memory.  Adders write to one tensor under a lock, and
+are killed outside of it.
 
 Then no more are killed, and what was acknowledged must arrive, but for the messages that a killed
-process had already taken: at most one for each death of a forwarder or consumer.  Every value must be
-whole, and every addition there.  In the end the books must be right, and memory and descriptors back
-to what they were.
+process had already taken: at most one for each death of a forwarder or consumer.  Every value must
+be whole, and every addition there.  In the end the books must be right, and memory and descriptors
+back to what they were.
 
-A third of the deaths comes in an exchange in which some processes are guests of the shared memory.  A
-guest's queues are kept as long as the family lives, so that what a killed process has taken stays in
-flight, and a guest killed inside a send or a receive may leave a token and a block; no more than that.
+A third of the deaths comes in an exchange in which some processes are guests of the shared memory.
+A guest's queues are kept as long as the family lives, so that what a killed process has taken
+stays in flight, and a guest killed inside a send or a receive may leave a token and a block; no
+more than that.
 
-Last, families of their own, whose first process is killed or becomes another program, and whose other
-processes go on to the end: there all has to arrive, and the last process must find the books right.
+Last, families of their own, whose first process is killed or becomes another program, and whose
+other processes go on to the end: there all has to arrive, and the last process must find the books
+right.
 
 Ends with 1 when anything was wrong.
 """
@@ -50,7 +53,7 @@ from minitensor.backend.native import ffi, lib
 
 SIZES = (10, 5_000, 30_000, 200_000)  # float32: inside the message, and blocks of several classes
 SLEEP = shutil.which("sleep") or "sleep"
-ENDS = (0, -signal.SIGKILL, -signal.SIGUSR1, -signal.SIGUSR2)  # the latter two: before it had a handler
+ENDS = (0, -signal.SIGKILL, -signal.SIGUSR1, -signal.SIGUSR2)  # the last two: it had no handler yet
 
 
 def value(number: int) -> Tensor:
@@ -67,13 +70,13 @@ def books() -> tuple[int, str]:
     return faults, ffi.string(note).decode()
 
 
-# --- what the processes do -------------------------------------------------------------------------
+# --- what the processes do -----------------------------------------------------------------------
 def become_another(*_: object) -> None:
     os.execv(SLEEP, [SLEEP, "0.02"])
 
 
 def prepare(seed: int) -> None:
-    """Make this a process that may be killed at any step; some kill themselves at one.  Seed 0: not this one."""
+    """Make this a process that may be killed at any step; with a seed, some do it themselves."""
     dice = random.Random(seed)
     signal.signal(signal.SIGUSR1, become_another)
     if seed and dice.random() < 0.7:
@@ -137,7 +140,7 @@ def tell(process: Any, signal_number: int) -> None:
         os.kill(process.pid, signal_number)
 
 
-# --- an exchange -----------------------------------------------------------------------------------
+# --- an exchange ---------------------------------------------------------------------------------
 ROLES = ["produce", "produce", "forward", "forward", "consume", "consume", "add", "add"]
 
 
@@ -157,12 +160,12 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
 
     def start(role: str) -> None:
         nonlocal next_number, guests
-        life = {"produce": (first, log, next_number), "forward": (first, second, log), "consume": (second, log),
-                "add": (table, lock, log)}[role]  # fmt: skip
+        lives = {"produce": (first, log, next_number), "forward": (first, second, log),
+                 "consume": (second, log), "add": (table, lock, log)}  # fmt: skip
         if role == "produce":
             next_number += 2000
-        process = context.Process(target=globals()[role], args=(*life, dice.randrange(1, 1 << 30)),
-                                  daemon=True)  # fmt: skip
+        arguments = *lives[role], dice.randrange(1, 1 << 30)
+        process = context.Process(target=globals()[role], args=arguments, daemon=True)
         guest = with_guests and dice.random() < 0.3
         guests += guest
         lib.mt_arena_refuse_places(errno.EMFILE if guest else 0)
@@ -204,10 +207,11 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
     def ended(role: str, process: Any, guest: bool) -> None:
         nonlocal dead, lost_at_most, dead_guests
         process.join()
-        died = process.exitcode != 0 or role in ("forward", "consume")  # these end by exec alone with 0
+        takes = role in ("forward", "consume")
+        died = takes or process.exitcode != 0  # one that takes ends with 0 by exec alone
         dead += died
         dead_guests += died and guest
-        lost_at_most += role in ("forward", "consume")
+        lost_at_most += takes
         if process.exitcode not in ENDS:
             raise RuntimeError(f"{role} ended by {process.exitcode}")
 
@@ -257,14 +261,17 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
     os.close(reader)
     os.close(log)
     numbers = mp.sharing_stats()
-    left = {name: numbers[name] - before[name] for name in ("processes", "blocks", "in_flight", "channels")}
+    kinds = ("processes", "blocks", "in_flight", "channels")
+    left = {name: numbers[name] - before[name] for name in kinds}
     more = len(os.listdir("/proc/self/fd")) - descriptors
-    print(f"{dead} killed, {dead_guests} of {guests} guests, seed {seed}, in {time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, "
-          f"{missing} went with a killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, {twice} twice, {added} additions"
-          f"{'' if all_added else ' NOT ALL THERE'}, {faults} faults in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip
+    print(f"{dead} killed, {dead_guests} of {guests} guests, seed {seed}, in "
+          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went with a "
+          f"killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
+          f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} faults "
+          f"in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip
     if with_guests:  # what the essay of arena_guest.c allows
-        kept = {"blocks": 1 + left["in_flight"] + dead_guests, "in_flight": dead, "channels": 2, "processes": 0}
-        fits = faults <= 3 * dead_guests and all(left[name] <= kept[name] for name in kept)
+        kept = 0, 1 + left["in_flight"] + dead_guests, dead, 2
+        fits = faults <= 3 * dead_guests and all(left[name] <= n for name, n in zip(kinds, kept))
     else:
         fits = not faults and not any(left.values())
     if faults:
@@ -279,7 +286,7 @@ def compare(lines: list[list[str]], arrived_here: list[int]) -> tuple[set[int], 
     return acknowledged, set(came), len(came) - len(set(came))
 
 
-# --- a family whose first process is gone ----------------------------------------------------------
+# --- a family whose first process is gone --------------------------------------------------------
 def produce_beyond(first: Any, log: int, begin: int, alive: int) -> None:
     for number in range(begin, begin + 60):
         if number == begin + 40:
@@ -305,7 +312,7 @@ RIGHT = "witness 0 {'blocks': 1, 'in_flight': 0, 'channels': 0} 7.0 7.0"
 
 
 def family(seed: int) -> None:
-    """The life of the first process: it starts the others, takes part, and is killed or becomes another program."""
+    """Be the first process: start the others, take part, be killed or become another program."""
     context, dice, log = mp.get_context("fork"), random.Random(seed), 1
     held = Tensor(np.full(50_000, 7, np.float32)).share_memory_()
     alive, first_is_alive = os.pipe()
@@ -343,15 +350,16 @@ def family(seed: int) -> None:
 
 def goes_on_without_the_first(seed: int) -> bool:
     environment = {name: text for name, text in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
-    done = subprocess.run([sys.executable, __file__, "--family", str(seed)], stdout=subprocess.PIPE, text=True,
-                          timeout=100, env=environment)  # fmt: skip
+    command = [sys.executable, __file__, "--family", str(seed)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=100, env=environment)
     said = done.stdout.splitlines()
     lines = [line.split() for line in said if not line.startswith("witness")]
     acknowledged, arrived, twice = compare(lines, [])
-    right = acknowledged <= arrived and not twice and RIGHT in said and all(kind in "pc" for kind, _ in lines)
+    whole = all(kind in "pc" for kind, *_ in lines)
+    right = acknowledged <= arrived and not twice and whole and RIGHT in said
     if not right:
-        print(f"family {seed}: {len(acknowledged)} acknowledged, missing {acknowledged - arrived}, {twice} twice, ended by {done.returncode}: "
-              f"{[line for line in said if line[0] not in 'pc']}", flush=True)  # fmt: skip
+        print(f"family {seed}: {len(acknowledged)} acknowledged, missing {acknowledged - arrived}, "
+              f"{twice} twice, ended by {done.returncode}: {said[-1:]}", flush=True)  # fmt: skip
     return right
 
 
@@ -363,7 +371,8 @@ def main(kills: int, seed: int) -> int:
     right = exchange(kills - kills // 3, seed, False) & exchange(kills // 3, seed + 1, True)
     families, began = range(seed, seed + max(1, kills // 50)), time.monotonic()
     went_on = sum(map(goes_on_without_the_first, families))
-    print(f"{went_on} of {len(families)} families went on without their first process, in {time.monotonic() - began:.0f} s")
+    print(f"{went_on} of {len(families)} families went on without their first process, in "
+          f"{time.monotonic() - began:.0f} s")  # fmt: skip
     return int(not right or went_on < len(families))
 
 
