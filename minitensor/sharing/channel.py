@@ -33,7 +33,7 @@ class Channel:
 
     def carries_blocks(self) -> bool:
         """Return whether every process that may read a message of it can read what lies in shared memory."""
-        return bool(self.id and not lib.mt_channel_has_stranger(self.id))
+        return bool(self.id and lib.mt_channel_is_used(self.id) and not lib.mt_channel_has_stranger(self.id))
 
     def by_reference(self) -> bool:
         """Return whether a tensor in a message of it may be a reference."""
@@ -80,9 +80,6 @@ def _join(id: int, address: str) -> Channel:
 
 class _Seen(Channel):
     """A channel of which this process is no user: it only sends to those that are."""
-
-    def carries_blocks(self) -> bool:
-        return super().carries_blocks() and bool(lib.mt_channel_is_used(self.id))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _see, (self.id, self._where())

@@ -251,6 +251,21 @@ def test_nobody_can_count_a_guest(no_places: Callable[[int], None]) -> None:
     go.send(None)
     assert float(queue.get().max()) == 5
     process.join()
+    queue.put(large(6))  # a guest might read it, for all that is known
+    kept = mp.sharing_stats()
+    del queue
+    gc.collect()
+    assert [mp.sharing_stats()[name] for name in ("channels", "in_flight")] == [kept["channels"], kept["in_flight"]]
+
+
+def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Callable[[int], None]) -> None:
+    before = mp.sharing_stats()["channels"]
+    queue = mp.get_context("fork").Queue()
+    no_places(errno.EMFILE)
+    assert heard(told(lambda: "guest")) == "guest"
+    del queue
+    gc.collect()
+    assert mp.sharing_stats()["channels"] == before
 
 
 # --- spawned ---------------------------------------------------------------------------------------------------------

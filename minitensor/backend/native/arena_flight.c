@@ -194,10 +194,18 @@ void mt_channel_sweep(uint32_t c) {
     set_state(channel_word(c), FREE);
 }
 
+/* A message that is left in it, which a guest may still read. */
+static bool is_waited_for(uint32_t c) {
+    if (!atomic_load(&CHANNEL(c)->guests)) return false;
+    for (uint32_t t = 1, n = atomic_load(&ARENA->n_tokens); t < n; t++)
+        if (look(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c) return true;
+    return false;
+}
+
 void mt_channel_maybe_sweep(uint32_t c) {
     for (;;) {
         mt_word w = look(channel_word(c)), to = w;
-        if (w.state != LIVE || atomic_load(&CHANNEL(c)->guests) || !empty(mt_users(c))) return;
+        if (w.state != LIVE || !empty(mt_users(c)) || is_waited_for(c)) return;
         to.state = OWNED;
         to.owner = mt_owner().slot;
         if (change(channel_word(c), w, to)) break;
