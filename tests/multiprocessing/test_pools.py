@@ -124,7 +124,8 @@ def test_sizes_on_both_sides_of_a_packet(ctx, nbytes):
 
 
 def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
-    for large in (b"", b"x" * 50_000):  # some of these fill the pipe
+    # The large ones fill the executor's pipe, which is the standard package's.  Its thread that writes there hangs on CPython 3.10.
+    for large in (b"", b"x" * 50_000) if sys.version_info >= (3, 11) else (b"",):
         with ProcessPoolExecutor(4, mp_context=ctx) as executor:
             bad = targets.Arrives(targets.WORKER, LookupError("no"), large)
             futures = [executor.submit(targets.identity, bad) for _ in range(10)]
