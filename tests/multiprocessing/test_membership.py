@@ -10,9 +10,11 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -323,14 +325,13 @@ def test_a_program_that_closes_its_descriptors_and_forks() -> None:
 
 @pytest.mark.skipif(not ROOT, reason="only root can change its user")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_a_program_that_changes_its_user(method: str, tmp_path: Any) -> None:
+def test_a_program_that_changes_its_user(method: str) -> None:
     if method != "fork":
         try:
             subprocess.run([sys.executable, "-c", "import minitensor"], user=65534, capture_output=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             pytest.skip("another user can't run this interpreter or read the package")
-    path = tmp_path / "program.py"
-    path.write_text(textwrap.dedent("""
+    text = textwrap.dedent("""
         import multiprocessing.popen_fork, os, sys
         import numpy as np
         from minitensor import Tensor
@@ -352,10 +353,13 @@ def test_a_program_that_changes_its_user(method: str, tmp_path: Any) -> None:
                 print(value, float(t.max()), t.shape)
             process.join()
             print(process.exitcode)
-    """))
-    os.chmod(tmp_path, 0o755)
+    """)
     environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
-    done = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=100, env=environment)
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the other user
+        os.chmod(folder, 0o755)
+        path = Path(folder, "program.py")
+        path.write_text(text)
+        done = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "1.0 2.0 (100000,)\n2.0 4.0 (100000,)\n0\n", done.stderr
 
 

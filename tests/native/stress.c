@@ -173,9 +173,9 @@ static void compute(unsigned *seed) {
         break;
     }
     case 8: {                                       /* in place, where NumPy looks, by a call that its submitter gives up */
-        int read_only;
+        mt_memory memory;
         wait_for(y);
-        void *look = mt_export(y, &read_only);
+        if (mt_export(y, k % 2, &memory) != MT_OK) complain("an export of a tensor that is ready fails", 1);
         mt_ref source = filled(k + 3, n), call = mt_copy(y, source);
         int status = call > 0 ? MT_OK : mt_submit(call, 0, 0);
         if (call > 0) mt_release(call);
@@ -185,7 +185,7 @@ static void compute(unsigned *seed) {
         int32_t value = data[0];
         if (value != (status == MT_OK ? k + 3 : k + 1) && value != k + 3) complain("a value of no moment", 1);
         mt_release(source);
-        mt_unexport(look);
+        mt_unexport(memory.look);
         expect(y, value, MT_OK);
         return;
     }
