@@ -40,6 +40,11 @@ def in_arena(value: float) -> Tensor:
     return pickle.loads(dumps(large(value)))
 
 
+def stats() -> dict[str, int]:
+    gc.collect()
+    return mp.sharing_stats()
+
+
 def program(text: str, *arguments: str, **options: Any) -> str:
     """What a program of a family of its own prints."""
     environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
@@ -267,7 +272,7 @@ def test_a_message_that_a_guest_may_read_is_kept() -> None:
 
 
 def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Callable[[int], None]) -> None:
-    before = mp.sharing_stats()["channels"]
+    before = stats()["channels"]
     queue = mp.get_context("fork").Queue()
     no_places(errno.EMFILE)
     assert heard(told(lambda: "guest")) == "guest"
@@ -301,7 +306,7 @@ def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None],
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_process_that_dies_before_it_begins_leaves_nothing(method: str) -> None:
     context = mp.get_context(method)
-    before = mp.sharing_stats()
+    before = stats()
     process = context.Process(target=targets.same, args=(large(), targets.KillsWhoUnpickles()))
     process.start()
     process.join()
@@ -316,7 +321,7 @@ def test_a_process_that_dies_before_it_begins_leaves_nothing(method: str) -> Non
 
 
 def test_a_process_that_cant_be_started_leaves_nothing() -> None:
-    before, descriptors = mp.sharing_stats(), len(os.listdir("/proc/self/fd"))
+    before, descriptors = stats(), len(os.listdir("/proc/self/fd"))
     process = mp.get_context("spawn").Process(target=lambda: None, args=(large(),))
     with pytest.raises((pickle.PicklingError, AttributeError)):
         process.start()
@@ -354,10 +359,7 @@ def test_a_program_that_changes_its_user(method: str) -> None:
             subprocess.run([sys.executable, "-c", "import minitensor"], user=65534, capture_output=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             pytest.skip("another user can't run this interpreter or read the package")
-    folder = tempfile.TemporaryDirectory()  # pytest's own is closed to other users
-    os.chmod(folder.name, 0o755)
-    path = Path(folder.name, "program.py")
-    path.write_text(textwrap.dedent("""
+    text = textwrap.dedent("""
         import multiprocessing.popen_fork, os, sys
         import numpy as np
         from minitensor import Tensor
@@ -379,10 +381,13 @@ def test_a_program_that_changes_its_user(method: str) -> None:
                 print(value, float(t.max()), t.shape)
             process.join()
             print(process.exitcode)
-    """))
+    """)
     environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
-    done = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=100, env=environment)
-    folder.cleanup()
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the other user
+        os.chmod(folder, 0o755)
+        path = Path(folder, "program.py")
+        path.write_text(text)
+        done = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "1.0 2.0 (100000,)\n2.0 4.0 (100000,)\n0\n", done.stderr
 
 
@@ -535,7 +540,7 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
 # --- death -------------------------------------------------------------------------------------------------------------
 def test_exec_is_a_death() -> None:
     held = in_arena(1)
-    before = mp.sharing_stats()
+    before = stats()
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
