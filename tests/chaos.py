@@ -518,6 +518,10 @@ def holdings() -> tuple[int, ...]:
     """
     trace.clear()
     gc.collect()
+    try:
+        runtime.synchronize()  # what the threads have queued and let go of has its memory until it has run
+    except ZeroDivisionError:  # theirs
+        pass
     runtime.empty_cache()
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
