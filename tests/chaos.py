@@ -42,9 +42,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
 from minitensor.backend import lifecycle
-from minitensor.backend.native import lib
+from minitensor.backend.native import ffi, lib
 from minitensor.multiprocessing.reductions import dumps
-from minitensor.sharing import have_arena, sharing_stats
+from minitensor.sharing import Channel, have_arena, sharing_stats
 
 PATIENCE = 60  # seconds after which a child that says nothing hangs
 QUEUE = 8  # tasks that a stream takes before its submitter has to wait
@@ -300,7 +300,6 @@ def _after(change: Callable[[int], None]) -> Callable[[Tensor, int, str], str]:
     """By a process that has changed what it needs to give its child a place."""
 
     def by_changed(x: Tensor, k: int, plan: str) -> str:
-        gc.collect()  # a queue that a guest has had keeps its channel as long as the family lives
         return _told(x, k, plan, lambda writer: (change(writer), by_fork(x, k, plan))[1])
 
     return by_changed
@@ -308,7 +307,6 @@ def _after(change: Callable[[int], None]) -> Callable[[Tensor, int, str], str]:
 
 def without_a_place(x: Tensor, k: int, plan: str) -> str:
     """A guest of the shared memory: what it inherits is copied."""
-    gc.collect()  # as above
     lib.mt_arena_refuse_places(errno.EMFILE)
     try:
         return by_fork(x, k, plan)
@@ -513,9 +511,17 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
 
 
 def holdings() -> tuple[int, ...]:
-    """Children, descriptors, bytes of tensors, and what is in the shared memory."""
+    """Children, descriptors, bytes of tensors, the shared memory's contents and faults in its books.
+
+    A queue that a guest has had keeps its channel as long as the family lives.  So a channel is left
+    over if this process has it, or, which is a fault, if no process and no guest has.
+    """
     trace.clear()
     gc.collect()
+    try:
+        runtime.synchronize()  # what the threads have queued and let go of has its memory until it has run
+    except ZeroDivisionError:  # theirs
+        pass
     runtime.empty_cache()
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -525,7 +531,9 @@ def holdings() -> tuple[int, ...]:
         children = 0
     shared = sharing_stats()
     here = children, len(os.listdir("/proc/self/fd")), runtime.memory_allocated("CPU")
-    return *here, *(shared[name] for name in ("processes", "blocks", "in_flight", "channels"))
+    there = shared["processes"], shared["blocks"], shared["in_flight"]
+    channels = sum(isinstance(thing, Channel) for thing in gc.get_objects())
+    return *here, *there, channels, lib.mt_arena_check(ffi.new("char[4096]"), 4096)
 
 
 def resident() -> int:
@@ -572,7 +580,7 @@ def main(n: int, seed: int) -> int:
     print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
     kinds = ("children", "descriptors", "bytes of tensors",
-             "members", "shared blocks", "references in flight", "channels")  # fmt: skip
+             "members", "shared blocks", "references in flight", "channels", "faults")  # fmt: skip
     found = dict(zip(kinds, zip(before, after)))
     found["MiB of memory since a quarter of the run"] = settled >> 20, resident() >> 20
     print("; ".join(f"{name}: {b} before, {a} after" for name, (b, a) in found.items()))

@@ -265,10 +265,10 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
     left = {name: numbers[name] - before[name] for name in kinds}
     more = len(os.listdir("/proc/self/fd")) - descriptors
     print(f"{dead} killed, {dead_guests} of {guests} guests, seed {seed}, in "
-          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went with a "
-          f"killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
-          f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} faults "
-          f"in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip
+          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went with "
+          f"a killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
+          f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} "
+          f"faults in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip
     if with_guests:  # what the essay of arena_guest.c allows
         kept = 0, 1 + left["in_flight"] + dead_guests, dead, 2
         fits = faults <= 3 * dead_guests and all(left[name] <= n for name, n in zip(kinds, kept))
