@@ -5,7 +5,7 @@
  * through the descriptor.  It sends by a copy: its tensors go inside the message, and a large message into a block that only the message holds.
  *
  * A guest has no slot, so what it is at work on is OWNED by the warden, and any recount counts it.  The warden is never reaped: a guest that is killed
- * between two steps leaves one token or block behind, until the family ends.
+ * between two steps leaves a token and a block behind, until the family ends.
  *
  * A channel that a guest has is marked: its users can't be counted any more.
  *
