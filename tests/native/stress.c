@@ -204,14 +204,18 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* Registered before the core's handlers, so that fork takes this lock last and gives it back first:
+ * the core's handlers may allocate and free. */
+static void hold_memory(void) { pthread_mutex_lock(&memory_lock); }
+static void give_memory(void) { pthread_mutex_unlock(&memory_lock); }
+__attribute__((constructor(101))) static void hold_memory_last(void) { pthread_atfork(hold_memory, give_memory, give_memory); }
+
 static void fork_once(unsigned *seed, int depth) {
     while (mt_fork_drain(50) == MT_TIMEOUT) continue;
     mt_fork_announce();
     mt_fork_prepare();
     pthread_mutex_lock(&shared_lock);               /* this program's own participant */
-    pthread_mutex_lock(&memory_lock);
     pid_t pid = fork();
-    pthread_mutex_unlock(&memory_lock);
     pthread_mutex_unlock(&shared_lock);
     if (pid == 0) {
 #ifdef __SANITIZE_THREAD__
