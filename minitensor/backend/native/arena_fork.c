@@ -75,6 +75,7 @@ void mt_arena_before_fork(void) {
 }
 
 static void forget_plan(void) {
+    if (!plan.copies) return;                       /* an allocator is not called in a fork without need */
     free(plan.copies);
     plan.copies = NULL;
     plan.n = 0;
