@@ -198,6 +198,7 @@ def diag(input: Any, k: int = 0) -> Tensor:
         ValueError: for a tensor without dimensions, or `k` with several of them.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.diag(Tensor([1, 2]))
         Tensor(shape=[2, 2], dtype=Int64, value=
         [[1, 0],

@@ -262,6 +262,7 @@ def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         ValueError: for an order that there is none of, or `ord` without an axis for a tensor that is neither vector nor matrix.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.norm(Tensor([[1.0, -2.0], [3.0, 4.0]]), 1)
         Tensor(shape=[], dtype=Float32, value= 6)
     """
@@ -292,6 +293,7 @@ def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[T
         ValueError: when there is nothing to choose from.
 
     Example:
+        >>> from minitensor import Tensor, ops
         >>> ops.median(Tensor([[9, 3, 4, 5]]))
         (Tensor(shape=[1], dtype=Int64, value= [4]), Tensor(shape=[1], dtype=Int64, value= [2]))
     """

@@ -161,6 +161,7 @@ def transpose(input: Any, *axes: Any) -> Tensor:
         ValueError: when a tuple of axes is no permutation of the dimensions.
 
     Example:
+        >>> from minitensor import ops
         >>> t = ops.zeros((2, 3, 4))
         >>> t.transpose().shape, t.transpose((1, 0, 2)).shape, t.transpose(0, 1).shape
         ((4, 3, 2), (3, 2, 4), (3, 2, 4))
@@ -256,6 +257,7 @@ def flatten(input: Any, order: str = "C", *, start_dim: int = 1, end_dim: int = 
         ValueError: for another order, or dimensions that are out of range or in the wrong order.
 
     Example:
+        >>> from minitensor import ops
         >>> ops.flatten(ops.zeros((2, 3, 4))).shape, ops.zeros((2, 3, 4)).flatten().shape
         ((2, 12), (24,))
     """

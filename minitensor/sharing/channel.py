@@ -33,11 +33,11 @@ class Channel:
 
     def carries_blocks(self) -> bool:
         """Return whether every process that may read a message of it can read what lies in shared memory."""
-        return bool(self.id and lib.mt_channel_is_used(self.id) and not lib.mt_channel_has_stranger(self.id))
+        return lib.mt_channel_carries(self.id) > 0
 
     def by_reference(self) -> bool:
         """Return whether a tensor in a message of it may be a reference."""
-        return bool(lib.mt_arena_member()) and self.carries_blocks()
+        return lib.mt_channel_carries(self.id) == 2
 
     def has_others(self) -> bool | None:
         """Return whether another process that lives uses it; None: that can't be known."""

@@ -231,13 +231,11 @@ void mt_channel_add_guest(int64_t id, int stranger) {
     while (seen < 1 + stranger && !atomic_compare_exchange_weak(&CHANNEL((uint32_t)id & 0xffff)->guests, &seen, 1 + stranger)) continue;
 }
 
-int mt_channel_has_stranger(int64_t id) { return mt_my.arena && atomic_load(&CHANNEL((uint32_t)id & 0xffff)->guests) == 2; }
-
-int mt_channel_is_used(int64_t id) {
+int mt_channel_carries(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
-    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS) return 0;
+    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS || atomic_load(&CHANNEL(c)->guests) == 2) return 0;
     mt_word w = look(channel_word(c));
-    return w.state == LIVE && w.gen == ((uint32_t)(id >> 16) & 0xffff);
+    return w.state != LIVE || w.gen != ((uint32_t)(id >> 16) & 0xffff) ? 0 : mt_my.me ? 2 : 1;
 }
 
 /* The process that a place is reserved for uses it, too, before it is started. */

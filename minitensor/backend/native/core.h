@@ -217,8 +217,8 @@ void mt_channel_leave(int64_t channel);
 void mt_channel_join_for(int64_t channel, int slot);    /* so does the process that the slot is reserved for */
 void mt_channel_add_guest(int64_t channel, int stranger);      /* so does a process that is no member: its users can't be counted from now on;
                                                            stranger: and it can't read what lies in the arena */
-int mt_channel_has_stranger(int64_t channel);
-int mt_channel_is_used(int64_t channel);                /* 0: its last user has left, and what is sent in it now is not given up */
+int mt_channel_carries(int64_t channel);                /* what a message in it may refer to: 2: tensors and blocks; 1: blocks, since this process is a guest;
+                                                           0: nothing, a reader may be a stranger, or no process uses it any more */
 int mt_channel_has_others(int64_t channel);             /* 1: another process that lives uses it; -1: that can't be known, a guest may */
 int mt_arena_reap(void);                                /* how many dead were found */
 typedef struct mt_arena_numbers {
