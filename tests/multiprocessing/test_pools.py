@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,7 +151,11 @@ def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
             return True
 
         monkeypatch.setattr(reader, "poll", poll)
-    assert looks and pool._state == "TERMINATE"
+        handler = SimpleNamespace(is_alive=lambda: True)  # it may have ended already; here it has not
+        pool._help_stuff_finish(pool._inqueue, handler, 1)
+        monkeypatch.undo()
+        assert len(looks) == 4
+    assert pool._state == "TERMINATE"
 
 
 def test_the_end_while_results_fill_their_pipe():
