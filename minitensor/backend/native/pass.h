@@ -71,7 +71,7 @@ mt_operand mt_reduced(const mt_tensor *out, const mt_tensor *in, uint64_t axes);
 
 static inline bool mt_same_view(const mt_tensor *a, const mt_tensor *b) {
     return a == b || (a->storage == b->storage && a->offset == b->offset && a->dtype == b->dtype && a->ndim == b->ndim &&
-                      memcmp(a->shape, b->shape, 2 * (size_t)a->ndim * sizeof *a->shape) == 0);     /* the strides come after the shape */
+                      (!a->ndim || memcmp(a->shape, b->shape, 2 * (size_t)a->ndim * sizeof *a->shape) == 0));     /* the strides come after the shape */
 }
 static inline bool mt_contiguous(const mt_tensor *t) {
     int64_t step = MT_ITEMSIZE[t->dtype];
@@ -81,7 +81,7 @@ static inline bool mt_contiguous(const mt_tensor *t) {
     }
     return true;
 }
-static inline bool mt_same_shape(const mt_tensor *a, const mt_tensor *b) {
-    return a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0;
+static inline bool mt_same_shape(const mt_tensor *a, const mt_tensor *b) {      /* a number on the stack has no lengths, not even none */
+    return a->ndim == b->ndim && (!a->ndim || memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0);
 }
 #endif
