@@ -126,7 +126,7 @@ class PacketEnd(Connection):
         made = [0]
         packet.tokens = *packet.tokens, made
         sizes = len(head), len(message)
-        given = head, sizes[0], ffi.from_buffer(message), sizes[1], self.channel.number
+        given = head, sizes[0], ffi.from_buffer(message), sizes[1], self.channel.id
         for made[0] in starmap(lib.mt_message_send, (given,)):
             break
         if made[0] < 0:
@@ -174,14 +174,16 @@ class PacketEnd(Connection):
 
     def send(self, obj: object) -> None:
         """Send an object as it is now; waits while the pipe is full."""
-        self._check_closed()  # type: ignore[attr-defined]
-        self._check_writable()  # type: ignore[attr-defined]
+        if self._handle is None or not self._writable:  # asked here: a call takes longer than the question
+            self._check_closed()  # type: ignore[attr-defined]
+            self._check_writable()  # type: ignore[attr-defined]
         packet = Packet()
         try:
             tokens: list[list[int]] = []
             packet.tokens = tokens
             self.fill(packet, dumps(obj, self.channel, tokens))
-            self.write(packet)
+            if not self.write_now(packet):
+                self.write(packet)
         except BaseException:
             if packet.gone is False:
                 packet.drop()
@@ -239,7 +241,7 @@ class PacketEnd(Connection):
 
 def unpack(packet: bytes) -> memoryview:
     """The message of a packet that was read."""
-    if packet[0] == _PLAIN[0]:
+    if not packet[0]:  # _PLAIN
         return memoryview(packet)[1:]
     rest = memoryview(packet)[8 + 8 * (packet[1] | packet[2] << 8) :]
     if packet[0] == _INSIDE:

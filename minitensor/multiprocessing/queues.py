@@ -396,7 +396,6 @@ class SimpleQueue(_standard.SimpleQueue):
         """The next object. Raises EOFError when certainly no process can put one any more."""
         if not isinstance(self._reader, PacketEnd):
             return super().get()
-        self._reader._check_closed()
         taken: list[Any] = [None]
         try:
             _take(self._reader, None, taken)

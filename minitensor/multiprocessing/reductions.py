@@ -9,6 +9,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+from functools import partial
 from multiprocessing import context, reduction
 from typing import Any
 
@@ -53,9 +54,4 @@ def _dumps(obj: object) -> Any:
     return buffer.getbuffer()
 
 
-def dumps(obj: object, channel: sharing.Channel | None = None, tokens: list[list[int]] | None = None) -> Any:
-    """Pickle `obj` as it is now, for a message of `channel`; the error of an object that can't be sent is the caller's.
-
-    `tokens` receives the references that the message makes; a message that is not sent after all has to end them.
-    """
-    return sharing.pack(_dumps, obj, channel, [] if tokens is None else tokens)
+dumps = partial(sharing.pack, _dumps)  # (obj, channel, tokens): pickles an object as it is now; a partial, since each message calls it

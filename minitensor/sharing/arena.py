@@ -120,11 +120,13 @@ def _attach(address: str) -> bool:
 
 def is_here(address: str) -> bool:
     """Return whether the arena of a message's sender is this process's, which may be a guest in it."""
+    if address == _own_address:
+        return True
     if not lib.mt_arena_inode():
         with _lock:
             if not lib.mt_arena_inode():
                 _attach(address)
-    return address == _own_address or int(address.partition(",")[0]) == lib.mt_arena_inode() != 0
+    return int(address.partition(",")[0]) == lib.mt_arena_inode() != 0
 
 
 def reap() -> int:

@@ -27,10 +27,6 @@ class Channel:
         if self.id < 0:  # no room for another one: its messages carry copies
             self.id = 0
 
-    @property
-    def number(self) -> int:
-        return self.id & 0xFFFF
-
     def carries_blocks(self) -> bool:
         """Return whether every process that may read a message of it can read what lies in shared memory."""
         return lib.mt_channel_carries(self.id) > 0

@@ -45,6 +45,7 @@ from .channel import Channel
 
 __all__ = ["pack", "reduce", "share_with_everyone", "sharing_stats"]
 
+_cpu = as_device("CPU")
 _TRIES = 100  # of a storage that another thread is at work on; then it is copied
 
 
@@ -52,13 +53,12 @@ _TRIES = 100  # of a storage that another thread is at work on; then it is copie
 class _Message:
     """What the message that a thread is pickling has so far."""
 
-    __slots__ = ("channel", "tokens", "firsts", "extents")
+    __slots__ = ("channel", "tokens", "storages")
 
     def __init__(self, channel: Channel | None, tokens: list[list[int]]) -> None:
         self.channel = channel  # None: which processes read it isn't known
         self.tokens = tokens  # each in a list that is filled in the same step that makes it
-        self.firsts: dict[int, Tensor] = {}  # by storage: its first view in the message
-        self.extents: dict[int, tuple[int, int]] = {}  # and what of the storage travels, in bytes
+        self.storages: dict[int, list[Any]] = {}  # by id: the first view in the message, and the bytes that travel: from, to
 
 
 class _Again(Exception):
@@ -72,11 +72,19 @@ class _Session(threading.local):
 _session = _Session()
 
 
-def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None, tokens: list[list[int]]) -> Any:
-    """Return `dumps(obj)` as one message of a channel.
+def pack(
+    dumps: Callable[[object], Any], obj: object, channel: Channel | None = None, tokens: list[list[int]] | None = None
+) -> Any:
+    """Return `dumps(obj)`, the object as it is now, as one message of a channel.
 
-    `tokens` receives the tokens in it, which belong to the channel; when pickling fails they are taken back.
+    Args:
+        tokens: receives the tokens in the message, which belong to the channel.  A sender that does
+            not send the message after all has to end them; when pickling fails, `pack` does.
+
+    Raises:
+        Exception: what pickling raises; the message is not made.
     """
+    tokens = [] if tokens is None else tokens
     session, message = _session, _Message(channel, tokens)
     around = session.message  # an object's own __reduce__ may send another message
     while True:
@@ -86,7 +94,8 @@ def pack(dumps: Callable[[object], Any], obj: object, channel: Channel | None, t
         except BaseException as error:
             deque(map(lib.mt_arena_unsend, chain.from_iterable(tokens)), 0)  # does nothing for a status
             tokens.clear()
-            message.firsts = {}
+            for storage in message.storages.values():
+                storage[0] = None
             if not isinstance(error, _Again):
                 raise
         finally:
@@ -119,14 +128,16 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
         if (now.storage, now.low, now.high) != (key, extent.low, extent.high):
             first = _others[key, extent.low, extent.high] = t
         return first, extent
-    known = message.extents.get(key)
-    if known is not None:
-        extent = lib.mt_extent_of(t._h, _small(), *known)
-    message.extents[key] = extent.low, extent.high
-    first = message.firsts.setdefault(key, t)
-    if first is not t and known != (extent.low, extent.high):
+    storage = message.storages.get(key)
+    if storage is None:
+        message.storages[key] = [t, extent.low, extent.high]
+        return t, extent
+    first, low, high = storage
+    extent = lib.mt_extent_of(t._h, _small(), low, high)
+    storage[:] = t if first is None else first, extent.low, extent.high
+    if first is not None and first is not t and (extent.low, extent.high) != (low, high):
         raise _Again
-    return first, extent
+    return storage[0], extent
 
 
 def _readers() -> tuple[int, Start | None] | None:
@@ -134,12 +145,13 @@ def _readers() -> tuple[int, Start | None] | None:
 
     None: a reader may be unable to read shared memory, so that the message has to carry copies.
     """
-    message, popen = _session.message, get_spawning_popen()
+    message = _session.message
+    if message is not None and message.channel is not None:
+        return (message.channel.id, None) if message.channel.by_reference() else None
+    popen = get_spawning_popen()
     if popen is not None:
         start = start_of(popen)
-        return None if start is None or not have_arena() else (start.channel & 0xFFFF, start)
-    if message is not None and message.channel is not None:
-        return (message.channel.number, None) if message.channel.by_reference() else None
+        return None if start is None or not have_arena() else (start.channel, start)
     return (0, None) if have_arena() and can_be_found() else None
 
 
@@ -149,10 +161,12 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
     made = [0]  # set in the same step that makes a token: Ctrl-C finds it noted, or not made
     if message is not None:
         message.tokens.append(made)
-    whole = extent.everyone or extent.in_arena or (extent.low, extent.high) == (0, extent.nbytes)
+    whole = extent.in_arena or extent.everyone or (extent.low, extent.high) == (0, extent.nbytes)
     if whole:
         for made[0] in map(lib.mt_send, (t._h,), (channel,)):
             break
+        if made[0] > 0:
+            return made[0]
     else:
         made[0] = -lib.MT_VALUE_ERROR
     for _ in range(_TRIES):
@@ -171,7 +185,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
 
 def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
     """A copy of a part of a tensor's storage, in the arena, with its value; None: there is no room."""
-    ref = lib.mt_empty_shared(as_device("CPU").activate(), nbytes)
+    ref = lib.mt_empty_shared(_cpu.activate(), nbytes)
     if ref < 0:
         lib.mt_call_drop(ref)
         return None
@@ -189,9 +203,11 @@ def _parcel(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) ->
 
 def reduce(t: Tensor) -> tuple[Any, ...]:
     """What a tensor becomes in a message to another process."""
-    native.wait(t._h)
     small = _small()
     extent = lib.mt_extent_of(t._h, small, 0, 0)
+    if not extent.ready:
+        native.wait(t._h)
+        extent = lib.mt_extent_of(t._h, small, 0, 0)
     if not native.devices[extent.device].backend.host_visible:
         raise TypeError(f"[pickle] a tensor on {t.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
     if extent.size == 0:
@@ -242,7 +258,7 @@ def share_with_everyone(t: Tensor) -> None:
 # --- receiving -------------------------------------------------------------------------------------------------------
 def _receive(parcel: bytes, address: str | None = None) -> Tensor:
     """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
-    device = as_device("CPU").activate()
+    device = _cpu.activate()
     here = address is None or is_here(address)
     given: Any = device, ffi.from_buffer(parcel), len(parcel)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))

@@ -89,7 +89,7 @@ def test_channels_count_their_users() -> None:
         os._exit(0)
     os.close(reader)
     assert lib.mt_channel_has_others(channel) == 1
-    lib.mt_arena_send(block, channel & 0xFFFF)
+    lib.mt_arena_send(block, channel)
     lib.mt_channel_leave(channel)
     lib.mt_channel_leave(channel)  # the child still uses it
     assert not lib.mt_arena_sole(block)
@@ -104,14 +104,14 @@ def one_life(channel: int, kept: int, writer: int) -> None:
     """Every operation there is, some twice."""
     for _ in range(2):
         block = lib.mt_arena_alloc(20_000)
-        os.write(writer, lib.mt_arena_send(block, channel & 0xFFFF).to_bytes(8, "little"))
+        os.write(writer, lib.mt_arena_send(block, channel).to_bytes(8, "little"))
         lib.mt_arena_drop(block)
-        lib.mt_arena_claim(lib.mt_arena_send(kept, channel & 0xFFFF))
+        lib.mt_arena_claim(lib.mt_arena_send(kept, channel))
         lib.mt_arena_drop(kept)
         other = lib.mt_channel_new()
-        lib.mt_arena_send(kept, other & 0xFFFF)
+        lib.mt_arena_send(kept, other)
         lib.mt_channel_leave(other)
-        lib.mt_arena_unsend(lib.mt_arena_send(kept, channel & 0xFFFF))
+        lib.mt_arena_unsend(lib.mt_arena_send(kept, channel))
         large = lib.mt_arena_alloc(3 << 20)
         lib.mt_arena_drop(large)
         lib.mt_arena_reap()

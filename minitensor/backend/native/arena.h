@@ -159,7 +159,7 @@ void mt_block_maybe_free(uint32_t block);
 void mt_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
 bool mt_trim_to(int64_t bytes);                     /* gives free memory back until so little is left; false: there was none */
 void mt_block_forget(uint32_t block);               /* a guest holds it no more */
-uint32_t mt_token_obtain(uint32_t block, int channel);      /* OWNED by us; 0: there is none */
+uint32_t mt_token_obtain(uint32_t block, int64_t channel);      /* OWNED by us; 0: there is none */
 int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what goes into the message */
 void mt_channel_maybe_sweep(uint32_t channel);
 void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */

@@ -79,11 +79,11 @@ static int64_t id_of(uint32_t token, uint32_t block) {
            (int64_t)block;
 }
 
-uint32_t mt_token_obtain(uint32_t block, int channel) {
+uint32_t mt_token_obtain(uint32_t block, int64_t channel) {
     uint32_t t = take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens);
     if (!t) return mt_arena_no_token(), 0;
     atomic_store(&TOKEN(t)->block, block);
-    atomic_store(&TOKEN(t)->channel, (uint32_t)channel);
+    atomic_store(&TOKEN(t)->channel, (uint32_t)channel & 0xffff);   /* its place; the generation stays with the users */
     return t;
 }
 
@@ -92,7 +92,7 @@ int64_t mt_token_send(uint32_t t, uint32_t block) {
     return id_of(t, block);
 }
 
-int64_t mt_arena_send(int64_t block, int channel) {
+int64_t mt_arena_send(int64_t block, int64_t channel) {
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
     uint32_t t = mt_my.me ? mt_token_obtain((uint32_t)block, channel) : 0;

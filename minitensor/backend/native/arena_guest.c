@@ -165,7 +165,7 @@ static bool write_block(const mt_shared_block *block, int64_t at, const char *by
     return true;
 }
 
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel) {
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel) {
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
     uint32_t b = mt_my.arena ? mt_block_obtain(n_head + n_body) : 0;

@@ -95,9 +95,10 @@ typedef struct mt_extent {
     int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a parcel without the tensor's own */
     int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
     int32_t in_arena, everyone, device;
+    int32_t ready;                         /* it has its value, so that nothing is left to wait for */
 } mt_extent;
 mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);       /* small: so few bytes go inside the message; low, high: what has to travel, too */
-int64_t mt_send(mt_ref tensor, int channel);            /* a token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at
+int64_t mt_send(mt_ref tensor, int64_t channel);            /* a token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at
                                                            work on it, again; -MT_VALUE_ERROR: NumPy looks at it */
 void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a parcel: head bytes, and the tensor's */
 mt_ref mt_receive(int device, const char *parcel, int64_t n);
@@ -203,13 +204,13 @@ void mt_arena_hold(int64_t block);                      /* once more */
 void mt_arena_drop(int64_t block);
 int mt_arena_sole(int64_t block);                       /* 1: nobody else has it, nor can get it but from us */
 int mt_arena_own(int64_t block, int holds);             /* the same, if we hold it so many times; what was sent before is stale from now on */
-int64_t mt_arena_send(int64_t block, int channel);      /* a token, for a message; or -status */
+int64_t mt_arena_send(int64_t block, int64_t channel);      /* a token, for a message; or -status */
 void mt_arena_unsend(int64_t token);                    /* ends its flight; nothing if it was claimed */
 int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
 int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);       /* in a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less */
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);      /* the same from another family's
                                                            arena, which a process has open there; 0, or -errno: -ESTALE, its value is gone */
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);        /* in a guest: mt_message_send */
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);        /* in a guest: mt_message_send */
 int64_t mt_guest_share(int64_t token);                  /* in a guest: the block of memory that all write to, held for good; or -MT_STALE */
 int64_t mt_channel_new(void);                           /* an id; or -status */
 int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
@@ -236,7 +237,7 @@ double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until t
                                                            took; -1: the time is over.  timeout_ms -1: it never is */
 /* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
  * nothing. */
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);      /* the token, or -MT_MEMORY_ERROR */
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);      /* the token, or -MT_MEMORY_ERROR */
 char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);   /* its bytes, and what to close; NULL: they are gone.  A guest has a copy */
 void mt_message_close(int64_t *held);
 

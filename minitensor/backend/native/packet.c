@@ -26,7 +26,7 @@ double mt_packet_wait(int fd, int timeout_ms, double awake_ms) {
     return found ? mt_now_ms() - begin : -1;
 }
 
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel) {
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel) {
     if (!mt_arena_member()) return mt_guest_send(head, n_head, body, n_body, channel);
     int64_t block = mt_arena_alloc(n_head + n_body);
     if (block < 0) return block;

@@ -26,7 +26,7 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
     const mt_tensor *t = mt_t(ref);
     const mt_storage *s = t->storage;
     mt_extent e = {.storage = (int64_t)(intptr_t)s, .nbytes = s->nbytes, .size = t->size, .head = (int64_t)head_size(t->ndim),
-                   .in_arena = s->block > 0 && mt_arena_member(), .everyone = s->everyone, .device = t->device};
+                   .in_arena = s->block > 0 && mt_arena_member(), .everyone = s->everyone, .device = t->device, .ready = mt_wait(ref, 0) == MT_OK};
     if (t->size == 0) return e;
     mt_tensor_extent(t, &e.low, &e.high);
     e.high++;
@@ -40,7 +40,7 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
 }
 
 /* A token of the tensor's storage, which moves into the arena if it is not there yet. */
-int64_t mt_send(mt_ref ref, int channel) {
+int64_t mt_send(mt_ref ref, int64_t channel) {
     mt_storage *s = mt_t(ref)->storage;
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
