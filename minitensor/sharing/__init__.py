@@ -13,7 +13,7 @@ from minitensor.tensor import Tensor
 
 from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .channel import Channel
-from .pickling import pack, reduce, share_with_everyone, sharing_stats
+from .pickling import apart, pack, reduce, share_with_everyone, sharing_stats
 
 __all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "share_with_everyone", "sharing_stats", "started", "why_no_arena"]
 
@@ -40,7 +40,7 @@ def started(popen: Callable[[Any], Any], process: Any) -> Any:
     """Return `popen(process)`, which spawns it as a member of the family."""
     wrapped = _Started(process)
     try:
-        return popen(wrapped)
+        return apart(popen, wrapped)
     finally:
         if wrapped.start is not None:
             wrapped.start.close()

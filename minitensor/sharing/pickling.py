@@ -43,7 +43,7 @@ from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 from .arena import Start, address, can_be_found, have_arena, is_here, places_of, reap, room_text, start_of, why_no_arena
 from .channel import Channel
 
-__all__ = ["pack", "reduce", "share_with_everyone", "sharing_stats"]
+__all__ = ["apart", "pack", "reduce", "share_with_everyone", "sharing_stats"]
 
 _cpu = as_device("CPU")
 _TRIES = 100  # of a storage that another thread is at work on; then it is copied
@@ -103,6 +103,16 @@ def pack(
                 session.message = around
             finally:  # also when Ctrl-C came there: the thread's next message is another one
                 session.message = around
+
+
+def apart(call: Callable[[Any], Any], argument: Any) -> Any:
+    """Return `call(argument)`, which may be made while a message is pickled and pickles something that is no part of it."""
+    session = _session
+    around, session.message = session.message, None
+    try:
+        return call(argument)
+    finally:
+        session.message = around
 
 
 _others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()  # first views in messages without a session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import Any
@@ -109,3 +110,22 @@ def _kill_me() -> None:
 
 def answers_twice(end: Any) -> None:
     end.send(end.recv() * 2)
+
+
+class Gate:
+    """Unpickled, waits until the other end of its pipe is closed."""
+
+    def __init__(self, end: Any) -> None:
+        self.end = end
+
+    def __reduce__(self) -> Any:
+        return _pass, (self.end,)
+
+
+def _pass(end: Any) -> None:
+    with contextlib.suppress(EOFError):
+        end.recv()
+
+
+def tell_total(gate: None, t: Tensor, answers: Any) -> None:
+    answers.put(float(t.sum()))

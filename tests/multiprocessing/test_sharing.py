@@ -474,6 +474,54 @@ def test_a_message_in_a_message(ctx: Any, n: int) -> None:
     assert float(part[2]) == -2
 
 
+class StartsAProcess:
+    """Pickled, starts a process with a tensor for an argument, and is no object that can be sent."""
+
+    def __init__(self, ctx: Any, answers: Any) -> None:
+        self.ctx, self.answers = ctx, answers
+
+    def __reduce__(self) -> Any:
+        reader, self.writer = self.ctx.Pipe(False)
+        self.process = self.ctx.Process(target=targets.tell_total, args=(targets.Gate(reader), large(), self.answers))
+        self.process.start()
+        reader.close()
+        raise TypeError("not to be sent")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_process_started_while_a_message_is_pickled_is_no_part_of_it(method: str) -> None:
+    ctx = mp.get_context(method)
+    queue, answers = ctx.Queue(), ctx.Queue()
+    starter = StartsAProcess(ctx, answers)
+    with pytest.raises(TypeError, match="not to be sent"):
+        queue.put(starter)  # what this message refers to is given back now, before the process unpickles
+    starter.writer.close()
+    assert answers.get() == LARGE
+    starter.process.join()
+
+
+class Puts:
+    """Pickled, puts a tensor on a queue that has other readers."""
+
+    def __init__(self, queue: Any, t: Tensor) -> None:
+        self.queue, self.t = queue, t
+
+    def __reduce__(self) -> Any:
+        self.queue.put(self.t)
+        return float, ()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_put_while_a_process_is_pickled_is_for_the_queue(method: str) -> None:
+    ctx = mp.get_context(method)
+    queue, answers = ctx.Queue(), ctx.Queue()
+    process = ctx.Process(target=targets.tell_total, args=(Puts(queue, large()), large(2), answers))
+    process.start()
+    assert answers.get() == 2 * LARGE
+    process.join()  # what it had is given back
+    assert float(queue.get().sum()) == LARGE
+
+
 def test_a_reducer_that_is_registered_late_holds(ctx: Any) -> None:
     class Local:
         pass
