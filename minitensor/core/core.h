@@ -2,7 +2,7 @@
  * (_build.py drops the lines that begin with '#'), so nothing is declared twice.
  *
  * Conventions
- *   - cffi releases the GIL around every call, and python_operators.c wherever it may have to wait, so no thread ever waits long for a
+ *   - cffi releases the GIL around every call, and py_operators.c wherever it may have to wait, so no thread ever waits long for a
  *     lock of the core while it holds the GIL.
  *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and gives back with
  *     mt_release; negative, a call that is not over (mt_call_status says why: an error to raise, work to queue with
@@ -84,13 +84,13 @@ void mt_unexport(void *look);
 void mt_pin(mt_ref tensor);                            /* its memory stays where it is until mt_unpin: shorter than an export */
 void mt_unpin(mt_ref tensor);
 
-/* --- tensors that travel (shared.c) ------------------------------------------------------------------------------------------------- */
+/* --- tensors that travel (move_to_arena.c) ------------------------------------------------------------------------------------------------- */
 int mt_share(mt_ref tensor, int everyone);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
                                                            MT_VALUE_ERROR: NumPy looks at it */
 int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
 int mt_in_arena(mt_ref tensor);
 
-/* --- tensors in messages (parcel.c) ----------------------------------------------------------------------------------------------------- */
+/* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
 typedef struct mt_extent {
     int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a parcel without the tensor's own */
     int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
@@ -228,10 +228,10 @@ int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
 int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
 void mt_arena_refuse_places(int error);                 /* for tests: a process that is started now finds no place, for this errno; 0: it does */
-void mt_arena_refuse_ways(int ways);                    /* for tests: the system refuses some of the ways to take pages; arena_blocks.c */
+void mt_arena_refuse_ways(int ways);                    /* for tests: the system refuses some of the ways to take pages; arena/allocate.c */
 void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */
 
-/* --- messages (packet.c) -------------------------------------------------------------------------------------------------------- */
+/* --- messages (readable_wait.c) -------------------------------------------------------------------------------------------------------- */
 double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until there may be something to read, or a signal came: the milliseconds that it
                                                            took; -1: the time is over.  timeout_ms -1: it never is */
 /* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
@@ -257,7 +257,7 @@ void mt_set_threads(int n);                             /* 0: as many as the pro
 int mt_pool_size(void);                                 /* threads that help with large ops now */
 int mt_thread_count(void);                              /* workers of streams */
 int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
-void mt_fork_announce(void);                            /* before mt_fork_prepare, with the GIL: see python_operators.c */
+void mt_fork_announce(void);                            /* before mt_fork_prepare, with the GIL: see py_operators.c */
 void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */
 void mt_fork_parent(void);
 void mt_fork_child(void);

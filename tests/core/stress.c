@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "types.h"
+#include "tensor/tensor.h"
 
 enum { THREADS = 3, SMALL = 1000, LARGE = 70000, SHARED = 8 };
 

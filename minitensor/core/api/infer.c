@@ -2,25 +2,11 @@
  *
  * All checks of shapes and dtypes are here, before anything is allocated or queued, so that a user's mistake rises at the call
  * that makes it.  What passes is handed to the executor as a task. */
-#include <stdarg.h>
 #include <stdio.h>
 
-#include "types.h"
-
-static mt_ref check_device(const char *op, int n, mt_tensor **in, int *device) {
-    *device = -1;
-    for (int i = 0; i < n; i++) {
-        if (in[i]->weak) continue;
-        if (*device < 0) *device = in[i]->device;
-        else if (in[i]->device != *device)
-            return mt_fail(op, MT_RUNTIME_ERROR, "its tensors lie on %s and on %s; bring them together with t.to(...)",
-                           mt_devices[*device].name, mt_devices[in[i]->device].name);
-    }
-    if (*device < 0) *device = 0;
-    if (atomic_load_explicit(&mt_devices[*device].lost, memory_order_relaxed))
-        return mt_fail(op, MT_DEVICE_LOST, "%s", mt_devices[*device].why_lost);
-    return 0;
-}
+#include "api/create.h"
+#include "api/launch.h"
+#include "executor/pending.h"
 
 static int rank(int dtype) {
     switch (MT_KIND[dtype]) {
@@ -87,44 +73,12 @@ static mt_ref broadcast(const char *op, int n, mt_tensor **in, int *ndim, int64_
     return 0;
 }
 
-void mt_task_init(mt_task *task, int kind, int op, int compute) {
-    task->next = NULL;
-    task->kind = kind;
-    task->op = op;
-    task->compute = compute;
-    task->axes = 0;
-    task->host_op[0] = 0;
-    task->host = NULL;
-    task->borrows = false;
-    task->steps = 0;
-    task->event = NULL;
-    task->site = 0;
-    task->seq = 0;
-    task->bytes = 0;
-    task->n_in = task->n_out = task->n_wait = 0;
-    task->in = task->few;
-    task->out = task->few + 3;
-    task->wait = task->few_waits;
-}
-
-/* The caller of the op gets the result.  The task only borrows its inputs and its output: they are held until the call returns, by the
- * caller and by us, and a task that runs at its call needs no more. */
-mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out) {
-    for (int i = 0; i < n; i++) task->in[i] = in[i];
-    task->out[0] = out;
-    task->borrows = true;
-    task->n_in = n;
-    task->n_out = 1;
-    task->bytes = out->size * MT_ITEMSIZE[out->dtype];
-    return mt_dispatch(task, out);
-}
-
 static mt_ref elementwise(int op, int n, mt_tensor **in) {
     const char *name = MT_OP_NAME[op];
     int device, ndim;
     int64_t shape[MT_MAX_NDIM];
     int rule = MT_OP_RULE[op], first = rule == MT_RULE_where ? 1 : 0;
-    mt_ref failed = check_device(name, n, in, &device);
+    mt_ref failed = mt_check_device(name, n, in, &device);
     if (failed) return failed;
     int compute = promote(n - first, in + first, rule == MT_RULE_compare);
     if (rule == MT_RULE_float || rule == MT_RULE_test) compute = MT_TO_FLOAT[compute];
@@ -189,7 +143,7 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     const char *name = MT_OP_NAME[op];
     int device, ndim = 0;
     int64_t shape[MT_MAX_NDIM];
-    mt_ref failed = check_device(name, 1, in, &device);
+    mt_ref failed = mt_check_device(name, 1, in, &device);
     if (failed) return failed;
     int compute = reduce_compute(op, t->dtype, dtype);
     if (!takes(MT_OP_KINDS[op], compute))
@@ -210,81 +164,4 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;
     return mt_task_launch(&task, 1, in, out);
-}
-
-static bool copyable(int device, int from, int to) {
-    return (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_cast_supported(from, to);
-}
-
-static mt_ref copy_into(const char *name, mt_tensor *target, mt_tensor *source) {
-    mt_task task;
-    mt_task_init(&task, copyable(target->device, source->dtype, target->dtype) ? MT_TASK_COPY : MT_TASK_HOST, -1, target->dtype);
-    snprintf(task.host_op, sizeof task.host_op, "%s", name);
-    return mt_task_launch(&task, 1, &source, target);
-}
-
-mt_ref mt_cast(mt_ref a, int dtype) {
-    mt_tensor *in[] = {mt_t(a)};
-    int device;
-    mt_ref failed = check_device("cast", 1, in, &device);
-    if (failed) return failed;
-    if (MT_KIND[in[0]->dtype] == 'c' && MT_KIND[dtype] != 'c' && MT_KIND[dtype] != 'b')
-        return mt_fail("cast", MT_TYPE_ERROR, "%s to %s would lose the imaginary part; take ops.real(t) or ops.abs(t) first",
-                       MT_DTYPE_NAME[in[0]->dtype], MT_DTYPE_NAME[dtype]);
-    mt_tensor *out = mt_tensor_empty(device, dtype, in[0]->ndim, in[0]->shape, false);
-    if (!out) return mt_no_memory("cast", device, in[0]->size * MT_ITEMSIZE[dtype]);
-    return copy_into("cast", out, in[0]);
-}
-
-mt_ref mt_copy(mt_ref target_ref, mt_ref source_ref) {
-    mt_tensor *target = mt_t(target_ref), *source = mt_t(source_ref), *in[] = {target, source};
-    int device;
-    mt_ref failed = check_device("copy", 2, in, &device);
-    if (failed) return failed;
-    int shift = target->ndim - source->ndim;
-    bool fits = true;
-    for (int d = 0; d < source->ndim; d++)
-        fits &= source->shape[d] == 1 || (d + shift >= 0 && source->shape[d] == target->shape[d + shift]);
-    if (!fits) {
-        char from[100], to[100];
-        mt_shape_text(from, sizeof from, source->ndim, source->shape);
-        mt_shape_text(to, sizeof to, target->ndim, target->shape);
-        return mt_fail("copy", MT_VALUE_ERROR, "a value of shape %s does not fit into %s", from, to);
-    }
-    for (int d = 0; d < target->ndim; d++)
-        if (target->size && target->strides[d] == 0 && target->shape[d] > 1)
-            return mt_fail("copy", MT_VALUE_ERROR, "the target is a broadcast view, whose elements share memory; write to t.copy()");
-    if (MT_KIND[source->dtype] == 'c' && MT_KIND[target->dtype] != 'c')
-        return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s", MT_DTYPE_NAME[target->dtype]);
-    if (source->weak) mt_forget_swap(target);
-    mt_tensor_retain(target);
-    return copy_into("copy", target, source);
-}
-
-mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs) {
-    mt_call *call;
-    mt_ref ref = mt_call_new(&call);
-    mt_task *task = call->status == MT_MEMORY_ERROR ? NULL : mt_task_new(n_inputs, n_outputs);
-    if (!task) {
-        mt_call_drop(ref);
-        return mt_no_memory(op, device, (int64_t)sizeof(mt_task));
-    }
-    task->kind = MT_TASK_HOST;
-    task->op = -1;
-    snprintf(task->host_op, sizeof task->host_op, "%s", op);
-    for (int i = 0; i < n_inputs; i++) mt_tensor_retain(task->in[i] = mt_t(inputs[i]));
-    for (int i = 0; i < n_outputs; i++) {
-        mt_tensor_retain(task->out[i] = mt_t(outputs[i]));
-        task->bytes += task->out[i]->size * MT_ITEMSIZE[task->out[i]->dtype];
-    }
-    call->status = MT_HOST;
-    call->task = task;
-    call->stream = mt_stream_current(device);
-    call->result = mt_t(n_outputs ? outputs[0] : mt_weak_int(0, 1));
-    if (n_outputs) mt_tensor_retain(call->result);
-    int ignored;
-    mt_ref failed = check_device(op, n_inputs, task->in, &ignored);
-    if (!failed) return ref;
-    mt_call_drop(ref);
-    return failed;
 }

@@ -1,5 +1,5 @@
 /* What Python asks for most, each in one call: an element by its place, and a number. */
-#include "types.h"
+#include "executor/pending.h"
 
 mt_ref mt_at(mt_ref ref, int n, const int64_t *index) {
     const mt_tensor *t = mt_t(ref);

@@ -1,5 +1,5 @@
-/* The arena's layout in shared memory, and what its files share: arena.c (the map), arena_slots.c (places and who is dead), arena_fork.c
- * (fork, and processes that are no members), arena_blocks.c (memory), arena_flight.c (tokens and channels), arena_reap.c (reaping, checking,
+/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (places and who is dead), fork.c
+ * (fork, and processes that are no members), blocks.c (memory), tokens.c (tokens and channels), reap.c (reaping, checking,
  * statistics).  The essay is in arena.c. */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
@@ -12,11 +12,11 @@
 enum { MT_SLOTS = 1 << 14, MT_PLANES = MT_SLOTS / 64, MT_BLOCKS = 1 << 16, MT_TOKENS = 1 << 15, MT_CHANNELS = 1 << 12, MT_SHARED_CLASSES = 128,
        MT_PAGE = 4096 };
 
-/* A member's place in the arena: the number of a slot whose lock is held.  Only arena_slots.c makes one, so that whatever takes a
+/* A member's place in the arena: the number of a slot whose lock is held.  Only slots.c makes one, so that whatever takes a
  * member can't be handed the place of a process that has none. */
 typedef struct { uint32_t slot; } mt_member;
 
-/* The member that never dies.  It holds what a process inherits that is no member and can't copy (arena_fork.c). */
+/* The member that never dies.  It holds what a process inherits that is no member and can't copy (fork.c). */
 static const mt_member MT_WARDEN = {0};
 
 /* A set of members: a bit for each slot.  Its first word lies beside what it belongs to, the others in planes further on, which take memory only when
@@ -84,7 +84,7 @@ typedef struct {
     _Atomic int64_t top;                    /* where the next new block begins */
     _Atomic uint32_t n_blocks, n_tokens, n_channels, n_slots;    /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
     _Atomic int64_t free_bytes;             /* committed and free; a hint, set right when the dead are reaped */
-    atomic_bool stray;                      /* a block may live without a holder and a token: a stranger has ended one (arena_fork.c) */
+    atomic_bool stray;                      /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
     _Atomic int64_t reaped_at;              /* seconds: one member a second looks after the dead for all */
     _Atomic int64_t reaped, copied, inline_sent;   /* for people */
     struct { _Atomic uint32_t head, recent; atomic_int free; } classes[MT_SHARED_CLASSES];     /* recent and free are hints */
@@ -100,7 +100,7 @@ typedef struct {
     pthread_mutex_t lock;
     mt_arena *arena;                        /* NULL: there is none.  All of it, or (`reach`) its tables only */
     int64_t reach;                          /* bytes of it that are mapped */
-    const mt_member *me;                    /* NULL: a guest, which has copies (arena_fork.c) */
+    const mt_member *me;                    /* NULL: a guest, which has copies (fork.c) */
     int fd;                                 /* the file; -1: the program that we were forked from had closed it */
     ino_t inode;
     char *data;                             /* where the blocks that we hold lie: the arena, but in a forked guest */
@@ -132,6 +132,10 @@ static inline bool only(mt_set set, mt_member m) {
     return true;
 }
 
+static inline bool mt_in_reach(const mt_shared_block *block) { return block->offset + block->size <= mt_my.reach; }
+static inline uint32_t mt_token_block(int64_t id) { return (uint32_t)id & 0xffff; }
+static inline bool mt_countable(uint32_t b) { return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me); }     /* see reap.c */
+
 /* Between any two steps of the protocol a process may be killed, or stand still while others go on: the tests do it here. */
 extern _Atomic int64_t mt_steps_left;
 extern atomic_int mt_signal;
@@ -145,6 +149,7 @@ typedef struct { mt_member member; int fd; void *anchor; } mt_reservation;
 
 /* With the lock held, all of them: */
 int mt_file_again(void);                            /* another open file description of the arena's file; -errno */
+mt_member mt_slot_take(int fd);                      /* a free slot, whose lock fd's description keeps; the warden's: there is none */
 int mt_slot_reserve(mt_reservation *out);           /* anchored; 0, or -errno: -EUSERS when every slot is taken */
 void mt_slot_settle(mt_reservation place);          /* it is ours from now on: a member */
 void mt_slot_anchor(void *anchor);                  /* from now on the lock lives as long as this process's memory, and no child's */
@@ -153,19 +158,26 @@ const char *mt_slot_refusal(int error);             /* why there is no place, fo
 int mt_slot_probe(void);                            /* a descriptor to ask for locks with; -1: this process can't */
 bool mt_slot_dead(int probe, mt_member m);          /* true: and its byte is locked by us, until mt_slot_give_back */
 void mt_slot_give_back(int probe, mt_member m);
+enum mt_refusal { MT_NOT_A_MEMBER, MT_TOO_LARGE, MT_NO_SPACE, MT_NO_ENTRY, MT_NO_PAGES, MT_NO_TOKEN };
+int64_t mt_arena_refuse(enum mt_refusal why, int64_t nbytes, int error);     /* notes why this thread finds no room; a status */
 uint32_t mt_block_obtain(int64_t nbytes);           /* a block with memory, OWNED by us; 0: there is none */
 void mt_block_hold_for(mt_member m, uint32_t block); /* which we hold: its bit, and a step of the word */
 void mt_block_maybe_free(uint32_t block);
 void mt_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
 bool mt_trim_to(int64_t bytes);                     /* gives free memory back until so little is left; false: there was none */
-void mt_block_forget(uint32_t block);               /* a guest holds it no more */
+bool mt_block_try_own(uint32_t block);              /* FREE -> OWNED by us */
+void mt_block_let_go(uint32_t block);               /* of our bit, unless we hold the block */
 uint32_t mt_token_obtain(uint32_t block, int channel);      /* OWNED by us; 0: there is none */
 int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what goes into the message */
+bool mt_token_land(uint32_t token, mt_word word);    /* ends its flight; false: another process was faster */
+bool mt_token_flies(const mt_arena *arena, int64_t id);
+bool mt_token_end(mt_arena *arena, int64_t id);     /* ends its flight for a process that is no member; false: another process was faster */
+uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark);    /* NEVER or
+                                                       FREE -> OWNED by us, with a new generation; 0: the table is full */
+void mt_entry_set(_Atomic uint64_t *word, unsigned state);  /* of an entry that we own */
 void mt_channel_maybe_sweep(uint32_t channel);
 void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */
 int mt_reap_locked(void);
 bool mt_reap_if_dead(int probe, mt_member m);       /* false: it lives */
 uint64_t mt_arena_layout(void);                     /* what has to be the same in two programs that share an arena; without the lock */
-bool mt_guest_end_token(int64_t token);             /* false: it was not in flight any more */
-int64_t mt_arena_no_token(void);                    /* notes that the table of tokens is full; a status */
 #endif

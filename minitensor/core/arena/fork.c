@@ -9,7 +9,7 @@
  *
  * The solution.  A member or a copy, and nothing between.  Where the parent can't reserve a place, it copies what it holds before it forks, into
  * private memory, which the fork passes on.  The child, before any other code runs there, moves the copies to where the
- * blocks were, page by page, and is a guest (arena_guest.c): the same addresses hold the same values, and they are its own.  So no storage, no view and no
+ * blocks were, page by page, and is a guest (guest.c): the same addresses hold the same values, and they are its own.  So no storage, no view and no
  * array has to know.  The parent unmaps its copies.  Nothing has to be held, and no process has to be watched.
  *
  * Two things can't be copied.  Memory that all write to (share_memory_) stays shared: the warden, a member that never dies, holds it from
@@ -20,6 +20,8 @@
 #include <sys/mman.h>
 
 #include "arena/arena.h"
+#include "arena/fork.h"
+#include "base/sync.h"
 
 enum { MOST_COPIES = 16384 };                       /* blocks; each takes a mapping, of which Linux allows 65,530 */
 

@@ -1,4 +1,4 @@
-/* What a guest does: a process of the family that is no member of its arena, and has copies.  How it becomes one is told in arena_fork.c.
+/* What a guest does: a process of the family that is no member of its arena, and has copies.  How it becomes one is told in fork.c.
  *
  * It receives by a copy: it reads the block while the token is in flight, which keeps the block, and then ends the token.  A forked guest does that
  * through a second mapping of the arena, since the first has its copies; one that had no address space for the arena reads
@@ -19,12 +19,6 @@
 
 #include "arena/arena.h"
 
-void mt_block_forget(uint32_t b) {
-    if (!mt_my.copied[b]) return;                   /* the warden's */
-    mmap(mt_my.data + mt_my.arena->blocks[b].offset, (size_t)mt_my.arena->blocks[b].size, PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-}
-
 /* Where a process that is no member reads: an arena's tables, and its blocks. */
 typedef struct { mt_arena *arena; int64_t reach; int fd; } source;
 
@@ -44,53 +38,16 @@ static bool read_block(source from, uint32_t b, char *out, int64_t n) {
     return true;
 }
 
-static uint32_t block_of(int64_t id) { return (uint32_t)id & 0xffff; }
-
-static bool flies(const mt_arena *arena, int64_t id) {
-    uint32_t t = (uint32_t)(id >> 48);
-    if (t == 0 || t >= MT_TOKENS) return false;
-    mt_token *token = (mt_token *)&arena->tokens[t];
-    mt_word w = look(&token->word);
-    return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == block_of(id);
-}
-
-/* Ends a token's flight, if no other process was faster. */
-static bool end_token(mt_arena *arena, int64_t id) {
-    _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word, *block = &arena->blocks[block_of(id)].word;
-    mt_word w = look(token), to = w;
-    to.state = OWNED;
-    to.owner = MT_WARDEN.slot;
-    if (!flies(arena, id) || w.state != LIVE || !change(token, w, to)) return false;
-    step();
-    for (mt_word word = look(block); word.count; word = look(block)) {
-        mt_word less = word;
-        less.count--;
-        if (change(block, word, less)) break;
-    }
-    step();
-    w = to = look(token);
-    to.state = FREE;
-    to.owner = 0;
-    change(token, w, to);
-    return true;
-}
-
-bool mt_guest_end_token(int64_t id) {
-    if (id <= 0 || !mt_my.arena || !end_token(mt_my.arena, id)) return false;
-    mt_block_maybe_free(block_of(id));
-    return true;
-}
-
 /* Reads what a token refers to; *ended: and has ended its flight.  While it flies no process writes to the block.  The same bytes a second time are
  * fine if the value has lived while they were read. */
 static int copy_out(source from, int64_t id, char *out, int64_t nbytes, bool *ended) {
-    uint32_t b = block_of(id), gen = (uint32_t)(id >> 16) & 0xffff;
+    uint32_t b = mt_token_block(id), gen = (uint32_t)(id >> 16) & 0xffff;
     *ended = false;
     if (id <= 0 || b == 0 || b >= atomic_load(&from.arena->n_blocks)) return MT_STALE;
     if (nbytes > from.arena->blocks[b].size) return MT_VALUE_ERROR;
-    if (flies(from.arena, id)) {
+    if (mt_token_flies(from.arena, id)) {
         if (!read_block(from, b, out, nbytes)) return MT_STALE;
-        if ((*ended = end_token(from.arena, id))) return MT_OK;
+        if ((*ended = mt_token_end(from.arena, id))) return MT_OK;
     }
     mt_word before = look(&from.arena->blocks[b].word);
     bool read = before.state == LIVE && before.gen == gen && read_block(from, b, out, nbytes);
@@ -103,7 +60,7 @@ int mt_arena_copy_out(int64_t id, char *out, int64_t nbytes) {
     bool ended = false;
     pthread_mutex_lock(&mt_my.lock);
     int status = mt_my.arena ? copy_out(own_family(), id, out, nbytes, &ended) : MT_STALE;
-    if (ended) mt_block_maybe_free(block_of(id));
+    if (ended) mt_block_maybe_free(mt_token_block(id));
     pthread_mutex_unlock(&mt_my.lock);
     return status;
 }
@@ -138,7 +95,7 @@ int64_t mt_guest_share(int64_t id) {
         mt_block_hold_for(MT_WARDEN, b);
         mt_word w = look(&block->word);
         if (w.state == LIVE && w.gen == gen) {
-            mt_guest_end_token(id);
+            if (mt_token_end(mt_my.arena, id)) mt_block_maybe_free(b);
             mt_my.holds[b]++;
             result = b;
         } else if (!held) {

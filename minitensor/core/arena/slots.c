@@ -63,7 +63,7 @@ const char *mt_slot_refusal(int error) {
 }
 
 /* Takes a free slot, whose lock fd's description keeps; the warden's slot: there is none. */
-static mt_member take_slot(int fd) {
+mt_member mt_slot_take(int fd) {
     mt_arena *arena = mt_my.arena;
     for (uint32_t s = 1; s < MT_SLOTS; s++) {
         if (atomic_load(&arena->slots[s].state) > FREE || lock_byte(fd, s, F_WRLCK) != 0) continue;
@@ -82,23 +82,6 @@ static mt_member take_slot(int fd) {
 void *mt_slot_hold(int fd) {
     void *anchor = mmap(NULL, MT_PAGE, PROT_READ, MAP_SHARED, fd, 0);
     return anchor == MAP_FAILED ? NULL : anchor;
-}
-
-static atomic_int refused;
-
-void mt_arena_refuse_places(int error) { atomic_store(&refused, error); }
-
-int mt_slot_reserve(mt_reservation *out) {
-    if (atomic_load(&refused)) return -atomic_load(&refused);
-    *out = (mt_reservation){.member = MT_WARDEN, .fd = mt_file_again()};
-    if (out->fd < 0) return out->fd;
-    out->member = take_slot(out->fd);
-    if (!out->member.slot && mt_reap_locked() > 0) out->member = take_slot(out->fd);
-    if (out->member.slot && (out->anchor = mt_slot_hold(out->fd))) return 0;
-    int error = out->member.slot ? -ENOMEM : -EUSERS;
-    if (out->member.slot) atomic_store(&mt_my.arena->slots[out->member.slot].state, FREE);
-    close(out->fd);
-    return error;
 }
 
 void mt_slot_settle(mt_reservation place) {
@@ -120,17 +103,4 @@ void mt_slot_give_back(int probe, mt_member m) {
     atomic_store(&mt_my.arena->slots[m.slot].state, FREE);
     step();
     lock_byte(probe, m.slot, F_UNLCK);
-}
-
-/* --- places for processes that are spawned ------------------------------------------------------------------------------------------ */
-
-int mt_arena_reserve(int *fd) {
-    mt_reservation place;
-    pthread_mutex_lock(&mt_my.lock);
-    int result = mt_my.me ? mt_slot_reserve(&place) : -ENXIO;
-    pthread_mutex_unlock(&mt_my.lock);
-    if (result < 0) return result;
-    munmap(place.anchor, MT_PAGE);                  /* the descriptor keeps the lock */
-    *fd = place.fd;
-    return (int)place.member.slot;
 }

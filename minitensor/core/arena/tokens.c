@@ -1,9 +1,8 @@
-/* References on their way between processes: tokens, and the channels that they travel in.  The essay is in arena.c. */
+/* References on their way between processes: tokens.  The essay is in arena.c. */
 #include "arena/arena.h"
 
 #define ARENA mt_my.arena
 #define TOKEN(i) (&mt_my.arena->tokens[i])
-#define CHANNEL(i) (&mt_my.arena->channels[i])
 
 static void raise_mark(_Atomic uint32_t *mark, uint32_t to) {
     uint32_t seen = atomic_load(mark);
@@ -11,7 +10,7 @@ static void raise_mark(_Atomic uint32_t *mark, uint32_t to) {
 }
 
 /* NEVER or FREE -> OWNED by us, with a new generation.  A walk from where the last one was found: the table is mostly free. */
-static uint32_t take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark) {
+uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark) {
     for (uint32_t tries = 0; tries < n; tries++) {
         uint32_t i = *next;
         *next = i + 1 < n ? i + 1 : first;
@@ -31,9 +30,8 @@ static uint32_t take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uin
 }
 
 static _Atomic uint64_t *token_word(uint32_t i) { return &TOKEN(i)->word; }
-static _Atomic uint64_t *channel_word(uint32_t i) { return &CHANNEL(i)->word; }
 
-static void set_state(_Atomic uint64_t *word, unsigned state) {     /* of an entry that we own */
+void mt_entry_set(_Atomic uint64_t *word, unsigned state) {     /* of an entry that we own */
     mt_word w = look(word), to = w;
     to.state = state;
     to.owner = 0;
@@ -53,7 +51,7 @@ static bool count(uint32_t block, int by) {                 /* false: the count 
 
 /* Ends a token's flight, if nobody was faster.  Our bit is set before and as long as the count is wrong: the recount leaves blocks
  * alone that have a holder. */
-static bool land(uint32_t t, mt_word w) {
+bool mt_token_land(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
     to.state = FREE;
@@ -66,7 +64,7 @@ static bool land(uint32_t t, mt_word w) {
     return landed;
 }
 
-static void let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
+void mt_block_let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
     if (mt_my.holds[b]) return;
     discard(mt_holders(b), *mt_my.me);
     step();
@@ -80,15 +78,15 @@ static int64_t id_of(uint32_t token, uint32_t block) {
 }
 
 uint32_t mt_token_obtain(uint32_t block, int channel) {
-    uint32_t t = take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens);
-    if (!t) return mt_arena_no_token(), 0;
+    uint32_t t = mt_entry_take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens);
+    if (!t) return mt_arena_refuse(MT_NO_TOKEN, 0, 0), 0;
     atomic_store(&TOKEN(t)->block, block);
     atomic_store(&TOKEN(t)->channel, (uint32_t)channel);
     return t;
 }
 
 int64_t mt_token_send(uint32_t t, uint32_t block) {
-    set_state(token_word(t), LIVE);
+    mt_entry_set(token_word(t), LIVE);
     return id_of(t, block);
 }
 
@@ -100,7 +98,7 @@ int64_t mt_arena_send(int64_t block, int channel) {
         bool counted = count((uint32_t)block, 1);
         step();
         if (counted) result = mt_token_send(t, (uint32_t)block);
-        else set_state(token_word(t), FREE);
+        else mt_entry_set(token_word(t), FREE);
     }
     pthread_mutex_unlock(&mt_my.lock);
     return result;
@@ -114,7 +112,7 @@ int64_t mt_arena_claim(int64_t id) {
     pthread_mutex_lock(&mt_my.lock);
     mt_shared_block *block = &ARENA->blocks[b];
     mt_word w = look(token_word(t));
-    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b && land(t, w)) {
+    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b && mt_token_land(t, w)) {
         mt_my.holds[b]++;
         result = b;
     } else {                                                /* the same bytes a second time: fine while the value lives */
@@ -125,10 +123,47 @@ int64_t mt_arena_claim(int64_t id) {
         if (live.state == LIVE && live.gen == gen_b) {
             mt_my.holds[b]++;
             result = b;
-        } else let_go(b);
+        } else mt_block_let_go(b);
     }
     pthread_mutex_unlock(&mt_my.lock);
     return result;
+}
+
+/* --- by a process that is no member ------------------------------------------------------------------------- */
+
+bool mt_token_flies(const mt_arena *arena, int64_t id) {
+    uint32_t t = (uint32_t)(id >> 48);
+    if (t == 0 || t >= MT_TOKENS) return false;
+    mt_token *token = (mt_token *)&arena->tokens[t];
+    mt_word w = look(&token->word);
+    return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == mt_token_block(id);
+}
+
+/* Ends a token's flight, if no other process was faster. */
+bool mt_token_end(mt_arena *arena, int64_t id) {
+    _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word, *block = &arena->blocks[mt_token_block(id)].word;
+    mt_word w = look(token), to = w;
+    to.state = OWNED;
+    to.owner = MT_WARDEN.slot;
+    if (!mt_token_flies(arena, id) || w.state != LIVE || !change(token, w, to)) return false;
+    step();
+    for (mt_word word = look(block); word.count; word = look(block)) {
+        mt_word less = word;
+        less.count--;
+        if (change(block, word, less)) break;
+    }
+    step();
+    w = to = look(token);
+    to.state = FREE;
+    to.owner = 0;
+    change(token, w, to);
+    return true;
+}
+
+static bool guest_end_token(int64_t id) {
+    if (id <= 0 || !mt_my.arena || !mt_token_end(mt_my.arena, id)) return false;
+    mt_block_maybe_free(mt_token_block(id));
+    return true;
 }
 
 /* Takes back a token that was not sent after all, or that its receiver could not use.  One that was claimed has another state or
@@ -138,131 +173,11 @@ void mt_arena_unsend(int64_t id) {
     if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;
     pthread_mutex_lock(&mt_my.lock);
     mt_word w = look(token_word(t));
-    if (!mt_my.me) mt_guest_end_token(id);
+    if (!mt_my.me) guest_end_token(id);
     else if (w.state == LIVE && (w.gen & 0x7fff) == gen) {
         uint32_t b = atomic_load(&TOKEN(t)->block);
-        land(t, w);
-        let_go(b);
+        mt_token_land(t, w);
+        mt_block_let_go(b);
     }
     pthread_mutex_unlock(&mt_my.lock);
-}
-
-/* --- channels ----------------------------------------------------------------------------------------------------------------------- */
-
-int64_t mt_channel_new(void) {
-    pthread_mutex_lock(&mt_my.lock);
-    uint32_t c = mt_arena_member() ? take(channel_word, 1, MT_CHANNELS, &mt_my.next_channel, &ARENA->n_channels) : 0;
-    int64_t id = -MT_MEMORY_ERROR;
-    if (c) {
-        add(mt_users(c), *mt_my.me);
-        step();
-        mt_my.uses[c] = 1;
-        atomic_store(&CHANNEL(c)->guests, 0);
-        set_state(channel_word(c), LIVE);
-        id = (int64_t)look(channel_word(c)).gen << 16 | c;
-    }
-    pthread_mutex_unlock(&mt_my.lock);
-    return id;
-}
-
-int mt_channel_join(int64_t id) {
-    uint32_t c = (uint32_t)id & 0xffff, gen = (uint32_t)(id >> 16);
-    int status = MT_STALE;
-    if (!mt_arena_member() || c == 0 || c >= MT_CHANNELS) return status;
-    pthread_mutex_lock(&mt_my.lock);
-    if (!mt_my.uses[c]) add(mt_users(c), *mt_my.me);
-    step();
-    mt_word w = look(channel_word(c));
-    while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w)) w = look(channel_word(c));
-    if (w.state == LIVE && w.gen == gen) {
-        mt_my.uses[c]++;
-        status = MT_OK;
-    } else if (!mt_my.uses[c]) discard(mt_users(c), *mt_my.me);
-    pthread_mutex_unlock(&mt_my.lock);
-    return status;
-}
-
-void mt_channel_sweep(uint32_t c) {
-    uint32_t n = atomic_load(&ARENA->n_tokens);
-    for (uint32_t t = 1; t < n; t++) {
-        mt_word w = look(token_word(t));
-        if (w.state != LIVE || atomic_load(&TOKEN(t)->channel) != c) continue;
-        uint32_t b = atomic_load(&TOKEN(t)->block);
-        land(t, w);
-        let_go(b);
-    }
-    set_state(channel_word(c), FREE);
-}
-
-/* A message that is left in it, which a guest may still read. */
-static bool is_waited_for(uint32_t c) {
-    if (!atomic_load(&CHANNEL(c)->guests)) return false;
-    for (uint32_t t = 1, n = atomic_load(&ARENA->n_tokens); t < n; t++)
-        if (look(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c) return true;
-    return false;
-}
-
-void mt_channel_maybe_sweep(uint32_t c) {
-    for (;;) {
-        mt_word w = look(channel_word(c)), to = w;
-        if (w.state != LIVE || !empty(mt_users(c)) || is_waited_for(c)) return;
-        to.state = OWNED;
-        to.owner = mt_owner().slot;
-        if (change(channel_word(c), w, to)) break;
-    }
-    step();
-    mt_channel_sweep(c);
-}
-
-void mt_channel_leave(int64_t id) {
-    uint32_t c = (uint32_t)id & 0xffff;
-    pthread_mutex_lock(&mt_my.lock);
-    if (mt_my.uses[c] && --mt_my.uses[c] == 0 && mt_my.me) {
-        discard(mt_users(c), *mt_my.me);
-        step();
-        mt_channel_maybe_sweep(c);
-    }
-    pthread_mutex_unlock(&mt_my.lock);
-}
-
-void mt_channel_add_guest(int64_t id, int stranger) {
-    if (!mt_my.arena) return;
-    int seen = 0;                                           /* never back from 2 to 1 */
-    while (seen < 1 + stranger && !atomic_compare_exchange_weak(&CHANNEL((uint32_t)id & 0xffff)->guests, &seen, 1 + stranger)) continue;
-}
-
-int mt_channel_carries(int64_t id) {
-    uint32_t c = (uint32_t)id & 0xffff;
-    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS || atomic_load(&CHANNEL(c)->guests) == 2) return 0;
-    mt_word w = look(channel_word(c));
-    return w.state != LIVE || w.gen != ((uint32_t)(id >> 16) & 0xffff) ? 0 : mt_my.me ? 2 : 1;
-}
-
-/* The process that a place is reserved for uses it, too, before it is started. */
-void mt_channel_join_for(int64_t id, int slot) {
-    uint32_t c = (uint32_t)id & 0xffff;
-    pthread_mutex_lock(&mt_my.lock);
-    if (mt_my.uses[c]) {
-        add(mt_users(c), (mt_member){(uint32_t)slot});
-        step();
-        touch(channel_word(c));
-    }
-    pthread_mutex_unlock(&mt_my.lock);
-}
-
-/* One that lives is enough: a family of thousands that waits for messages does not look at every member each time. */
-int mt_channel_has_others(int64_t id) {
-    uint32_t c = (uint32_t)id & 0xffff;
-    int result = -1;
-    pthread_mutex_lock(&mt_my.lock);
-    int probe = atomic_load(&CHANNEL(c)->guests) ? -1 : mt_slot_probe();
-    if (probe >= 0) {
-        result = 0;
-        for (uint32_t s = 1, n = atomic_load(&ARENA->n_slots); s < n && !result; s++)
-            if (s != mt_my.me->slot && has(mt_users(c), (mt_member){s})) result = !mt_reap_if_dead(probe, (mt_member){s});
-        close(probe);
-    }
-    if (atomic_load(&CHANNEL(c)->guests)) result = -1;
-    pthread_mutex_unlock(&mt_my.lock);
-    return result;
 }

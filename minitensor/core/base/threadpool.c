@@ -17,14 +17,17 @@
  * State, all in `pool`: guarded by its lock, but for the counter, which is atomic.  The lock is held for a few instructions, never while
  * a piece runs, and no other lock is taken inside of it.  Helpers block all signals and never call Python.
  *
- * Fork.  mt_pool_join ends the helpers before a fork (executor.c: at that moment no stream is at work, so no job is) and keeps
+ * Fork.  mt_pool_join ends the helpers before a fork (fork.c: at that moment no stream is at work, so no job is) and keeps
  * the pool closed, in which state every job is done alone; mt_pool_open opens it in the parent and in the child, and the next large
  * op starts helpers again; a lent thread finds the pool closed and goes to sleep.  The only job that can be under way is of a drain that
  * Ctrl-C has ended: its helpers stay the parent's. */
 #include <math.h>
 #include <sched.h>
 
-#include "executor/executor.h"
+#include "base/clock.h"
+#include "base/sync.h"
+#include "base/thread.h"
+#include "base/threadpool.h"
 
 enum { MAX_HELPERS = 255 };
 

@@ -1,10 +1,10 @@
-/* The executor's state and what its files share: executor.c (running), submit.c (getting work in), streams.c (waiting, streams,
- * events), process.c (threads, fork and shutdown).  The essay is in executor.c. */
+/* The executor's state and what its files share.  No other floor includes this header: the lock is reached by the executor alone.  The essay is in
+ * executor.c. */
 #ifndef MT_EXECUTOR_H
 #define MT_EXECUTOR_H
-#include <time.h>
-
-#include "types.h"
+#include "base/clock.h"
+#include "executor/pending.h"
+#include "executor/task.h"
 
 typedef struct mt_stream {
     int id, device;
@@ -17,7 +17,7 @@ typedef struct mt_stream {
     mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
     int awaited;                 /* threads and streams that wait for it */
     atomic_uint news;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
-    int luck;                    /* of waiting for company (executor.c) */
+    int luck;                    /* of waiting for company (worker.c) */
     mt_error *first_error, *last_error;      /* its errors neither read nor told, the oldest first */
     int n_errors;                /* in the list: at most MT_ERRORS_KEPT */
     int64_t more_errors;         /* neither read nor told, and not in the list */
@@ -52,11 +52,6 @@ extern mt_executor mt_exec;
 extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];     /* 0: the device's default */
 extern _Thread_local mt_stream *mt_working_on;                  /* inside a host task of this stream */
 
-extern _Atomic int64_t mt_errors_alive;
-
-double mt_now_ms(void);
-struct timespec mt_deadline_in(int timeout_ms);
-
 /* --- to be called with the lock held -------------------------------------------------------------------------------------------- */
 static inline bool mt_idle(const mt_stream *s) { return s->submitted == s->done; }
 static inline bool mt_reached(mt_mark mark) { return mark.stream == 0 || mt_exec.streams[mark.stream]->done >= mark.seq; }
@@ -72,16 +67,19 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
 uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
 bool mt_waits_over(const mt_task *task);
 bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
+static inline bool mt_storage_quiet(const mt_storage *s) {        /* no task is at work on it, and none is queued */
+    return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read);
+}
 bool mt_visible(const mt_task *task);       /* it touches memory seen from outside the streams */
 void mt_enqueue(mt_stream *s, mt_task *task);
 void mt_poison(const mt_task *task, mt_error *error);
-mt_error *mt_error_new(const mt_task *task, int status, const char *message, void *exception);
 void mt_await(mt_mark mark, int by);                            /* somebody begins (1) or ends (-1) to wait for a mark */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
+void mt_error_report(mt_stream *s, mt_error *error);            /* enters an error into its stream's account */
+void mt_errors_forget(mt_stream *s);                            /* empties the account */
+void mt_run_claimed(mt_stream *s, int n);                       /* runs the first n tasks of a queue in a thread that is not the stream's worker */
 
-/* --- without it --------------------------------------------------------------------------------- */
-/* process.c; false: the system refuses one. */
-bool mt_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name);
-void mt_release_references(mt_task *task);                      /* may call Python */
+/* --- without it ---------------------------------------------------------------------------------- */
+void mt_withdraw(mt_call *call);        /* of a call that is dropped: its task is not run, or over */
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "types.h"
+#include "executor/executor.h"
+#include "executor/pending.h"
 
 /* What is returned when there is not even memory for a call. */
 static mt_call out_of_memory = {.status = MT_MEMORY_ERROR, .op = "call", .message = "no memory left, not even for the error"};
@@ -57,23 +58,6 @@ mt_ref mt_call_for_memory(const char *op, mt_tensor *result) {
     call->result = result;
     snprintf(call->op, sizeof call->op, "%s", op);
     return ref;
-}
-
-int64_t mt_size(int ndim, const int64_t *shape) {
-    int64_t size = 1;
-    bool empty = false;
-    for (int i = 0; i < ndim; i++) empty |= shape[i] == 0;
-    if (empty) return 0;
-    for (int i = 0; i < ndim; i++)
-        if (__builtin_mul_overflow(size, shape[i], &size) || size > INT64_MAX / 32) return -1;
-    return size;
-}
-
-void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape) {
-    size_t used = (size_t)snprintf(text, n, "(");
-    for (int i = 0; i < ndim && used < n; i++)
-        used += (size_t)snprintf(text + used, n - used, i ? ", %lld" : "%lld", (long long)shape[i]);
-    if (used < n) snprintf(text + used, n - used, ndim == 1 ? ",)" : ")");
 }
 
 int mt_call_status(mt_ref call) { return mt_c(call)->status; }

@@ -6,7 +6,10 @@
  * to drop, whatever mt_submit has said. */
 #include <stdio.h>
 
+#include "base/testpoints.h"
 #include "executor/executor.h"
+#include "executor/pending.h"
+#include "executor/submit.h"
 
 static int64_t effort(const mt_task *task) {
     int64_t size = 0;

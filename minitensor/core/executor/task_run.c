@@ -1,5 +1,7 @@
 /* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no lock. */
+#include "executor/task_run.h"
 #include "fusion/pass.h"
+#include "fusion/reduce.h"
 
 /* Runs a task and returns its status. */
 static int run_one(mt_task *task, void **exception) {

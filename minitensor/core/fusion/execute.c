@@ -1,10 +1,10 @@
 /* Doing tasks tile by tile: one of any layout, or several that fuse.c has found to belong together.
  *
- * Kernels know contiguous elements of one dtype only (kernels.h).  A pass brings operands to that and keeps what it makes in tiles that
+ * Kernels know contiguous elements of one dtype only (kernels/elementwise.h).  A pass brings operands to that and keeps what it makes in tiles that
  * never leave the nearest cache, so whatever is strided, broadcast, cast or thrown away costs no pass over memory of its own.  What is
  * made for a tile, and in what order, plan.c has written down.
  *
- * The elements are cut into pieces for the threads (pool.c), and each goes through its piece a tile at a time.  When no value needs a
+ * The elements are cut into pieces for the threads (threadpool.c), and each goes through its piece a tile at a time.  When no value needs a
  * tile, a piece is as long as the operands lie ready, and a kernel is called once for it.
  *
  * A reduction may be the last of a pass: each tile of what it reduces is folded as soon as it is made.  Results depend on where runs of
@@ -12,7 +12,9 @@
  * folded in blocks of MT_FOLD_BLOCK elements, a block in tiles, and the blocks are merged in order. */
 #include <stdlib.h>
 
+#include "base/threadpool.h"
 #include "fusion/pass.h"
+#include "fusion/reduction_layout.h"
 
 enum { PIECE = 65536, LEAST_PIECE = 8192 };  /* elements: what a thread takes at once, of one op; of many ops less */
 
@@ -196,7 +198,7 @@ static int prepare_reduction(mt_pass *p) {
 
 static void reduce(mt_pass *p) {
     const mt_tensor *in = p->reduce->in[0], *out = p->reduce->out[0];
-    mt_operand target = mt_reduced(out, in, p->reduce->axes);
+    mt_operand target = mt_reduced_operand(out, in, p->reduce->axes);
     int kept = 0;
     for (int d = 0; d < in->ndim; d++) kept += !(p->reduce->axes >> d & 1);
     mt_walk_begin(&p->results, &target, out->dtype, true, kept, p->order, in->shape);

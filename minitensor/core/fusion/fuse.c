@@ -4,7 +4,7 @@
  * tensors the processor waits for memory most of the time, and two of the results are thrown away.
  *
  * The solution.  A stream's worker sees its queue.  Tasks that follow each other and go over the same elements in the same order are done
- * together, tile by tile (pass.c): a tile of each result is still in the nearest cache when the next task reads it, and a result
+ * together, tile by tile (execute.c): a tile of each result is still in the nearest cache when the next task reads it, and a result
  * that nobody can ask for any more is never written at all.
  *
  * What must not change is any value.  Element i of each task is computed by the same kernel from the same operands as if the tasks ran
@@ -16,7 +16,7 @@
  * Left alone are tasks that may fail (integer division), so that an error still keeps its dependents from running; those whose
  * memory others look at without our knowing (NumPy, share_memory_), because two storages may be the same memory there;
  * and those whose inputs are errors. */
-#include "executor/executor.h"
+#include "fusion/fuse.h"
 #include "fusion/pass.h"
 
 static bool quiet(const mt_storage *s) { return !s->error && !mt_storage_visible(s); }
@@ -27,7 +27,7 @@ bool mt_fusible(const mt_task *task) {
     if (task->kind == MT_TASK_COPY) {
         const mt_tensor *in = task->in[0], *out = task->out[0];
         if (!MT_HAS_KERNELS[in->dtype] || !MT_HAS_KERNELS[out->dtype] || !mt_contiguous(out)) return false;
-        if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in))) return false;      /* cast.c has better ways to transpose */
+        if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in))) return false;      /* copy.c has better ways to transpose */
     } else if (task->kind != MT_TASK_ELEMENTWISE || may_fail(task)) return false;
     for (int i = 0; i < task->n_in; i++)
         if (task->in[i]->storage && !quiet(task->in[i]->storage)) return false;
@@ -70,22 +70,22 @@ static int note(touched *seen, int n, const mt_tensor *view, bool written) {
 }
 
 /* Can a reduction end the pass?  What it reduces is made there, and the elements of each result follow each other. */
-static bool folds(const mt_task *first, int n, const mt_task *task) {
+static bool folds(const mt_task *first, int n, const mt_task *task, bool (*ready)(const mt_task *)) {
     const mt_tensor *in = task->in[0];
     int kept = 0;
     while (kept < in->ndim && !(task->axes >> kept & 1)) kept++;
     bool trailing = task->axes == (((uint64_t)1 << in->ndim) - 1) >> kept << kept, made = false;
     for (const mt_task *one = first; n > 0; one = one->next, n--)
         if (one->out[0]->storage == in->storage) made = mt_same_view(one->out[0], in);
-    return trailing && made && quiet(task->out[0]->storage) && in->size > 0 && mt_waits_over(task);
+    return trailing && made && quiet(task->out[0]->storage) && in->size > 0 && ready(task);
 }
 
-int mt_fuse(const mt_task *first) {
+int mt_fuse(const mt_task *first, bool (*ready)(const mt_task *)) {
     touched seen[4 * MT_PASS_TASKS];
     int n = 0, known = 0;
     for (const mt_task *task = first; task && n < MT_PASS_TASKS; task = task->next, n++) {
-        if (task->kind == MT_TASK_REDUCE) return n > 0 && folds(first, n, task) ? n + 1 : n > 0 ? n : 1;
-        if (!mt_fusible(task) || !mt_same_shape(task->out[0], first->out[0]) || !agrees(seen, known, task) || !mt_waits_over(task)) break;
+        if (task->kind == MT_TASK_REDUCE) return n > 0 && folds(first, n, task, ready) ? n + 1 : n > 0 ? n : 1;
+        if (!mt_fusible(task) || !mt_same_shape(task->out[0], first->out[0]) || !agrees(seen, known, task) || !ready(task)) break;
         for (int i = 0; i < task->n_in; i++) known = note(seen, known, task->in[i], false);
         known = note(seen, known, task->out[0], true);
     }

@@ -1,8 +1,10 @@
 /* Passes: several tasks of a stream done tile by tile.  fuse.c finds which tasks belong together, plan.c writes down what there is to do for a
- * tile, pass.c does it. */
+ * tile, execute.c does it. */
 #ifndef MT_PASS_H
 #define MT_PASS_H
-#include "kernels/loops.h"
+#include "kernels/isa.h"
+#include "kernels/walk.h"
+#include "tensor/task.h"
 
 enum { MT_PASS_TASKS = 16, MT_PASS_VALUES = 5 * MT_PASS_TASKS, MT_PASS_LOADS = 3 * MT_PASS_TASKS, MT_PASS_TILES = 12, MT_PASS_CONSTS = 6 };
 enum { MT_NO_TILE = -1 };
@@ -51,37 +53,18 @@ typedef struct {
     mt_walk results;                         /* over the output */
 } mt_pass;
 
-/* fuse.c; with the executor's lock held */
-bool mt_fusible(const mt_task *task);        /* it can be part of a pass */
-int mt_fuse(const mt_task *first);           /* how many tasks of the queue, from this one on, can be done as one pass */
+/* Writes a pass down (plan.c); false: it needs too many values. */
+bool mt_plan(mt_pass *p, mt_task *const *tasks, int n);
 
-/* plan.c */
-bool mt_plan(mt_pass *p, mt_task *const *tasks, int n);     /* false: too many values for one pass */
-void mt_straighten(mt_pass *p);              /* copies operands that would be collected element by element, where there is memory for it */
-void mt_let_go(mt_pass *p);                  /* of these copies */
-bool mt_give_memory(mt_pass *p);             /* to all outputs that somebody can see; false: there is none, and no value has changed */
+/* Copies operands that would be collected element by element, where there is memory for it. */
+void mt_straighten(mt_pass *p);
 
-/* pass.c; without the lock */
-int mt_pass_run(mt_task *const *tasks, int n, int *status);     /* gives the outputs memory and their values; how many of the tasks were done, before one failed */
+/* Frees these copies. */
+void mt_let_go(mt_pass *p);
 
-/* reduce.c */
-int mt_run_reduce(mt_task *task);            /* a status */
-void mt_reduction_order(const mt_task *task, int *order);     /* the dimensions that stay, then those that go, each the widest stride first */
-mt_operand mt_reduced(const mt_tensor *out, const mt_tensor *in, uint64_t axes);       /* the output, with the input's dimensions and stride 0 where it reduces */
+/* Gives memory to all outputs that can be asked for; false: there is none, and no value has changed. */
+bool mt_give_memory(mt_pass *p);
 
-static inline bool mt_same_view(const mt_tensor *a, const mt_tensor *b) {
-    return a == b || (a->storage == b->storage && a->offset == b->offset && a->dtype == b->dtype && a->ndim == b->ndim &&
-                      (!a->ndim || memcmp(a->shape, b->shape, 2 * (size_t)a->ndim * sizeof *a->shape) == 0));     /* the strides come after the shape */
-}
-static inline bool mt_contiguous(const mt_tensor *t) {
-    int64_t step = MT_ITEMSIZE[t->dtype];
-    for (int d = t->ndim - 1; d >= 0; d--) {
-        if (t->shape[d] != 1 && t->strides[d] != step) return t->size == 0;
-        step *= t->shape[d];
-    }
-    return true;
-}
-static inline bool mt_same_shape(const mt_tensor *a, const mt_tensor *b) {      /* a number on the stack has no lengths, not even none */
-    return a->ndim == b->ndim && (!a->ndim || memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0);
-}
+/* Gives the outputs memory and their values (execute.c).  Returns how many of the tasks were done, before one failed; its status. */
+int mt_pass_run(mt_task *const *tasks, int n, int *status);
 #endif

@@ -13,9 +13,10 @@
  * Operands that lie across, such as transposed matrices, are copied first (mt_straighten): with the transposing copy that goes by blocks, both
  * together take a fifth of the time of collecting each tile from as many lines as it has elements.
  *
- * Memory.  Outputs were promised theirs and take it here (alloc.c).  One may take over the block of an input that ends here, when both have
+ * Memory.  Outputs were promised theirs and take it here (allocator.c).  One may take over the block of an input that ends here, when both have
  * the same size and the input is not needed after the output is written. */
 #include "fusion/pass.h"
+#include "fusion/reduction_layout.h"
 
 enum { WORTH_A_CALL = 256 };                 /* a run of this length that lies ready is worth a call of its own */
 

@@ -1,53 +1,20 @@
 /* Reductions over any set of axes.
  *
  * Two shapes of loop cover all layouts.  Along: the elements of one result follow each other, and a run of them folds into
- * one value: that is a pass (pass.c), whose last value is folded.  Across: neighbouring elements belong to neighbouring results, and whole
+ * one value: that is a pass (execute.c), whose last value is folded.  Across: neighbouring elements belong to neighbouring results, and whole
  * rows fold into a tile of running values: that is here.  Which is faster depends on strides and lengths only, so the cheaper is
- * chosen by an estimate, and either takes any layout through a walk (loops.h).  The folds themselves: folds.h.
+ * chosen by an estimate, and either takes any layout through a walk (walk.h).  The folds themselves: folds.h.
  *
  * Across, the work is cut in two ways: columns that fit a tile of running values, and blocks of rows.  Where rows are cut depends on
  * the shape only, and blocks are merged in order, so the number of threads changes no result. */
 #include <stdlib.h>
 
+#include "base/threadpool.h"
 #include "fusion/pass.h"
+#include "fusion/reduce.h"
+#include "fusion/reduction_layout.h"
 
 enum { WIDTH = 4 * MT_TILE };                              /* columns at once: many, so that rows are read in long pieces */
-
-const mt_fold *mt_fold_find(int op, int dtype) {
-    int family = op == MT_OP_sum || op == MT_OP_mean ? MT_SUM : op == MT_OP_prod ? MT_PROD
-               : op == MT_OP_amin || op == MT_OP_all ? MT_MIN : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
-               : op == MT_OP_argmin ? MT_ARGMIN : op == MT_OP_argmax ? MT_ARGMAX : MT_FAMILIES;
-    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype]) return NULL;
-    return &mt_loops_of_machine()->folds[dtype][family];
-}
-
-mt_operand mt_reduced(const mt_tensor *out, const mt_tensor *in, uint64_t axes) {
-    mt_operand result = {.data = mt_tensor_data(out), .dtype = out->dtype};
-    bool keepdims = out->ndim == in->ndim;
-    for (int d = 0, k = 0; d < in->ndim; d++) {
-        bool gone = axes >> d & 1;
-        result.strides[d] = gone ? 0 : out->strides[k];
-        if (!gone || keepdims) k++;
-    }
-    return result;
-}
-
-static int dims_that_stay(const mt_task *task) {
-    int kept = 0;
-    for (int d = 0; d < task->in[0]->ndim; d++) kept += !(task->axes >> d & 1);
-    return kept;
-}
-
-void mt_reduction_order(const mt_task *task, int *order) {
-    const mt_tensor *in = task->in[0];
-    int kept = dims_that_stay(task), stay = 0, go = kept;
-    for (int d = 0; d < in->ndim; d++)
-        if (task->axes >> d & 1) order[go++] = d;
-        else order[stay++] = d;
-    mt_sort_dims(kept, order, in->strides);
-    bool position = task->op == MT_OP_argmin || task->op == MT_OP_argmax;
-    if (!position) mt_sort_dims(in->ndim - kept, order + kept, in->strides);   /* positions count in C order, so argmax keeps it */
-}
 
 /* A rough price of one element, in loads from the cache. */
 static double price(const mt_walk *w) {
@@ -146,9 +113,9 @@ static int run_across(job *b) {
 
 int mt_run_reduce(mt_task *task) {
     const mt_tensor *in = task->in[0], *out = task->out[0];
-    int order[MT_MAX_NDIM], kept = dims_that_stay(task), status = mt_storage_own(task->out[0]->storage);
+    int order[MT_MAX_NDIM], kept = mt_dims_kept(task), status = mt_storage_own(task->out[0]->storage);
     if (status != MT_OK || out->size == 0) return status;
-    mt_operand source = {.data = mt_tensor_data(in), .dtype = in->dtype}, target = mt_reduced(out, in, task->axes);
+    mt_operand source = {.data = mt_tensor_data(in), .dtype = in->dtype}, target = mt_reduced_operand(out, in, task->axes);
     memcpy(source.strides, in->strides, (size_t)in->ndim * sizeof *in->strides);
     mt_reduction_order(task, order);
     job b = {.task = task, .fold = mt_fold_find(task->op, task->compute), .itemsize = MT_ITEMSIZE[task->compute], .result = MT_ITEMSIZE[out->dtype],

@@ -2,11 +2,12 @@
  *
  * Dimensions are merged and ordered by the output's strides, so that what is written is written in a row.  The innermost dimension is
  * a line.  Where the input is densest along another one (a transpose), the two make a plane, which is copied by blocks: the lines of both
- * sides that a block touches stay in the first-level cache.  Lines and planes are cut into pieces for the threads (pool.c).
+ * sides that a block touches stay in the first-level cache.  Lines and planes are cut into pieces for the threads (threadpool.c).
  *
- * A large output goes past the cache (stream.h), and what is cast or transposed is gathered in a tile before.  A tile ends where a
+ * A large output goes past the cache (nontemporal.h), and what is cast or transposed is gathered in a tile before.  A tile ends where a
  * line of the cache does. */
-#include "kernels/loops.h"
+#include "base/threadpool.h"
+#include "kernels/isa.h"
 
 mt_cast_fn mt_cast_find(int from, int to) {
     if (from < 0 || from >= MT_NUM_DTYPES || to < 0 || to >= MT_NUM_DTYPES) return NULL;
@@ -101,6 +102,16 @@ static void copy_pieces(void *argument, int64_t begin, int64_t end) {
         }
     }
     if (c->stream) mt_stream_fence();
+}
+
+void mt_sort_dims(int n, int *order, const int64_t *strides) {
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0; j--) {
+            int64_t a = strides[order[j - 1]], b = strides[order[j]];
+            if ((a < 0 ? -a : a) >= (b < 0 ? -b : b)) break;
+            int d = order[j];
+            order[j] = order[j - 1], order[j - 1] = d;
+        }
 }
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }

@@ -1,7 +1,7 @@
 /* The elementwise kernels: one loop for each op and dtype, over contiguous elements, made from the expressions of
  * optable.py (generated/kernels_gen.h).
  *
- * Why so plain.  Strides, broadcasting and casts are pass.c's; what is left is a loop that every compiler turns into
+ * Why so plain.  Strides, broadcasting and casts are execute.c's; what is left is a loop that every compiler turns into
  * vector code, so no kernel needs intrinsics and a new op is one row of the table.  The output may be the memory of an
  * input (in place), which is why the pointers aren't `restrict`: IVDEP says what is true, that no element depends on
  * another's.

@@ -6,7 +6,7 @@
  *
  * A run is folded in LANES running values side by side: one would wait for each addition to end before the next.
  *
- * What threads have folded apart is merged, in the order of the elements (isa.h: MT_FOLD_BLOCK). */
+ * What threads have folded apart is merged, in the order of the elements (loops.h: MT_FOLD_BLOCK). */
 enum { LANES = 32 };
 
 /* Asks for the memory of a run before it is needed: converting keeps the processor too busy to look far enough ahead by itself (an eighth of the

@@ -1,5 +1,5 @@
-/* Which instruction set's loops run: see isa.h. */
-#include "kernels/loops.h"
+/* Which instruction set's loops run: see loops.h. */
+#include "kernels/isa.h"
 
 extern const mt_loops mt_loops_baseline;
 #ifdef MT_X86
@@ -43,4 +43,12 @@ int mt_set_isa(const char *name) {
 mt_kernel mt_kernel_find(int op, int dtype) {
     if (op < 0 || op >= MT_NUM_ELEMENTWISE || dtype < 0 || dtype >= MT_NUM_DTYPES) return NULL;
     return mt_loops_of_machine()->kernels[op][dtype];
+}
+
+const mt_fold *mt_fold_find(int op, int dtype) {
+    int family = op == MT_OP_sum || op == MT_OP_mean ? MT_SUM : op == MT_OP_prod ? MT_PROD
+               : op == MT_OP_amin || op == MT_OP_all ? MT_MIN : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
+               : op == MT_OP_argmin ? MT_ARGMIN : op == MT_OP_argmax ? MT_ARGMAX : MT_FAMILIES;
+    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype]) return NULL;
+    return &mt_loops_of_machine()->folds[dtype][family];
 }

@@ -5,16 +5,9 @@
  * it hands out the next n, by their address where they lie ready, else gathered into a tile that stays in the cache.  Each
  * operand has a walk of its own, with its own dimensions merged as far as its own strides allow, so a contiguous operand
  * is never copied because its neighbour is broadcast, and short inner dimensions still fill whole tiles. */
-#ifndef MT_LOOPS_H
-#define MT_LOOPS_H
-#include "types.h"
-
-enum { MT_TILE = 512 };
-
-typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride, int64_t n);
-mt_cast_fn mt_cast_find(int from, int to);            /* NULL where there is none */
-
-typedef union { char bytes[MT_TILE * 16]; int64_t i; double d; long double l; } mt_tile;
+#ifndef MT_WALK_H
+#define MT_WALK_H
+#include "kernels/kernels.h"
 
 typedef struct {
     char *at;                        /* the next element */
@@ -25,15 +18,6 @@ typedef struct {
     mt_cast_fn cast;                 /* from the operand's dtype to the walk's, or back for an output */
     bool ready;                      /* no cast, aligned: elements may be used where they lie */
 } mt_walk;
-
-/* A tensor as it looks when broadcast to `ndim` dimensions of this shape. */
-static inline mt_operand mt_broadcast(const mt_tensor *t, int ndim, const int64_t *shape) {
-    mt_operand result = {.data = mt_tensor_data(t), .dtype = t->dtype};
-    int shift = ndim - t->ndim;
-    for (int d = 0; d < ndim; d++)
-        result.strides[d] = d < shift || (t->shape[d - shift] == 1 && shape[d] != 1) ? 0 : t->strides[d - shift];
-    return result;
-}
 
 /* `order` lists the dimensions to walk, the innermost last. */
 static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, bool output, int n, const int *order,
@@ -109,14 +93,4 @@ static inline const void *mt_walk_next(mt_walk *w, char *tile, int64_t itemsize,
     return tile;
 }
 
-/* Dimensions by the size of a stride, the largest first; equal ones keep their order. */
-static inline void mt_sort_dims(int n, int *order, const int64_t *strides) {
-    for (int i = 1; i < n; i++)
-        for (int j = i; j > 0; j--) {
-            int64_t a = strides[order[j - 1]], b = strides[order[j]];
-            if ((a < 0 ? -a : a) >= (b < 0 ? -b : b)) break;
-            int d = order[j];
-            order[j] = order[j - 1], order[j - 1] = d;
-        }
-}
 #endif

@@ -7,7 +7,7 @@
  *
  * Memory is promised at the call of an op and taken when the op runs.  So a user is told at the call when a device is full, and yet
  * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
- * (pass.c) takes none.  Promised memory counts as allocated.
+ * (plan.c) takes none.  Promised memory counts as allocated.
  *
  * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
  *
@@ -18,7 +18,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "types.h"
+#include "base/sync.h"
+#include "base/testpoints.h"
+#include "memory/allocator.h"
 
 enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, N_CLASSES = 128 };
 
@@ -27,14 +29,6 @@ typedef struct mt_block { struct mt_block *next; } mt_block;
 mt_device mt_devices[MT_MAX_DEVICES];
 atomic_int mt_device_count;
 static _Atomic int64_t cache_limit = (int64_t)1 << 30;
-
-void mt_mutex_init(pthread_mutex_t *lock) {
-    pthread_mutexattr_t attributes;
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(lock, &attributes);
-    pthread_mutexattr_destroy(&attributes);
-}
 
 /* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
 static int size_class(int64_t nbytes, int64_t *rounded) {
@@ -61,7 +55,7 @@ static char *system_alloc(int64_t nbytes, int64_t alignment) {
     return data;
 }
 
-int mt_device_new(const char *name, int flags, int64_t capacity, int alignment) {
+int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment) {
     int id = atomic_fetch_add(&mt_device_count, 1);
     if (id >= MT_MAX_DEVICES) {
         atomic_fetch_sub(&mt_device_count, 1);
@@ -73,7 +67,7 @@ int mt_device_new(const char *name, int flags, int64_t capacity, int alignment) 
     device->alignment = alignment < SMALLEST ? SMALLEST : alignment;
     device->capacity = device->stats.capacity = capacity;
     mt_mutex_init(&device->lock);
-    return device->default_stream = mt_stream_new(id), id;
+    return id;
 }
 
 static int64_t trim_locked(mt_device *device, mt_block **chain) {

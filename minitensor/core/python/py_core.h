@@ -1,4 +1,4 @@
-/* What the core's two files for CPython share: python_operators.c, whose essay tells of both, and python_tensor.c.  Against the stable ABI
+/* What the core's two files for CPython share: py_operators.c, whose essay tells of both, and py_tensor.c.  Against the stable ABI
  * of 3.10. */
 #ifndef MT_PYTHON_H
 #define MT_PYTHON_H
@@ -7,7 +7,8 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include "types.h"
+#include "base/host.h"
+#include "tensor/tensor.h"
 
 typedef struct {
     PyObject_HEAD
@@ -31,10 +32,10 @@ extern mt_python python;
 extern PyTypeObject *mt_tensor_base;         /* TensorBase */
 extern allocfunc mt_tensor_alloc;            /* Tensor's */
 
-/* python_tensor.c */
+/* py_core.c */
 PyObject *mt_py_wrap(mt_ref ref);            /* the Tensor of a reference, which it takes over */
 
-/* python_operators.c */
+/* py_operators.c */
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 extern PyType_Slot mt_op_slots[];            /* up to one that is 0 */
 PyObject *mt_op_compare(PyObject *a, PyObject *b, int code);

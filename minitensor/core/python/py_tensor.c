@@ -1,4 +1,4 @@
-/* The type under Tensor, and the module: see python_operators.c. */
+/* The type under Tensor, and the module: see py_operators.c. */
 #include "python/py_core.h"
 
 #ifndef PyBUF_WRITE
@@ -6,17 +6,7 @@
 #define PyBUF_WRITE 0x200
 #endif
 
-mt_python python;
-PyTypeObject *mt_tensor_base;
-allocfunc mt_tensor_alloc;
 static freefunc deallocate;      /* Tensor's */
-
-PyObject *mt_py_wrap(mt_ref ref) {
-    PyObject *t = mt_tensor_alloc((PyTypeObject *)python.tensor, 0);
-    if (t) ((tensor_object *)t)->ref = ref;
-    else mt_release(ref);
-    return t;
-}
 
 /* --- the type ---------------------------------------------------------------------------------------------------------------------------- */
 

@@ -3,30 +3,11 @@
  * A storage is counted memory on one device; a tensor is an immutable view of it: dtype, offset, shape, strides.  Python's
  * Tensor holds one count of one tensor, every queued task one of each tensor it reads or writes, so memory lives exactly
  * as long as somebody can still reach it, and no task can see freed memory.  Counts are atomic, nothing else here needs a lock:
- * all other fields are written before the object is shared (the executor's marks apart, see executor.c). */
+ * all other fields are written before the object is shared (the executor's marks apart, see executor/order.c). */
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "types.h"
-
-/* A result this large is taken at the call, where the system's refusal rises best. */
-static const int64_t AT_THE_CALL = (int64_t)1 << 30;
-/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
-static const int64_t AT_ONCE = 1024;
-
-mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
-    mt_storage *storage = malloc(sizeof *storage);      /* not calloc, which glibc serves from no cache of the thread's */
-    if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
-    return storage;
-}
-
-void mt_storage_release(mt_storage *storage) {
-    if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
-    if (storage->block) mt_arena_drop(storage->block);
-    else if (storage->promised) mt_block_free(storage->device, storage->data, storage->nbytes);
-    else if (storage->owner && !atomic_load(&mt_python_gone)) mt_py_release(storage->owner);
-    if (storage->error) mt_error_release(storage->error);
-    free(storage);
-}
+#include "tensor/tensor.h"
 
 mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset) {
@@ -53,27 +34,6 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     return t;
 }
 
-bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
-
-bool mt_storage_promise(mt_storage *s, bool take) {
-    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes, take || s->nbytes <= AT_ONCE ? &s->data : NULL);
-    return s->promised && (!(take || s->nbytes >= AT_THE_CALL) || mt_storage_take(s));
-}
-
-static bool find_memory(mt_storage *s, bool take) {
-    if (mt_storage_promise(s, take)) return true;
-    s->bare = mt_work_under_way();                          /* it may be about to free some */
-    return s->bare || mt_storage_promise(s, take);          /* the last of it may just have ended */
-}
-
-mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool take) {
-    mt_storage *storage = mt_storage_new(&mt_devices[device], mt_size(ndim, shape) * MT_ITEMSIZE[dtype]);
-    if (!storage) return NULL;
-    mt_tensor *t = find_memory(storage, take) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
-    if (!t) mt_storage_release(storage);
-    return t;
-}
-
 void mt_tensor_retain(mt_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
 
 void mt_tensor_release(mt_tensor *t) {
@@ -94,88 +54,12 @@ bool mt_release_promptly(mt_tensor *t) {
 
 void mt_release(mt_ref tensor) { mt_tensor_release(mt_t(tensor)); }
 
-static mt_ref too_many(const char *op, int ndim) {
-    return mt_fail(op, MT_VALUE_ERROR, "%d dimensions, a tensor has at most %d", ndim, MT_MAX_NDIM);
-}
-
-mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
-    if (ndim > MT_MAX_NDIM) return too_many("empty", ndim);
-    for (int i = 0; i < ndim; i++)
-        if (shape[i] < 0)
-            return mt_fail("empty", MT_VALUE_ERROR, "a dimension can't be negative, got %lld", (long long)shape[i]);
-    if (atomic_load(&mt_devices[device].lost)) return mt_fail("empty", MT_DEVICE_LOST, "%s", mt_devices[device].why_lost);
-    int64_t size = mt_size(ndim, shape);
-    if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
-    mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape, true);
-    if (!t) return mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
-    return t->storage->bare ? mt_call_for_memory("empty", t) : mt_ref_of(t);
-}
-
-mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
-                   int64_t offset, void *owner) {
-    mt_storage *storage = ndim > MT_MAX_NDIM ? NULL : mt_storage_new(&mt_devices[device], nbytes);
-    if (!storage) {
-        mt_py_release(owner);
-        return ndim > MT_MAX_NDIM ? too_many("from_numpy", ndim) : mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
-    }
-    storage->external = true;
-    storage->data = base;
-    atomic_init(&storage->exports, 1);                  /* its owner can look at it for as long as it lives */
-    mt_tensor *t = mt_tensor_new(storage, device, dtype, ndim, shape, strides, offset);
-    if (!t) {
-        free(storage);
-        mt_py_release(owner);
-        return mt_no_memory("from_numpy", device, (int64_t)sizeof *t);
-    }
-    storage->owner = owner;
-    return mt_ref_of(t);
-}
-
-mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset) {
-    if (ndim > MT_MAX_NDIM) return too_many("view", ndim);
-    mt_storage *storage = mt_t(base)->storage;
-    mt_tensor *t = mt_tensor_new(storage, mt_t(base)->device, dtype, ndim, shape, strides, offset);
-    if (!t) return mt_no_memory("view", mt_t(base)->device, (int64_t)sizeof *t);
-    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
-    t->born = atomic_load_explicit(&storage->assignments, memory_order_relaxed);
-    return mt_ref_of(t);
-}
-
 mt_tensor *mt_tensor_weak_copy(const mt_tensor *number) {
     mt_tensor *t = mt_tensor_new(NULL, -1, number->dtype, 0, NULL, NULL, 0);
     if (!t) return NULL;
     t->weak = 1;
     t->value = number->value;
     return t;
-}
-
-static mt_tensor *weak(int dtype) {
-    mt_tensor *t = mt_tensor_new(NULL, -1, dtype, 0, NULL, NULL, 0);
-    if (t) t->weak = 1;
-    return t;
-}
-
-mt_ref mt_weak_int(int64_t value, int is_bool) {
-    mt_tensor *t = weak(is_bool ? MT_DT_bool : MT_DT_int64);
-    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
-    if (is_bool) t->value.b = value != 0;
-    else t->value.i = value;
-    return mt_ref_of(t);
-}
-
-mt_ref mt_weak_float(double value) {
-    mt_tensor *t = weak(MT_DT_float64);
-    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
-    t->value.f = value;
-    return mt_ref_of(t);
-}
-
-mt_ref mt_weak_complex(double real, double imag) {
-    mt_tensor *t = weak(MT_DT_complex128);
-    if (!t) return mt_no_memory("scalar", 0, (int64_t)sizeof *t);
-    t->value.c[0] = real;
-    t->value.c[1] = imag;
-    return mt_ref_of(t);
 }
 
 char *mt_data(mt_ref tensor) { return mt_tensor_data(mt_t(tensor)); }
@@ -227,4 +111,21 @@ int mt_assigns(mt_ref target_ref, mt_ref source_ref) {
     mt_forget_swap(target);
     if (inside) atomic_store_explicit(&s->swap_from, source->offset, memory_order_relaxed);
     return loses ? 2 : mt_overlaps(target_ref, source_ref);
+}
+
+int64_t mt_size(int ndim, const int64_t *shape) {
+    int64_t size = 1;
+    bool empty = false;
+    for (int i = 0; i < ndim; i++) empty |= shape[i] == 0;
+    if (empty) return 0;
+    for (int i = 0; i < ndim; i++)
+        if (__builtin_mul_overflow(size, shape[i], &size) || size > INT64_MAX / 32) return -1;
+    return size;
+}
+
+void mt_shape_text(char *text, size_t n, int ndim, const int64_t *shape) {
+    size_t used = (size_t)snprintf(text, n, "(");
+    for (int i = 0; i < ndim && used < n; i++)
+        used += (size_t)snprintf(text + used, n - used, i ? ", %lld" : "%lld", (long long)shape[i]);
+    if (used < n) snprintf(text + used, n - used, ndim == 1 ? ",)" : ")");
 }

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "executor/executor.h"
+#include "executor/pending.h"
 
 typedef struct {
     int64_t token;                      /* 0: the bytes follow */
@@ -37,21 +37,6 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
     int64_t part = e.high - e.low;
     if (e.everyone || (e.in_arena && part > small) || part > s->nbytes - part) e.low = 0, e.high = s->nbytes;
     return e;
-}
-
-/* A token of the tensor's storage, which moves into the arena if it is not there yet. */
-int64_t mt_send(mt_ref ref, int channel) {
-    mt_storage *s = mt_t(ref)->storage;
-    for (;;) {
-        pthread_mutex_lock(&mt_exec.lock);
-        bool there = s->block > 0;
-        bool whole = !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
-        int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
-        pthread_mutex_unlock(&mt_exec.lock);
-        if (token) return token;
-        int status = mt_share(ref, 0);
-        if (status != MT_OK) return -status;
-    }
 }
 
 void mt_pack(mt_ref ref, int64_t low, int64_t high, int64_t token, int with_bytes, char *out) {

@@ -5,7 +5,7 @@
  * put together.  What is written down is plain C of one element; the compiler does the rest, for every instruction set.
  *
  * Special values.  The functions that programs live by hold for ordinary arguments only: exp where the result is a normal
- * number, log of normal numbers.  Their twins, named _rare, hold for the others, and the kernel comes back for those (kernels.h);
+ * number, log of normal numbers.  Their twins, named _rare, hold for the others, and the kernel comes back for those (elementwise.h);
  * they are straight lines, too, since zeros are no rarity in what people take logs of.  The rest select special values at the end.
  *
  * Float32.  What programs live by is computed in float32.  The others are computed in double and rounded
@@ -20,7 +20,7 @@
  * differ in the last bit.  Within one the result depends on nothing but the argument.
  *
  * Large angles.  Reduction by pi/2 in four pieces is exact enough up to MT_TRIG_MAX; the op table names the rest, for which the
- * kernel asks libm (kernels.h).
+ * kernel asks libm (elementwise.h).
  *
  * Rounding to a whole number and the exponent are read from the bits of x + 1.5 * 2^52, since few instruction sets convert
  * doubles to 64-bit integers.  Constants: polynomials.h.  The forms of log and its relatives are those of FDLIBM. */
@@ -73,7 +73,7 @@ INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f80000
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
 INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
 
-/* --- how rare an argument is (kernels.h) ------------------------------------------------------------------------------------------ */
+/* --- how rare an argument is (elementwise.h) ------------------------------------------------------------------------------------------ */
 INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }             /* |x|: floats are in the order of their bits */
 INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }      /* zeros, subnormals and negative numbers come out above all others */
 INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }

@@ -82,7 +82,7 @@ MT_EXTREMES(double, )
 #define asinh(x) MT_PICK(x, mt_asinhf, mt_asinh)(x)
 #define acosh(x) MT_PICK(x, mt_acoshf, mt_acosh)(x)
 #define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
-/* What they need not hold for: arguments whose rarity is FROM or more (kernels.h), and what holds there. */
+/* What they need not hold for: arguments whose rarity is FROM or more (elementwise.h), and what holds there. */
 #define exp_RARITY(x) MT_PICK(x, mt_far_f, mt_exp_is_rare)(x)
 #define exp_FROM(x) MT_PICK(x, mt_far_f(87), 1u)
 #define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_rare)(x)
