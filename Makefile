@@ -11,7 +11,7 @@ SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/fingerprint.py \
-        $(wildcard minitensor/backend/native/*.c minitensor/backend/native/*.h minitensor/backend/native/*.py)
+        $(shell find minitensor/core -name generated -prune -o -name '*.[ch]' -print -o -name '*.inc' -print -o -name '*.py' -print)
 SOURCES := $(CORE) $(shell find minitensor -name '*.py')
 
 help: ## this list
@@ -71,7 +71,7 @@ wheel: build/wheels/.made ## the wheel that serves every CPython from 3.10 on
 
 clean: ## everything that was made here, the environment included
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf minitensor/backend/native/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
+	rm -rf minitensor/core/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
 	find minitensor tests examples benchmarks tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that a step is over; an interrupted one is done again.

@@ -1,4 +1,4 @@
-"""Builds the C core.  cffi makes the extension (minitensor/backend/native/_build.py); its sources are compiled side by side."""
+"""Builds the C core.  cffi makes the extension (minitensor/core/build/_build.py); its sources are compiled side by side."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def compile_side_by_side(
     return objects
 
 
-setup(cffi_modules=["minitensor/backend/native/_build.py:ffibuilder"], cmdclass={"build_ext": BuildExt})
+setup(cffi_modules=["minitensor/core/build/_build.py:ffibuilder"], cmdclass={"build_ext": BuildExt})

@@ -1,6 +1,6 @@
 """Element types and how they promote: the one declaration, for Python and for C.
 
-The C core is generated from this file (`backend/native/_build.py`): the codes, the sizes and the promotion table below
+The C core is generated from this file (`core/build/_build.py`): the codes, the sizes and the promotion table below
 are the ones it compiles in.  So this module imports nothing but the standard library until somebody asks for a NumPy
 dtype.
 

@@ -17,7 +17,7 @@ import zlib
 __all__ = ["HEADERS", "TABLES", "check", "compute", "not_built"]
 
 TABLES = ("dtype.py", "optable.py")
-HEADERS = ("backend/native/core.h", "backend/native/arena.h")
+HEADERS = ("core/core.h", "core/arena/arena.h")
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _REMEDY = "run `make .venv/.installed` or `pip install -e .` in the folder of the sources"
 

@@ -1,7 +1,7 @@
 """The op table: one row declares an op.
 
 A row gives the name, the kind, the dtype rule, the scalar expression in C, the NumPy oracle and the doc line.  From it come
-the C kernels (`backend/native/_build.py` expands the expressions for each dtype), the function in `minitensor.ops`,
+the C kernels (`core/build/_build.py` expands the expressions for each dtype), the function in `minitensor.ops`,
 the operator on Tensor, the NumPy code that runs where there is no kernel (float16, complex), the conformance test on
 every backend and the line in docs/ops.md.  To add an elementwise op, add a row.
 
@@ -49,7 +49,7 @@ class Op(NamedTuple):
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op
     aliases: tuple[str, ...] = ()
     error: tuple[str, str] = ("", "")  # what FAIL raises: exception, sentence
-    rare: tuple[str, str] = ("", "")  # the kind of arguments for which `c` doesn't hold, and the expression that holds there (kernels.h)
+    rare: tuple[str, str] = ("", "")  # the kind of arguments for which `c` doesn't hold, and the expression that holds there (elementwise.h)
     domain: tuple[float, float] | None = None  # where the tests draw ordinary values from
     ulp: int = 4  # how far from the oracle a result may be
     params: tuple[str, ...] = ("input", "other", "third")

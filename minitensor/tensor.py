@@ -1,7 +1,7 @@
 """Tensor: a view on a storage.
 
 A Tensor is one reference of the C core (`_h`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
-methods of single elements) it has from its base class in C (backend/native/python_operators.c); other methods that compute come from
+methods of single elements) it has from its base class in C (core/python/py_operators.c); other methods that compute come from
 `minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how
 values come in, how they go out to Python and other processes, and how a tensor prints.
 

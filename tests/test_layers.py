@@ -1,8 +1,12 @@
-"""The layers hold: every module imports from its own layer or from those below, wherever in its text the import stands."""
+"""The layers hold: every module imports from its own layer or from those below, wherever in its text the import stands.
+
+The floors of the C core hold, too: every file includes and uses what lies on its own floor or below."""
 
 from __future__ import annotations
 
 import ast
+import ctypes
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +30,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.special": 0,
     "minitensor.printing": 0,
     "minitensor.convert": 0,
+    "minitensor.core": 0,
     "minitensor.backend": 1,
     "minitensor.context": 2,
     "minitensor.runtime": 2,
@@ -147,7 +152,7 @@ def test_config_is_the_only_reader_of_our_environment_variables():
         )
 
     readers = {name for name, path in sources().items() if reads(path.read_text(encoding="utf-8"))}
-    assert readers <= {"minitensor.config", "minitensor.backend.native._build"}  # the build runs before there is a package
+    assert readers <= {"minitensor.config", "minitensor.core.build._build"}  # the build runs before there is a package
 
 
 EXAMPLE = """
@@ -178,6 +183,164 @@ def test_the_parser_sees_them_all():
     }
 
 
+# --- the C core ------------------------------------------------------------------------------------------------------
+
+CORE = PACKAGE / "core"
+FLOORS = ["", "base", "kernels", "memory", "arena", "tensor", "fusion", "executor", "api", "transport", "python"]  # "": types.h and generated/
+# Headers that no other floor includes.  The executor's lock and the arena's tables are reached only through them.
+PRIVATE = {"executor/executor.h", "arena/arena.h", "python/py_core.h"}
+
+
+def c_files() -> dict[str, str]:
+    """Return the text of every C file of the core by its path below core/, without comments and strings."""
+    found = {}
+    for path in sorted(p for suffix in ("c", "h", "inc") for p in CORE.rglob(f"*.{suffix}")):
+        name = path.relative_to(CORE).as_posix()
+        found[name] = without_comments(path.read_text(encoding="utf-8"))
+    return {name: text for name, text in found.items() if name not in ("core.h", "generated/core_c.h")}
+
+
+def without_comments(text: str) -> str:
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    return re.sub(r"""(#include [^\n]*)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", lambda m: m[1] or '""', text)
+
+
+def floor(name: str) -> int:
+    folder = name.rpartition("/")[0].split("/")[0]
+    return FLOORS.index("" if folder == "generated" else folder)
+
+
+def includes(text: str) -> list[str]:
+    return [name for name in re.findall(r'^#include "([^"]+)"', text, flags=re.M) if name != "generated/core_c.h"]
+
+
+def without_prototypes(header: str) -> str:
+    """Return what stands in the bodies and macros of a header."""
+    depth, inside = 0, re.findall(r"^#define(?:\\\n|[^\n])*", header, flags=re.M)
+    for part in re.split(r"([{}])", header):
+        depth += (part == "{") - (part == "}")
+        if depth:
+            inside.append(part)
+    return " ".join(inside)
+
+
+def defined(text: str) -> set[str]:
+    """Return the names of external linkage that a C file defines."""
+    text = re.sub(r"^\s*#(?:\\\n|[^\n])*", "", text, flags=re.M)
+    outside, depth = [], 0  # bodies become {}
+    for part in re.split(r"([{}])", text):
+        depth -= part == "}"
+        if depth == 0:
+            outside.append(part)
+        depth += part == "{"
+    names = set()
+    for statement in re.findall(r"[^;}]*(?:\{\}|;)", "".join(outside).replace("{};", "{} ;")):
+        head = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", re.sub(r"_Atomic\([^()]*\)", "int", statement)).strip()
+        if re.match(r"(static|typedef|extern|enum)\b", head) or head == ";":
+            continue
+        function = re.search(r"(\w+)\s*\((?:[^()]|\([^()]*\))*\)\s*\{\}$", head)
+        variable = re.match(r"[\w*\s]+?\b(\w+)\s*(?:\[[^]]*\]\s*)*(?:;|=)", head)
+        if function or variable:
+            names.add((function or variable)[1])  # type: ignore[index]
+    return names - {"struct"}
+
+
+def definitions() -> dict[str, str]:
+    """Return for each symbol of the core the file that defines it."""
+    return {symbol: name for name, text in c_files().items() if name.endswith(".c") for symbol in defined(text)}
+
+
+def c_graph() -> dict[str, dict[str, str]]:
+    """Return for each C file what it uses: files, and by what."""
+    where, edges = definitions(), {}
+    for name, text in c_files().items():
+        uses = {target: "#include" for target in includes(text)}
+        used = without_prototypes(text) if name.endswith(".h") else text
+        for symbol in set(re.findall(r"\w+", used)) & set(where):
+            target = where[symbol]
+            if target.rsplit(".", 1)[0] != name.rsplit(".", 1)[0]:  # a header's inline functions may use what its own file defines
+                uses.setdefault(target, symbol)
+        edges[name] = uses
+    return edges
+
+
+def test_c_files_use_their_own_floor_and_those_below():
+    wrong = [
+        f"{name} ({FLOORS[floor(name)]}) uses {target} ({FLOORS[floor(target)]}): {what}"
+        for name, uses in c_graph().items() for target, what in uses.items() if floor(target) > floor(name)
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_cycles_of_c_files():
+    edges, done = c_graph(), set()
+
+    def visit(name: str, path: list[str]) -> None:
+        if name in path:
+            circle = [*path[path.index(name) :], name]
+            pytest.fail("a circle: " + ", ".join(f"{a} -> {b} ({edges[a][b]})" for a, b in zip(circle, circle[1:])))
+        if name not in done:
+            for target in sorted(edges.get(name, ())):
+                visit(target, [*path, name])
+            done.add(name)
+
+    for name in edges:
+        visit(name, [])
+
+
+def test_private_headers_stay_on_their_floor():
+    wrong = [f"{name} includes {target}" for name, text in c_files().items() for target in includes(text)
+             if target in PRIVATE and floor(target) != floor(name)]  # fmt: skip
+    assert not wrong, wrong
+
+
+def test_every_symbol_is_public_or_in_a_header_of_its_floor():
+    """What core.h does not declare is internal, and stands in a header beside its file."""
+    public = set(re.findall(r"\b(mt_\w+)\(", without_comments((CORE / "core.h").read_text(encoding="utf-8"))))
+    where, texts = definitions(), c_files()
+    assert public <= set(where)  # the parser finds them
+    for symbol, name in where.items():
+        headers = [text for header, text in texts.items() if header.endswith(".h") and floor(header) == floor(name)]
+        declared = any(re.search(rf"\b{symbol}\b", text) for text in headers)
+        assert symbol in public or declared or symbol.startswith("PyInit_"), f"{symbol} of {name} is in no header of its floor"
+
+
+def test_the_map_shows_every_file():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    chart = set(re.findall(r"\w+", text[text.index("core/  the C core") : text.index("────", text.index("core/  the C core"))]))
+    stems = {name.rsplit("/", 1)[-1].split(".")[0] for name in c_files() if not name.startswith("generated/")}
+    assert stems <= chart, stems - chart
+
+
+def test_no_symbol_leaves_the_library():
+    from minitensor.backend import _core
+
+    library = ctypes.CDLL(_core.__file__)
+    assert [symbol for symbol in definitions() if hasattr(library, symbol)] == ["PyInit__operators"]
+
+
+C_EXAMPLE = """
+#define A(x) {x}
+static int hidden(void) { return 1; }
+typedef struct { int a; } kind;
+extern int elsewhere;
+int prototype(int a);
+_Thread_local kind *pointer;
+_Atomic(const kind *) swapped = &other;
+int table[2] = {1, 2};
+__attribute__((constructor)) static void init(void) { }
+bool function(int a, void (*f)(int)) {
+    if (a) { f("{"); }
+}
+"""
+
+
+def test_the_c_parser_sees_them_all():
+    assert defined(without_comments(C_EXAMPLE)) == {"pointer", "swapped", "table", "function"}
+
+
 if __name__ == "__main__":  # the graph, for people
     for module, edges in graph().items():
         sys.stdout.write(f"{layer(module)} {module}: {', '.join(sorted({target for target, *_ in edges}))}\n")
+    for module, uses in c_graph().items():
+        sys.stdout.write(f"{floor(module)} {module}: {', '.join(sorted(uses))}\n")

@@ -1,4 +1,4 @@
-"""Computes minitensor/backend/native/polynomials.h: every constant of the elementary functions, and how good it is.
+"""Computes minitensor/core/kernels/math/polynomials.h: every constant of the elementary functions, and how good it is.
 
     python tools/minimax.py          (needs mpmath; some minutes)
 
@@ -18,7 +18,7 @@ from typing import Any
 from mpmath import asin, atan, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf, pi, sin, sinh, sqrt, tanh
 
 mp.prec = 240
-HEADER = Path(__file__).resolve().parent.parent / "minitensor" / "backend" / "native" / "polynomials.h"
+HEADER = Path(__file__).resolve().parent.parent / "minitensor" / "core" / "kernels" / "math" / "polynomials.h"
 Function = Callable[[Any], Any]
 LN2, H = log(2), log(2) / 2 * (1 + mpf(2) ** -10)
 LOW, HIGH = sqrt(mpf(1) / 2), sqrt(mpf(2))

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# The C core under the compiler's sanitizers: a stress of threads and forks without Python (tests/native/stress.c) under
+# The C core under the compiler's sanitizers: a stress of threads and forks without Python (tests/core/stress.c) under
 # ThreadSanitizer and under AddressSanitizer with UBSan, then a core of the Python suite under the latter two.
 #   tools/sanitize.sh PYTHON        the interpreter of an environment with the test requirements
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$(realpath -s "$1")
 here=build/sanitize
-native=minitensor/backend/native
+core=minitensor/core
 rm -rf "$here"
 mkdir -p "$here"
-"$python" $native/_build.py # makes the generated sources
+"$python" $core/build/_build.py # makes the generated sources
 
 build() { # name, flags of the compiler
     local name=$1
     shift
     # shellcheck disable=SC2046
     "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror "$@" \
-        -I$native -I$native/generated tests/native/stress.c $(ls $native/*.c | grep -v python_) $native/generated/*.c \
+        -I$core tests/core/stress.c $(find $core -name "*.c" -not -path "*/python/*") \
         -lm -lpthread -o "$here/stress-$name"
 }
 stress() {

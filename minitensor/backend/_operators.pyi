@@ -1,4 +1,4 @@
-"""What native/python_operators.c and python_tensor.c defines."""
+"""What core/python/py_operators.c and py_tensor.c defines."""
 
 from collections.abc import Callable
 from types import FrameType

@@ -1,6 +1,6 @@
-"""The door to the C core.  Beside it there is one more, for the ops that programs call all the time: `operators` (native/python_operators.c).
+"""The door to the C core.  Beside it there is one more, for the ops that programs call all the time: `operators` (core/python/py_operators.c).
 
-Everything above deals in references (`native/core.h`): numbers, positive for a tensor, negative for a call that is not over.  Here
+Everything above deals in references (`core/core.h`): numbers, positive for a tensor, negative for a call that is not over.  Here
 a call that is not over is brought to its end (`finish`), waits are cut into slices so that Ctrl-C works (`wait`), the core's errors
 become exceptions, and the core's two calls back into Python live: running a host task, and giving back an object.
 """
@@ -31,7 +31,7 @@ __all__ = ["ffi", "lib", "operators", "devices", "add_device", "array", "excepti
            "lose_device", "pending_work", "read_only_array", "renew_sites_lock", "set_isa", "set_synchronous", "synchronize", "wait",
            "wait_slices"]  # fmt: skip
 
-if not TYPE_CHECKING:  # the core's other module (native/python_operators.c), from the same shared object
+if not TYPE_CHECKING:  # the core's other module (core/python/py_operators.c), from the same shared object
     _spec = importlib.util.spec_from_file_location("minitensor.backend._operators", _library)
     operators = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(operators)

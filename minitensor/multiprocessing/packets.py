@@ -8,7 +8,7 @@ reader and takes it, whole, from one writer. Nobody holds anything while he wait
 so in `poll`, and asks again. A reader that was answered at once the last time looks for a moment before he sleeps: an idle core
 takes as long to wake up as everything else of a small message's journey.
 
-A message that is too large for a packet goes into a block of the shared memory (`backend/native/arena.c`), and the packet has
+A message that is too large for a packet goes into a block of the shared memory (`core/arena/arena.c`), and the packet has
 the block's token. It is written once and unpickled where it lies; a message that no process takes goes with the queue.
 
 A packet lists the references that its message makes. A sender that fails, and a receiver that takes a message and can't use it,

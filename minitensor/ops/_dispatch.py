@@ -1,6 +1,6 @@
 """What every op goes through: from Python arguments to one call of the core.
 
-An elementwise op of tensors and numbers doesn't come here at all: its path is in C (backend/native/python_operators.c), because each step that
+An elementwise op of tensors and numbers doesn't come here at all: its path is in C (core/python/py_operators.c), because each step that
 the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`_slowly`), and so do
 the ops that NumPy computes on the stream (`host`).
 """
@@ -64,7 +64,7 @@ def _weak(value: Any, op: str) -> int:
 
 
 def _slowly(code: int, operator: bool, *values: Any) -> Any:
-    """An elementwise op whose operands are not all tensors and everyday numbers; python_operators.c calls it."""
+    """An elementwise op whose operands are not all tensors and everyday numbers; py_operators.c calls it."""
     op = ELEMENTWISE[code].name
     if operator and not all(map(is_operand, values)):
         return NotImplemented

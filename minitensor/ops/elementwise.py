@@ -14,7 +14,7 @@ from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, na
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
 
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (backend/native/python_operators.c)
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (core/python/py_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
 }
 globals().update(FUNCTIONS)  # what is made of them below may take a name

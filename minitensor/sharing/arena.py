@@ -3,7 +3,7 @@
 The problem.  A message refers to memory that its reader must be able to open, whatever the reader is: a forked child, a spawned
 process, one that the standard package has started, one that has changed its user or has no /proc.
 
-The solution.  The first process makes the arena (`backend/native/arena.c`).  A forked child inherits it, with a place of its own.  A process
+The solution.  The first process makes the arena (`core/arena/arena.c`).  A forked child inherits it, with a place of its own.  A process
 that is spawned is handed two descriptors with the data that it starts from (`Start`): the arena's, and one that keeps the lock of a place
 that its parent has reserved.  So it is a member before its first line runs, or its parent knows that it is a guest, which has copies.
 

@@ -5,7 +5,7 @@ message may go by any way: our queues, standard ones, pipes, pools, managers, ex
 
 The solution.  They all pickle with the standard package's ForkingPickler, so that is where it happens (`reduce`); a plain
 `pickle.dumps`, to a file, say, is not concerned and copies the value.  A small tensor goes into the message.  A larger one's storage moves
-into the arena (`backend/native/arena.c`, `shared.c`) on its first journey, and the message has a token of it.  The token is a reference: the
+into the arena (`core/arena/arena.c`, `move_to_arena.c`) on its first journey, and the message has a token of it.  The token is a reference: the
 storage lives as long as anybody has it or may still receive it.
 
 Two views of one storage in one message arrive as two views of one storage: the second goes as a view of the first, and pickle

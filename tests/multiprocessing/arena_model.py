@@ -1,4 +1,4 @@
-"""A model of the arena's protocol (`backend/native/arena.c`), small enough to look at every interleaving.
+"""A model of the arena's protocol (`core/arena/arena.c`), small enough to look at every interleaving.
 
     python tests/multiprocessing/arena_model.py
 

@@ -269,7 +269,7 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
           f"a killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
           f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} "
           f"faults in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip
-    if with_guests:  # what the essay of arena_guest.c allows
+    if with_guests:  # what the essay of arena/guest.c allows
         kept = 0, 1 + left["in_flight"] + dead_guests, dead, 2
         fits = faults <= 3 * dead_guests and all(left[name] <= n for name, n in zip(kinds, kept))
     else:

@@ -1,0 +1,12 @@
+/* The arena in a fork: called inside of fork().  The essay is in fork.c. */
+#ifndef MT_ARENA_FORK_H
+#define MT_ARENA_FORK_H
+/* Takes the arena's lock, and gives the child a place or copies. */
+void mt_arena_before_fork(void);
+
+/* Gives the lock back, and what the child has got. */
+void mt_arena_in_parent(void);
+
+/* Makes the lock anew, and takes the place or becomes a guest. */
+void mt_arena_in_child(void);
+#endif

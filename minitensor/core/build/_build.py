@@ -1,0 +1,209 @@
+"""Builds the C core: the module `minitensor.backend._core`, through cffi.
+
+Everything that C has to know of dtypes and ops is made here, from `dtype.py` and `optable.py`, so that no table is kept
+twice; with a fingerprint of them (`fingerprint.py`), by which the import knows a stale core.  They are loaded by their
+path: the build runs before the package can be imported, and in an environment that has cffi and setuptools but no NumPy.
+What is made goes to `core/generated/`, and a file is written only when its content changes, so that a second
+build has nothing to compile.
+
+`core.h` is the one declaration of the interface.  cffi reads it as it stands (without the lines of the preprocessor); a
+`...;` inside a struct tells it that there are fields it need not know of.  C reads `core/generated/core_c.h`, in which that mark
+of `typedef struct mt_tensor {` has become `MT_TENSOR_PRIVATE`, a macro that types.h may define.
+
+Environment: CC and CFLAGS as ever; MINITENSOR_WERROR=1; MINITENSOR_SANITIZE=address, thread or undefined (or several,
+with commas).  `python setup.py build_ext --inplace` builds in place.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from cffi import FFI
+
+CORE = Path(__file__).resolve().parent.parent
+PACKAGE = CORE.parent
+GENERATED = CORE / "generated"
+CALLBACKS = "void *mt_py_host(void *handle);\nvoid mt_py_release(void *handle);\n"
+STATUS = {"": "MT_RUNTIME_ERROR", "ValueError": "MT_VALUE_ERROR", "ZeroDivisionError": "MT_ZERO_DIVISION_ERROR"}
+SLOTS = {"neg": "nb_negative", "pos": "nb_positive", "abs": "nb_absolute", "invert": "nb_invert", "add": "nb_add", "sub": "nb_subtract",
+         "mul": "nb_multiply", "truediv": "nb_true_divide", "floordiv": "nb_floor_divide", "mod": "nb_remainder", "pow": "nb_power",
+         "and": "nb_and", "or": "nb_or", "xor": "nb_xor", "lshift": "nb_lshift", "rshift": "nb_rshift"}  # CPython's names
+RULES = ("same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum")
+
+
+def load(name: str) -> Any:
+    """A module of the package, by path."""
+    spec = importlib.util.spec_from_file_location(f"_minitensor_build_{name}", PACKAGE / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write(name: str, text: str) -> None:
+    path = GENERATED / name
+    GENERATED.mkdir(exist_ok=True)
+    text = "/* Made by _build.py; changes to it are lost. */\n" + text
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def for_c(header: str) -> str:
+    """core.h as C can compile it."""
+    names: list[str] = []
+
+    def private(match: re.Match[str]) -> str:
+        names.append(f"{match[2].upper()}_PRIVATE")
+        return f"{match[1]}{names[-1]}"
+
+    header = re.sub(r"(typedef struct (\w+) \{[^}]*?)\.\.\.;", private, header)
+    defaults = "".join(f"#ifndef {name}\n#define {name}\n#endif\n" for name in names)
+    return defaults + header
+
+
+def string(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def tables(dtypes: Any, ops: Any, fingerprint: int) -> tuple[str, str]:
+    """The header with the codes, and the C file with the tables and the fingerprint."""
+    types, rows = dtypes.DTYPES, list(ops.OPS.values())
+    n, m = "[MT_NUM_DTYPES]", "[MT_NUM_OPS]"
+    arrays: list[tuple[str, list[str]]] = [  # the declaration, the values
+        (f"const uint8_t MT_ITEMSIZE{n}", [str(d.itemsize) for d in types]),
+        (f"const char MT_KIND{n}", [f"'{d.kind}'" for d in types]),
+        (f"const char *const MT_DTYPE_NAME{n}", [string(d.name) for d in types]),
+        (f"const uint8_t MT_HAS_KERNELS{n}", [str(int(d.ctype != "")) for d in types]),
+        (f"const uint8_t MT_PROMOTE{n}{n}",
+         ["{" + ", ".join(str(dtypes.promote(a, b).code) for b in types) + "}" for a in types]),
+        (f"const uint8_t MT_TO_FLOAT{n}", [str(dtypes.to_float(d).code) for d in types]),
+        (f"const char *const MT_OP_NAME{m}", [string(op.name) for op in rows]),
+        (f"const uint8_t MT_OP_INPUTS{m}", [str(op.inputs) for op in rows]),
+        (f"const uint8_t MT_OP_RULE{m}", [f"MT_RULE_{op.rule}" for op in rows]),
+        (f"const char *const MT_OP_KINDS{m}", [string(op.kinds) for op in rows]),
+        (f"const uint8_t MT_OP_ERROR_STATUS{m}", [STATUS[op.error[0]] for op in rows]),
+        (f"const char *const MT_OP_ERROR_TEXT{m}", [string(op.error[1]) for op in rows]),
+    ]  # fmt: skip
+    header = (
+        "#ifndef MT_GENERATED_H\n#define MT_GENERATED_H\n#include <stdint.h>\n"
+        + "/* What Python defines: host functions, and letting go of what C kept for it. */\n" + CALLBACKS
+        + f"#define MT_NUM_DTYPES {len(types)}\n#define MT_NUM_OPS {len(rows)}\n"
+        + f"#define MT_NUM_ELEMENTWISE {len(ops.ELEMENTWISE)}\n"
+        + "enum mt_dtype {\n    " + ",\n    ".join(f"MT_DT_{d.name} = {d.code}" for d in types) + "\n};\n"
+        + "enum mt_op {\n    " + ",\n    ".join(f"MT_OP_{op.name} = {ops.CODES[op.name]}" for op in rows) + "\n};\n"
+        + "enum mt_rule { " + ", ".join(f"MT_RULE_{rule}" for rule in RULES) + " };\n"
+        + "".join(f"extern {declaration};\n" for declaration, _ in arrays)
+        + "extern const uint64_t MT_FINGERPRINT; /* of the sources: minitensor/fingerprint.py */\n#endif\n"
+    )  # fmt: skip
+    source = '#include "generated/core_c.h"\n#include "generated/generated.h"\n' + "".join(
+        f"{declaration} = {{\n    " + ",\n    ".join(values) + "\n};\n" for declaration, values in arrays
+    )
+    source += f"const uint64_t MT_FINGERPRINT = UINT64_C({fingerprint:#x});\n"
+    source += "uint64_t mt_fingerprint(void) { return MT_FINGERPRINT; }\n"
+    return header, source
+
+
+def kernels(dtypes: Any, ops: Any) -> str:
+    """A line `KERNEL<inputs>(name, OUT, A, T, UT, expression)` for each kernel there is, and the table of them."""
+    lines, table = [], []
+    for op in ops.ELEMENTWISE:
+        for d in dtypes.DTYPES:
+            expression = op.expression(d.kind) if d.ctype else None
+            if expression is None:
+                continue
+            unsigned = f"uint{8 * d.itemsize}_t"
+            out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
+            first = "uint8_t" if op.rule == "where" else d.ctype
+            name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
+            if op.rare[0]:
+                lines.append(f"KERNEL1_RARE({name}, {d.ctype}, {unsigned}, {op.rare[0]}, {op.rare[1]}, {expression})\n")
+            else:
+                lines.append(f"KERNEL{op.inputs}({name}, {out}, {first}, {d.ctype}, {unsigned}, {expression})\n")
+            table.append(f"[MT_OP_{op.name}][MT_DT_{d.name}] = {name},\n")
+    return "#ifdef KERNEL1\n" + "".join(lines) + "#else\n" + "".join(table) + "#endif\n"
+
+
+def operators(ops: Any) -> str:
+    """A line for each op, `OP<inputs>(name, doc, operands)`, and one for each operator, `SLOT<arguments>(slot, name)` or `COMPARE(code, name)`."""
+    lines: dict[str, list[str]] = {"OP1": [], "OP2": [], "OP3": [], "SLOT1": [], "SLOT2": [], "SLOT3": [], "COMPARE": []}
+    for op in ops.ELEMENTWISE:
+        operands = ", ".join(map(string, op.params[: op.inputs]))
+        lines[f"OP{op.inputs}"].append(f"({op.name}, {string(op.documentation)}, {operands})")
+        if op.operator in SLOTS:
+            arguments = 3 if op.operator == "pow" else op.inputs  # the third of pow() is a modulus
+            lines[f"SLOT{arguments}"].append(f"({SLOTS[op.operator]}, {op.name})")
+        elif op.operator:
+            lines["COMPARE"].append(f"({op.operator.upper()}, {op.name})")
+    return "".join(f"#ifdef {macro}\n" + "".join(f"{macro}{line}\n" for line in some) + "#endif\n" for macro, some in lines.items())
+
+
+def generate() -> None:
+    dtypes, ops = load("dtype"), load("optable")
+    header, source = tables(dtypes, ops, load("fingerprint").compute())
+    write("core_c.h", for_c((CORE / "core.h").read_text(encoding="utf-8")))
+    write("generated.h", header)
+    write("tables.c", source)
+    write("kernels_gen.h", kernels(dtypes, ops))
+    write("operators_gen.h", operators(ops))
+
+
+def check_compiler() -> None:
+    """One sentence instead of the page that a build without a compiler prints."""
+    if {"sdist", "egg_info", "dist_info"} & set(sys.argv):
+        return  # these compile nothing
+    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    name = next((word for word in command if os.path.basename(word) not in ("ccache", "sccache", "env")), "cc")
+    if os.name == "posix" and shutil.which(name) is None:
+        raise SystemExit(
+            f"[build] minitensor's core is C and no C compiler was found (tried {name}); install one, "
+            "on Debian or Ubuntu: apt install gcc python3-dev"
+        )
+
+
+def flags() -> tuple[list[str], list[str]]:
+    """For the compiler and for the linker."""
+    # No -ffast-math: NaN, infinities and signed zeros are part of the results.  The two that are given only say that nobody
+    # reads errno or the floating-point traps; without them no loop over sqrt or a comparison becomes a vector loop.
+    # Contraction to fused multiply-adds stays off: a result must not depend on the machine.
+    compile_args = ["-std=c11", "-O3", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+                    "-fvisibility=hidden", "-fno-strict-aliasing", "-Wall", "-Wextra", "-D_GNU_SOURCE"]  # fmt: skip
+    link_args: list[str] = []
+    if os.environ.get("MINITENSOR_WERROR") == "1":
+        compile_args.append("-Werror")
+    if sanitizers := os.environ.get("MINITENSOR_SANITIZE"):
+        compile_args += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+        link_args.append(f"-fsanitize={sanitizers}")
+    return compile_args, link_args
+
+
+def make() -> FFI:
+    check_compiler()
+    generate()
+    root = PACKAGE.parent  # setuptools wants paths relative to setup.py
+    sources = [p.relative_to(root).as_posix() for p in sorted(CORE.rglob("*.c"))]
+    headers = [p.relative_to(root).as_posix() for p in sorted([*CORE.rglob("*.h"), *CORE.rglob("*.inc")])]
+    compile_args, link_args = flags()
+    builder = FFI()
+    header = (CORE / "core.h").read_text(encoding="utf-8")
+    builder.cdef("\n".join(line for line in header.splitlines() if not line.startswith("#")))
+    builder.cdef('extern "Python+C" {\n' + CALLBACKS + "}")
+    # The file that cffi writes warns under -Wextra; what is ours has no such excuse.
+    quiet = "".join(f'#pragma GCC diagnostic ignored "-W{w}"\n' for w in
+                    ("unused-parameter", "missing-field-initializers", "cast-function-type", "unused-function"))  # fmt: skip
+    builder.set_source(
+        "minitensor.backend._core", quiet + '#include "types.h"\n', sources=sources, depends=headers,
+        include_dirs=[CORE.relative_to(root).as_posix()], libraries=["m", "pthread"], extra_compile_args=compile_args,
+        extra_link_args=link_args, py_limited_api=True,
+    )  # fmt: skip
+    return builder
+
+
+ffibuilder = make()

@@ -1,0 +1,85 @@
+/* The executor's state and what its files share.  No other floor includes this header: the lock is reached by the executor alone.  The essay is in
+ * executor.c. */
+#ifndef MT_EXECUTOR_H
+#define MT_EXECUTOR_H
+#include "base/clock.h"
+#include "executor/pending.h"
+#include "executor/task.h"
+
+typedef struct mt_stream {
+    int id, device;
+    bool released;               /* nobody has its id; mt_stream_new may hand it out again */
+    bool started, stop;          /* the worker: there is one; it has to end */
+    bool claimed;                /* a submitter's thread runs a task of it */
+    bool waiting, serving;       /* its worker waits for other streams; and runs a task of one */
+    uint64_t submitted, done;    /* numbers of tasks; idle when equal */
+    int64_t queued, queued_bytes;
+    mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
+    int awaited;                 /* threads and streams that wait for it */
+    atomic_uint news;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
+    int luck;                    /* of waiting for company (worker.c) */
+    mt_error *first_error, *last_error;      /* its errors neither read nor told, the oldest first */
+    int n_errors;                /* in the list: at most MT_ERRORS_KEPT */
+    int64_t more_errors;         /* neither read nor told, and not in the list */
+    uint32_t batch;              /* steps when more_errors is told; older ones no longer count there */
+    pthread_t thread;
+    pthread_cond_t work;
+} mt_stream;
+
+struct mt_event {
+    _Atomic int64_t refs;
+    mt_mark mark;                /* guarded by the lock, as is the time */
+    double time_ms;
+};
+
+enum { MT_MAX_STREAMS = 1024 };
+
+/* Everything here, and in the streams, is guarded by the lock. */
+typedef struct mt_executor {
+    pthread_mutex_t lock;
+    pthread_cond_t progress;                 /* something has happened that somebody may wait for */
+    mt_stream *streams[MT_MAX_STREAMS];
+    int n_streams;                           /* id 0 is no stream: a zeroed mark is reached */
+    bool gate_closed;                        /* a fork is under way, in the thread gate_owner */
+    pthread_t gate_owner;
+    int fork_depth;                          /* a signal handler may fork inside a before-fork hook */
+    bool shut_down, synchronous, fusion;
+    atomic_uint generation;                  /* of forks: a worker that wakes in a child sees that it is no worker there */
+    int64_t inline_limit, max_tasks, max_bytes;
+} mt_executor;
+
+extern mt_executor mt_exec;
+extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];     /* 0: the device's default */
+extern _Thread_local mt_stream *mt_working_on;                  /* inside a host task of this stream */
+
+/* --- to be called with the lock held -------------------------------------------------------------------------------------------- */
+static inline bool mt_idle(const mt_stream *s) { return s->submitted == s->done; }
+static inline bool mt_reached(mt_mark mark) { return mark.stream == 0 || mt_exec.streams[mark.stream]->done >= mark.seq; }
+static inline bool mt_forking(void) { return mt_exec.gate_closed && pthread_equal(mt_exec.gate_owner, pthread_self()); }
+static inline bool mt_alone(void) { return mt_working_on || mt_forking() || mt_exec.shut_down; }   /* its ops run at once, beside the streams */
+mt_stream *mt_stream_of_thread(int device);
+bool mt_ensure_worker(mt_stream *s);                            /* false: the system refuses a thread */
+/* Runs the next task of a stream that has no worker; false: it has one, or no task can run. */
+bool mt_serve(mt_stream *s);
+/* Waits for a change, or serves s (NULL: any stream); false: the time is over. */
+bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
+bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
+uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
+bool mt_waits_over(const mt_task *task);
+bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
+static inline bool mt_storage_quiet(const mt_storage *s) {        /* no task is at work on it, and none is queued */
+    return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read);
+}
+bool mt_visible(const mt_task *task);       /* it touches memory seen from outside the streams */
+void mt_enqueue(mt_stream *s, mt_task *task);
+void mt_poison(const mt_task *task, mt_error *error);
+void mt_await(mt_mark mark, int by);                            /* somebody begins (1) or ends (-1) to wait for a mark */
+mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
+void mt_error_report(mt_stream *s, mt_error *error);            /* enters an error into its stream's account */
+void mt_errors_forget(mt_stream *s);                            /* empties the account */
+void mt_run_claimed(mt_stream *s, int n);                       /* runs the first n tasks of a queue in a thread that is not the stream's worker */
+
+/* --- without it ---------------------------------------------------------------------------------- */
+void mt_withdraw(mt_call *call);        /* of a call that is dropped: its task is not run, or over */
+
+#endif

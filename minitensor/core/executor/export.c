@@ -1,0 +1,85 @@
+/* Arrays that look at a storage's memory: what moves and what stays meanwhile is told in move_to_arena.c. */
+#include <stdlib.h>
+
+#include "executor/executor.h"
+
+typedef struct { mt_storage *storage; int64_t block; } look;
+
+/* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.
+ * Memory that is shared by name stays.  MT_TIMEOUT: a task is at work on the storage. */
+static int leave_arena(mt_storage *s) {
+    pthread_mutex_lock(&mt_exec.lock);
+    int64_t block = s->everyone ? 0 : s->block;
+    uint32_t writes = s->writes;
+    const char *from = s->data;
+    bool still = mt_storage_quiet(s);
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!block) return MT_OK;
+    if (!still) return MT_TIMEOUT;
+    if (!mt_block_promise(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
+    char *data = mt_block_take(s->device, s->nbytes);
+    if (data) memcpy(data, from, (size_t)s->nbytes);   /* no lock: the arena's memory stays mapped */
+    pthread_mutex_lock(&mt_exec.lock);
+    bool unchanged = data && mt_storage_quiet(s) && s->writes == writes && s->block == block && !s->everyone;
+    if (unchanged) {
+        mt_storage_leave(s);
+        s->data = data;
+        s->block = 0;
+        s->promised = true;
+        s->looks = 0;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (unchanged) mt_arena_note(1, 0);
+    else mt_block_free(s->device, data, s->nbytes);
+    return unchanged ? MT_OK : data ? MT_TIMEOUT : MT_MEMORY_ERROR;
+}
+
+int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
+    mt_storage *s = mt_t(tensor)->storage;
+    look *l = malloc(sizeof *l);
+    if (!l) return MT_MEMORY_ERROR;
+    pthread_mutex_lock(&mt_exec.lock);
+    while (exclusive && s->block && !s->everyone) {    /* the export is counted under the same lock */
+        pthread_mutex_unlock(&mt_exec.lock);
+        int status = leave_arena(s);
+        if (status != MT_OK) {
+            free(l);
+            return status;
+        }
+        pthread_mutex_lock(&mt_exec.lock);
+    }
+    *l = (look){s, s->block};
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&s->exports, 1);
+    if (s->block) {
+        s->looks++;
+        mt_arena_hold(s->block);
+    }
+    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->everyone};
+    pthread_mutex_unlock(&mt_exec.lock);
+    return MT_OK;
+}
+
+void mt_unexport(void *handle) {
+    look *l = handle;
+    pthread_mutex_lock(&mt_exec.lock);
+    atomic_fetch_sub(&l->storage->exports, 1);
+    if (l->block && l->block == l->storage->block) l->storage->looks--;
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (l->block) mt_arena_drop(l->block);
+    mt_storage_release(l->storage);
+    free(l);
+}
+
+/* For a glance: the memory stays where it is until mt_unpin. */
+void mt_pin(mt_ref tensor) {
+    pthread_mutex_lock(&mt_exec.lock);
+    if (mt_t(tensor)->storage) mt_t(tensor)->storage->busy++;
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+void mt_unpin(mt_ref tensor) {
+    pthread_mutex_lock(&mt_exec.lock);
+    if (mt_t(tensor)->storage) mt_t(tensor)->storage->busy--;
+    pthread_mutex_unlock(&mt_exec.lock);
+}

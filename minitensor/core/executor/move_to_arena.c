@@ -1,0 +1,81 @@
+/* Storages in the arena: moving in, copy on write, sending and receiving.
+ *
+ * A value that is sent to another process is the value of that moment, as with any Python object, and its bytes are not copied.  So a
+ * storage moves into a block of the arena when it is first sent, and stays there; what is sent is a token of the block.  Who
+ * writes to a storage whose block somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
+ * executor, before the task that writes).  All views of the storage follow, because they look at the storage's memory and not at their own.
+ *
+ * `everyone` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
+ *
+ * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
+ * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
+ * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so
+ * the array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
+ * consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage leaves the
+ * arena, and while the export lives a journey copies. */
+#include "base/testpoints.h"
+#include "executor/executor.h"
+
+/* A thread of this process, not one of the process that it was forked from, copies it into the arena. */
+static bool is_moving(const mt_storage *s) { return s->moving == atomic_load(&mt_exec.generation) + 1; }
+
+/* Moves a tensor's storage into the arena, if it is not there yet. */
+int mt_share(mt_ref ref, int everyone) {
+    mt_storage *s = mt_t(ref)->storage;
+    int status = MT_OK;
+    struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
+    pthread_mutex_lock(&mt_exec.lock);
+    while (is_moving(s) && mt_wait_progress(NULL, &deadline)) continue;
+    uint32_t writes = s->writes;
+    if (is_moving(s) || !mt_storage_quiet(s)) status = MT_TIMEOUT;
+    else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
+    bool there = s->block && (!everyone || s->everyone || mt_storage_take_over(s));
+    if (status == MT_OK && there && everyone) {
+        s->everyone = true;
+        mt_arena_mark_mutable(s->block);
+    }
+    bool move = status == MT_OK && !there;
+    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;                             /* until it has moved, no other thread gives back the memory that is copied here */
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!move) return status;
+
+    int64_t block = mt_arena_alloc(s->nbytes);
+    if (block > 0) {
+        if (everyone) mt_arena_mark_mutable(block);
+        mt_point(MT_POINT_MOVE);
+        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+    }
+    pthread_mutex_lock(&mt_exec.lock);
+    s->moving = 0;
+    pthread_cond_broadcast(&mt_exec.progress);
+    bool unchanged = block > 0 && mt_storage_quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    if (unchanged) {
+        mt_storage_leave(s);
+        s->data = mt_arena_data(block);
+        s->block = block;
+        s->looks = 0;
+        s->everyone = everyone;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (block < 0) return (int)-block;
+    if (!unchanged) mt_arena_drop(block);                   /* another thread was at it meanwhile */
+    return unchanged ? MT_OK : MT_TIMEOUT;
+}
+
+int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
+int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
+
+/* A token of the tensor's storage, which moves into the arena if it is not there yet. */
+int64_t mt_send(mt_ref ref, int64_t channel) {
+    mt_storage *s = mt_t(ref)->storage;
+    for (;;) {
+        pthread_mutex_lock(&mt_exec.lock);
+        bool there = s->block > 0;
+        bool whole = !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
+        int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
+        pthread_mutex_unlock(&mt_exec.lock);
+        if (token) return token;
+        int status = mt_share(ref, 0);
+        if (status != MT_OK) return -status;
+    }
+}

@@ -1,0 +1,64 @@
+/* Which task comes after which: marks, and what a task waits for.  The essay is in executor.c. */
+#include "executor/executor.h"
+
+void mt_await(mt_mark mark, int by) {
+    mt_exec.streams[mark.stream]->awaited += by;
+    atomic_fetch_add(&mt_exec.streams[mark.stream]->news, 1);
+}
+
+static void wait_for(mt_task *task, const mt_stream *s, mt_mark mark) {
+    if (mark.stream != s->id && !mt_reached(mark)) task->wait[task->n_wait++] = mark;
+}
+
+bool mt_waits_over(const mt_task *task) {
+    for (int i = 0; i < task->n_wait; i++)
+        if (!mt_reached(task->wait[i])) return false;
+    return true;
+}
+
+/* Is everything over that a task run right now would have to wait for?  *blocking: the first that is not. */
+bool mt_ready(const mt_task *task, mt_mark *blocking) {
+    for (int i = 0; i < task->n_in; i++) {
+        mt_storage *storage = task->in[i]->storage;
+        if (storage && !mt_reached(*blocking = storage->last_write)) return false;
+    }
+    for (int i = 0; i < task->n_out; i++) {
+        mt_storage *storage = task->out[i]->storage;
+        if (!mt_reached(*blocking = storage->last_write) || !mt_reached(*blocking = storage->last_read)) return false;
+    }
+    return true;
+}
+
+bool mt_visible(const mt_task *task) {
+    for (int i = 0; i < task->n_in; i++)
+        if (task->in[i]->storage && mt_storage_visible(task->in[i]->storage)) return true;
+    for (int i = 0; i < task->n_out; i++)
+        if (mt_storage_visible(task->out[i]->storage)) return true;
+    return false;
+}
+
+void mt_enqueue(mt_stream *s, mt_task *task) {
+    task->seq = ++s->submitted;
+    mt_mark here = {s->id, task->seq};
+    for (int i = 0; i < task->n_in; i++) {
+        mt_storage *storage = task->in[i]->storage;
+        if (!storage) continue;
+        wait_for(task, s, storage->last_write);
+        wait_for(task, s, storage->last_read);              /* one mark stands for all readers: they come in order */
+        storage->last_read = here;
+    }
+    for (int i = 0; i < task->n_out; i++) {
+        mt_storage *storage = task->out[i]->storage;
+        wait_for(task, s, storage->last_write);
+        wait_for(task, s, storage->last_read);
+        storage->last_write = here;
+    }
+    task->next = NULL;
+    if (s->head) s->tail->next = task;
+    else s->head = task;
+    s->tail = task;
+    s->queued++;
+    s->queued_bytes += task->bytes;
+    atomic_fetch_add(&s->news, 1);
+    pthread_cond_signal(&s->work);
+}

@@ -1,0 +1,108 @@
+/* Waiting: for marks, for values, for work to end.  The essay is in executor.c. */
+#include <errno.h>
+
+#include "base/threadpool.h"
+#include "executor/executor.h"
+#include "executor/submit.h"
+
+static bool serve_any(void) {
+    for (int i = 1; i < mt_exec.n_streams; i++)
+        if (mt_serve(mt_exec.streams[i])) return true;
+    return false;
+}
+
+bool mt_wait_progress(mt_stream *s, const struct timespec *deadline) {
+    if (s ? mt_serve(s) : serve_any()) return mt_now_ms() < mt_in_ms(deadline);
+    return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
+}
+
+static bool reached(const void *mark) {
+    pthread_mutex_lock(&mt_exec.lock);
+    bool result = mt_reached(*(const mt_mark *)mark);
+    pthread_mutex_unlock(&mt_exec.lock);
+    return result;
+}
+
+/* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
+ * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
+static void do_instead(mt_mark mark) {
+    const int64_t SHORT = (int64_t)1 << 30;                 /* steps: some 50 ms of a matrix product on one core */
+    mt_stream *s = mt_exec.streams[mark.stream];
+    const mt_task *task = s->head;
+    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->steps || task->steps > SHORT) return;
+    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_alone()) return;
+    mt_run_claimed(s, 1);
+}
+
+bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
+    if (!mt_reached(mark)) do_instead(mark);
+    if (mt_reached(mark)) return true;
+    bool in_time = true;
+    unsigned born = atomic_load(&mt_exec.generation);
+    mt_await(mark, 1);
+    pthread_mutex_unlock(&mt_exec.lock);
+    mt_pool_lend(mt_in_ms(deadline), reached, &mark);
+    pthread_mutex_lock(&mt_exec.lock);
+    while (in_time && !mt_reached(mark)) in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
+    if (born == atomic_load(&mt_exec.generation)) mt_await(mark, -1);
+    return in_time || mt_reached(mark);
+}
+
+static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
+    if (!storage) return MT_OK;
+    struct timespec deadline = mt_deadline_in(timeout_ms);
+    int status = MT_OK;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_mark marks[2] = {storage->last_write, unused ? storage->last_read : (mt_mark){0, 0}};
+    for (int i = 0; i < 2 && status == MT_OK; i++) {
+        if (mt_reached(marks[i])) continue;
+        if (mt_working_on && marks[i].stream == mt_working_on->id) status = MT_RUNTIME_ERROR;
+        else if (!mt_wait_mark(marks[i], &deadline)) status = MT_TIMEOUT;
+    }
+    if (status == MT_OK && storage->error) status = storage->error->status;
+    pthread_mutex_unlock(&mt_exec.lock);
+    return status;
+}
+
+int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
+int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
+
+/* A call that waits for its task is dropped when a signal's handler raises.  No write may follow what
+ * rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited for.  A
+ * host task that has begun goes on: it may take for ever. */
+void mt_withdraw(mt_call *call) {
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_stream *s = mt_exec.streams[call->stream];
+    mt_task *task = s->done < call->seq ? s->head : NULL;
+    while (task && task->seq != call->seq) task = task->next;
+    if (task) {
+        task->kind = MT_TASK_NOTHING;
+        atomic_fetch_add(&s->news, 1);                      /* a worker may have counted it into a pass */
+    }
+    for (task = s->running; task && task->seq != call->seq;) task = task->next;
+    bool ends = task && task->kind != MT_TASK_HOST;
+    while (ends && s->done < call->seq) {
+        struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
+        mt_wait_progress(s, &deadline);
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+}
+
+uint64_t mt_tasks_ended(bool *busy) {
+    uint64_t ended = 0;
+    *busy = false;
+    for (int i = 1; i < mt_exec.n_streams; i++) {
+        ended += mt_exec.streams[i]->done;
+        *busy |= !mt_idle(mt_exec.streams[i]);
+    }
+    return ended;
+}
+
+bool mt_work_under_way(void) {
+    bool busy;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_tasks_ended(&busy);
+    busy &= !mt_alone();
+    pthread_mutex_unlock(&mt_exec.lock);
+    return busy;
+}

@@ -1,0 +1,217 @@
+/* Running tasks: workers, and threads in their place.  The essay is in executor.c. */
+#include <sched.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/testpoints.h"
+#include "base/thread.h"
+#include "executor/executor.h"
+#include "executor/task_run.h"
+#include "fusion/fuse.h"
+#include "fusion/pass.h"
+
+/* --- to be called with the lock held --------------------------------------------------------------------------------------------- */
+
+static void *work(void *argument);
+
+bool mt_ensure_worker(mt_stream *s) {
+    if (s->started || mt_exec.shut_down) return s->started;
+    char name[16];
+    snprintf(name, sizeof name, "minitensor:%d", s->id);
+    return s->started = mt_thread_start(&s->thread, work, s, name);
+}
+
+static mt_error *inherited_error(const mt_task *task) {
+    for (int i = 0; i < task->n_in; i++)
+        if (task->in[i]->storage && task->in[i]->storage->error) return task->in[i]->storage->error;
+    return NULL;
+}
+
+/* Tasks begin or end to work on their storages: these stay where they are as long. */
+static void use(const mt_task *task, int n, int by) {
+    for (int k = 0; k < n; k++, task = task->next) {
+        for (int i = 0; i < task->n_in; i++)
+            if (task->in[i]->storage) task->in[i]->storage->busy += by;
+        for (int i = 0; i < task->n_out; i++) {
+            task->out[i]->storage->busy += by;
+            task->out[i]->storage->writes++;
+        }
+    }
+}
+
+/* Runs a task, or several as one pass, giving up the lock meanwhile.  How many were done, before one failed; with its error (a new
+ * count), which only a task that runs alone has: of a pass that fails for want of memory the rest is to be run one by one. */
+static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
+    *error = NULL;
+    if (task->kind == MT_TASK_NOTHING) return 1;            /* its tensors, if any, are of a task that was withdrawn */
+    mt_error *inherited = n == 1 ? inherited_error(task) : NULL;
+    if (inherited) {
+        mt_poison(task, inherited);
+        return 1;                                           /* told of once, by the stream that it came from */
+    }
+    use(task, n, 1);
+    mt_stream *outer = mt_working_on;
+    unsigned born = atomic_load(&mt_exec.generation);
+    if (task->kind == MT_TASK_HOST) mt_working_on = s;
+    void *exception = NULL;
+    int status;
+    pthread_mutex_unlock(&mt_exec.lock);
+    mt_point(MT_POINT_TAKEN);
+    int done = mt_tasks_run(task, n, &status, &exception);
+    pthread_mutex_lock(&mt_exec.lock);
+    use(task, n, -1);
+    if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
+    if (task->event) task->event->time_ms = mt_now_ms();
+    if (status == MT_OK || n > 1) return done;
+    *error = mt_error_new(mt_task_op(task), task->site, status, status == MT_MEMORY_ERROR ? "no memory for the result"
+                                        : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
+    mt_poison(task, *error);
+    mt_error_report(s, *error);
+    return 1;
+}
+
+/* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without, beside the streams. */
+mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
+    uint64_t seq = 0;
+    unsigned born = atomic_load(&mt_exec.generation);
+    if (claim) {
+        s->claimed = true;
+        seq = ++s->submitted;
+        s->running = task;
+    }
+    mt_error *error;
+    run(s, task, 1, &error);
+    if (claim && born == atomic_load(&mt_exec.generation)) {
+        s->claimed = false;
+        s->running = NULL;
+        s->done = seq;
+        if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);
+        if (s->head) pthread_cond_signal(&s->work);
+        pthread_cond_broadcast(&mt_exec.progress);
+    }
+    return error;
+}
+
+/* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by op, some microseconds apart, and its
+ * temporaries are let go of only when the next op has been queued; a worker that is fast would always see one op.  So it waits for more to
+ * come, for some 20 us after the last and a few hundredths of the op's own time, unless somebody waits for what is there already, or waiting was
+ * in vain of late.  It looks without the lock: a submitter that meets it there sleeps, and is back when it is too late. */
+static int gather(mt_stream *s) {
+    enum { PATIENT = 8, NOW_AND_THEN = 64 };
+    if (!mt_exec.fusion) return 1;
+    int n = mt_fuse(s->head, mt_waits_over);
+    if (n == 1 && !mt_fusible(s->head)) return 1;
+    if (n > 1) s->luck = PATIENT;                           /* they came while it was not looking */
+    if (s->luck <= 0 && s->luck-- > -NOW_AND_THEN) return n;
+    double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8, until = mt_now_ms() + patience_ms;
+    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
+        unsigned seen = atomic_load(&s->news);
+        double now;
+        pthread_mutex_unlock(&mt_exec.lock);
+        do {
+            sched_yield();                                  /* on one core the submitter has to get it */
+            now = mt_now_ms();
+        } while (atomic_load(&s->news) == seen && now < until);
+        pthread_mutex_lock(&mt_exec.lock);
+        if (atomic_load(&s->news) != seen) n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
+        else if (now >= until) break;
+    }
+    s->luck = n > 1 ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
+    return n;
+}
+
+/* Runs the first n tasks of a queue, several as one pass.  False: a host task forked and this is the child: no stream is ours any more. */
+static bool run_queued(mt_stream *s, int n) {
+    unsigned born = atomic_load(&mt_exec.generation);
+    mt_task *task = s->head, *last = task, *one = task;
+    for (int k = 1; k < n; k++) last = last->next;
+    s->head = last->next;
+    last->next = NULL;
+    s->running = task;
+    mt_error *errors[MT_PASS_TASKS] = {NULL};
+    int done = n > 1 ? run(s, task, n, &errors[0]) : 0;
+    for (int k = 0; k < n; k++, one = one->next) {
+        if (k >= done) run(s, one, 1, &errors[k]);
+        if (born != atomic_load(&mt_exec.generation)) return false;
+    }
+    s->running = NULL;
+    uint64_t seq = last->seq;
+    int64_t bytes = 0;
+    for (one = task; one; one = one->next) bytes += one->bytes;
+    pthread_mutex_unlock(&mt_exec.lock);
+    mt_point(MT_POINT_RUN);
+    while (task) {                                          /* may call Python, so not under the lock; and before the task counts as */
+        mt_task *next = task->next;                         /* done, so that who waits for it finds its memory free */
+        mt_task_free(task);
+        task = next;
+    }
+    for (int k = 0; k < n; k++)
+        if (errors[k]) mt_error_release(errors[k]);
+    pthread_mutex_lock(&mt_exec.lock);
+    s->done = seq;
+    s->queued -= n;
+    s->queued_bytes -= bytes;
+    pthread_cond_broadcast(&mt_exec.progress);
+    return true;
+}
+
+/* Runs the first n tasks of a queue in a thread that is not the stream's worker. */
+void mt_run_claimed(mt_stream *s, int n) {
+    s->claimed = true;
+    if (!run_queued(s, n)) return;
+    s->claimed = false;
+    if (s->head) pthread_cond_signal(&s->work);
+}
+
+/* A waiter runs a stream that has no worker, a step at a time.  What the next task waits for may be
+ * on another such stream; marks point to work submitted earlier, so the steps down come to an end.
+ * While a fork is under way only the forking thread serves. */
+bool mt_serve(mt_stream *s) {
+    const mt_task *task = s->head;
+    if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) || mt_ensure_worker(s)) return false;
+    for (int i = 0; i < task->n_wait; i++)
+        if (!mt_reached(task->wait[i])) return mt_serve(mt_exec.streams[task->wait[i].stream]);
+    mt_run_claimed(s, mt_exec.fusion ? mt_fuse(task, mt_waits_over) : 1);
+    return true;
+}
+
+/* Serves what a task waits for; false: a worker or another thread is at it. */
+static bool serve_waits(const mt_task *task) {
+    for (int i = 0; i < task->n_wait; i++)
+        if (!mt_reached(task->wait[i]) && mt_serve(mt_exec.streams[task->wait[i].stream])) return true;
+    return false;
+}
+
+static void *work(void *argument) {
+    mt_stream *s = argument;
+    pthread_mutex_lock(&mt_exec.lock);
+    for (;;) {
+        while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
+        if (s->stop) break;                                 /* what is queued stays queued */
+        mt_task *task = s->head;
+        if (!mt_waits_over(task)) {
+            s->waiting = true;
+            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], 1);
+            unsigned born = atomic_load(&mt_exec.generation);
+            while (!mt_waits_over(task) && !s->stop) {
+                s->serving = true;
+                bool served = serve_waits(task);
+                s->serving = false;
+                if (!served) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
+                if (born != atomic_load(&mt_exec.generation)) break;
+            }
+            if (born != atomic_load(&mt_exec.generation)) break;    /* in a served task's child */
+            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], -1);
+            s->waiting = false;
+        }
+        if (s->stop) break;
+        int n = gather(s);
+        if (s->stop) break;
+        if (!run_queued(s, n)) {
+            pthread_mutex_unlock(&mt_exec.lock);
+            return NULL;
+        }
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return NULL;
+}

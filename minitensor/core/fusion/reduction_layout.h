@@ -1,0 +1,15 @@
+/* How a reduction's output lies beside its input. */
+#ifndef MT_REDUCTION_LAYOUT_H
+#define MT_REDUCTION_LAYOUT_H
+#include "tensor/task.h"
+
+/* Returns the output as an operand of the input's dimensions, with stride 0 where it reduces. */
+mt_operand mt_reduced_operand(const mt_tensor *out, const mt_tensor *in, uint64_t axes);
+
+/* Returns how many dimensions of the input stay. */
+int mt_dims_kept(const mt_task *task);
+
+/* Orders the input's dimensions: those that stay, then those that go, each the widest stride first. */
+void mt_reduction_order(const mt_task *task, int *order);
+
+#endif

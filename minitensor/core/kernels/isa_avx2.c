@@ -1,0 +1,18 @@
+/* The loops for processors with AVX2 and FMA. */
+#include "kernels/loops.h"
+
+#include "kernels/math/mathfn.h"
+#ifdef MT_X86
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+#define MT_FMA 1
+#define MT_LOOPS mt_loops_avx2
+#define MT_ISA_NAME "avx2"
+#include "kernels/isa_table.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

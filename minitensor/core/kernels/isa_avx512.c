@@ -1,0 +1,18 @@
+/* The loops for processors with AVX-512 (F, DQ, BW, VL). */
+#include "kernels/loops.h"
+
+#include "kernels/math/mathfn.h"
+#ifdef MT_X86
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
+#endif
+#define MT_FMA 1
+#define MT_LOOPS mt_loops_avx512
+#define MT_ISA_NAME "avx512"
+#include "kernels/isa_table.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

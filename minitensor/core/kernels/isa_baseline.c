@@ -1,0 +1,10 @@
+/* The loops for any processor of the architecture (on x86-64 that is SSE2, on AArch64 NEON). */
+#include "kernels/loops.h"
+
+#include "kernels/math/mathfn.h"
+#ifdef __FP_FAST_FMA
+#define MT_FMA 1
+#endif
+#define MT_LOOPS mt_loops_baseline
+#define MT_ISA_NAME "baseline"
+#include "kernels/isa_table.h"

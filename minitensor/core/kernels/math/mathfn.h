@@ -1,0 +1,113 @@
+/* The functions that the op table's expressions call, for float and double alike.
+ *
+ * Why not <tgmath.h>: its macros expand each argument a dozen times, which makes compiling nested expressions slow, and
+ * they can't be given our own functions. */
+#ifndef MT_MATHFN_H
+#define MT_MATHFN_H
+#include <math.h>
+#include <stdint.h>
+
+static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
+    uint64_t result = 1;
+    for (; exponent; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+
+/* NumPy's (and Python's) division: the remainder has the divisor's sign, and quotient * b + remainder is a.  Computing
+ * floor(a / b) instead is wrong where a / b rounds up to a whole number. */
+#define MT_DIVISION(T, suffix)                                                                                             \
+    static inline T mt_floor_divide##suffix(T a, T b) {                                                                    \
+        if (b == 0 || a - a != 0) return a / b;           /* an infinity stays one, as the array API standard has it */      \
+        T mod = fmod##suffix(a, b);                                                                                         \
+        T div = (a - mod) / b;                                                                                              \
+        if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                                                     \
+        if (div == 0) return copysign##suffix(0, a / b);                                                                    \
+        T whole = floor##suffix(div);                                                                                       \
+        return div - whole > (T)0.5 ? whole + 1 : whole;                                                                    \
+    }                                                                                                                       \
+    static inline T mt_remainder##suffix(T a, T b) {                                                                       \
+        T mod = fmod##suffix(a, b);                                                                                         \
+        if (b == 0 || mod != mod) return mod;                                                                               \
+        if (mod == 0) return copysign##suffix(0, b);                                                                        \
+        return (b < 0) != (mod < 0) ? mod + b : mod;                                                                        \
+    }
+MT_DIVISION(float, f)
+MT_DIVISION(double, )
+
+/* of two floats; NaN wins.  With a name for what is between, one inside of the other becomes vector code, too. */
+#define MT_EXTREMES(T, suffix)                                                                                             \
+    static inline T mt_larger##suffix(T a, T b) {                                                                          \
+        T larger = a > b ? a : b;                                                                                           \
+        return a != a ? a : larger;                                                                                         \
+    }                                                                                                                      \
+    static inline T mt_smaller##suffix(T a, T b) {                                                                         \
+        T smaller = a < b ? a : b;                                                                                          \
+        return a != a ? a : smaller;                                                                                        \
+    }
+MT_EXTREMES(float, f)
+MT_EXTREMES(double, )
+
+#define MT_PICK(x, f, d) _Generic((x), float: f, default: d)
+/* libm's, which are one instruction or are rarely asked for */
+#define fabs(x) MT_PICK(x, fabsf, fabs)(x)
+#define sqrt(x) MT_PICK(x, sqrtf, sqrt)(x)
+#define ceil(x) MT_PICK(x, ceilf, ceil)(x)
+#define floor(x) MT_PICK(x, floorf, floor)(x)
+#define trunc(x) MT_PICK(x, truncf, trunc)(x)
+#define rint(x) MT_PICK(x, rintf, rint)(x)
+#define fmod(x, y) MT_PICK(x, fmodf, fmod)(x, y)
+#define copysign(x, y) MT_PICK(x, copysignf, copysign)(x, y)
+#define libm_sin(x) MT_PICK(x, sinf, sin)(x)
+#define libm_cos(x) MT_PICK(x, cosf, cos)(x)
+#define libm_tan(x) MT_PICK(x, tanf, tan)(x)
+/* ours (elementary.h); exp, exp2, the logarithms, expm1 and sigmoid are for ordinary arguments */
+#define exp(x) MT_PICK(x, mt_expf, mt_exp)(x)
+#define exp2(x) MT_PICK(x, mt_exp2f, mt_exp2)(x)
+#define expm1(x) MT_PICK(x, mt_expm1f, mt_expm1)(x)
+#define log(x) MT_PICK(x, mt_logf, mt_log)(x)
+#define log2(x) MT_PICK(x, mt_log2f, mt_log2)(x)
+#define log10(x) MT_PICK(x, mt_log10f, mt_log10)(x)
+#define log1p(x) MT_PICK(x, mt_log1pf, mt_log1p)(x)
+#define sin(x) MT_PICK(x, mt_sinf, mt_sin)(x)
+#define cos(x) MT_PICK(x, mt_cosf, mt_cos)(x)
+#define asin(x) MT_PICK(x, mt_asinf, mt_asin)(x)
+#define acos(x) MT_PICK(x, mt_acosf, mt_acos)(x)
+#define atan(x) MT_PICK(x, mt_atanf, mt_atan)(x)
+#define sinh(x) MT_PICK(x, mt_sinhf, mt_sinh)(x)
+#define cosh(x) MT_PICK(x, mt_coshf, mt_cosh)(x)
+#define tanh(x) MT_PICK(x, mt_tanhf, mt_tanh)(x)
+#define erf(x) MT_PICK(x, mt_erff, mt_erf)(x)
+#define sigmoid(x) MT_PICK(x, mt_sigmoidf, mt_sigmoid)(x)
+#define asinh(x) MT_PICK(x, mt_asinhf, mt_asinh)(x)
+#define acosh(x) MT_PICK(x, mt_acoshf, mt_acosh)(x)
+#define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
+/* What they need not hold for: arguments whose rarity is FROM or more (elementwise.h), and what holds there. */
+#define exp_RARITY(x) MT_PICK(x, mt_far_f, mt_exp_is_rare)(x)
+#define exp_FROM(x) MT_PICK(x, mt_far_f(87), 1u)
+#define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_rare)(x)
+#define exp2_FROM(x) MT_PICK(x, mt_far_f(126), 1u)
+#define log_RARITY(x) MT_PICK(x, mt_not_normal_f, mt_log_is_rare)(x)
+#define log_FROM(x) MT_PICK(x, mt_not_normal_f(INFINITY), 1u)    /* what is no positive normal number */
+#define log1p_RARITY(x) MT_PICK(x, mt_log1p_rarity_f, mt_log1p_is_rare)(x)
+#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u)   /* and what is not above -1 */
+#define angle_RARITY(x) MT_PICK(x, mt_far_f, mt_angle_is_rare)(x)
+#define angle_FROM(x) MT_PICK(x, mt_far_f(MT_TRIG_MAX), 1u)
+#define exp_rare(x) MT_PICK(x, mt_exp_raref, mt_exp_rare)(x)
+#define exp2_rare(x) MT_PICK(x, mt_exp2_raref, mt_exp2_rare)(x)
+#define expm1_rare(x) MT_PICK(x, mt_expm1_raref, mt_expm1_rare)(x)
+#define log_rare(x) MT_PICK(x, mt_log_raref, mt_log_rare)(x)
+#define log2_rare(x) MT_PICK(x, mt_log2_raref, mt_log2_rare)(x)
+#define log10_rare(x) MT_PICK(x, mt_log10_raref, mt_log10_rare)(x)
+#define log1p_rare(x) MT_PICK(x, mt_log1p_raref, mt_log1p_rare)(x)
+#define sigmoid_rare(x) MT_PICK(x, mt_sigmoid_raref, mt_sigmoid_rare)(x)
+/* ours for float32, libm's for float64 */
+#define tan(x) MT_PICK(x, mt_tanf, tan)(x)
+#define pow(x, y) MT_PICK(x, mt_powf, pow)(x, y)
+#define atan2(x, y) MT_PICK(x, mt_atan2f, atan2)(x, y)
+#define hypot(x, y) MT_PICK(x, mt_hypotf, hypot)(x, y)
+#define mt_larger(x, y) MT_PICK(x, mt_largerf, mt_larger)(x, y)
+#define mt_smaller(x, y) MT_PICK(x, mt_smallerf, mt_smaller)(x, y)
+#define mt_floor_divide(x, y) MT_PICK(x, mt_floor_dividef, mt_floor_divide)(x, y)
+#define mt_remainder(x, y) MT_PICK(x, mt_remainderf, mt_remainder)(x, y)
+#endif

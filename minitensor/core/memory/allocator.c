@@ -1,0 +1,206 @@
+/* Memory of the devices.
+ *
+ * A fresh large block costs more than the op that fills it: the kernel has to find, zero and map each page (some 0.25 us
+ * for 4 KiB, where log needs 0.4 us for the same elements).  So freed blocks are kept by size class and handed out again,
+ * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
+ * is bounded (mt_set_cache_limit), and given back to the system when an allocation fails.
+ *
+ * Memory is promised at the call of an op and taken when the op runs.  So a user is told at the call when a device is full, and yet
+ * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
+ * (plan.c) takes none.  Promised memory counts as allocated.
+ *
+ * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
+ *
+ * Locks: each device's `lock` guards its stats and its cache, for a few instructions, never while memory is asked of the
+ * system and never while Python runs.  It is recursive, since a fork holds it (mt_alloc_lock_all) while other before-fork
+ * hooks may drop tensors in the same thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/sync.h"
+#include "base/testpoints.h"
+#include "memory/allocator.h"
+
+enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, N_CLASSES = 128 };
+
+typedef struct mt_block { struct mt_block *next; } mt_block;
+
+mt_device mt_devices[MT_MAX_DEVICES];
+atomic_int mt_device_count;
+static _Atomic int64_t cache_limit = (int64_t)1 << 30;
+
+/* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
+static int size_class(int64_t nbytes, int64_t *rounded) {
+    if (nbytes <= SMALLEST) {
+        *rounded = SMALLEST;
+        return 0;
+    }
+    int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));       /* 2^doubling < nbytes <= 2^(doubling+1) */
+    int64_t step = ((int64_t)1 << doubling) / 4;
+    int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step;     /* 1 to 4 */
+    *rounded = (((int64_t)1 << doubling) + quarter * step + SMALLEST - 1) / SMALLEST * SMALLEST;
+    int index = (doubling - 6) * 4 + (int)quarter;
+    return index < N_CLASSES ? index : -1;
+}
+
+static char *system_alloc(int64_t nbytes, int64_t alignment) {
+    void *data = NULL;
+    bool large = nbytes >= 2 * HUGE_PAGE;
+    if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
+    if (posix_memalign(&data, (size_t)alignment, (size_t)nbytes) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);           /* a hint: a refusal changes nothing */
+#endif
+    return data;
+}
+
+int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment) {
+    int id = atomic_fetch_add(&mt_device_count, 1);
+    if (id >= MT_MAX_DEVICES) {
+        atomic_fetch_sub(&mt_device_count, 1);
+        return -1;
+    }
+    mt_device *device = &mt_devices[id];
+    snprintf(device->name, sizeof device->name, "%s", name);
+    device->flags = flags;
+    device->alignment = alignment < SMALLEST ? SMALLEST : alignment;
+    device->capacity = device->stats.capacity = capacity;
+    mt_mutex_init(&device->lock);
+    return id;
+}
+
+static int64_t trim_locked(mt_device *device, mt_block **chain) {
+    int64_t freed = 0;
+    for (int i = 0; i < N_CLASSES; i++) {
+        mt_block *last = device->cache[i];
+        if (!last) continue;
+        while (last->next) last = last->next;
+        last->next = *chain;
+        *chain = device->cache[i];
+        device->cache[i] = NULL;
+    }
+    freed = device->stats.reserved - device->stats.allocated;
+    device->stats.reserved = device->stats.allocated;
+    device->stats.cached_blocks = 0;
+    return freed;
+}
+
+static void free_chain(mt_block *chain) {
+    while (chain) {
+        mt_block *next = chain->next;
+        free(chain);
+        chain = next;
+    }
+}
+
+int64_t mt_device_trim(int id) {
+    mt_device *device = &mt_devices[id];
+    mt_block *chain = NULL;
+    pthread_mutex_lock(&device->lock);
+    int64_t freed = trim_locked(device, &chain);
+    pthread_mutex_unlock(&device->lock);
+    free_chain(chain);
+    return freed;
+}
+
+static void count(mt_device *device, int64_t allocated, int64_t reserved) {
+    mt_memory_stats *stats = &device->stats;
+    stats->allocated += allocated;
+    stats->reserved += reserved;
+    if (allocated > 0) stats->allocations++;
+    if (stats->allocated > stats->max_allocated) stats->max_allocated = stats->allocated;
+    if (stats->reserved > stats->max_reserved) stats->max_reserved = stats->reserved;
+}
+
+static char *take_cached(mt_device *device, int class, int64_t size) {
+    mt_block *block = class >= 0 ? device->cache[class] : NULL;
+    if (!block) return NULL;
+    device->cache[class] = block->next;
+    device->stats.cached_blocks--;
+    device->stats.reserved -= size;                                    /* it was counted as cached, and as promised */
+    return (char *)block;
+}
+
+bool mt_block_promise(mt_device *device, int64_t nbytes, char **data) {
+    if (nbytes > INT64_MAX / 2) return false;
+    int64_t size;
+    mt_block *chain = NULL;
+    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    pthread_mutex_lock(&device->lock);
+    if (device->capacity && device->stats.reserved + size > device->capacity) trim_locked(device, &chain);
+    bool fits = !device->capacity || device->stats.reserved + size <= device->capacity;
+    if (fits) count(device, size, size);
+    if (fits && data) *data = take_cached(device, class, size);
+    pthread_mutex_unlock(&device->lock);
+    free_chain(chain);
+    return fits;
+}
+
+char *mt_block_take(mt_device *device, int64_t nbytes) {
+    int64_t size;
+    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    pthread_mutex_lock(&device->lock);
+    char *data = take_cached(device, class, size);
+    pthread_mutex_unlock(&device->lock);
+    if (data) return data;
+    mt_point(MT_POINT_ALLOC);
+    data = system_alloc(size, device->alignment);
+    if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
+    return data;
+}
+
+void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
+    int64_t size;
+    int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    pthread_mutex_lock(&device->lock);
+    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
+    count(device, -size, keep ? 0 : -size);
+    if (keep) {
+        mt_block *block = (mt_block *)data;
+        block->next = device->cache[class];
+        device->cache[class] = block;
+        device->stats.cached_blocks++;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (!keep) free(data);
+}
+
+void mt_device_stats(int id, mt_memory_stats *out) {
+    pthread_mutex_lock(&mt_devices[id].lock);
+    *out = mt_devices[id].stats;
+    pthread_mutex_unlock(&mt_devices[id].lock);
+}
+
+void mt_device_reset_max(int id) {
+    mt_memory_stats *stats = &mt_devices[id].stats;
+    pthread_mutex_lock(&mt_devices[id].lock);
+    stats->max_allocated = stats->allocated;
+    stats->max_reserved = stats->reserved;
+    pthread_mutex_unlock(&mt_devices[id].lock);
+}
+
+void mt_device_set_capacity(int id, int64_t capacity) {
+    pthread_mutex_lock(&mt_devices[id].lock);
+    mt_devices[id].capacity = mt_devices[id].stats.capacity = capacity;
+    pthread_mutex_unlock(&mt_devices[id].lock);
+}
+
+void mt_device_lose(int id, const char *why) {
+    snprintf(mt_devices[id].why_lost, sizeof mt_devices[id].why_lost, "%s", why);
+    atomic_store(&mt_devices[id].lost, true);
+}
+
+void mt_set_cache_limit(int64_t bytes) { atomic_store(&cache_limit, bytes); }
+
+void mt_alloc_lock_all(void) {
+    for (int i = 0; i < atomic_load(&mt_device_count); i++) pthread_mutex_lock(&mt_devices[i].lock);
+}
+
+void mt_alloc_unlock_all(void) {
+    for (int i = atomic_load(&mt_device_count) - 1; i >= 0; i--) pthread_mutex_unlock(&mt_devices[i].lock);
+}
+
+void mt_alloc_reset_locks(void) {
+    for (int i = 0; i < atomic_load(&mt_device_count); i++) mt_mutex_init(&mt_devices[i].lock);
+}

@@ -1,0 +1,51 @@
+/* What the core's two files for CPython share: py_operators.c, whose essay tells of both, and py_tensor.c.  Against the stable ABI
+ * of 3.10. */
+#ifndef MT_PYTHON_H
+#define MT_PYTHON_H
+#undef Py_LIMITED_API
+#define Py_LIMITED_API 0x030A0000
+#include <Python.h>
+#include <structmember.h>
+
+#include "base/host.h"
+#include "tensor/tensor.h"
+
+typedef struct {
+    PyObject_HEAD
+    mt_ref ref;                  /* `_h`; 0: it has none, since its making failed */
+    PyObject *shape, *dtype;     /* NULL until somebody asks */
+    PyObject *weak;
+} tensor_object;
+
+/* What Python tells by bind(), under the GIL. */
+typedef struct {
+    PyObject *tensor;            /* the class Tensor */
+    PyObject *dtypes;            /* its dtypes, a tuple by code */
+    PyObject *numpy[MT_NUM_DTYPES];      /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
+    PyObject *ndarray;           /* numpy.ndarray */
+    PyObject *finish;            /* finish(ref): brings a call to its end */
+    PyObject *slow;              /* slow(op, operator, *operands): with operands that are not all tensors and numbers */
+    PyObject *site;              /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not that frame's */
+    PyObject *synchronous;       /* True: each op fails at its call */
+} mt_python;
+extern mt_python python;
+extern PyTypeObject *mt_tensor_base;         /* TensorBase */
+extern allocfunc mt_tensor_alloc;            /* Tensor's */
+
+/* py_core.c */
+PyObject *mt_py_wrap(mt_ref ref);            /* the Tensor of a reference, which it takes over */
+
+/* py_operators.c */
+extern PyMethodDef mt_op_functions[], mt_op_methods[];
+extern PyType_Slot mt_op_slots[];            /* up to one that is 0 */
+PyObject *mt_op_compare(PyObject *a, PyObject *b, int code);
+
+static inline mt_ref mt_py_ref(PyObject *o) {      /* 0: it is no tensor, or one without a value */
+    PyTypeObject *type = Py_TYPE(o);
+    if (type == (PyTypeObject *)python.tensor || PyType_IsSubtype(type, mt_tensor_base)) return ((tensor_object *)o)->ref;
+    return 0;
+}
+static inline bool mt_keeps_gil(void) { return atomic_load_explicit(&mt_may_block, memory_order_relaxed) == 0; }
+
+#define AS_METHOD(function) (PyCFunction)(void (*)(void))(function)
+#endif
