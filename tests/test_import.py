@@ -13,7 +13,7 @@ import pytest
 
 import minitensor
 from minitensor import fingerprint
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 PROGRAM = """
 import json, os, sys, threading, signal
@@ -130,7 +130,7 @@ def imported(package: Path, module: str = "minitensor") -> str:
 @SOURCES
 @pytest.mark.parametrize(
     "module",
-    ["minitensor", "minitensor.backend.native", "minitensor.ops", "minitensor.multiprocessing"],
+    ["minitensor", "minitensor.backend.core", "minitensor.ops", "minitensor.multiprocessing"],
 )
 def test_without_a_core_the_import_says_what_to_run(module: str, package: Path) -> None:
     next((package / "backend").glob("_core*.so")).unlink()
