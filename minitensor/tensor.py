@@ -21,10 +21,10 @@ import numpy as np
 from minitensor import context
 from minitensor.backend import Device, core, get_device
 from minitensor.backend.core import complete, ffi, lib, load_once, operators
-from minitensor.convert import to_numpy
 from minitensor.dtype import DType, as_dtype, float32, from_numpy
 from minitensor.exchange import Exchange
-from minitensor.printing import value_text
+from minitensor.tensor_input import to_numpy
+from minitensor.tensor_repr import value_text
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
@@ -291,26 +291,6 @@ class Tensor(Exchange):
         if not self._device.backend.host_visible:
             raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
-
-    def share_memory_(self) -> Tensor:
-        """Puts its memory where all processes that get it from now on see it and write to it, too; returns the tensor.
-
-        There is no lock: who writes while others look must agree with them by other means.  All views of the same memory follow.
-
-        Raises:
-            ValueError: when a NumPy array looks at the memory, which would stay where it is.
-            TypeError: for a tensor on a device whose memory the host can't see.
-
-        Example:
-            >>> import minitensor as mt
-            >>> counter = mt.Tensor([0]).share_memory_()
-            >>> counter.is_shared()
-            True
-        """
-        from minitensor import sharing
-
-        sharing.make_shared(self)
-        return self
 
     def is_shared(self) -> bool:
         """Does whoever else has it see what is written to it?"""

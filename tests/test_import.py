@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,17 +66,29 @@ def test_each_module_may_be_the_first(module):
     assert python(f"import {module}, minitensor; print(minitensor.ops.log(minitensor.Tensor(2.0)))") == "0.6931472\n"
 
 
-def test_public_names_are_there():
-    names = json.loads(python("import json, minitensor as m; print(json.dumps([n for n in m.__all__ if not hasattr(m, n)]))"))
-    assert names == []
+NAMES = """
+import json
+import minitensor
+from minitensor import ops
+def public(names): return sorted(name for name in names if not name.startswith("__"))
+found = {}
+for module in (minitensor, ops):
+    star = {}
+    exec(f"from {module.__name__} import *", star)
+    found[module.__name__] = {
+        "all": sorted(module.__all__), "dir": public(dir(module)), "star": public(star),
+        "missing": [name for name in module.__all__ if not hasattr(module, name)],
+        "twice": len(module.__all__) - len(set(module.__all__)),
+    }
+print(json.dumps(found))
+"""
 
 
-@pytest.mark.parametrize("name", ["set_seed", "manual_seed", "multiprocessing", "ops", "Tensor"])
-def test_dir_lists_what_there_is(name: str) -> None:
-    program = (
-        f"import minitensor; print({name!r} in dir(minitensor), minitensor.{name} is not None)"
-    )
-    assert python(program) == "True True\n"
+def test_dir_and_all_are_what_a_user_may_use() -> None:
+    for module, found in json.loads(python(NAMES)).items():
+        assert found["all"] == found["dir"] == found["star"], module
+        assert (found["missing"], found["twice"]) == ([], 0)
+        assert not [name for name in found["all"] if name.startswith("_") or name in ("Any", "annotations", "import_module")]
 
 
 def test_multiprocessing_is_an_attribute() -> None:
@@ -83,8 +96,64 @@ def test_multiprocessing_is_an_attribute() -> None:
         "import minitensor; import sys; assert 'minitensor.multiprocessing' not in sys.modules; "
     )
     assert python(program + "print(minitensor.multiprocessing.Queue.__name__)") == "Queue\n"
-    with pytest.raises(AttributeError, match="module 'minitensor' has no attribute 'nothing'"):
-        minitensor.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["sharing", "threads.foreign", "foreign_threads.foreign"])
+def test_modules_are_there_also_by_former_names(name: str) -> None:
+    assert python(f"import minitensor; print(minitensor.{name} is not None)") == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "hint"),
+    [
+        (minitensor, "tensr", "tensor"),
+        (minitensor, "Tensr", "Tensor"),
+        (minitensor, "FLOAT32", "float32"),
+        (minitensor, "oness", "ops.ones"),
+        (minitensor, "matmul", "ops.matmul"),
+        (minitensor.ops, "oness", "ones"),
+        (minitensor.ops, "Log", "log"),
+        (minitensor.ops, "soft_max", "softmax"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest_one(module: Any, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(module, name)
+    assert str(raised.value) == f"[{module.__name__}] no name {name!r}; did you mean {hint!r}?"
+    assert raised.value.name == name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", [minitensor, minitensor.ops])
+@pytest.mark.parametrize("name", ["qqqqqq", "_lo", "__lo__"])
+def test_a_name_unlike_all_others_and_a_private_one_get_no_hint(module: Any, name: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(module, name)
+    assert str(raised.value) == f"[{module.__name__}] no name {name!r}"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("minitensor.oness", "did you mean 'ops.ones'?"),
+        ("minitensor.ops.oness", "did you mean 'ones'?"),
+        ("minitensor.Tensor([1.0]).reshpe", "Did you mean: 'reshape'?"),  # by Python itself
+    ],
+)
+def test_a_traceback_names_the_nearest_one_once(line: str, hint: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import minitensor\n{line}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = done.stderr.rstrip().rpartition("\n")[2]
+    assert said.startswith("AttributeError: ") and said.endswith(hint)
+    assert said.lower().count("did you mean") == 1
+
+
+def test_a_private_name_loads_no_family() -> None:
+    program = "import sys; from minitensor import ops; before = set(sys.modules); "
+    assert python(program + "print(hasattr(ops, '__wrapped__'), set(sys.modules) - before)") == "False set()\n"
 
 
 def test_a_star_brings_the_ops_and_nothing_else() -> None:

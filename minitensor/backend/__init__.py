@@ -59,11 +59,9 @@ def get_backend(name: str) -> Backend:
         else:
             points = _installed(name)
             if not points:
-                import difflib  # for who mistypes a name
-
-                near = difflib.get_close_matches(name.lower(), [n.lower() for n in available()], 1)
-                hint = next((f"; did you mean {n!r}?" for n in available() if [n.lower()] == near), "")
-                raise ValueError(f"[device] no device target {name!r}; the valid ones are {', '.join(available())}{hint}")
+                names = available()
+                hint = errors.did_you_mean(name, names)
+                raise ValueError(f"[device] no device target {name!r}; the valid ones are {', '.join(names)}{hint}")
             cls = points[0].load()
         _backends.setdefault(name, cls())
     return _backends[name]

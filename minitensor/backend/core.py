@@ -25,9 +25,9 @@ from minitensor.backend.host_tasks import hold, launcher, was_interrupted
 from minitensor.dtype import DTYPES
 
 __all__ = [
-    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "hold", "host_task", "is_synchronous", "lib",
-    "load_once", "loaded", "operators", "pending_work", "read_only_array", "set_synchronous", "synchronize", "text", "wait",
-    "wait_slices",
+    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "hold", "host_task",
+    "is_synchronous", "lib", "load_once", "loaded", "operators", "pending_work", "read_only_array",
+    "set_synchronous", "synchronize", "text", "wait", "wait_slices",
 ]  # fmt: skip
 
 load_once(__name__)
@@ -145,9 +145,7 @@ def host_task(
             short one in a thread that waits for it.
     """
     launch, steps = launcher(op, inputs, outputs, params or {}, None, function, steps)
-    ref = lib.mt_host(
-        op.encode(), device, len(inputs), list(inputs), len(outputs), list(outputs)
-    )
+    ref = lib.mt_host(op.encode(), device, len(inputs), list(inputs), len(outputs), list(outputs))
     if lib.mt_call_status(ref) != lib.MT_HOST:
         _fail(ref)
     lib.mt_call_host(ref, hold(launch), steps)

@@ -29,13 +29,16 @@ def set_isa(name: str) -> None:
     """
     if lib.mt_set_isa(name.encode(errors="replace")) != lib.MT_OK:
         raise ValueError(
-            f"[config] MINITENSOR_ISA can't be {name!r}; this processor has {', '.join(isa_names())}"
+            f"[config] MINITENSOR_ISA can't be {name!r}; "
+            f"this processor has {', '.join(isa_names())}"
         )
 
 
 def _configure() -> None:
     lib.mt_set_inline_limit(config.get("MINITENSOR_INLINE_ELEMENTS"))
-    lib.mt_set_queue_bound(config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES"))
+    lib.mt_set_queue_bound(
+        config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES")
+    )
     lib.mt_set_cache_limit(config.get("MINITENSOR_CACHE"))
     lib.mt_set_fusion(config.get("MINITENSOR_FUSION"))
     lib.mt_set_threads(config.get("MINITENSOR_NUM_THREADS"))
