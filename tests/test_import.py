@@ -217,10 +217,9 @@ def test_a_core_built_from_other_sources_is_refused(name: str, package: Path) ->
     path.write_bytes(path.read_bytes() + b"\n")
     said = imported(package)
     assert said.startswith("[import] the C core was built from another ") and said.endswith(REMEDY)
-    assert (
-        name in said
-        and f"{lib.mt_fingerprint():016x}"[8 * (name in fingerprint.HEADERS) :][:8] in said
-    )
+    built = f"{lib.mt_fingerprint():016x}"
+    assert name in said
+    assert (built[6:11] if name in fingerprint.HEADERS else built[:6]) in said
 
 
 @SOURCES
@@ -236,6 +235,97 @@ def test_an_installation_without_headers_compares_the_tables(package: Path) -> N
 @SOURCES
 def test_the_core_has_the_fingerprint_of_the_sources() -> None:
     assert lib.mt_fingerprint() == fingerprint.compute()
+    fingerprint.check_sources(lib.mt_fingerprint())
+
+
+@SOURCES
+def test_the_sources_are_what_the_build_reads() -> None:
+    names = fingerprint.sources()
+    assert set(fingerprint.HEADERS) < set(names) == {name for name in names if "generated" not in name}
+    folder = ROOT / "minitensor" / Path(fingerprint.HEADERS[0]).parent
+    there = {
+        path.relative_to(ROOT / "minitensor").as_posix()
+        for kind in ("*.c", "*.h", "*.inc", "*.py")
+        for path in folder.rglob(kind)
+    }
+    assert set(names) == {name for name in there if "/generated/" not in name}
+
+
+def test_each_part_of_a_fingerprint_is_compared_by_itself() -> None:
+    here = fingerprint.compute()
+    fingerprint.check(here ^ 1)  # other C sources: an import goes on
+    for bit, check in ((0, fingerprint.check_sources), (19, fingerprint.check_sources), (20, fingerprint.check),
+                       (39, fingerprint.check), (40, fingerprint.check), (63, fingerprint.check)):  # fmt: skip
+        if bit < 40 and not fingerprint.sources():
+            continue
+        with pytest.raises(ImportError, match="was built from another"):
+            check(here ^ 1 << bit)
+
+
+ONE_TEST = "def test_that_runs(): print('it ran')\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the package with its core and its C sources, our conftest.py and one test."""
+    left_out = shutil.ignore_patterns("__pycache__", "generated", "*.o")
+    shutil.copytree(ROOT / "minitensor", tmp_path / "minitensor", ignore=left_out)
+    for folder in ("tests", "tests/multiprocessing"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(ROOT / folder / "conftest.py", tmp_path / folder)
+        (tmp_path / folder / f"test_{Path(folder).name}.py").write_text(ONE_TEST, encoding="utf-8")
+    return tmp_path
+
+
+def run_pytest(tree: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run pytest in a tree: its exit code, its standard output, its errors."""
+    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    done = subprocess.run(
+        [*command, *arguments], cwd=tree, capture_output=True, text=True, timeout=100
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+A_SOURCE = next((name for name in fingerprint.sources() if name.endswith(".c")), "")
+
+
+@SOURCES
+@pytest.mark.parametrize("name", ["optable.py", "dtype.py", *fingerprint.HEADERS, A_SOURCE])
+def test_pytest_refuses_a_core_built_from_other_sources(name: str, tree: Path) -> None:
+    path = tree / "minitensor" / name
+    date = path.stat()
+    path.write_bytes(path.read_bytes() + b"\n")
+    os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))  # contents count, not dates
+    code, out, err = run_pytest(tree, "tests")
+    assert (code, out) == (pytest.ExitCode.USAGE_ERROR, "")
+    assert err.startswith("Exit: [import] the C core was built from another ") and err.endswith(REMEDY + "\n")
+    assert err.count("\n") == 1
+
+
+@SOURCES
+def test_pytest_runs_when_sources_are_newer_and_the_same(tree: Path) -> None:
+    for name in (*fingerprint.TABLES, *fingerprint.sources()):
+        os.utime(tree / "minitensor" / name)
+    code, out, err = run_pytest(tree, "tests")
+    assert (code, out.count("it ran"), err) == (0, 2, "")
+
+
+@SOURCES
+@pytest.mark.parametrize("arguments", [("tests/multiprocessing",), ("-n", "2", "tests")])
+def test_pytest_without_a_core_says_what_to_run(arguments: tuple[str, ...], tree: Path) -> None:
+    next((tree / "minitensor" / "backend").glob("_core*.so")).unlink()
+    code, out, err = run_pytest(tree, *arguments)
+    assert (code, out) == (pytest.ExitCode.USAGE_ERROR, "")
+    assert err.startswith("Exit: [import] minitensor is not built for this Python") and err.count("\n") == 1
+
+
+@SOURCES
+def test_an_error_of_an_import_that_is_no_stale_core_is_shown_whole(tree: Path) -> None:
+    with open(tree / "minitensor" / "errors.py", "a", encoding="utf-8") as file:
+        file.write("import no_such_module\n")
+    code, out, err = run_pytest(tree, "tests")
+    assert code != 0 and "it ran" not in out
+    assert "no_such_module" in err + out and "Traceback" in err + out
 
 
 def test_without_numpy_the_import_says_what_to_run() -> None:
