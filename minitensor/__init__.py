@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from minitensor import backend, context, device_context, errors, foreign_threads, fork, ops, runtime, trace
 from minitensor import share_memory as _share_memory  # noqa: F401  (gives Tensor a method)
@@ -48,16 +49,20 @@ __all__ = [
     "set_context", "set_device", "set_seed", "tensor", "trace", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
 
-_RANDOM = ("manual_seed", "set_seed")  # of ops: their family is imported when it is asked for
 _MOVED = {"threads": "foreign_threads"}  # modules that had other names
 
 
-def __getattr__(name: str) -> object:
-    if name in _RANDOM:
-        return getattr(ops, name)
-    if not name.startswith("_") and (module := _submodule(_MOVED.get(name, name))) is not None:
-        return module  # multiprocessing, for example, which imports the standard package
-    raise errors.no_name(__name__, name, _names)
+if TYPE_CHECKING:  # a type checker that sees the function below takes any name for right
+    from minitensor import multiprocessing as multiprocessing
+    from minitensor.ops import manual_seed, set_seed
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
+            return getattr(ops, name)
+        if not name.startswith("_") and (module := _submodule(_MOVED.get(name, name))) is not None:
+            return module  # multiprocessing, for example, which imports the standard package
+        raise errors.no_name(__name__, name, _names)
 
 
 def _submodule(name: str) -> ModuleType | None:
