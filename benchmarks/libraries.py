@@ -57,11 +57,11 @@ def compiled(how: Callable[[Any], Any]) -> Callable[[str, dict[str, Any], dict[s
 def minitensor() -> Library:
     import minitensor as mt
     from minitensor import ops
-    from minitensor.backend import native
+    from minitensor.backend import core
 
     def wait(result: Any) -> None:  # what reading a value does first; reading would make an array, too
         for one in result if isinstance(result, tuple) else (result,):
-            native.wait(one._h)
+            core.wait(one._ref)
 
     names = named((ops, SAME + LINALG), copy=ops.contiguous, cast=ops.cast, transpose=lambda x: x.T, inv=ops.inverse)
     return Library(mt.__version__, names, mt.Tensor, wait)

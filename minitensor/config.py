@@ -1,6 +1,6 @@
 """Every environment variable that minitensor reads: declared here, read here, listed in docs/configuration.md.
 
-The program reads a flag when it first needs it: those of the core (`native._configure`) and
+The program reads a flag when it first needs it: those of the core (`backend/settings.py`) and
 MINITENSOR_FORK when minitensor is imported, those of a device at its first task, those of shared
 memory at the first message.  So a test or a launcher may set them in `os.environ` before.  A value
 that can't be read is an error that names the variable and what would do, never silently a default;

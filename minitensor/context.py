@@ -24,8 +24,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minitensor import config, fork
-from minitensor.backend import Device, get_backend, get_device, native
-from minitensor.backend.native import ffi, lib
+from minitensor.backend import Device, core, get_backend, get_device
+from minitensor.backend.core import ffi, lib
 
 __all__ = [
     "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device", "get_current_device",
@@ -184,7 +184,7 @@ def set_context(**kwargs: Any) -> None:
         if _current is not None:
             _bound_memory(_current)
     if "pynative_synchronize" in kwargs:
-        native.set_synchronous(kwargs["pynative_synchronize"])
+        core.set_synchronous(kwargs["pynative_synchronize"])
     _deterministic = kwargs.get("deterministic", _deterministic)
 
 
@@ -210,7 +210,7 @@ def get_context(attr_key: str) -> Any:
     values = {
         "mode": PYNATIVE_MODE,
         "max_device_memory": 1024.0 if _memory is None else _memory,
-        "pynative_synchronize": native.is_synchronous(),
+        "pynative_synchronize": core.is_synchronous(),
         "deterministic": _deterministic,
     }
     if attr_key not in values:
@@ -261,7 +261,7 @@ def _after_in_child() -> None:
     _choose(CurrentDevice("CPU", 0))
     _inherited.clear()
     stats = ffi.new("mt_memory_stats *")
-    for number in native.devices:
+    for number in core.devices:
         lib.mt_device_stats(number, stats)
         _inherited[number] = stats.allocations
 

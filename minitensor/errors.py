@@ -6,7 +6,12 @@ catch; ours are subclasses of them.
 
 from __future__ import annotations
 
-__all__ = ["DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "STATUSES", "translate"]
+from collections.abc import Callable, Iterable
+
+__all__ = [
+    "DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "STATUSES", "did_you_mean", "no_name",
+    "translate",
+]  # fmt: skip
 
 
 class DeviceError(RuntimeError):
@@ -57,3 +62,28 @@ def translate(status: str, op: str, message: str, where: str = "") -> Exception:
     `where` is the user's line that issued the op, for an error that only running could find.
     """
     return STATUSES[status](f"[{op}] {message}" + (f" (issued at {where})" if where else ""))
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest of those there are, or "".
+
+    A name behind dots is compared by its last part.
+    """
+    import difflib
+
+    by_word = {one.rpartition(".")[2]: one for one in reversed([*names])}
+    near = difflib.get_close_matches(name, by_word, 1)
+    if not near:  # NAME, Name and name count as the same
+        by_word = {word.lower(): one for word, one in by_word.items()}
+        near = difflib.get_close_matches(name.lower(), by_word, 1)
+    return f"; did you mean {by_word[near[0]]!r}?" if near else ""
+
+
+def no_name(module: str, name: str, names: Callable[[], Iterable[str]]) -> AttributeError:
+    """Return the error of a module's `__getattr__` for a name that it lacks.
+
+    Private names get no suggestion: programs ask for them to find out whether they are there.
+    """
+    hint = "" if name.startswith("_") else did_you_mean(name, names())
+    # With a name and without an object, Python's traceback adds no suggestion of its own.
+    return AttributeError(f"[{module}] no name {name!r}{hint}", name=name)

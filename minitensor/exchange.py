@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitensor.backend import native
-from minitensor.backend.native import ffi, lib, operators
+from minitensor.backend import core
+from minitensor.backend.core import ffi, lib, operators
 
 if TYPE_CHECKING:
     from minitensor.backend import Device
@@ -54,16 +54,16 @@ _OPERATORS = {  # of a ufunc: the operator of a tensor on the left, and of one o
 
 def _export(t: Any, exclusive: bool) -> np.ndarray:
     """A tensor's memory as an array that keeps it where it is."""
-    native.wait(t._h, unused=True)
+    core.wait(t._ref, unused=True)
     if t.size == 0:
         return np.empty(t.shape, t.dtype.numpy)
     memory = ffi.new(_memory)
-    status = lib.mt_export(t._h, exclusive, memory)
+    status = lib.mt_export(t._ref, exclusive, memory)
     for _ in range(_TRIES):
         if status != lib.MT_TIMEOUT:
             break
-        native.wait(t._h, unused=True)
-        status = lib.mt_export(t._h, exclusive, memory)
+        core.wait(t._ref, unused=True)
+        status = lib.mt_export(t._ref, exclusive, memory)
     if status == lib.MT_TIMEOUT:
         raise BufferError(
             "[export] other threads are at work on the tensor all the time; let them end first, or "

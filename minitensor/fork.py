@@ -26,7 +26,7 @@ fork that fails, for want of processes, say, runs the parent's hooks like any ot
 executor's hook lets the second one wait.  Ctrl-C ends the wait: a hook can't call a fork off, so it goes on, what was still
 at work stays the parent's (in the child those values are errors), and KeyboardInterrupt rises in the parent as soon as the fork is over.
 
-What is not.  Threads that other libraries keep in C are copied as memory without a thread (`threads.py`).  The trace notes them at
+What is not.  Threads that other libraries keep in C are copied as memory without a thread (`foreign_threads.py`).  The trace notes them at
 each fork; with MINITENSOR_FORK=strict `os.fork` and `os.forkpty` raise instead, and list them.  That needs a function before
 Python's own, since a hook can't refuse; a fork that C code calls by itself gets past it.
 """
@@ -43,7 +43,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minitensor import config, threads, trace
+from minitensor import config, foreign_threads, trace
 
 __all__ = ["register", "unregister", "interrupted", "Participant"]
 
@@ -139,8 +139,8 @@ def _before() -> None:
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
     try:
-        if threads.has_proc and threads.count() > 1 and (others := threads.foreign()):
-            trace.record("fork.foreign_threads", threads=[thread.name for thread in others], libraries=threads.libraries())
+        if foreign_threads.has_proc and foreign_threads.count() > 1 and (others := foreign_threads.foreign()):
+            trace.record("fork.foreign_threads", threads=[thread.name for thread in others], libraries=foreign_threads.libraries())
     except OSError as error:  # /proc is gone since the start, or no descriptor is left to read it by
         trace.record("fork.foreign_threads", error=str(error))
 
@@ -170,9 +170,9 @@ def _after_in_child() -> None:
 def _strict(fork: Callable[[], Any]) -> Callable[[], Any]:
     @functools.wraps(fork)
     def guarded() -> Any:
-        if others := threads.foreign():
+        if others := foreign_threads.foreign():
             raise RuntimeError(
-                f"[fork] MINITENSOR_FORK=strict refuses to fork beside {threads.describe(others)}; end them, start the program "
+                f"[fork] MINITENSOR_FORK=strict refuses to fork beside {foreign_threads.describe(others)}; end them, start the program "
                 "with OPENBLAS_NUM_THREADS=1 or OMP_NUM_THREADS=1, or use the start method spawn"
             )
         return fork()

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from minitensor import context
-from minitensor.backend import Device, get_device, native, stream
-from minitensor.backend.native import ffi, lib
+from minitensor.backend import Device, core, get_device, stream
+from minitensor.backend.core import ffi, lib
 
 __all__ = [
     "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache", "launch_blocking",
@@ -33,9 +33,9 @@ def synchronize() -> None:
     if device.id is None:
         return  # never used
     number = device.id
-    if native.wait_slices(lambda ms: lib.mt_device_sync(number, ms)) != lib.MT_OK:
+    if core.wait_slices(lambda ms: lib.mt_device_sync(number, ms)) != lib.MT_OK:
         for one in stream.stream_ids(number):
-            native.synchronize(one)  # raises what is wrong
+            core.synchronize(one)  # raises what is wrong
 
 
 def release_device() -> None:
@@ -98,7 +98,7 @@ def fusion_stats() -> dict[str, int]:
 
 def launch_blocking() -> None:
     """From now on each op runs, and fails, at its call; as with `set_context(pynative_synchronize=True)`."""
-    native.set_synchronous(True)
+    core.set_synchronous(True)
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
@@ -240,9 +240,9 @@ def set_cur_stream(stream: Stream) -> None:
         raise TypeError(f"[set_cur_stream] takes a Stream, got {type(stream).__name__}")
     if not hasattr(_thread, "streams"):
         _thread.streams = {}
-    before = _thread.streams.get(stream._number)
-    lib.mt_stream_set_current(stream._number, stream._id)
-    _thread.streams[stream._number] = stream
+    before = _thread.streams.get(stream._device_id)
+    lib.mt_stream_set_current(stream._device_id, stream._id)
+    _thread.streams[stream._device_id] = stream
     del before  # released only after it is no longer current
 
 
@@ -261,7 +261,7 @@ class StreamCtx:
 
     def __enter__(self) -> StreamCtx:
         if self.stream is not None:
-            number = self.stream._number
+            number = self.stream._device_id
             former = getattr(_thread, "streams", {}).get(number)
             self._former.append(Stream._default(self.stream.device) if former is None else former)
             set_cur_stream(self.stream)

@@ -1,6 +1,6 @@
 """Tensor: a view on a storage.
 
-A Tensor is one reference of the C core (`_h`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
+A Tensor is one reference of the C core (`_ref`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
 methods of single elements) it has from its base class in C (core/python/py_operators.c); other methods that compute come from
 `minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how
 values come in, how they go out to Python and other processes, and how a tensor prints.
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor import context
-from minitensor.backend import Device, get_device, native
-from minitensor.backend.native import ffi, finish, lib, load_once, operators
-from minitensor.convert import to_numpy
+from minitensor.backend import Device, core, get_device
+from minitensor.backend.core import complete, ffi, lib, load_once, operators
 from minitensor.dtype import DType, as_dtype, float32, from_numpy
 from minitensor.exchange import Exchange
-from minitensor.printing import value_text
+from minitensor.tensor_input import to_numpy
+from minitensor.tensor_repr import value_text
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
@@ -79,7 +79,7 @@ class Tensor(Exchange):
         elif isinstance(input_data, Tensor):
             target = as_device(device) if device is not None else input_data._device
             moved = input_data.to(target)
-            become(self, wrap(_checked(lib.mt_cast(moved._h, (dtype or moved.dtype).code))))
+            become(self, wrap(_checked(lib.mt_cast(moved._ref, (dtype or moved.dtype).code))))
             return
         else:
             source = to_numpy(input_data, dtype)
@@ -90,7 +90,7 @@ class Tensor(Exchange):
     # --- what it is --------------------------------------------------------------------------------------------------
     @property
     def _core(self) -> Any:
-        return ffi.cast(_pointer, self._h)
+        return ffi.cast(_pointer, self._ref)
 
     @property
     def itemsize(self) -> int:
@@ -104,7 +104,7 @@ class Tensor(Exchange):
 
     @property
     def _device(self) -> Device:
-        return native.devices[self._number]
+        return core.devices[self._device_id]
 
     @property
     def device(self) -> str:
@@ -122,7 +122,7 @@ class Tensor(Exchange):
 
     def _view(self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None) -> Tensor:
         """Another view of the same storage; strides and the offset from the storage's start in bytes."""
-        return wrap(_checked(lib.mt_view(self._h, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
+        return wrap(_checked(lib.mt_view(self._ref, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
 
     # --- between devices ---------------------------------------------------------------------------------------------
     def to(self, device: str | Device | DType, dtype: DType | None = None) -> Tensor:
@@ -141,10 +141,10 @@ class Tensor(Exchange):
             where = target if target.backend.name != "CPU" else self._device
             result = empty(self.shape, self.dtype, target)
             backend = where.backend
-            native.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
-                             [self._h], [result._h])  # fmt: skip
+            core.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
+                             [self._ref], [result._ref])  # fmt: skip
         if dtype is not None and dtype is not result.dtype:
-            result = wrap(_checked(lib.mt_cast(result._h, dtype.code)))
+            result = wrap(_checked(lib.mt_cast(result._ref, dtype.code)))
         return result
 
     # --- to NumPy and Python -----------------------------------------------------------------------------------------
@@ -167,13 +167,13 @@ class Tensor(Exchange):
         start = array.__array_interface__["data"][0]
         return wrap(_checked(lib.mt_external(
             as_device("CPU").activate(), dtype.code, array.ndim, list(array.shape), list(array.strides),
-            ffi.cast("void *", low), high - low, start - low, native.hold(array),
+            ffi.cast("void *", low), high - low, start - low, core.hold(array),
         )))  # fmt: skip
 
     def _value(self) -> np.ndarray:
         """The value for a look: an array that is valid only while nothing else happens; inside of a mt_pin."""
-        native.wait(self._h)
-        return native.array(self._h)
+        core.wait(self._ref)
+        return core.array(self._ref)
 
     def item(self, *index: int) -> bool | int | float | complex:
         """The only element as a Python number; with an index, that element.
@@ -182,20 +182,20 @@ class Tensor(Exchange):
             ValueError: when there is more than one element, or none.
         """
         if not index:
-            number = lib.mt_item(self._h)
+            number = lib.mt_item(self._ref)
             kind = number.kind
             if kind:
                 return number.f if kind == _FLOAT else number.i if kind == _INT else bool(number.i) if kind == _BOOL else number.u
         if not self._device.backend.host_visible:
             return self.to("CPU").item(*index)
-        lib.mt_pin(self._h)
+        lib.mt_pin(self._ref)
         try:
             value = self._value()
             if not index and value.size != 1:
                 raise ValueError(f"[item] only a tensor of one element is a Python number, got shape {self.shape}")
             result = value.item(*index)
         finally:
-            lib.mt_unpin(self._h)
+            lib.mt_unpin(self._ref)
         return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
 
     def tolist(self) -> Any:
@@ -265,7 +265,7 @@ class Tensor(Exchange):
     # that it travels as every Tensor does, by whatever pickler.
     def copy(self) -> Tensor:
         """The same value in memory of its own, contiguous."""
-        return wrap(_checked(lib.mt_cast(self._h, self.dtype.code)))
+        return wrap(_checked(lib.mt_cast(self._ref, self.dtype.code)))
 
     def __copy__(self) -> Any:
         if type(self) is Tensor:
@@ -292,29 +292,9 @@ class Tensor(Exchange):
             raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
 
-    def share_memory_(self) -> Tensor:
-        """Puts its memory where all processes that get it from now on see it and write to it, too; returns the tensor.
-
-        There is no lock: who writes while others look must agree with them by other means.  All views of the same memory follow.
-
-        Raises:
-            ValueError: when a NumPy array looks at the memory, which would stay where it is.
-            TypeError: for a tensor on a device whose memory the host can't see.
-
-        Example:
-            >>> import minitensor as mt
-            >>> counter = mt.Tensor([0]).share_memory_()
-            >>> counter.is_shared()
-            True
-        """
-        from minitensor import sharing
-
-        sharing.share_with_everyone(self)
-        return self
-
     def is_shared(self) -> bool:
         """Does whoever else has it see what is written to it?"""
-        return bool(lib.mt_is_shared(self._h))
+        return bool(lib.mt_is_shared(self._ref))
 
     # --- how it prints -----------------------------------------------------------------------------------------------
     def __str__(self) -> str:
@@ -336,13 +316,12 @@ class Tensor(Exchange):
         __matmul__ = __rmatmul__ = _matmul
 
 
-operators.bind(tensor=Tensor, finish=finish)
 become = operators.become
 wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
 
 
 def _checked(ref: int) -> int:
-    return ref if ref > 0 else finish(ref)
+    return ref if ref > 0 else complete(ref)
 
 
 def as_device(device: str | Device | None) -> Device:
@@ -362,8 +341,8 @@ def as_device(device: str | Device | None) -> Device:
 def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> Tensor:
     """A tensor whose elements are whatever the memory holds."""
     number = (device or context.current_device()).activate()
-    if dtype.name not in native.devices[number].backend.dtypes:
-        raise TypeError(f"[Tensor] {native.devices[number]} has no {dtype}")
+    if dtype.name not in core.devices[number].backend.dtypes:
+        raise TypeError(f"[Tensor] {core.devices[number]} has no {dtype}")
     return wrap(_checked(lib.mt_empty(number, dtype.code, len(shape), list(shape))))
 
 
@@ -372,7 +351,7 @@ def _copy_in(source: np.ndarray, device: Device) -> Tensor:
     host = device if device.backend.host_visible else as_device("CPU")
     t = empty(source.shape, from_numpy(source.dtype), host)
     if source.size:
-        np.copyto(native.array(t._h), source)
+        np.copyto(core.array(t._ref), source)
     return t if host is device else t.to(device)
 
 
@@ -382,7 +361,7 @@ def _rebuild(array: np.ndarray) -> Tensor:
 
 # --- subclasses in pickle and copy -----------------------------------------------------------------
 def _same_storage(a: Tensor, b: Tensor) -> bool:
-    return bool(lib.mt_storage_id(a._h) == lib.mt_storage_id(b._h))
+    return bool(lib.mt_storage_id(a._ref) == lib.mt_storage_id(b._ref))
 
 
 def _new_arguments(t: Tensor) -> tuple[Any, ...]:
@@ -429,4 +408,4 @@ def tensor(
 
 
 
-native.loaded(__name__)
+core.loaded(__name__)

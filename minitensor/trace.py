@@ -11,6 +11,7 @@ reason, once in each family of forked processes, and events stay in memory.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -61,8 +62,6 @@ def record(kind: str, **fields: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         _unusable = path
-        import logging
-
         logging.getLogger("minitensor").error(
             "[trace] MINITENSOR_TRACE must be a file that can be written, got %r (%s); "
             "set it to another path, or unset it; until then events stay in memory",

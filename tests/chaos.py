@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
 from minitensor.backend import lifecycle
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 from minitensor.multiprocessing.reductions import dumps
 from minitensor.sharing import Channel, have_arena, sharing_stats
 

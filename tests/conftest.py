@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from minitensor import runtime
-
+# Nothing of minitensor is imported here: `pytest_configure` has to look at the core first.
 settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("MINITENSOR_TEST_PROFILE", "suite"))
@@ -23,6 +22,19 @@ if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678")
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ.pop(variable, None)
     tempfile.tempdir = None
+
+
+def pytest_configure() -> None:
+    """End pytest when the core was not built, or from other sources than those that are here."""
+    try:
+        from minitensor import fingerprint
+        from minitensor.backend.core import lib
+
+        fingerprint.check_sources(lib.mt_fingerprint())
+    except ImportError as error:
+        if not str(error).startswith("[import]"):
+            raise
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,6 +48,8 @@ def ascend_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def errors_are_the_tests_own() -> Iterator[None]:
     """Takes what no test has read of its ops' errors, so that the next test's `synchronize` is not told of them."""
+    from minitensor import runtime
+
     yield
     for _ in range(20):  # a stream keeps ten
         with contextlib.suppress(Exception):

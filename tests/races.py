@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 
 class Held:

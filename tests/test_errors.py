@@ -24,7 +24,7 @@ def test_memory_of_a_device_is_memory() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), errors.STATUSES.items())
 def test_each_status_of_the_core_is_an_exception(status: str, kind: type[Exception]) -> None:
-    from minitensor.backend.native import lib
+    from minitensor.backend.core import lib
 
     assert isinstance(getattr(lib, status), int)
     error = errors.translate(status, "add", "does not fit", "user.py:3")

@@ -16,7 +16,7 @@ from children import in_child
 
 import minitensor.multiprocessing
 from minitensor import Tensor, fork, ops, trace
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 
 def busy() -> Tensor:

@@ -18,8 +18,8 @@ from races import held, until_in
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
-from minitensor.backend import lifecycle, native
-from minitensor.backend.native import lib
+from minitensor.backend import core, lifecycle
+from minitensor.backend.core import lib
 
 PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
 
@@ -106,7 +106,7 @@ def test_from_a_signal_handler_while_the_main_thread_waits() -> None:
     try:
         t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
         main = threading.get_ident()
-        sender = Thread(lambda: (entered.wait(60), until_in(main, native.wait_slices), os.kill(os.getpid(), signal.SIGUSR1)))
+        sender = Thread(lambda: (entered.wait(60), until_in(main, core.wait_slices), os.kill(os.getpid(), signal.SIGUSR1)))
         runtime.synchronize()
         sender.finish()
     finally:
@@ -200,7 +200,7 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
         forking = Thread(lambda: in_child(compute))
         hold.wait()
         by_the_host = Thread(lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float))
-        until_in(by_the_host.ident, native._submit)
+        until_in(by_the_host.ident, core._submit)
         with held(lib.MT_POINT_SUBMIT) as submitting:
             computing = Thread(compute)
             submitting.wait()
@@ -227,7 +227,7 @@ def test_while_another_thread_waits_in_synchronize() -> None:
     go = threading.Event()
     t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32")
     waiting = Thread(runtime.synchronize)
-    until_in(waiting.ident, native.wait_slices)
+    until_in(waiting.ident, core.wait_slices)
     forking = Thread(lambda: in_child(lambda: (t.tolist(), compute())))
     until_in(forking.ident, lifecycle._drain)
     go.set()
@@ -242,7 +242,7 @@ import numpy as np
 sys.path.insert(0, %r)
 from children import in_child
 from minitensor import Tensor, fork, ops
-from minitensor.backend import native
+from minitensor.backend import core
 from races import until_in
 go, ones = threading.Event(), np.ones(100_000, np.float16)  # halves: the host computes them, and what Python submits can be seen
 first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
@@ -254,7 +254,7 @@ thread = threading.Thread(target=submit)
 thread.start()
 while len(done) < 3:  # the first host task, three of these; the next has to wait
     pass
-until_in(thread.ident, native._submit)
+until_in(thread.ident, core._submit)
 fork.register(before=go.set)
 print(in_child(lambda: round(float(ops.log(done[2]).astype("float32").sum()))), first.tolist())
 thread.join()

@@ -36,7 +36,7 @@ import threading
 import numpy as np
 import waits
 from minitensor import Tensor, ops, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 from races import held
 x = Tensor(np.ones(100_000, np.float32))
 for _ in range(3):
@@ -60,7 +60,7 @@ def test_in_a_host_task_that_runs_at_its_call() -> None:
 import threading
 import waits
 from minitensor import Tensor, ops, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 from races import held
 x = Tensor([[1.0, 2.0], [3.0, 4.0]])
 with held(lib.MT_POINT_SUBMIT) as hold:

@@ -14,8 +14,8 @@ import pytest
 from children import in_child
 
 from minitensor import Tensor, float32, ops, runtime
-from minitensor.backend import native
-from minitensor.backend.native import lib
+from minitensor.backend import core
+from minitensor.backend.core import lib
 from minitensor.tensor import empty
 
 
@@ -217,7 +217,7 @@ def done_by_the_waiter(function: Callable[[], object], wait: Callable[[Tensor], 
                 function()
 
         t = empty((20_000,), float32)  # more than what runs at its call
-        native.host_task("probe", t._number, run, [], [t._h], steps=1000)
+        core.host_task("probe", t._device_id, run, [], [t._ref], steps=1000)
         wait(t)
         assert len(seen) == 1 and t.asnumpy().all()
         if seen[0] == here:
@@ -226,11 +226,11 @@ def done_by_the_waiter(function: Callable[[], object], wait: Callable[[Tensor], 
 
 
 def test_who_waits_for_a_short_host_call_does_it_when_nobody_has_begun() -> None:
-    done_by_the_waiter(lambda: None, lambda t: native.wait(t._h))
+    done_by_the_waiter(lambda: None, lambda t: core.wait(t._ref))
     done_by_the_waiter(lambda: None, lambda t: runtime.synchronize())
-    done_by_the_waiter(lambda: ops.log(Tensor([1.0])).asnumpy(), lambda t: native.wait(t._h))
+    done_by_the_waiter(lambda: ops.log(Tensor([1.0])).asnumpy(), lambda t: core.wait(t._ref))
     inside = []
-    done_by_the_waiter(lambda: inside.append(in_child(lambda: (ops.exp(Tensor([0.0])) + 1).item())), lambda t: native.wait(t._h))
+    done_by_the_waiter(lambda: inside.append(in_child(lambda: (ops.exp(Tensor([0.0])) + 1).item())), lambda t: core.wait(t._ref))
     assert inside == ["2.0"]
     assert runtime.current_stream().query()
 
@@ -243,8 +243,8 @@ def test_what_goes_wrong_in_the_thread_that_waits() -> None:
         return function
 
     with pytest.raises(ValueError, match=r"\[probe\] nothing fits"):
-        done_by_the_waiter(fail(ValueError("nothing fits")), lambda t: native.wait(t._h))
-    for wait in (lambda t: native.wait(t._h), lambda t: runtime.synchronize()):
+        done_by_the_waiter(fail(ValueError("nothing fits")), lambda t: core.wait(t._ref))
+    for wait in (lambda t: core.wait(t._ref), lambda t: runtime.synchronize()):
         with pytest.raises(KeyboardInterrupt):
             done_by_the_waiter(fail(KeyboardInterrupt()), wait)
         with contextlib.suppress(KeyboardInterrupt):  # the stream's record of it
@@ -301,11 +301,11 @@ def test_memory_is_counted() -> None:
 
 def test_freed_blocks_are_used_again() -> None:
     first = ops.zeros(100_000)
-    address = lib.mt_data(first._h)
+    address = lib.mt_data(first._ref)
     runtime.synchronize()
     del first
     second = ops.zeros(100_000)
-    assert lib.mt_data(second._h) == address
+    assert lib.mt_data(second._ref) == address
 
 
 def test_temporaries_of_queued_work_live_until_it_is_done(gate: Gate) -> None:

@@ -21,7 +21,7 @@ from children import in_child
 
 import minitensor.multiprocessing
 from minitensor import Tensor, context, ops, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 BIG = 100_000  # elements: more than run at the call
 mp: Any = minitensor.multiprocessing.get_context("fork")

@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import precision  # noqa: E402
 
 from minitensor import Tensor, ops  # noqa: E402
-from minitensor.backend import native  # noqa: E402
+from minitensor.backend import settings  # noqa: E402
 
 PAGE = ROOT / "docs" / "accuracy.md"
 CHUNK = 2**15  # its arrays stay in the cache
@@ -51,7 +51,7 @@ def worst_of(name: str, x: np.ndarray, than: float) -> Worst:
 
 
 def float32_part(isa: str, name: str, begin: int, end: int, step: int) -> Worst:
-    native.set_isa(isa)
+    settings.set_isa(isa)
     worst = (0.0, 0.0)
     for first in range(begin, end, CHUNK * step):
         numbers = np.arange(first, min(end, first + CHUNK * step), step, dtype=np.uint64).astype(np.uint32)
@@ -60,7 +60,7 @@ def float32_part(isa: str, name: str, begin: int, end: int, step: int) -> Worst:
 
 
 def float64_part(isa: str, name: str, seed: int, n: int) -> Worst:
-    native.set_isa(isa)
+    settings.set_isa(isa)
     return worst_of(name, precision.sample64(np.random.default_rng(seed), n), 0)
 
 
@@ -106,7 +106,7 @@ def main() -> int:
     steps = {name: arguments.step if name in arguments.ops else SAMPLE for name in precision.REFERENCES}
     os.nice(15)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        isas = native.isa_names() if sampled else native.isa_names()[-1:]
+        isas = settings.isa_names() if sampled else settings.isa_names()[-1:]
         lines = [line for isa in isas for name, step in steps.items() for line in measure(pool, isa, name, step)]
     if not sampled:
         write_page(lines)

@@ -5,18 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from minitensor import errors, fingerprint
-
-try:
-    import numpy  # noqa: F401
-
-    from minitensor.backend._core import lib
-except ModuleNotFoundError as error:
-    raise fingerprint.not_built(error) from error
-fingerprint.check(getattr(lib, "mt_fingerprint", int)())  # an older core has none: 0
-
-from minitensor.backend import lifecycle  # noqa: E402, F401  (takes part in forks and in the ends of processes)
-from minitensor.backend.base import Backend, Device, Task  # noqa: E402
+from minitensor import errors
+from minitensor.backend import lifecycle, settings  # noqa: F401  (they act when they are loaded)
+from minitensor.backend.base import Backend, Device, Task
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -68,11 +59,9 @@ def get_backend(name: str) -> Backend:
         else:
             points = _installed(name)
             if not points:
-                import difflib  # for who mistypes a name
-
-                near = difflib.get_close_matches(name.lower(), [n.lower() for n in available()], 1)
-                hint = next((f"; did you mean {n!r}?" for n in available() if [n.lower()] == near), "")
-                raise ValueError(f"[device] no device target {name!r}; the valid ones are {', '.join(available())}{hint}")
+                names = available()
+                hint = errors.did_you_mean(name, names)
+                raise ValueError(f"[device] no device target {name!r}; the valid ones are {', '.join(names)}{hint}")
             cls = points[0].load()
         _backends.setdefault(name, cls())
     return _backends[name]

@@ -13,7 +13,7 @@ class TensorBase:
     """What a Tensor is in C: one reference of the core."""
 
     @property
-    def _h(self) -> int: ...  # the reference, of which it owns one count
+    def _ref(self) -> int: ...  # the reference, of which it owns one count
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
@@ -23,7 +23,7 @@ class TensorBase:
     @property
     def _offset(self) -> int: ...
     @property
-    def _number(self) -> int: ...  # the core's, of its device
+    def _device_id(self) -> int: ...  # the core's, of its device
     @property
     def ndim(self) -> int: ...
     @property

@@ -15,11 +15,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minitensor import fork, trace
-from minitensor.backend import native
+from minitensor import errors, fork, trace
+from minitensor.backend.extension import lib, load_once, loaded
 from minitensor.dtype import DTYPES, DType
 
-__all__ = ["Backend", "Device", "Task"]
+__all__ = ["Backend", "Device", "Task", "devices"]
+
+load_once(__name__)
 
 
 class Task(NamedTuple):
@@ -110,7 +112,7 @@ class Device:
             if self.id is None:
                 self.backend.acquire(self.index)
                 try:
-                    self.id = native.add_device(self) if self.id is None else self.id  # a signal handler may have been faster
+                    self.id = self._add() if self.id is None else self.id  # a signal handler may have been faster
                 except BaseException:
                     self.backend.release(self.index)
                     raise
@@ -136,15 +138,28 @@ class Device:
             self._lose(f"the tensor lay on {self}, which this process has let go of; bring what is needed to the host before")
             self.backend.release(self.index)
 
+    def _add(self) -> int:
+        """Make the device known to the core; return its id there."""
+        backend = self.backend
+        flags = lib.MT_DEVICE_NATIVE if backend.native else 0
+        limit = backend.capacity(self.index) if self.limit is None else self.limit
+        number = lib.mt_device_new(str(self).encode(), flags, limit, backend.alignment)
+        if number < 0:
+            raise errors.DeviceError(f"[device] no room for another device beside {', '.join(map(str, devices.values()))}")
+        devices[number] = self
+        return number
+
     def _lose(self, why: str) -> None:
+        """Let the tensors of this device raise DeviceLostError from now on."""
         assert self.id is not None
-        native.lose_device(self.id, why)
+        lib.mt_device_lose(self.id, why.encode()[:250])
         trace.record("device.lost", device=str(self))
         # The tensors stay where they are: a look at one must not take a device that this process can have.
-        native.devices[self.id] = Device(self.backend, self.index, self.id, lost=True)
+        devices[self.id] = Device(self.backend, self.index, self.id, lost=True)
         self.id = None
 
 
+devices: dict[int, Device] = {}  # those that were activated, by the core's id
 # One for all: a thread that takes its first device while another forks is known to nobody in the child.
 _activating = threading.RLock()  # a signal handler may compute, too
 
@@ -152,8 +167,9 @@ _activating = threading.RLock()  # a signal handler may compute, too
 def _forget_devices() -> None:
     global _activating
     _activating = threading.RLock()
-    for device in list(native.devices.values()):
+    for device in list(devices.values()):
         device.forget()
 
 
 fork.register(after_in_child=_forget_devices, name="devices", level=1)
+loaded(__name__)

@@ -32,8 +32,8 @@ import traceback
 from collections.abc import Callable
 
 from minitensor import config, fork, trace
-from minitensor.backend import native
-from minitensor.backend.native import SLICE_MS, ffi, lib, operators, pending_work
+from minitensor.backend import call_sites
+from minitensor.backend.core import SLICE_MS, exception, ffi, lib, operators, pending_work
 
 __all__: list[str] = []
 
@@ -72,7 +72,7 @@ def _before_fork() -> None:
 
 def _after_in_child() -> None:
     lib.mt_fork_child()
-    native.renew_sites_lock()
+    call_sites.renew_lock()
     _watch_end()
 
 
@@ -137,7 +137,7 @@ def _tell_errors() -> None:
     """Write the errors that were neither read nor told to stderr, as Python does for a thread."""
     for stream in range(1, lib.mt_stream_count() + 1):
         while (error := lib.mt_stream_take_error(stream)) != ffi.NULL:
-            told = native.exception(error)
+            told = exception(error)
             cause = told.__cause__
             if isinstance(cause, KeyboardInterrupt):  # it has risen in the main thread
                 continue

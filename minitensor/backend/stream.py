@@ -11,7 +11,7 @@ from typing import Any
 
 from minitensor import errors
 from minitensor.backend.base import Device
-from minitensor.backend.native import ffi, lib, synchronize, wait_slices
+from minitensor.backend.core import ffi, lib, synchronize, wait_slices
 
 __all__ = ["Event", "Stream", "stream_ids"]
 
@@ -43,8 +43,8 @@ class Stream:
         if not isinstance(priority, int) or isinstance(priority, bool):
             raise TypeError(f"[Stream] priority must be an int, got {priority!r}")
         self.device, self.priority = device, priority
-        self._number = device.activate()
-        number = lib.mt_stream_new(self._number)
+        self._device_id = device.activate()
+        number = lib.mt_stream_new(self._device_id)
         if number < 0:
             raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of the idle ones", 207008)
         self._id = number
@@ -53,8 +53,8 @@ class Stream:
     @classmethod
     def _default(cls, device: Device) -> Any:
         stream = cls.__new__(cls)
-        stream.device, stream.priority, stream._number, stream._owned = device, 0, device.activate(), False
-        stream._id = lib.mt_stream_default(stream._number)
+        stream.device, stream.priority, stream._device_id, stream._owned = device, 0, device.activate(), False
+        stream._id = lib.mt_stream_default(stream._device_id)
         return stream
 
     def __del__(self, _release: Any = lib.mt_stream_release) -> None:
@@ -62,10 +62,10 @@ class Stream:
             _release(self._id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and (self._number, self._id) == (other._number, other._id)
+        return isinstance(other, Stream) and (self._device_id, self._id) == (other._device_id, other._id)
 
     def __hash__(self) -> int:
-        return hash((self._number, self._id))
+        return hash((self._device_id, self._id))
 
     def __repr__(self) -> str:
         return f"Stream(device={self.device}, id={self._id})"

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitensor import sharing
 
+from . import _default
 from ._alias import fall_back
 
 if TYPE_CHECKING:
@@ -180,4 +181,4 @@ if sys.platform != "win32":
 
     _concrete_contexts.update(fork=ForkContext(), forkserver=ForkServerContext())
 
-_default_context = DefaultContext()
+_default_context = _default.context = DefaultContext()

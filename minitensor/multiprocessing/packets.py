@@ -40,7 +40,7 @@ from multiprocessing.connection import Connection
 from operator import itemgetter
 from typing import Any
 
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 from minitensor.sharing import Channel, have_arena, room_text, why_no_arena
 
 from .reductions import ForkingPickler, dumps

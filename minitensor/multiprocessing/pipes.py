@@ -17,7 +17,7 @@ from multiprocessing import connection as _standard
 from multiprocessing import reduction
 from typing import Any
 
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 from minitensor.sharing import Channel, have_arena
 
 from .reductions import dumps

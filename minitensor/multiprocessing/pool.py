@@ -27,9 +27,8 @@ from typing import Any
 
 from minitensor import runtime
 
-from . import packets
+from . import _default, packets
 from ._alias import fall_back
-from .context import _default_context
 from .packets import Packet, PacketEnd
 from .queues import _SLICE, SimpleQueue, _take
 from .reductions import ForkingPickler, dumps
@@ -161,7 +160,7 @@ class Pool(_standard.Pool):
         maxtasksperchild: int | None = None,
         context: BaseContext | None = None,
     ) -> None:
-        context = context or _default_context.get_context()
+        context = context or _default.context.get_context()
         if initializer is None or callable(initializer):  # else the standard pool says what is wrong
             workers = processes or os.cpu_count() or 1
             initializer, initargs = _begin, (max(1, runtime.get_num_threads() // workers), initializer, *initargs)

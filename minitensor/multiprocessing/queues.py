@@ -50,7 +50,7 @@ from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
 from typing import Any
 
-from minitensor.backend import native
+from minitensor.backend import core
 
 from . import packets, reductions
 from ._alias import fall_back
@@ -119,7 +119,7 @@ def _may_put_here() -> bool:
     if known - feeders - {threading.get_ident()}:
         return True
     handlers = map(signal.getsignal, signal.valid_signals())
-    return any(callable(h) and h is not signal.default_int_handler for h in handlers) or bool(native.pending_work())
+    return any(callable(h) and h is not signal.default_int_handler for h in handlers) or bool(core.pending_work())
 
 
 def _is_abandoned(reader: PacketEnd) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from minitensor import errors
 from minitensor.tensor import Tensor
 
 _FIRST = ("elementwise", "reduce", "shape", "indexing")
@@ -45,21 +46,24 @@ def _publish_the_rest() -> None:
     _published = True
 
 
+def _public() -> list[str]:
+    _publish_the_rest()
+    modules = [import_module(f"{__name__}.{family}") for family in (*_FIRST, *_LATER)]
+    return sorted({public for module in modules for public in module.__all__})
+
+
 def __getattr__(name: str) -> Any:
-    if name == "__all__":  # for `from minitensor.ops import *`: what the families have
-        _publish_the_rest()
-        modules = [import_module(f"{__name__}.{family}") for family in (*_FIRST, *_LATER)]
-        return sorted({public for module in modules for public in module.__all__})
+    if name == "__all__":  # for `from minitensor.ops import *`
+        return _public()
     if not _published and not name.startswith("__"):
         _publish_the_rest()
         if name in globals():
             return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise errors.no_name(__name__, name, _public)
 
 
 def __dir__() -> list[str]:
-    _publish_the_rest()
-    return sorted(globals())
+    return sorted([*_public(), *(name for name in globals() if name.startswith("__"))])
 
 
 def _stand_in(name: str) -> Any:

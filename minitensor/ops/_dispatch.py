@@ -1,7 +1,7 @@
 """What every op goes through: from Python arguments to one call of the core.
 
 An elementwise op of tensors and numbers doesn't come here at all: its path is in C (core/python/py_operators.c), because each step that
-the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`_slowly`), and so do
+the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`dispatch_slow`), and so do
 the ops that NumPy computes on the stream (`host`).
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.backend import native
+from minitensor.backend import core
 from minitensor.backend.base import Task
-from minitensor.backend.native import finish, lib, operators
+from minitensor.backend.core import complete, lib
 from minitensor.dtype import DType
 from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
@@ -63,7 +63,7 @@ def _weak(value: Any, op: str) -> int:
     return lib.mt_weak_float(value)
 
 
-def _slowly(code: int, operator: bool, *values: Any) -> Any:
+def dispatch_slow(code: int, operator: bool, *values: Any) -> Any:
     """An elementwise op whose operands are not all tensors and everyday numbers; py_operators.c calls it."""
     op = ELEMENTWISE[code].name
     if operator and not all(map(is_operand, values)):
@@ -81,15 +81,15 @@ def _slowly(code: int, operator: bool, *values: Any) -> Any:
                 refs.append(scalars[-1])
             else:
                 held.append(as_tensor(value, op, like))
-                refs.append(held[-1]._h)
+                refs.append(held[-1]._ref)
         ref = _CALLS[len(refs) - 1](code, *refs)
-        return wrap(ref if ref > 0 else finish(ref))
+        return wrap(ref if ref > 0 else complete(ref))
     finally:
         for ref in scalars:
             lib.mt_release(ref)
 
 
-operators.bind(slow=_slowly)
+core.bind(Tensor, dispatch_slow)
 
 
 def assign(target: Tensor, value: Any, op: str) -> None:
@@ -100,7 +100,7 @@ def assign(target: Tensor, value: Any, op: str) -> None:
         source = as_tensor(value, op, target)
         if source._device is not target._device:
             source = source.to(target._device)
-        relation = lib.mt_assigns(target._h, source._h)
+        relation = lib.mt_assigns(target._ref, source._ref)
         if relation == 2:
             raise ValueError(
                 f"[{op}] t[i], t[j] = t[j], t[i] swaps views, and the first assignment has overwritten "
@@ -109,8 +109,8 @@ def assign(target: Tensor, value: Any, op: str) -> None:
             )
         if relation == 1:  # x[1:] = x[:-1] means the value from before the assignment
             source = source.copy()
-    ref = lib.mt_copy(target._h, source._h)
-    lib.mt_release(ref if ref > 0 else finish(ref))
+    ref = lib.mt_copy(target._ref, source._ref)
+    lib.mt_release(ref if ref > 0 else complete(ref))
 
 
 # --- ops that NumPy does on the stream -------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def host_many(
             for target, part in zip(task.outputs, [value] if single else value):
                 np.copyto(target, part, casting="unsafe")
 
-    native.host_task(op, results[0]._number, run, [t._h for t in inputs], [t._h for t in results], params, steps)
+    core.host_task(op, results[0]._device_id, run, [t._ref for t in inputs], [t._ref for t in results], params, steps)
     return results
 
 

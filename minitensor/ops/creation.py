@@ -8,6 +8,7 @@ import numpy as np
 
 from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, from_numpy, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, named, normalize_axis
+from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
 
@@ -227,8 +228,6 @@ def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axi
     length = _count("one_hot", depth, "depth")
     axis = normalize_axis("one_hot", axis, t.ndim + 1)
     hot = t.expand_dims(axis) == arange(length, device=t.device).reshape([-1] + [1] * (t.ndim - axis))
-    from minitensor.ops.elementwise import FUNCTIONS
-
     return FUNCTIONS["where"](hot, on_value, off_value)
 
 

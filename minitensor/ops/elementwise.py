@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.backend.native import finish, lib, operators
+from minitensor.backend.core import complete, lib, operators
 from minitensor.dtype import DType, as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
@@ -146,8 +146,8 @@ def cast(input: Any, dtype: DType | str) -> Tensor:
         TypeError: when `dtype` is none, or complex numbers would lose their imaginary part.
     """
     source = as_tensor(input, "cast")
-    ref = lib.mt_cast(source._h, as_dtype(dtype, "cast").code)
-    return wrap(ref if ref > 0 else finish(ref))
+    ref = lib.mt_cast(source._ref, as_dtype(dtype, "cast").code)
+    return wrap(ref if ref > 0 else complete(ref))
 
 
 def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:

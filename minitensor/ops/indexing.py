@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.backend import native
-from minitensor.backend.native import ffi, finish, lib
+from minitensor.backend import core
+from minitensor.backend.core import complete, ffi, lib
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
 from minitensor.tensor import Tensor, wrap
@@ -52,16 +52,16 @@ def _quickly(t: Tensor, key: Any) -> Tensor | None:
     kind = key.__class__
     try:
         if kind is int:
-            ref = lib.mt_at(t._h, 1, (key,))
+            ref = lib.mt_at(t._ref, 1, (key,))
         elif kind is tuple and key and builtins.all(part.__class__ is int for part in key):
-            ref = lib.mt_at(t._h, len(key), key)
+            ref = lib.mt_at(t._ref, len(key), key)
         elif kind is slice and t.ndim:
             return _sliced(t, key)
         else:
             return None
     except OverflowError:
         return None  # an index beyond 64 bits: who looks at it closely says so
-    return wrap(ref if ref > 0 else finish(ref))
+    return wrap(ref if ref > 0 else complete(ref))
 
 
 def _sliced(t: Tensor, part: slice) -> Tensor:
@@ -70,8 +70,8 @@ def _sliced(t: Tensor, part: slice) -> Tensor:
     start, step, count = _steps(part, core.shape[0])
     shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
     shape[0], strides[0] = count, stride * step
-    ref = lib.mt_view(t._h, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
-    return wrap(ref if ref > 0 else finish(ref))
+    ref = lib.mt_view(t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
+    return wrap(ref if ref > 0 else complete(ref))
 
 
 def _steps(part: slice, length: int) -> tuple[int, int, int]:
@@ -297,8 +297,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
 
     inputs = [t.to(self._device) for t in (source, *rest) if isinstance(t, Tensor)]
-    inputs = [t.copy() if lib.mt_overlaps(t._h, base._h) else t for t in inputs]
-    native.host_task("setitem", base._number, write, [t._h for t in inputs], [base._h])
+    inputs = [t.copy() if lib.mt_overlaps(t._ref, base._ref) else t for t in inputs]
+    core.host_task("setitem", base._device_id, write, [t._ref for t in inputs], [base._ref])
 
 
 def install() -> None:

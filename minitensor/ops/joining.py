@@ -21,6 +21,8 @@ from minitensor.ops._dispatch import (
     host,
     normalize_axis,
 )
+from minitensor.ops.creation import arange
+from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
 
@@ -162,9 +164,6 @@ def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Ten
 
 
 def _triangle(op: str, input: Any, diagonal: int, upper: bool) -> Tensor:
-    from minitensor.ops.creation import arange
-    from minitensor.ops.elementwise import FUNCTIONS
-
     t = as_tensor(input, op)
     if t.ndim < 2:
         raise ValueError(f"[{op}] takes at least two dimensions, got shape {t.shape}")

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.backend import native
+from minitensor.backend import core
 from minitensor.backend.base import Task
-from minitensor.backend.native import finish, lib
+from minitensor.backend.core import complete, lib
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
 from minitensor.ops._dispatch import (
     WRONG,
@@ -61,7 +61,7 @@ def _product(
 
     # An index of a product of two is one of two of the three tensors, mostly: so the lengths of all have the root of the sizes for their product.
     steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
-    native.host_task(op, result._number, run, [t._h for t in operands], [result._h], steps=steps)
+    core.host_task(op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps)
     return result
 
 
@@ -91,9 +91,9 @@ def matmul(input: Any, other: Any) -> Tensor:
         [[ 1.10000000e+01]])
     """
     a, b = _tensors("matmul", (input, other))
-    ref = lib.mt_matmul(a._h, b._h)
+    ref = lib.mt_matmul(a._ref, b._ref)
     if ref:
-        return wrap(ref if ref > 0 else finish(ref))
+        return wrap(ref if ref > 0 else complete(ref))
     return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from minitensor import fork
-from minitensor.backend import Device, native
+from minitensor.backend import Device, core
 from minitensor.dtype import DType, as_dtype, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
 from minitensor.tensor import Tensor, empty
@@ -183,7 +183,7 @@ def _draw(
     def run(task: Any) -> None:
         np.copyto(task.outputs[0], function(make()), casting="unsafe")
 
-    native.host_task(op, result._number, run, [], [result._h])
+    core.host_task(op, result._device_id, run, [], [result._ref])
     return result
 
 

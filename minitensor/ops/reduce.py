@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minitensor.backend.native import finish, lib
+from minitensor.backend.core import complete, lib
 from minitensor.dtype import DType, as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
@@ -36,8 +36,8 @@ def _reduce(name: str, input: Any, axis: Any, keepdims: bool, dtype: Any = None)
     code = -1 if dtype is None else as_dtype(dtype, name).code
     if keepdims is not True and keepdims is not False:
         keepdims = flag(name, keepdims)
-    ref = lib.mt_reduce(CODES[name], t._h, sum_of_bits(axes), keepdims, code)
-    return wrap(ref if ref > 0 else finish(ref, {"axis": axes, "keepdims": keepdims}))
+    ref = lib.mt_reduce(CODES[name], t._ref, sum_of_bits(axes), keepdims, code)
+    return wrap(ref if ref > 0 else complete(ref, {"axis": axes, "keepdims": keepdims}))
 
 
 def sum_of_bits(axes: tuple[int, ...]) -> int:

@@ -15,6 +15,7 @@ from minitensor.dtype import bool_, int64
 from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, host, host_many, named, normalize_axis
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
+from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
 
 __all__ = [
@@ -204,8 +205,6 @@ def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
 @named
 def masked_select(input: Any, mask: Any) -> Tensor:
     """The elements where the mask (broadcast to the tensor, or the tensor to it) is True, in one dimension.  Waits for the mask."""
-    from minitensor.ops.shape import broadcast_tensors
-
     t = as_tensor(input, "masked_select")
     wide, mask = broadcast_tensors(t, _mask("masked_select", mask, t))
     return getitem(wide, mask)

@@ -20,7 +20,7 @@ import weakref
 from typing import Any
 
 from minitensor import config, fork, trace
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 
 __all__ = ["Start", "address", "can_be_found", "have_arena", "is_here", "places_of", "reap", "room_text", "start_of", "why_no_arena"]
 

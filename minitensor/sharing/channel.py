@@ -9,7 +9,7 @@ from __future__ import annotations
 from multiprocessing.context import get_spawning_popen
 from typing import Any
 
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 from .arena import Start, address, have_arena, is_here, start_of
 

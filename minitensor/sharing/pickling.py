@@ -34,8 +34,8 @@ from multiprocessing.context import get_spawning_popen
 from typing import Any
 
 from minitensor import config, trace
-from minitensor.backend import native
-from minitensor.backend.native import ffi, finish, lib
+from minitensor.backend import core
+from minitensor.backend.core import complete, ffi, lib
 from minitensor.dtype import uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
@@ -43,7 +43,7 @@ from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 from .arena import Start, address, can_be_found, have_arena, is_here, places_of, reap, room_text, start_of, why_no_arena
 from .channel import Channel
 
-__all__ = ["apart", "pack", "reduce", "share_with_everyone", "sharing_stats"]
+__all__ = ["apart", "pack", "reduce", "make_shared", "sharing_stats"]
 
 _cpu = as_device("CPU")
 _TRIES = 100  # of a storage that another thread is at work on; then it is copied
@@ -134,7 +134,7 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
     key, message = extent.storage, _session.message
     if message is None:
         first = _others.setdefault((key, extent.low, extent.high), t)
-        now = lib.mt_extent_of(first._h, _small(), 0, 0)  # it is of an earlier message, perhaps: more may travel with it now, or less
+        now = lib.mt_extent_of(first._ref, _small(), 0, 0)  # it is of an earlier message, perhaps: more may travel with it now, or less
         if (now.storage, now.low, now.high) != (key, extent.low, extent.high):
             first = _others[key, extent.low, extent.high] = t
         return first, extent
@@ -143,7 +143,7 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
         message.storages[key] = [t, extent.low, extent.high]
         return t, extent
     first, low, high = storage
-    extent = lib.mt_extent_of(t._h, _small(), low, high)
+    extent = lib.mt_extent_of(t._ref, _small(), low, high)
     storage[:] = t if first is None else first, extent.low, extent.high
     if first is not None and first is not t and (extent.low, extent.high) != (low, high):
         raise _Again
@@ -173,7 +173,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
         message.tokens.append(made)
     whole = extent.in_arena or extent.everyone or (extent.low, extent.high) == (0, extent.nbytes)
     if whole:
-        for made[0] in map(lib.mt_send, (t._h,), (channel,)):
+        for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break
         if made[0] > 0:
             return made[0]
@@ -182,13 +182,13 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
     for _ in range(_TRIES):
         if made[0] != -lib.MT_TIMEOUT:
             break
-        native.wait(t._h, unused=True)
-        for made[0] in map(lib.mt_send, (t._h,), (channel,)):
+        core.wait(t._ref, unused=True)
+        for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break
     if made[0] in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
         # Other threads don't let go of it, an array looks at it, or only a part travels.
         copy = _copy(t, extent.low, extent.high - extent.low)
-        for made[0] in () if copy is None else map(lib.mt_send, (copy._h,), (channel,)):
+        for made[0] in () if copy is None else map(lib.mt_send, (copy._ref,), (channel,)):
             break
     return max(made[0], 0)
 
@@ -200,25 +200,25 @@ def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
         lib.mt_call_drop(ref)
         return None
     copy, source = wrap(ref), t._view((nbytes,), (1,), low, uint8)
-    lib.mt_release(_checked(lib.mt_copy(copy._h, source._h)))
-    native.wait(copy._h)
+    lib.mt_release(_checked(lib.mt_copy(copy._ref, source._ref)))
+    core.wait(copy._ref)
     return copy
 
 
 def _parcel(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
     parcel = bytearray(extent.head + (extent.high - extent.low if with_bytes else 0))
-    lib.mt_pack(t._h, extent.low, extent.high, token, with_bytes, ffi.from_buffer(parcel))
+    lib.mt_pack(t._ref, extent.low, extent.high, token, with_bytes, ffi.from_buffer(parcel))
     return parcel
 
 
 def reduce(t: Tensor) -> tuple[Any, ...]:
     """What a tensor becomes in a message to another process."""
     small = _small()
-    extent = lib.mt_extent_of(t._h, small, 0, 0)
+    extent = lib.mt_extent_of(t._ref, small, 0, 0)
     if not extent.ready:
-        native.wait(t._h)
-        extent = lib.mt_extent_of(t._h, small, 0, 0)
-    if not native.devices[extent.device].backend.host_visible:
+        core.wait(t._ref)
+        extent = lib.mt_extent_of(t._ref, small, 0, 0)
+    if not core.devices[extent.device].backend.host_visible:
         raise TypeError(f"[pickle] a tensor on {t.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
     if extent.size == 0:
         return empty, (t.shape, t.dtype, None)
@@ -243,14 +243,14 @@ def _move(t: Tensor) -> int:
     """Moves a tensor's storage to where everyone writes to it: MT_OK, or why not."""
     status = lib.MT_TIMEOUT
     for _ in range(_TRIES):
-        native.wait(t._h, unused=True)
-        status = lib.mt_share(t._h, True)
+        core.wait(t._ref, unused=True)
+        status = lib.mt_share(t._ref, True)
         if status != lib.MT_TIMEOUT:
             break
     return status
 
 
-def share_with_everyone(t: Tensor) -> None:
+def make_shared(t: Tensor) -> None:
     """`Tensor.share_memory_`."""
     if not t._device.backend.host_visible:
         raise TypeError(f"[share_memory_] a tensor on {t.device} can't be shared: its memory is that device's; t.to(\"CPU\") can")
@@ -279,7 +279,7 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
             break
         while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
             call, ref = ref, 0
-            lib.mt_release(finish(call))
+            lib.mt_release(complete(call))
             for ref in starmap(receive, (given,)):  # noqa: B007
                 break
         for tensor in map(wrap, (ref,)):  # noqa: B007
@@ -314,7 +314,7 @@ def _receive_from(address: str, device: int, parcel: Any, n: int) -> int:
 
 
 def _receive_view(first: Tensor, parcel: bytes) -> Tensor:
-    return wrap(_checked(lib.mt_receive_view(first._h, ffi.from_buffer(parcel), len(parcel))))
+    return wrap(_checked(lib.mt_receive_view(first._ref, ffi.from_buffer(parcel), len(parcel))))
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from minitensor.backend import Backend, Task
-from minitensor.backend.native import numpy_function
+from minitensor.backend.host_tasks import numpy_function
 from minitensor.dtype import DTYPES
 from minitensor.optable import OPS
 

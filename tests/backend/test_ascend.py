@@ -28,7 +28,7 @@ from minitensor import (
 )
 from minitensor.backend import get_backend
 from minitensor.backend.ascend import cards, lock
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 
 HOLDER = """
 import os, sys
@@ -427,7 +427,7 @@ def test_the_host_sees_copies_only() -> None:
 
 def test_tensors_are_aligned_and_counted_apart() -> None:
     held = [Tensor([i], device="Ascend:6") for i in range(5)]  # a reference is a number and keeps nothing alive
-    assert all(int(ffi.cast("intptr_t", lib.mt_data(t._h))) % 512 == 0 for t in held)
+    assert all(int(ffi.cast("intptr_t", lib.mt_data(t._ref))) % 512 == 0 for t in held)
     with pytest.raises(RuntimeError, match="CPU and on Ascend:6|Ascend:6 and on CPU"):
         Tensor([1.0], device="Ascend:6") + Tensor([1.0], device="CPU")
 

@@ -21,13 +21,13 @@ from numpy_backend import NumPyBackend
 from queueing import queued
 
 from minitensor import Tensor, backend, dtype, ops
-from minitensor.backend import native
-from minitensor.backend.native import numpy_function
+from minitensor.backend import settings
+from minitensor.backend.host_tasks import numpy_function
 from minitensor.dtype import DTYPES, DType
 from minitensor.optable import ELEMENTWISE, REDUCTIONS, Op
 
 backend.register(NumPyBackend)
-BACKENDS = [*(f"CPU {isa}" for isa in native.isa_names()), "Ascend", "NumPy"]  # the CPU with each of its instruction sets
+BACKENDS = [*(f"CPU {isa}" for isa in settings.isa_names()), "Ascend", "NumPy"]  # the CPU with each of its instruction sets
 KERNEL_FREE = {"bfloat16"}  # NumPy's own functions do not know it: see test_bfloat16
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 
@@ -35,10 +35,10 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 @pytest.fixture(params=BACKENDS)
 def device(request: pytest.FixtureRequest, ascend_of_this_process: None) -> Iterator[str]:
     name, _, isa = request.param.partition(" ")
-    before = native.isa()
-    native.set_isa(isa or before)
+    before = settings.isa()
+    settings.set_isa(isa or before)
     yield name
-    native.set_isa(before)
+    settings.set_isa(before)
 
 
 def input_dtypes(op: Op, first: bool = False) -> list[DType]:

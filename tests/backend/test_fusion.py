@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from queueing import queued
 
 from minitensor import Tensor, ops, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from precision import HAS_LONG_DOUBLE, REFERENCES, reference, sample64, ulps
 
 from minitensor import Tensor, ops, runtime
-from minitensor.backend import native
+from minitensor.backend import settings
 
 INF, NAN = np.inf, np.nan
 ODD = ["0 0", "-0.0 -0.0", "nan nan"]  # of functions that keep the sign of zero
@@ -42,12 +42,12 @@ assert SPECIAL.keys() == REFERENCES.keys()
 FLOATS = [np.float32, np.float64]
 
 
-@pytest.fixture(params=native.isa_names())
+@pytest.fixture(params=settings.isa_names())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = native.isa()
-    native.set_isa(request.param)
+    before = settings.isa()
+    settings.set_isa(request.param)
     yield request.param
-    native.set_isa(before)
+    settings.set_isa(before)
 
 
 def assert_identical(actual: np.ndarray, expected: np.ndarray, message: str = "") -> None:
@@ -226,13 +226,13 @@ def test_casts_past_the_cache(dtypes: str, isa: str) -> None:
 
 
 def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -> None:
-    program = "from minitensor.backend import native; print(native.isa())"
+    program = "from minitensor.backend import settings; print(settings.isa())"
     environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ISA"}
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", program], env={**environment, **more}, capture_output=True, text=True, timeout=60)
 
-    names = native.isa_names()
+    names = settings.isa_names()
     assert names[0] == "baseline"
     assert run().stdout.strip() == names[-1]
     assert run(MINITENSOR_ISA="baseline").stdout.strip() == "baseline"
@@ -242,7 +242,7 @@ def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -
 
 
 def test_an_instruction_set_that_is_none_changes_nothing() -> None:
-    before = native.isa()
+    before = settings.isa()
     with pytest.raises(ValueError, match="'AVX2'"):
-        native.set_isa("AVX2")
-    assert native.isa() == before
+        settings.set_isa("AVX2")
+    assert settings.isa() == before

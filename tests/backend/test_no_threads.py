@@ -12,7 +12,7 @@ import pytest
 from children import in_child
 
 from minitensor import Tensor, fork, ops, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 LARGE = 300_000  # more than what runs at its call
 

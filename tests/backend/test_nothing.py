@@ -14,7 +14,7 @@ from queueing import queued
 
 import minitensor as mt
 from minitensor import DType, Tensor, dtype, ops
-from minitensor.backend.native import numpy_function
+from minitensor.backend.host_tasks import numpy_function
 from minitensor.dtype import DTYPES
 from minitensor.optable import ELEMENTWISE, REDUCTIONS, Op
 

@@ -14,14 +14,14 @@ import pytest
 
 import minitensor as mt
 from minitensor import Tensor, ops, runtime
-from minitensor.backend import native
+from minitensor.backend import core
 
 NEVER_MADE = "this one was never made"
 
 
 def test_a_tensor_that_was_never_made_says_so() -> None:
     t = Tensor.__new__(Tensor)
-    for look in ("t.shape", "t.dtype", "t.ndim", "t.size", "t._h", "t + 1", "1 + t", "t + t", "ops.log(t)", "t.log()", "t == t", "ops.where(t, t, t)"):
+    for look in ("t.shape", "t.dtype", "t.ndim", "t.size", "t._ref", "t + 1", "1 + t", "t + t", "ops.log(t)", "t.log()", "t == t", "ops.where(t, t, t)"):
         with pytest.raises(AttributeError, match=NEVER_MADE):
             eval(look, {"t": t, "ops": ops})
     with pytest.raises(TypeError):
@@ -185,18 +185,18 @@ def test_who_has_the_gil_never_waits_for_a_fork(what: str) -> None:
 
 def test_the_reference_is_the_cores() -> None:
     t = Tensor([1.0])
-    for wrong in (0, 1, -1, t._h, None):
+    for wrong in (0, 1, -1, t._ref, None):
         with pytest.raises(AttributeError):
-            t._h = wrong  # type: ignore[misc, assignment]
+            t._ref = wrong  # type: ignore[misc, assignment]
     with pytest.raises(AttributeError):
-        del t._h
+        del t._ref
     for arguments in ((), (t,), (t, 1), (1, t), (t, t, t), (object(), object())):
         with pytest.raises(TypeError, match="two tensors"):
-            native.operators.become(*arguments)
+            core.operators.become(*arguments)
     with pytest.raises(AttributeError, match=NEVER_MADE):
-        native.operators.become(t, Tensor.__new__(Tensor))
-    assert native.operators.become(t, Tensor([2, 3])) is t and t.tolist() == [2, 3] and t.dtype is mt.int64
-    assert native.operators.become(t, t) is t and t.tolist() == [2, 3]
+        core.operators.become(t, Tensor.__new__(Tensor))
+    assert core.operators.become(t, Tensor([2, 3])) is t and t.tolist() == [2, 3] and t.dtype is mt.int64
+    assert core.operators.become(t, t) is t and t.tolist() == [2, 3]
 
 
 RELOAD = """
@@ -204,7 +204,8 @@ import importlib, sys
 import minitensor as mt
 from minitensor import Tensor, ops
 t = Tensor([1.0, 2.0])
-for name in ("minitensor.tensor", "minitensor.backend.native"):
+stateful = [f"minitensor.backend.{name}" for name in ("extension", "base", "call_sites", "host_tasks", "core")]
+for name in ("minitensor.tensor", *stateful):
     for again in (importlib.reload, lambda m: (sys.modules.pop(name), importlib.import_module(name))):
         module = sys.modules[name]
         try:

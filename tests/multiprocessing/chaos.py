@@ -49,7 +49,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 
 SIZES = (10, 5_000, 30_000, 200_000)  # float32: inside the message, and blocks of several classes
 SLEEP = shutil.which("sleep") or "sleep"

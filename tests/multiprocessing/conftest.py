@@ -1,18 +1,19 @@
 """Every test that takes `ctx` runs once for each start method."""
 
+import multiprocessing
 import sys
 from pathlib import Path
 
 import pytest
 
-import minitensor.multiprocessing as mp
-
 # Children import `targets` by name, in whatever way pytest has imported the tests. They get the parent's sys.path.
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(params=mp.get_all_start_methods())
+@pytest.fixture(params=multiprocessing.get_all_start_methods())
 def ctx(request):
+    import minitensor.multiprocessing as mp  # not before tests/conftest.py has looked at the core
+
     return mp.get_context(request.param)
 
 

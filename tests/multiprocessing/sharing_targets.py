@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitensor import Tensor, ops, trace
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 
 def serve(questions: Any, answers: Any) -> None:

@@ -13,7 +13,7 @@ import arena_model
 import pytest
 
 from minitensor import sharing
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 
 
 def faults() -> str:
@@ -258,7 +258,7 @@ def test_a_failed_fork_leaves_nothing() -> None:
     program = """
 import os, resource
 from minitensor import sharing
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 assert sharing.have_arena()
 block = lib.mt_arena_alloc(5000)
 descriptors = os.listdir("/proc/self/fd")

@@ -24,7 +24,7 @@ import sharing_targets as targets
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, trace
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 from minitensor.sharing import pickling
 
@@ -53,7 +53,7 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         import numpy as np
         from minitensor import Tensor, trace
         import minitensor.multiprocessing as mp
-        from minitensor.backend.native import lib
+        from minitensor.backend.core import lib
         from minitensor.multiprocessing.reductions import ForkingPickler, dumps
         def in_arena(value, n=50_000): return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
         def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
@@ -515,7 +515,7 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
         import numpy as np
         from minitensor import Tensor
         import minitensor.multiprocessing as mp
-        from minitensor.backend.native import lib
+        from minitensor.backend.core import lib
         def child(there, back):
             t = there.get()
             back.put((float(t.max()), t * 2, lib.mt_arena_member()))
@@ -618,7 +618,7 @@ def test_each_way_to_take_pages(refused: int) -> None:
     try:
         size = 3_000_000 + refused * 1_000_000  # of a class that is not kept
         t = pickle.loads(dumps(Tensor(np.arange(size, dtype=np.float32))))
-        assert lib.mt_in_arena(t._h) and float(t[-1]) == size - 1
+        assert lib.mt_in_arena(t._ref) and float(t[-1]) == size - 1
     finally:
         lib.mt_arena_refuse_ways(0)
 

@@ -16,8 +16,8 @@ import shared_targets as targets
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, ops, runtime
-from minitensor.backend import native
-from minitensor.backend.native import lib
+from minitensor.backend import core
+from minitensor.backend.core import lib
 
 AT_ONCE = 16384  # MINITENSOR_INLINE_ELEMENTS: larger ops are queued
 
@@ -55,11 +55,11 @@ def shared(n: int) -> tuple[Tensor, np.ndarray]:
 
 def bytes_of(t: Tensor) -> np.ndarray:
     """What another process would see now: a look that waits for nothing."""
-    return native.array(t._h)
+    return core.array(t._ref)
 
 
 def queued() -> int:
-    out = native.ffi.new("mt_running[8]")
+    out = core.ffi.new("mt_running[8]")
     return sum(out[i].queued for i in range(lib.mt_busy(out, 8)))
 
 
@@ -145,7 +145,7 @@ def test_what_its_caller_gave_up_is_not_written_later() -> None:
     t, expected = shared(AT_ONCE + 1)
     gate, source = threading.Event(), Tensor(np.full(AT_ONCE + 1, 50.0, "f4"))
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
-    call = lib.mt_copy(t._h, source._h)
+    call = lib.mt_copy(t._ref, source._ref)
     assert lib.mt_call_status(call) == lib.MT_QUEUE and lib.mt_submit(call, 0, 1) == lib.MT_TIMEOUT
     lib.mt_call_drop(call)
     gate.set()

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 import minitensor as mt
 import minitensor.multiprocessing as mp
 from minitensor import StaleHandleError, Tensor, ops, sharing, trace
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 from minitensor.sharing import pickling
 
@@ -264,13 +264,13 @@ def test_results_of_workers_are_read_where_they_lie(ctx: Any) -> None:
         before = stats()["copied"]
         result = pool.apply(targets.make, (1_000_000,))
         assert float(result.sum()) == 1_000_000
-        assert lib.mt_in_arena(result._h) and stats()["copied"] == before
+        assert lib.mt_in_arena(result._ref) and stats()["copied"] == before
 
 
 def test_plain_pickle_copies() -> None:
     t = large()
     data = pickle.dumps(t)
-    assert len(data) > 4 * LARGE and not lib.mt_in_arena(t._h)
+    assert len(data) > 4 * LARGE and not lib.mt_in_arena(t._ref)
     assert float(pickle.loads(data).sum()) == LARGE
 
 
@@ -575,7 +575,7 @@ def test_views_of_memory_that_has_left_the_shared_one() -> None:
 import pickle
 import numpy as np
 from minitensor import Tensor, runtime
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 import minitensor.multiprocessing as mp
 from minitensor.multiprocessing.reductions import ForkingPickler
 queue = mp.Queue()
@@ -587,7 +587,7 @@ while lib.mt_arena_alloc(t.nbytes) > 0:  # until it is full
     pass
 t += 1  # the queue has the old value, and there is no room for the new one
 runtime.synchronize()
-assert not lib.mt_in_arena(t._h)
+assert not lib.mt_in_arena(t._ref)
 a, b = pickle.loads(bytes(ForkingPickler.dumps([t, part])))
 print(float(a.sum()), float(b.sum()))
 """
@@ -627,7 +627,7 @@ def test_few_descriptors_are_enough() -> None:
         for i in range(10_000):
             queue.put(Tensor(np.full(4200, i, np.float32)))
         held = [queue.get() for _ in range(10_000)]
-        assert [float(t[0]) for t in held] == list(range(10_000)) and all(lib.mt_in_arena(t._h) for t in held)
+        assert [float(t[0]) for t in held] == list(range(10_000)) and all(lib.mt_in_arena(t._ref) for t in held)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -752,7 +752,7 @@ SENDS_AND_WAITS = """
 import os, time
 import numpy as np
 from minitensor import Tensor
-from minitensor.backend import native
+from minitensor.backend import core
 import minitensor.multiprocessing as mp
 context = mp.get_context("fork")
 queue, ready = context.Queue(), context.SimpleQueue()
@@ -765,7 +765,7 @@ for _ in range(3):
     context.Process(target=child).start()
 for _ in range(3):
     ready.get()
-print(native.lib.mt_arena_inode(), flush=True)
+print(core.lib.mt_arena_inode(), flush=True)
 time.sleep(1000)  # until the whole group is killed
 """
 

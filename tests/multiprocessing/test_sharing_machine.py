@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
-from minitensor.backend.native import ffi, lib
+from minitensor.backend.core import ffi, lib
 
 sizes = st.sampled_from([3, 1000, 30_000])
 picks = st.integers(0, 1000)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minitensor import Tensor, ops
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4)
 
@@ -72,7 +72,7 @@ def test_basic(shape: tuple[int, ...], data: st.DataObject) -> None:
     view, expected = t[key], array[key]
     assert view.shape == expected.shape
     np.testing.assert_array_equal(view.asnumpy(), expected)
-    assert lib.mt_storage_id(view._h) == lib.mt_storage_id(t._h)
+    assert lib.mt_storage_id(view._ref) == lib.mt_storage_id(t._ref)
     t[key] = -1
     array[key] = -1
     np.testing.assert_array_equal(t.asnumpy(), array)

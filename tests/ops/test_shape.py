@@ -13,14 +13,14 @@ from hypothesis.extra import numpy as hnp
 
 import minitensor as mt
 from minitensor import Tensor, ops
-from minitensor.backend.native import lib
+from minitensor.backend.core import lib
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 FULL = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4)
 
 
 def is_view(a: Tensor, b: Tensor) -> bool:
-    return lib.mt_storage_id(a._h) == lib.mt_storage_id(b._h)
+    return lib.mt_storage_id(a._ref) == lib.mt_storage_id(b._ref)
 
 
 @given(SHAPES, st.data())

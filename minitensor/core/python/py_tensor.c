@@ -90,12 +90,12 @@ GET_NUMBER(get_number, device)
 GET_NUMBER(get_offset, offset)
 
 static PyGetSetDef PROPERTIES[] = {
-    {"_h", get_ref, NULL, "Its reference of the core, of which it owns one count.", NULL},
+    {"_ref", get_ref, NULL, "Its reference of the core, of which it owns one count.", NULL},
     {"shape", get_shape, NULL, "Lengths of the dimensions.", NULL},
     {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
     {"strides", get_strides, NULL, "Bytes from one element to the next, for each dimension.", NULL},
     {"_offset", get_offset, NULL, "Bytes from the storage's start to the first element.", NULL},
-    {"_number", get_number, NULL, "The core's number of its device.", NULL},
+    {"_device_id", get_number, NULL, "The core's number of its device.", NULL},
     {"ndim", get_ndim, NULL, "How many dimensions it has.", NULL},
     {"size", get_size, NULL, "How many elements it has.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};

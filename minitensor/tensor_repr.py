@@ -14,7 +14,7 @@ def value_text(value: np.ndarray) -> str:
 
     Example:
         >>> import numpy as np
-        >>> from minitensor.printing import value_text
+        >>> from minitensor.tensor_repr import value_text
         >>> value_text(np.array([1, 2, 3]))
         ' [1, 2, 3]'
     """

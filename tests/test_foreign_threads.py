@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 from children import in_child
 
-from minitensor import Tensor, ops, threads, trace
+from minitensor import Tensor, foreign_threads, ops, trace
 
-pytestmark = pytest.mark.skipif(not threads.has_proc, reason="the system has no /proc")
+pytestmark = pytest.mark.skipif(not foreign_threads.has_proc, reason="the system has no /proc")
 
 FOREIGN = """
 import ctypes, os, subprocess, sys, threading
 import numpy as np
 import minitensor
-from minitensor import Tensor, ops, threads, trace
+from minitensor import Tensor, ops, foreign_threads, trace
 ops.exp(Tensor(np.ones(1_000_000)))           # a thread of ours
 other = threading.Thread(target=threading.Event().wait, daemon=True)
 other.start()                                 # one of Python's
 libc = ctypes.CDLL(None)
 ident = ctypes.c_ulong()
-assert not threads.foreign(), threads.foreign()
+assert not foreign_threads.foreign(), foreign_threads.foreign()
 pause = ctypes.cast(libc.pause, ctypes.c_void_p)
 assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0   # and one of somebody else's
 libc.pthread_setname_np(ident, b"somebody")
-print([t.name for t in threads.foreign()])
+print([t.name for t in foreign_threads.foreign()])
 subprocess.run(["true"], check=True)          # no fork of Python's, in any mode
 try:
     pid = os.fork()
@@ -84,12 +84,12 @@ print(os.waitpid(pid, 0)[1], child.exitcode)
 
 def test_our_own_threads_are_none_of_them() -> None:
     ops.exp(Tensor(np.ones(1_000_000)))
-    names = [thread.name for thread in threads.foreign()]
-    assert not [name for name in names if name.startswith(threads.OURS)]
-    assert threads.count() >= len(names) + threading.active_count()
+    names = [thread.name for thread in foreign_threads.foreign()]
+    assert not [name for name in names if name.startswith(foreign_threads.OURS)]
+    assert foreign_threads.count() >= len(names) + threading.active_count()
 
 
 def test_a_child_has_one_thread() -> None:
     ops.exp(Tensor(np.ones(1_000_000)))
     trace.clear()
-    assert in_child(lambda: (threads.count(), threads.foreign())) == "(1, [])"
+    assert in_child(lambda: (foreign_threads.count(), foreign_threads.foreign())) == "(1, [])"

@@ -18,7 +18,7 @@ _DEEPEST = 16  # the core's MT_MAX_NDIM
 
 
 def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "_h")  # tensor.py stands above this module
+    return hasattr(value, "_ref")  # tensor.py stands above this module
 
 
 def _first_leaf(data: Any) -> Any:
