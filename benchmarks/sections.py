@@ -52,7 +52,7 @@ SECTIONS = (
         tuple((f"{ops} ops of {size(n)}", Case(CHAINS[ops]), n) for n in (10**5, 10**7) for ops in (2, 4, 8)),
     ),
     Section(
-        "dispatch", "One element", "What a call costs: there is next to nothing to compute.",
+        "dispatch", "One element", "The cost of a call: the computation of one element takes almost no time.",
         (
             ("log(x)", Case("log(x)"), 1),
             ("x + y", Case("x + y", inputs=PAIR), 1),
@@ -70,7 +70,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        "layouts", "Layouts", "4 million float32.  jax makes a copy where others have a view, before the clock starts.",
+        "layouts", "Layouts", "4 million float32. Where other libraries use a view, jax makes a copy before the clock starts.",
         (
             ("x + y, contiguous", Case("x + y", MATRIX, inputs=PAIR), 2048),
             ("x + y, every second element", Case("x + y", (2048, "n", 2), inputs=PAIR, given={"x": "x[:, :, 0]", "y": "y[:, :, 0]"}, used=0.5), 2048),
@@ -83,7 +83,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        "reductions", "Reductions", "4096 x 4096 float32, unless it says otherwise.",
+        "reductions", "Reductions", "4096 x 4096 float32, unless the row names another dtype.",
         (
             *((text, Case(text, MATRIX), 4096) for text in (
                 "sum(x)", "sum(x, 0)", "sum(x, 1)", "mean(x, 0)", "mean(x, 1)", "amax(x)", "argmax(x)")),
@@ -92,7 +92,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        "selection", "Selection and casts", "10^7 elements, float32 but for the source of the last.",
+        "selection", "Selection and casts", "10^7 elements of float32; the last row casts from int64.",
         (
             ("where(c, x, y)", Case("where(c, x, y)", inputs=PAIR, given={"c": "x > y"}), 10**7),
             ("clip(x, 0.3, 0.7)", Case("clip(x, 0.3, 0.7)"), 10**7),

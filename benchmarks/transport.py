@@ -26,6 +26,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+HEAD = """\
+# The time of a transfer
+
+Measured by `make bench-transport`: {machine}.
+In a round trip a tensor goes through a queue to another process and back. "Shared" sends the same
+tensor each time, "fresh" a new tensor. [sharing.md](sharing.md) describes the guarantees.
+"""
 SIZES = [4, 1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 24, 1 << 27, 1 << 29]
 
 
@@ -203,7 +210,7 @@ def table(found: dict[str, dict[str, float]], packages: list[str]) -> str:
 def verdicts(found: dict[str, dict[str, float]], packages: list[str]) -> list[tuple[str, float, float]]:
     """The limits: what is compared, the ratio, and what it may be at most."""
     return [
-        (f"{row}: part of {'our' if other == 'minitensor' else other + chr(39) + 's'} {'time for the same' if row == reference else reference}",
+        (f"{row}: share of {other}'s {'time for the same' if row == reference else reference}",
          found[row]["minitensor"] / found[reference][other], limit)
         for row, other, reference, limit in LIMITS if other in packages and other in found[reference]
     ]  # fmt: skip
@@ -214,8 +221,7 @@ def write_page(found: dict[str, dict[str, float]], packages: list[str], machine:
     limits = "".join(f"| {what} | {ratio:.3f} | {limit} | {'yes' if ratio <= limit else 'no'} |\n"
                      for what, ratio, limit in verdicts(found, packages))  # fmt: skip
     (ROOT / "docs" / "transport.md").write_text(
-        "# What a journey costs\n\nMeasured by `make bench-transport`: " + machine + ". A round trip is a tensor through a queue to another process and back; "
-        "\"shared\"\nsends the same tensor each time, \"fresh\" a new one. [sharing.md](sharing.md) says what holds.\n\n"
+        HEAD.format(machine=machine) + "\n"
         "![Round trips by size](transport.svg)\n\n" + table(found, packages) + "\n\n| limit | measured | at most | holds |\n|---|---:|---:|---|\n" + limits,
         encoding="utf-8")  # fmt: skip
 

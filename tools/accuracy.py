@@ -30,6 +30,14 @@ from minitensor.backend import native  # noqa: E402
 PAGE = ROOT / "docs" / "accuracy.md"
 CHUNK = 2**15  # its arrays stay in the cache
 SAMPLE = 61
+HEAD = """\
+# Accuracy
+
+`make accuracy` compares float32 with double and float64 with long double. The tests hold every
+function to a bound of 2 ULP on every instruction set. Special values are exact. Results of
+instruction sets with fused multiply-adds may differ from the others in the last bit.
+
+"""
 SLOW = ["erf"]  # its reference for float64 is a series: fewer numbers of it
 Worst = tuple[float, float]  # ULPs, where
 
@@ -88,10 +96,7 @@ def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[l
 def write_page(lines: list[list[str]]) -> None:
     head = ["op", "dtype", "largest error in ULP", "at", "instruction set", "arguments"]
     table = "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
-    PAGE.write_text(
-        "# Accuracy\n\nMeasured by `make accuracy`: float32 against double, float64 against long double. The bound that the tests hold to, "
-        "on every\ninstruction set, is 2 ULP. Special values are exact. Instruction sets with fused multiply-adds may differ "
-        "from the others in the last bit.\n\n" + table, encoding="utf-8")  # fmt: skip
+    PAGE.write_text(HEAD + table, encoding="utf-8")
 
 
 def main() -> int:
