@@ -44,7 +44,7 @@ def text(size: float) -> str:
     return ""
 
 
-# --- in the process of a row -----------------------------------------------------------------------------------------
+# --- in the process of a row ----------------------------------------------------------------------
 def package_of(name: str) -> tuple[Any, Any]:
     """A multiprocessing package, and what makes a tensor of so many bytes."""
     import numpy as np
@@ -163,7 +163,7 @@ LIMITS = [  # row, against whose row, at most
 ]
 
 
-# --- all rows --------------------------------------------------------------------------------------------------------
+# --- all rows -------------------------------------------------------------------------------------
 def run_row(row: str, name: str) -> float | None:
     """A row's figure, from a process of its own; None: it fails, and that was said."""
     process = subprocess.Popen([sys.executable, __file__, "--row", row, "--package", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,

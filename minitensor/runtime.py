@@ -101,7 +101,7 @@ def launch_blocking() -> None:
     native.set_synchronous(True)
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 def _device(device_target: str | None) -> Device:
     current = context.current_device()
     if device_target is None or device_target == current.backend.name:
@@ -166,7 +166,7 @@ def empty_cache(device_target: str | None = None) -> int:
     return lib.mt_device_trim(device.id) if device.id is not None else 0
 
 
-# --- streams ---------------------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
 _thread = threading.local()  # .streams: the thread's current streams by device number; keeps them from being released
 
 

@@ -58,7 +58,7 @@ def _drain(what: str, limit_ms: float = float("inf"), poll: Callable[[int], int]
     return True
 
 
-# --- fork ------------------------------------------------------------------------------------------------------------
+# --- fork -----------------------------------------------------------------------------------------
 def _before_fork() -> None:
     _watch_end()
     threads = lib.mt_thread_count() + lib.mt_pool_size()
@@ -76,7 +76,7 @@ def _after_in_child() -> None:
     _watch_end()
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 _LAST = -sys.maxsize  # multiprocessing's finalizers run from the highest priority to the lowest
 _watched: tuple[int, object] = (0, None)  # the process whose end is watched, and the module it ends by
 _gave_up = False  # a wait for this process's end took too long; the next one does not try again
