@@ -199,7 +199,7 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
 
     assert child == repr(([*before, "child low", "failing", "child high", "child user"], reported("before the fork", "in the child")))
     assert reports == reported("before the fork", "in the parent") and "on purpose" in caplog.text
-    with pytest.raises(ValueError, match="no such participant"):
+    with pytest.raises(ValueError, match="must be registered"):
         fork.unregister(members[0])
 
 
