@@ -1,11 +1,12 @@
-"""The fingerprint of the C core: a checksum of what the core and Python must agree on.
+"""The fingerprint of the C core: a checksum of the files on which the core and Python must agree.
 
-The problem.  Op codes are positions in a table, and structs have layouts: a core that was built
-from another version of these files reads other memory than Python means, and crashes.
+The problem.  Op codes are positions in a table, and structs have layouts.  A core that was built
+from another version of these files reads the wrong memory and crashes.
 
-The solution.  The build compiles a checksum of the files in (`_build.py`: MT_FINGERPRINT), and the
-import compares it with the files that are there.  The upper 32 bits are of the tables, which every
-installation has; the lower ones of the headers, which only a checkout has.
+The solution.  The build compiles a checksum of the files into the core (`_build.py`:
+MT_FINGERPRINT), and the import compares it with the present files.  The upper 32 bits cover the
+tables, which every installation has.  The lower 32 bits cover the headers, which only a checkout
+has.
 """
 
 from __future__ import annotations
@@ -31,19 +32,22 @@ def _checksum(names: tuple[str, ...]) -> int:
 
 
 def compute() -> int:
-    """Return the fingerprint of the files that are here.
+    """Return the fingerprint of the present files.
 
     Raises:
-        OSError: when one of them can't be read.
+        OSError: a file can't be read.
     """
     return _checksum(TABLES) << 32 | _checksum(HEADERS)
 
 
 def check(compiled: int) -> None:
-    """Compare the fingerprint that was compiled into the core with the files that are here.
+    """Compare the fingerprint of the core with the present files.
+
+    Args:
+        compiled: the fingerprint that the build compiled into the core.
 
     Raises:
-        ImportError: when the core was built from other files.
+        ImportError: the core was built from other files.
     """
     for names, built in (TABLES, compiled >> 32), (HEADERS, compiled & 0xFFFFFFFF):
         try:
@@ -52,15 +56,19 @@ def check(compiled: int) -> None:
             continue
         if here != built:
             raise ImportError(
-                f"[import] the C core was built from another {' or '.join(names)}, "
-                f"checksum {built:08x}, got {here:08x}; {_REMEDY}"
+                f"[import] the C core must be built from the present {' and '.join(names)}, "
+                f"checksum {here:08x}, got {built:08x}; {_REMEDY}"
             )
 
 
 def not_built(error: ModuleNotFoundError) -> ImportError:
-    """Return the error of an import that finds no core, or no NumPy, in place of `error`."""
+    """Return the ImportError for an import that finds no core or no NumPy.
+
+    Args:
+        error: the error of the import statement.
+    """
     return ImportError(
-        f"[import] minitensor is not built for this Python, {sys.executable}, "
-        f"which finds no module {error.name}; {_REMEDY}",
+        f"[import] minitensor must be built for this Python, {sys.executable}, "
+        f"which has no module {error.name}; {_REMEDY}",
         name=error.name,
     )

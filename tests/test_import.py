@@ -136,7 +136,7 @@ def test_without_a_core_the_import_says_what_to_run(module: str, package: Path) 
     next((package / "backend").glob("_core*.so")).unlink()
     said = imported(package, module)
     assert said == (
-        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no module minitensor.backend._core; {REMEDY}"
+        f"[import] minitensor must be built for this Python, {sys.executable}, which has no module minitensor.backend._core; {REMEDY}"
     )
 
 
@@ -147,7 +147,7 @@ def test_a_core_built_from_other_sources_is_refused(name: str, package: Path) ->
     path = package / name
     path.write_bytes(path.read_bytes() + b"\n")
     said = imported(package)
-    assert said.startswith("[import] the C core was built from another ") and said.endswith(REMEDY)
+    assert said.startswith("[import] the C core must be built from the present ") and said.endswith(REMEDY)
     assert (
         name in said
         and f"{lib.mt_fingerprint():016x}"[8 * (name in fingerprint.HEADERS) :][:8] in said
@@ -161,7 +161,7 @@ def test_an_installation_without_headers_compares_the_tables(package: Path) -> N
     assert imported(package) == ""
     with open(package / "optable.py", "a") as file:
         file.write("\n")
-    assert "built from another dtype.py or optable.py" in imported(package)
+    assert "built from the present dtype.py and optable.py" in imported(package)
 
 
 @SOURCES
@@ -174,4 +174,4 @@ def test_without_numpy_the_import_says_what_to_run() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
     )
-    assert done.stderr.rstrip().endswith(f"which finds no module numpy; {REMEDY}")
+    assert done.stderr.rstrip().endswith(f"which has no module numpy; {REMEDY}")
