@@ -168,7 +168,7 @@ def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
     finally:
         log.removeHandler(handler)
     assert t.tolist() == [1.0]
-    assert said[0].startswith("[fork] a fork waits for what is queued: patient (") and "test_fork.py:" in said[0]
+    assert said[0].startswith("[fork] a fork waits for queued work: patient (") and "test_fork.py:" in said[0]
 
 
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:
