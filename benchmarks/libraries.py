@@ -241,5 +241,6 @@ def best_of_five(function: Callable[[], Any]) -> float:
 
 LIBRARIES: dict[str, Callable[[], Library]] = {
     "minitensor": minitensor, "numpy": numpy, "numexpr": numexpr, "torch": torch,
-    "torch.compile": torch_compile, "jax": jax, "jax.jit": jax_jit, "mindspore": mindspore, "copy": copy,
+    "torch.compile": torch_compile, "jax": jax, "jax.jit": jax_jit, "mindspore": mindspore,
+    "copy": copy,
 }  # fmt: skip

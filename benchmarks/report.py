@@ -1,9 +1,10 @@
-"""minitensor beside the libraries that are here: docs/benchmarks.md, with a table and a picture for each section.
+"""Write docs/benchmarks.md, with a table and a picture for each section.
 
-    make bench                                              all of it, in some ten minutes
-    python benchmarks/report.py --only log --rounds 2       sections with "log" in their name, to the terminal, with no file written
+    make bench                                         all sections, in some ten minutes
+    python benchmarks/report.py --only log --rounds 2  print sections with "log" in their name
 
-`--python mindspore=PATH` measures a library with another interpreter, for one that wants an environment of its own.
+The second form writes no file.  `--python mindspore=PATH` measures a library with another
+interpreter, for a library with an environment of its own.
 """
 
 from __future__ import annotations
@@ -74,13 +75,15 @@ def measured(section: Section, fleet: Fleet) -> list[Times]:
 
 
 def page_of(section: Section, found: list[Times], libraries: list[str]) -> str:
-    rows = [[f"`{text}`" if "(" in text or "+" in text else text, *(cell(name, times) for name in libraries)]
-            for (text, _, _), times in zip(section.points, found)]  # fmt: skip
+    rows = []
+    for (text, _, _), times in zip(section.points, found):
+        shown = f"`{text}`" if "(" in text or "+" in text else text
+        rows.append([shown, *(cell(name, times) for name in libraries)])
     return f"\n## {section.title}\n\n{section.words}\n\n" + table(["", *libraries], rows)
 
 
 def picture_of(section: Section, found: list[Times], libraries: list[str]) -> None:
-    """Nanoseconds per element, so that sizes can be compared, and what is flat is as it should be."""
+    """Draw nanoseconds per element, so that sizes are comparable; a flat curve is ideal."""
     each = {
         name: [statistics.median(times[name]) / case.elements(n) * 1e9 if name in times else None
                for (_, case, n), times in zip(section.points, found)]
@@ -91,17 +94,35 @@ def picture_of(section: Section, found: list[Times], libraries: list[str]) -> No
 
 
 def import_rows(fleet: Fleet, rounds: int) -> dict[str, tuple[float, float]]:
-    """Milliseconds and MiB of a process that imports nothing, and of one for each library."""
-    modules = {"nothing": "sys"} | {name: name for name in fleet.here if "." not in name and name != FLOOR}
+    """Return milliseconds and MiB of a process that imports nothing, and of one per library."""
+    modules = {"nothing": "sys"} | {
+        name: name for name in fleet.here if "." not in name and name != FLOOR
+    }
     found = imports(rounds, modules, {name: fleet.python(name) for name in modules})
-    return {name: (statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)) for name, pairs in found.items()}
+    return {
+        name: (statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs))
+        for name, pairs in found.items()
+    }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="TEXT", help="only sections with TEXT in their name; writes no file")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="only sections with TEXT in their name; write no file",
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH", help="the interpreter that has the library")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="LIBRARY=PATH",
+        help="an interpreter with the library",
+    )
     arguments = parser.parse_args()
     sections = [section for section in SECTIONS if arguments.only in section.name]
     whole = not arguments.only
@@ -118,23 +139,31 @@ def main() -> int:
             text = page_of(section, found, libraries)
             if whole and matplotlib:
                 picture_of(section, found, libraries)
-                text = text.replace("\n\n|", f"\n\n![{section.title}](benchmarks/{section.name}.svg)\n\n|", 1)
+                text = text.replace(
+                    "\n\n|", f"\n\n![{section.title}](benchmarks/{section.name}.svg)\n\n|", 1
+                )
             parts.append(text)
         if whole or arguments.only in "import":
             progress("imports")
             rows = import_rows(fleet, arguments.rounds)
-            text = "\n## Import\n\nThe time that the import takes, and the memory of the process after it.\n\n"
+            text = (
+                "\n## Import\n\nThe time that the import takes, and the memory of the process "
+                "after it.\n\n"
+            )
             if whole and matplotlib:
                 bars(DOCS / "benchmarks" / "import.svg", "Import", rows)
                 text += "![Import](benchmarks/import.svg)\n\n"
-            parts.append(text + table(["", "time", "memory"], [[name, duration(ms / 1e3), f"{mib:.0f} MiB"] for name, (ms, mib) in rows.items()]))
+            cells = [
+                [name, duration(ms / 1e3), f"{mib:.0f} MiB"] for name, (ms, mib) in rows.items()
+            ]
+            parts.append(text + table(["", "time", "memory"], cells))
     versions = ", ".join(f"{name} {version}" for name, version in fleet.here.items() if version)
-    missing = f" Not here: {', '.join(fleet.missing)}." if fleet.missing else ""
+    missing = f" Missing: {', '.join(fleet.missing)}." if fleet.missing else ""
     head = HEAD.format(machine=about, versions=versions, missing=missing, rounds=arguments.rounds)
     progress("")
     if whole:
         (DOCS / "benchmarks.md").write_text(head + "".join(parts), encoding="utf-8")
-        print(f"docs/benchmarks.md is written, after {(time.monotonic() - begin) / 60:.0f} minutes")
+        print(f"wrote docs/benchmarks.md in {(time.monotonic() - begin) / 60:.0f} minutes")
     else:
         print(head + "".join(parts))
     for (name, text), why in fleet.lacks.items():
