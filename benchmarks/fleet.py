@@ -1,8 +1,10 @@
-"""A process for each library, and measurements that take turns among them.
+"""Measure libraries in turns, each in a process of its own.
 
-What disturbs a machine only adds time, and it comes and goes.  So each process reports the best of some repetitions, the processes
-take turns, several rounds of it, and what counts is the ratio of two libraries within a round: the median of those over the rounds.
-While one works the others are stopped by a signal: the threads of some spin for a while after a call, and MindSpore's for ever.
+A disturbance of the machine only adds time, and it is temporary.  Each process therefore reports
+the best of several repetitions, and the processes take turns in several rounds.  The result is the
+median, over the rounds, of the ratio of two libraries within a round.  While one process works, a
+signal stops the others, because the threads of some libraries spin for a while after a call, and
+MindSpore's threads spin forever.
 """
 
 from __future__ import annotations
@@ -22,37 +24,44 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 0.04  # a library's turn in a round, where one call is shorter
-LITTLE, FINER = 10**4, 5  # up to so many elements, so many times the rounds, and turns as much shorter: neighbours disturb for longer than a turn
+SECONDS = 0.04  # of a library's turn in a round; a longer call takes a longer turn
+# Up to LITTLE elements, FINER times as many rounds with shorter turns, because a disturbance lasts
+# longer than a turn.
+LITTLE, FINER = 10**4, 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """An expression in names that each library gives a meaning (see libraries.py), and what its variables are.
+    """Describe an expression and its variables; libraries.py gives the names a meaning.
 
-    `inputs` are random arrays of one shape and dtype; `given` are made of them, or replace them, before the clock starts.
+    `inputs` are random arrays of one shape and dtype.  `given` are computed from them, or replace
+    them, before the clock starts.
     """
 
     text: str
-    shape: tuple[Any, ...] = ("n",)  # "n" stands for the size that is measured
+    shape: tuple[Any, ...] = ("n",)  # "n" stands for the size of the measurement
     dtype: str = "float32"
     inputs: str = "x"
     given: dict[str, str] = dataclasses.field(default_factory=dict)
-    used: float = 1  # the part of an input's elements that the expression sees
+    used: float = 1  # the share of an input's elements that the expression reads
 
     def elements(self, n: int) -> int:
         return int(self.used * math.prod(n if side == "n" else side for side in self.shape))
 
 
 class Worker:
+    """Represent the process of one library."""
+
     def __init__(self, name: str, python: str = sys.executable) -> None:
         self.python = python
         self.errors = tempfile.TemporaryFile()
-        # In a group of its own a process that is stopped goes on, and ends, when the one that has started it dies.
-        self.process = subprocess.Popen([python, "-u", HERE / "worker.py", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, text=True, cwd=HERE.parent, preexec_fn=os.setpgrp)  # fmt: skip
+        # A process group of its own: if this process dies, a stopped worker continues and ends.
+        self.process = subprocess.Popen(
+            [python, "-u", HERE / "worker.py", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.errors, text=True, cwd=HERE.parent, preexec_fn=os.setpgrp,
+        )  # fmt: skip
         self.version = ""
-        self.missing = ""  # why it is not here
+        self.missing = ""  # the reason, if the library is missing
 
     def greet(self) -> None:
         greeting = self.answer()
@@ -93,13 +102,19 @@ class Worker:
 
 
 class Fleet:
-    """`with Fleet(names) as fleet: fleet.measure(case, n, names)`."""
+    """Manage the processes: `with Fleet(names) as fleet: fleet.measure(case, n, names)`."""
 
-    def __init__(self, names: Iterable[str], pythons: Sequence[str] = (), rounds: int = 7, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        pythons: Sequence[str] = (),
+        rounds: int = 7,
+        seconds: float = SECONDS,
+    ) -> None:
         own = dict(one.split("=", 1) for one in pythons)
         self.rounds, self.seconds = rounds, seconds
         self.workers = {name: Worker(name, own.get(name, sys.executable)) for name in names}
-        self.lacks: dict[tuple[str, str], str] = {}  # (library, expression): why it can't
+        self.lacks: dict[tuple[str, str], str] = {}  # (library, expression): the reason
 
     def __enter__(self) -> Fleet:
         for worker in self.workers.values():
@@ -126,8 +141,10 @@ class Fleet:
         self.workers[name].missing = reply.get("missing", "")
         return reply
 
-    def measure(self, case: Case, n: int, names: Iterable[str] | None = None) -> dict[str, list[float]]:
-        """For each library that is here and knows how: seconds of a call, a figure for each round."""
+    def measure(
+        self, case: Case, n: int, names: Iterable[str] | None = None
+    ) -> dict[str, list[float]]:
+        """Return, for each library that can compute the case, the seconds of a call per round."""
         able = []
         for name in [name for name in names or self.workers if name in self.here]:
             reply = self.ask(name, case=dataclasses.asdict(case), n=n, elements=case.elements(n))
@@ -173,7 +190,9 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = f"{platform.system()} {platform.machine()}, CPython {platform.python_version()}"
-    return f"{model}{f' ({vectors})' if vectors else ''}, {cores} cores, {memory:.0f} GiB, {system}, load {os.getloadavg()[0]:.1f}"
+    name = f"{model} ({vectors})" if vectors else model
+    load = os.getloadavg()[0]
+    return f"{name}, {cores} cores, {memory:.0f} GiB, {system}, load {load:.1f}"
 
 
 def progress(text: str) -> None:

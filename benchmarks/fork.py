@@ -1,12 +1,15 @@
-"""What a fork costs, and how soon a child has its first result.
+"""Measure the cost of a fork, and the time to the first result of a child.
 
     python benchmarks/fork.py [--runs 15]
 
-Latency: `os.fork()` as the parent sees it, for a bare interpreter, one with NumPy, and one with minitensor and 0, 100 and 1,000 live
-tensors (of 1,000 float32) and after a computation each time, so that a worker thread has to be joined.  Start to first result: from
-`Process.start()` to the number that the child computed and sent, under each start method, for minitensor and for NumPy.
+Latency is the time of `os.fork()` in the parent: for a bare interpreter, for one with NumPy, and
+for one with minitensor and 0, 100 and 1,000 live tensors (of 1,000 float32).  A last row computes
+before each fork, so that the fork joins a worker thread.  "Start to first result" is the time from
+`Process.start()` to the arrival of the number that the child computed, under each start method, for
+minitensor and for NumPy.
 
-Each row runs in a process of its own; rows take turns, so that a slow moment of the machine meets them all; figures are medians.
+Each row runs in a process of its own.  The rows take turns, so that a slow moment of the machine
+affects all rows.  Figures are medians.
 """
 
 from __future__ import annotations
@@ -39,13 +42,16 @@ print(json.dumps(sorted(one() for _ in range(50))[25] * 1e6))
 NUMPY = "import numpy as np"
 OURS = "import numpy as np, minitensor as mt; from minitensor import Tensor, ops"
 TENSORS = "; kept = [Tensor(np.ones(1000, np.float32)) for _ in range({})]"
-ROWS = {  # setup, and what happens before each fork
+ROWS = {  # the setup, and the code before each fork
     "bare interpreter": ("", "pass"),
     "numpy": (NUMPY, "pass"),
     "minitensor, 0 tensors": (OURS, "pass"),
     "minitensor, 100 tensors": (OURS + TENSORS.format(100), "pass"),
     "minitensor, 1,000 tensors": (OURS + TENSORS.format(1000), "pass"),
-    "minitensor, a thread to join": (OURS + "; x = Tensor(np.ones(100_000, np.float32))", "ops.exp(x).asnumpy()"),
+    "minitensor, a thread to join": (
+        OURS + "; x = Tensor(np.ones(100_000, np.float32))",
+        "ops.exp(x).asnumpy()",
+    ),
 }
 
 FIRST = """
@@ -77,8 +83,10 @@ def run(program: str, *arguments: str) -> float:
     path = ROOT / "build" / "benchmark.py"
     path.parent.mkdir(exist_ok=True)
     path.write_text(program)
-    done = subprocess.run([sys.executable, path, *arguments], capture_output=True, text=True, cwd=ROOT, check=True,
-                          env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, path, *arguments], capture_output=True, text=True, cwd=ROOT, check=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
     return float(json.loads(done.stdout))
 
 
@@ -87,7 +95,11 @@ def main(runs: int) -> None:
                 for name, (setup, before) in ROWS.items()}  # fmt: skip
     for method in ("fork", "forkserver", "spawn"):
         for name, (setup, child) in CHILDREN.items():
-            preload = {"fork": setup, "forkserver": "multiprocessing.set_forkserver_preload([])", "spawn": "pass"}[method]
+            preload = {
+                "fork": setup,
+                "forkserver": "multiprocessing.set_forkserver_preload([])",
+                "spawn": "pass",
+            }[method]
             text = FIRST.replace("METHOD_SETUP", preload).replace("CHILD", f"{setup}; {child}")
             programs[f"{method}, {name}: start to first result"] = (text, (method,))
     times: dict[str, list[float]] = {name: [] for name in programs}
@@ -96,7 +108,10 @@ def main(runs: int) -> None:
             times[name].append(run(text, *arguments))
         print(f"\r{i + 1} of {runs} rounds", end="", file=sys.stderr)
     print(file=sys.stderr)
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, medians of {runs} rounds, microseconds")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
+        f", medians of {runs} rounds, microseconds"
+    )
     bare = statistics.median(times["bare interpreter"])
     for name, values in times.items():
         median = statistics.median(values)
@@ -104,6 +119,6 @@ def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--runs", type=int, default=15)
     main(parser.parse_args().runs)

@@ -1,8 +1,8 @@
-"""How soon Ctrl-C gets through: from the signal to KeyboardInterrupt, in every kind of wait (`tests/waits.py`).
+"""Measure the time from Ctrl-C to KeyboardInterrupt in every kind of wait (`tests/waits.py`).
 
     python benchmarks/interrupts.py [--runs 9]
 
-Each measurement is a process of its own, whose main thread sleeps in the wait when the signal is sent.
+Each measurement runs in a process of its own; the signal arrives while its main thread waits.
 """
 
 from __future__ import annotations
@@ -24,17 +24,25 @@ def main(runs: int) -> None:
     times: dict[str, list[float]] = {kind: [] for kind in waits.KINDS}
     for i in range(runs):
         for kind, values in times.items():
-            done = subprocess.run([sys.executable, ROOT / "tests" / "waits.py", kind], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, ROOT / "tests" / "waits.py", kind],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             values.append(float(done.stdout))
         print(f"\r{i + 1} of {runs} rounds", end="", file=sys.stderr)
     print(file=sys.stderr)
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {runs} rounds, milliseconds")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
+        f", {runs} rounds, milliseconds"
+    )
     print(f"{'':45} {'median':>8} {'most':>8}")
     for kind, values in times.items():
         print(f"{kind:45} {statistics.median(values):8.1f} {max(values):8.1f}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--runs", type=int, default=9)
     main(parser.parse_args().runs)

@@ -1,9 +1,11 @@
-"""The libraries that are measured: how each spells what the cases say.
+"""The measured libraries and their spelling of the cases.
 
-A case is an expression, such as `log(exp(x) + x)`.  A library gives the names in it a meaning, makes its arrays from NumPy's, and waits
-until a result is there.  Those that compile, or that take the expression as text, also say what is called in its place.
+A case is an expression, such as `log(exp(x) + x)`.  A library gives the names a meaning, converts
+NumPy's arrays to its own, and waits for a result.  A library that compiles, or that takes the
+expression as text, also returns the text of its call.
 
-Each function imports its library, so only the process that measures a library has it; ImportError means that it is not here.
+Each function imports its library, so only the process of a library loads it.  ImportError means
+that the library is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ import numpy as np
 
 __all__ = ["LIBRARIES", "Library"]
 
-SAME = ("abs", "amax", "argmax", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum", "tanh", "where")  # names that most have in common
+# The names that most libraries have in common.
+SAME = (
+    "abs", "amax", "argmax", "clip", "exp", "eye", "log", "matmul", "mean", "sin", "sqrt", "sum",
+    "tanh", "where",
+)  # fmt: skip
 LINALG = ("cholesky", "inv", "qr", "solve", "svd")
 
 
@@ -34,15 +40,21 @@ def as_it_stands(text: str, names: dict[str, Any], arguments: dict[str, Any]) ->
 @dataclass
 class Library:
     version: str
-    names: dict[str, Any]  # what an expression may use
+    names: dict[str, Any]  # the functions that an expression may use
     put: Callable[[np.ndarray], Any] = lambda array: array
     wait: Callable[[Any], Any] = lambda result: result
-    call: Callable[[str, dict[str, Any], dict[str, Any]], str] = as_it_stands  # what stands in the timed loop; it may add names
-    any_names: bool = False  # doesn't look at the expression
+    # Returns the code of the timed loop; it may add names.
+    call: Callable[[str, dict[str, Any], dict[str, Any]], str] = as_it_stands
+    any_names: bool = False  # True: it ignores the expression
 
 
 def named(*sources: tuple[Any, tuple[str, ...]], **special: Any) -> dict[str, Any]:
-    return {name: getattr(module, name) for module, names in sources for name in names if hasattr(module, name)} | special
+    return {
+        name: getattr(module, name)
+        for module, names in sources
+        for name in names
+        if hasattr(module, name)
+    } | special
 
 
 def compiled(how: Callable[[Any], Any]) -> Callable[[str, dict[str, Any], dict[str, Any]], str]:
@@ -59,16 +71,28 @@ def minitensor() -> Library:
     from minitensor import ops
     from minitensor.backend import core
 
-    def wait(result: Any) -> None:  # what reading a value does first; reading would make an array, too
+    def wait(result: Any) -> None:  # a read does this first, then makes an array
         for one in result if isinstance(result, tuple) else (result,):
             core.wait(one._ref)
 
-    names = named((ops, SAME + LINALG), copy=ops.contiguous, cast=ops.cast, transpose=lambda x: x.T, inv=ops.inverse)
+    names = named(
+        (ops, SAME + LINALG),
+        copy=ops.contiguous,
+        cast=ops.cast,
+        transpose=lambda x: x.T,
+        inv=ops.inverse,
+    )
     return Library(mt.__version__, names, mt.Tensor, wait)
 
 
 def numpy() -> Library:
-    names = named((np, SAME), (np.linalg, LINALG), copy=np.ascontiguousarray, cast=lambda x, dtype: x.astype(dtype), transpose=lambda x: x.T)
+    names = named(
+        (np, SAME),
+        (np.linalg, LINALG),
+        copy=np.ascontiguousarray,
+        cast=lambda x, dtype: x.astype(dtype),
+        transpose=lambda x: x.T,
+    )
     return Library(np.__version__, names)
 
 
@@ -87,7 +111,8 @@ def torch() -> Library:
     import torch
 
     names = named(
-        (torch, SAME), (torch.linalg, LINALG), transpose=lambda x: x.T, copy=lambda x: x.contiguous(),
+        (torch, SAME), (torch.linalg, LINALG), transpose=lambda x: x.T,
+        copy=lambda x: x.contiguous(),
         cast=lambda x, dtype: x.to(getattr(torch, dtype)),
     )  # fmt: skip
     return Library(torch.__version__, names, torch.from_numpy)
@@ -97,7 +122,9 @@ def torch_compile() -> Library:
     import torch as module
 
     library = torch()
-    module.compile(lambda x: x + 1, dynamic=False)(module.ones(64))  # raises where there is no compiler for C++
+    module.compile(lambda x: x + 1, dynamic=False)(
+        module.ones(64)
+    )  # raises without a compiler for C++
     library.call = compiled(partial(module.compile, dynamic=False))
     return library
 
@@ -106,8 +133,14 @@ def jax() -> Library:
     import jax
     import jax.numpy as jnp
 
-    jax.config.update("jax_enable_x64", True)  # or float64 would silently be float32
-    names = named((jnp, SAME), (jnp.linalg, LINALG), copy=jnp.copy, cast=lambda x, dtype: x.astype(dtype), transpose=lambda x: x.T)
+    jax.config.update("jax_enable_x64", True)  # without it float64 becomes float32
+    names = named(
+        (jnp, SAME),
+        (jnp.linalg, LINALG),
+        copy=jnp.copy,
+        cast=lambda x, dtype: x.astype(dtype),
+        transpose=lambda x: x.T,
+    )
     return Library(jax.__version__, names, jnp.asarray, jax.block_until_ready)
 
 
@@ -124,7 +157,12 @@ def mindspore() -> Library:
     from mindspore import ops
     from mindspore.common.api import _pynative_executor
 
-    names = named((ops, SAME), cast=lambda x, dtype: ops.cast(x, getattr(ms, dtype)), transpose=lambda x: x.T, copy=lambda x: x.contiguous())
+    names = named(
+        (ops, SAME),
+        cast=lambda x, dtype: ops.cast(x, getattr(ms, dtype)),
+        transpose=lambda x: x.T,
+        copy=lambda x: x.contiguous(),
+    )
     return Library(ms.__version__, names, ms.Tensor, lambda result: _pynative_executor.sync())
 
 
@@ -132,7 +170,8 @@ STREAM = """
 #include <stddef.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
-void stream(char *to, const char *from, size_t bytes) { /* past the caches; both ends at multiples of 64 bytes */
+/* Copies past the caches; `to`, `from` and `bytes` are multiples of 64. */
+void stream(char *to, const char *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64)
         for (size_t j = i; j < i + 64; j += 16)
             _mm_stream_si128((__m128i *)(to + j), _mm_loadu_si128((const __m128i *)(from + j)));
@@ -146,16 +185,21 @@ void stream(char *to, const char *from, size_t bytes) { memcpy(to, from, bytes);
 
 
 def copy() -> Library:
-    """The floor: the same number of elements copied to memory that is there already, by the fastest way for the size.
+    """Copy the same number of elements to existing memory, by the fastest way for the size.
 
-    The ways are one call of memcpy, one in each of two threads, and stores past the caches in each of two threads.  No function
-    of large arrays that writes a result can be faster than the last.
+    This is the floor of the figures.  The ways are one call of memcpy, a call in each of two
+    threads, and stores past the caches in each of two threads.  No function of large arrays that
+    writes a result can be faster than the last way.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, core = Path(folder, "stream.c"), Path(folder, "stream.so")
         source.write_text(STREAM)
         try:
-            subprocess.run(["cc", "-O3", "-shared", "-fPIC", source, "-o", core], check=True, capture_output=True)
+            subprocess.run(
+                ["cc", "-O3", "-shared", "-fPIC", source, "-o", core],
+                check=True,
+                capture_output=True,
+            )
         except (OSError, subprocess.CalledProcessError) as error:
             raise ImportError("no C compiler") from error
         stream = ctypes.CDLL(str(core)).stream
@@ -175,7 +219,11 @@ def copy() -> Library:
             how(to + half, start + half, half)
             other.result()
 
-        ways = [partial(ctypes.memmove, to, start, 2 * half), partial(two, ctypes.memmove), partial(two, stream)]
+        ways = [
+            partial(ctypes.memmove, to, start, 2 * half),
+            partial(two, ctypes.memmove),
+            partial(two, stream),
+        ]
         names.update(kept=(source, target), fastest=min(ways, key=best_of_five))
         return "fastest()"
 
@@ -192,6 +240,7 @@ def best_of_five(function: Callable[[], Any]) -> float:
 
 
 LIBRARIES: dict[str, Callable[[], Library]] = {
-    "minitensor": minitensor, "numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax,
-    "jax.jit": jax_jit, "mindspore": mindspore, "copy": copy,
+    "minitensor": minitensor, "numpy": numpy, "numexpr": numexpr, "torch": torch,
+    "torch.compile": torch_compile, "jax": jax, "jax.jit": jax_jit, "mindspore": mindspore,
+    "copy": copy,
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""The pictures of docs/benchmarks.md: a library has the same colour and mark in all of them, and the floor is a black line."""
+"""Draw the pictures of docs/benchmarks.md.
+
+A library has the same colour and mark in all pictures, and the floor is a black line.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ except ImportError:
 
 __all__ = ["bars", "draw", "matplotlib"]
 
-STYLES = {  # colours that people tell apart who see red and green alike; what is compiled has its library's, dashed
+# Colours that readers with red-green colour blindness distinguish; a compiled variant has its
+# library's colour, dashed.
+STYLES = {
     "minitensor": dict(color="#d55e00", marker="o", linewidth=2.4, markersize=6, zorder=5),
     "numpy": dict(color="#0072b2", marker="s"),
     "numexpr": dict(color="#56b4e9", marker="D"),
@@ -24,8 +29,14 @@ STYLES = {  # colours that people tell apart who see red and green alike; what i
     "mindspore": dict(color="#b8a000", marker="P"),
     "copy": dict(color="black", marker="", linewidth=1.2, label="copy, the floor"),
 }
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "minitensor", "font.size": 9, "font.family": "sans-serif", "axes.spines.top": False,
-            "axes.spines.right": False}  # fmt: skip
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "minitensor",
+    "font.size": 9,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def figure(height: float = 3.8) -> tuple[Any, Any, Any]:
@@ -41,34 +52,59 @@ def save(plt: Any, figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-def draw(path: Path, title: str, names: Sequence[Any], each: dict[str, list[float | None]], axis: str) -> None:
-    """Curves over a size, or, where there is no axis, marks beside names; nanoseconds per element, on a logarithmic scale."""
+def draw(
+    path: Path, title: str, names: Sequence[Any], each: dict[str, list[float | None]], axis: str
+) -> None:
+    """Draw nanoseconds per element, on a logarithmic scale.
+
+    Args:
+        path: the picture's file.
+        title: its title.
+        names: the sizes, or the names of the cases.
+        each: for each library one figure per name.
+        axis: the label of the sizes, for curves; "" draws marks beside the names.
+    """
     plt, picture, axes = figure(3.8 if axis else 0.9 + 0.34 * len(names))
     for name, values in each.items():
         style: dict[str, Any] = dict(linewidth=1.2, markersize=4.5, label=name) | STYLES[name]
-        points = [(names[i] if axis else i, value) for i, value in enumerate(values) if value is not None]
+        points = [
+            (names[i] if axis else i, value) for i, value in enumerate(values) if value is not None
+        ]
         if not points:
             continue
         if axis:
             axes.plot(*zip(*points), **style)
         elif name == "copy":
-            axes.vlines([v for _, v in points], [i - 0.4 for i, _ in points], [i + 0.4 for i, _ in points], color="black",
-                        linewidth=1.6, label=style["label"])  # fmt: skip
+            low, high = [i - 0.4 for i, _ in points], [i + 0.4 for i, _ in points]
+            values_there = [v for _, v in points]
+            axes.vlines(
+                values_there, low, high, color="black", linewidth=1.6, label=style["label"]
+            )
         else:
             hollow = dict(markerfacecolor="white") if style.pop("linestyle", "") == "--" else {}
-            axes.plot(*zip(*[(v, i) for i, v in points]), **style | dict(linestyle="", markersize=6) | hollow)
+            axes.plot(
+                *zip(*[(v, i) for i, v in points]),
+                **style | dict(linestyle="", markersize=6) | hollow,
+            )
     what = "nanoseconds per element"
     if axis:
         axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=what, title=title)
     else:
-        axes.set(xscale="log", xlabel=what, title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        axes.set(
+            xscale="log",
+            xlabel=what,
+            title=title,
+            yticks=range(len(names)),
+            yticklabels=names,
+            ylim=(len(names) - 0.5, -0.5),
+        )
     axes.grid(alpha=0.25, which="major")
     picture.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     save(plt, picture, path)
 
 
 def bars(path: Path, title: str, rows: dict[str, tuple[float, float]]) -> None:
-    """Time and memory side by side; the dotted line is the bare interpreter's memory, which is the floor here."""
+    """Draw time and memory side by side; the dotted line is the bare interpreter's memory."""
     matplotlib.use("Agg")
     matplotlib.rcParams.update(SETTINGS)
     import matplotlib.pyplot as plt
@@ -76,8 +112,12 @@ def bars(path: Path, title: str, rows: dict[str, tuple[float, float]]) -> None:
     picture, both = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained", sharey=True)
     names = list(rows)
     for i, (axes, what) in enumerate(zip(both, ("milliseconds", "MiB"))):
-        axes.barh(names, [rows[name][i] for name in names], color=[STYLES.get(name, {"color": "black"})["color"] for name in names])
-        axes.set(xscale="log", xlabel=what, xlim=(rows["numpy"][i] / 4, None))  # a logarithmic scale has no 0 to begin at
+        axes.barh(
+            names,
+            [rows[name][i] for name in names],
+            color=[STYLES.get(name, {"color": "black"})["color"] for name in names],
+        )
+        axes.set(xscale="log", xlabel=what, xlim=(rows["numpy"][i] / 4, None))  # log scale: no 0
     both[1].axvline(rows["nothing"][1], color="black", linewidth=1, linestyle=":")
     both[0].invert_yaxis()
     picture.suptitle(title)

@@ -1,4 +1,4 @@
-"""What whole processes take: imports, and a program that queues many small ops."""
+"""Measure whole processes: imports, and a program that queues many small ops."""
 
 from __future__ import annotations
 
@@ -34,26 +34,38 @@ print(json.dumps(int(status["VmHWM"].split()[0]) / 1024))
 
 
 def run(program: str, python: str = sys.executable, **environment: str) -> Any:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as what is installed, it is compiled once
-    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True, env={**kept, **environment})
+    # Without PYTHONDONTWRITEBYTECODE the first run writes bytecode, as an installation does.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [python, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**kept, **environment},
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def imports(rounds: int, modules: dict[str, str] | None = None, pythons: dict[str, str] | None = None) -> dict[str, list[tuple[float, float]]]:
-    """For each module milliseconds and MiB of a process that imports it, a pair for each round; None where it can't be imported."""
+def imports(
+    rounds: int, modules: dict[str, str] | None = None, pythons: dict[str, str] | None = None
+) -> dict[str, list[tuple[float, float]]]:
+    """Return, for each module, the milliseconds and MiB of a process that imports it, per round."""
     modules = modules or {"minitensor": "minitensor", "numpy": "numpy"}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in modules}
     for i in range(rounds + 1):
         for name, module in modules.items():
-            result = tuple(run(IMPORT.replace("MODULE", module), (pythons or {}).get(name, sys.executable)))
-            if i:  # the first has the files read, and compiled
+            result = tuple(
+                run(IMPORT.replace("MODULE", module), (pythons or {}).get(name, sys.executable))
+            )
+            if i:  # the first round reads the files and writes bytecode
                 found[name].append(result)
     return found
 
 
 def queued(count: int) -> float:
-    """MiB that a program takes at most that queues so many ops of 1,000 elements.
+    """Return the peak memory, in MiB, of a program that queues `count` ops of 1,000 elements.
 
-    Ops of that size would run at their call, and so each is sent to the worker thread here, which begins late: the queue becomes full.
+    Ops of that size would run inline.  The setting sends each op to the worker instead, and the
+    worker starts late, so that the queue becomes full.
     """
     return run(QUEUED.replace("COUNT", str(count)), MINITENSOR_INLINE_ELEMENTS="0")

@@ -1,13 +1,15 @@
-"""What it costs to send a tensor to another process and have it back, beside the standard package and torch.
+"""Measure the transfer of tensors between processes, beside the standard package and torch.
 
     python benchmarks/transport.py [--rounds 5] [--limits] [--page]
 
-Round trip: a value goes through a queue to a process that puts it on another queue, and comes back.  "shared" sends the same tensor
-each time, "fresh" makes a new one for each trip (making it is not counted).  Consumers: that many processes take 1 MiB tensors from
-one queue.  Stream: four workers make 4 MiB batches, one process takes them.
+Round trip: a value goes through a queue to a process that puts it on another queue.  "shared" sends
+the same tensor each time; "fresh" makes a new tensor for each trip, outside the measured time.
+Consumers: that many processes get 1 MiB tensors from one queue.  Stream: four workers make batches
+of 4 MiB, and one process gets them.
 
-Each row runs in a process of its own; the packages take turns, so that a slow moment of the machine meets them all; figures are
-medians of the rounds.  torch is left out where it is not installed.  With --page the table, the limits and a picture become docs/transport.md.
+Each row runs in a process of its own.  The packages take turns, so that a slow moment of the
+machine affects all of them.  Figures are medians of the rounds.  torch is optional.  --page writes
+the table, the limits and a picture to docs/transport.md.
 """
 
 from __future__ import annotations
@@ -26,6 +28,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+HEAD = """\
+# The time of a transfer
+
+Measured by `make bench-transport`: {machine}.
+In a round trip a tensor goes through a queue to another process and back. "Shared" sends the same
+tensor each time, "fresh" a new tensor. [sharing.md](sharing.md) describes the guarantees.
+"""
 SIZES = [4, 1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 24, 1 << 27, 1 << 29]
 
 
@@ -37,9 +46,9 @@ def text(size: float) -> str:
     return ""
 
 
-# --- in the process of a row -----------------------------------------------------------------------------------------
+# --- in the process of a row ----------------------------------------------------------------------
 def package_of(name: str) -> tuple[Any, Any]:
-    """A multiprocessing package, and what makes a tensor of so many bytes."""
+    """Return a multiprocessing package, and a function that makes a tensor of n bytes."""
     import numpy as np
 
     if name == "torch":
@@ -49,10 +58,10 @@ def package_of(name: str) -> tuple[Any, Any]:
         torch.set_num_threads(1)
         return torch.multiprocessing, lambda n: torch.ones(n // 4)
     if name == "minitensor":
-        import minitensor.multiprocessing as ours
+        import minitensor.multiprocessing
         from minitensor import Tensor
 
-        return ours, lambda n: Tensor(np.ones(n // 4, np.float32))
+        return minitensor.multiprocessing, lambda n: Tensor(np.ones(n // 4, np.float32))
     import multiprocessing
 
     return multiprocessing, lambda n: np.ones(n // 4, np.float32)
@@ -73,7 +82,10 @@ def round_trip(name: str, size: int, fresh: bool) -> float:
     value = make(size) if size else (1, "small")
     times: list[float] = []
     start = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - start < (0.7 if len(times) >= 20 else 2 if len(times) >= 8 else 10) and len(times) < 300):
+    while len(times) < 3 or (
+        time.perf_counter() - start < (0.7 if len(times) >= 20 else 2 if len(times) >= 8 else 10)
+        and len(times) < 300
+    ):
         if fresh and size:
             value = make(size)
         begin = time.perf_counter()
@@ -90,14 +102,16 @@ def work(name: str, count: int, size: int, queue: Any, done: Any) -> None:
     _, make = package_of(name)
     for _ in range(count):
         queue.put(make(size))
-    done.wait()  # torch's tensors are gone with the process that has made them
+    done.wait()  # torch's tensors end with the process that made them
 
 
 def stream(name: str) -> float:
     package, _ = package_of(name)
     context = package.get_context("fork")
     queue, done, count = context.Queue(8), context.Event(), 40
-    workers = [context.Process(target=work, args=(name, count, 4 << 20, queue, done)) for _ in range(4)]
+    workers = [
+        context.Process(target=work, args=(name, count, 4 << 20, queue, done)) for _ in range(4)
+    ]
     begin = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -147,7 +161,7 @@ for _number in (1, 2, 4, 8):
     ROWS[f"1 MiB to {_number} consumers, each"] = (consumers, _number)
 ROWS["stream of 4 MiB batches, each"] = (stream,)
 
-LIMITS = [  # row, against whose row, at most
+LIMITS = [  # row, the other package, its row, the largest ratio
     ("a small tuple", "standard", "a small tuple", 0.6),
     ("1 MiB, shared", "torch", "1 MiB, shared", 0.15),
     ("1 MiB, fresh", "torch", "1 MiB, fresh", 0.1),
@@ -156,19 +170,22 @@ LIMITS = [  # row, against whose row, at most
 ]
 
 
-# --- all rows --------------------------------------------------------------------------------------------------------
+# --- all rows -------------------------------------------------------------------------------------
 def run_row(row: str, name: str) -> float | None:
-    """A row's figure, from a process of its own; None: it fails, and that was said."""
-    process = subprocess.Popen([sys.executable, __file__, "--row", row, "--package", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    """Return a row's figure from a process of its own; print the failure and return None."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--row", row, "--package", name], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     try:
         out, complaint = process.communicate(timeout=300)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)  # the processes that it has started, too
+        os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
         process.wait()
         if not isinstance(error, subprocess.TimeoutExpired):
             raise
-        out, complaint = "", "no answer in five minutes"
+        out, complaint = "", "no result in five minutes"
     if process.returncode == 0:
         return float(json.loads(out.splitlines()[-1]))
     print(f"{row}, {name}: fails: {complaint.strip().splitlines()[-1:]}", file=sys.stderr)
@@ -176,20 +193,29 @@ def run_row(row: str, name: str) -> float | None:
 
 
 def measure(rounds: int, packages: list[str], limits: bool) -> dict[str, dict[str, float]]:
-    needed = {pair for row, other, reference, _ in LIMITS for pair in ((row, "minitensor"), (reference, other))}
+    needed = {
+        pair
+        for row, other, reference, _ in LIMITS
+        for pair in ((row, "minitensor"), (reference, other))
+    }
     rows = {row: [name for name in packages if not limits or (row, name) in needed] for row in ROWS}
-    found: dict[str, dict[str, list[float]]] = {row: {name: [] for name in names} for row, names in rows.items() if names}
+    found: dict[str, dict[str, list[float]]] = {
+        row: {name: [] for name in names} for row, names in rows.items() if names
+    }
     for i in range(rounds):
         for row in found:
             for name in found[row]:
                 if name == "standard" and ("128 MiB" in row or "512 MiB" in row) and i > 0:
-                    continue  # seconds each
+                    continue  # each takes seconds
                 result = run_row(row, name)
                 if result is not None:
                     found[row][name].append(result)
             print(f"\rround {i + 1} of {rounds}: {row:40}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    return {row: {name: statistics.median(times) for name, times in names.items() if times} for row, names in found.items()}
+    return {
+        row: {name: statistics.median(times) for name, times in names.items() if times}
+        for row, names in found.items()
+    }
 
 
 def table(found: dict[str, dict[str, float]], packages: list[str]) -> str:
@@ -200,24 +226,28 @@ def table(found: dict[str, dict[str, float]], packages: list[str]) -> str:
     return "\n".join(lines)
 
 
-def verdicts(found: dict[str, dict[str, float]], packages: list[str]) -> list[tuple[str, float, float]]:
-    """The limits: what is compared, the ratio, and what it may be at most."""
+def verdicts(
+    found: dict[str, dict[str, float]], packages: list[str]
+) -> list[tuple[str, float, float]]:
+    """Return the limits: the comparison, the ratio, and its maximum."""
     return [
-        (f"{row}: part of {'our' if other == 'minitensor' else other + chr(39) + 's'} {'time for the same' if row == reference else reference}",
+        (f"{row}: share of {other}'s {'time for the same' if row == reference else reference}",
          found[row]["minitensor"] / found[reference][other], limit)
-        for row, other, reference, limit in LIMITS if other in packages and other in found[reference]
+        for row, other, reference, limit in LIMITS
+        if other in packages and other in found[reference]
     ]  # fmt: skip
 
 
 def write_page(found: dict[str, dict[str, float]], packages: list[str], machine: str) -> None:
     plot(found, packages, ROOT / "docs" / "transport.svg")
-    limits = "".join(f"| {what} | {ratio:.3f} | {limit} | {'yes' if ratio <= limit else 'no'} |\n"
-                     for what, ratio, limit in verdicts(found, packages))  # fmt: skip
-    (ROOT / "docs" / "transport.md").write_text(
-        "# What a journey costs\n\nMeasured by `make bench-transport`: " + machine + ". A round trip is a tensor through a queue to another process and back; "
-        "\"shared\"\nsends the same tensor each time, \"fresh\" a new one. [sharing.md](sharing.md) says what holds.\n\n"
-        "![Round trips by size](transport.svg)\n\n" + table(found, packages) + "\n\n| limit | measured | at most | holds |\n|---|---:|---:|---|\n" + limits,
-        encoding="utf-8")  # fmt: skip
+    rows = "".join(
+        f"| {what} | {ratio:.3f} | {limit} | {'yes' if ratio <= limit else 'no'} |\n"
+        for what, ratio, limit in verdicts(found, packages)
+    )
+    limits = "| limit | measured | at most | holds |\n|---|---:|---:|---|\n" + rows
+    picture = "![Round trips by size](transport.svg)"
+    page = f"{HEAD.format(machine=machine)}\n{picture}\n\n{table(found, packages)}\n\n{limits}"
+    (ROOT / "docs" / "transport.md").write_text(page, encoding="utf-8")
 
 
 def plot(found: dict[str, dict[str, float]], packages: list[str], path: Path) -> None:
@@ -231,19 +261,32 @@ def plot(found: dict[str, dict[str, float]], packages: list[str], path: Path) ->
         for kind, style in (("shared", "-"), ("fresh", "--")):
             points = [(size, found[f"{text(size)}, {kind}"].get(name)) for size in SIZES]
             points = [(size, time) for size, time in points if time is not None]
-            axes.plot(*zip(*points), style, marker="o", label=f"{name}, {kind}", color=f"C{packages.index(name)}")
-    axes.set(xscale="log", yscale="log", xlabel="bytes of the tensor", ylabel="round trip, microseconds",
-             title="A tensor through a queue to another process and back")  # fmt: skip
+            axes.plot(
+                *zip(*points),
+                style,
+                marker="o",
+                label=f"{name}, {kind}",
+                color=f"C{packages.index(name)}",
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="bytes of the tensor",
+        ylabel="round trip, microseconds",
+        title="A tensor through a queue to another process and back",
+    )
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limits", action="store_true", help="only the rows that have a limit")
-    parser.add_argument("--page", action="store_true", help="write docs/transport.md; needs matplotlib")
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/transport.md; needs matplotlib"
+    )
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--package", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -251,12 +294,17 @@ def main() -> int:
         function, *rest = ROWS[arguments.row]
         print(json.dumps(function(arguments.package, *rest)))
         return 0
-    packages = ["standard", "minitensor"] + ["torch"] * (importlib.util.find_spec("torch") is not None)
+    packages = ["standard", "minitensor"] + ["torch"] * (
+        importlib.util.find_spec("torch") is not None
+    )
     found = measure(arguments.rounds, packages, arguments.limits)
-    machine = f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, medians of {arguments.rounds} rounds"
+    machine = (
+        f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"medians of {arguments.rounds} rounds"
+    )
     print(f"{machine}\n\n{table(found, packages)}\n")
     for what, ratio, limit in verdicts(found, packages):
-        print(f"{what}: {ratio:.3f}, at most {limit}: {'holds' if ratio <= limit else 'FALLS SHORT'}")
+        print(f"{what}: {ratio:.3f}, at most {limit}: {'holds' if ratio <= limit else 'EXCEEDED'}")
     if arguments.page:
         write_page(found, packages, machine)
     return 0

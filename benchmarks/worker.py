@@ -1,8 +1,10 @@
-"""The process that measures one library: `worker.py NAME` reads questions and writes answers, lines of JSON.
+"""Measure one library: `worker.py NAME` reads requests and writes answers, as lines of JSON.
 
-    {"case": {...}, "n": 1000}     makes the inputs and the call, and runs it once     {"ok": true} or {"lacks": reason}
-    {"seconds": 0.05}              times it                                             {"best": seconds of a call}
-    {}                             lets go of the inputs                                {"ok": true}
+    request                      action                                   answer
+    {"case": {...}, "n": 1000}   make the inputs and the call, run once   {"ok": true}
+                                 the library lacks a function             {"lacks": reason}
+    {"seconds": 0.05}            time the call                            {"best": seconds}
+    {}                           release the inputs                       {"ok": true}
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 import numpy as np
 from libraries import LIBRARIES, Library
 
-AT_ONCE = 10_000  # up to so many elements what is timed is a block of calls, and a wait after the last; above, a wait after each
+# Up to AT_ONCE elements the time is that of a block of calls with one wait at the end; above, each
+# call ends with a wait.
+AT_ONCE = 10_000
 LOOP = """
 def loop(calls):
     begin = clock()
@@ -37,15 +41,19 @@ def inputs(case: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     def make() -> np.ndarray:
         if dtype.kind in "iu":
             return random.integers(1, 100, shape, dtype)
-        array = random.random(shape, dtype if dtype.itemsize > 2 else np.float32).astype(dtype, copy=False)
-        array += 0.1  # logarithms want what is positive
+        array = random.random(shape, dtype if dtype.itemsize > 2 else np.float32).astype(
+            dtype, copy=False
+        )
+        array += 0.1  # positive, for logarithms
         return array
 
     return {name: make() for name in case["inputs"]}
 
 
-def variables(library: Library, case: dict[str, Any], n: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The names that the case's expression may use, and the values of its variables."""
+def variables(
+    library: Library, case: dict[str, Any], n: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the names that the case's expression may use, and the values of its variables."""
     names = {**library.names, "n": n}
     arguments = {name: library.put(array) for name, array in inputs(case, n).items()}
     for name, text in case["given"].items():
@@ -59,7 +67,7 @@ def variables(library: Library, case: dict[str, Any], n: int) -> tuple[dict[str,
 
 
 def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
-    """The function that times so many calls of the case's expression."""
+    """Return the function that times a number of calls of the case's expression."""
     names, arguments = variables(library, case, n)
     call = library.call(case["text"], names, arguments)
     names.update(arguments, wait=library.wait, clock=perf_counter, repeat=repeat)
@@ -69,7 +77,7 @@ def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
 
 def measure(loop: Any, each: bool, seconds: float) -> float:
     calls = 1 if each else 64
-    while not each and loop(calls) * calls < 5e-4:  # a block is long beside the clock's own time
+    while not each and loop(calls) * calls < 5e-4:  # a block is long relative to the clock's cost
         calls *= 2
     end = perf_counter() + seconds
     best = min(loop(calls), loop(calls))
@@ -79,7 +87,7 @@ def measure(loop: Any, each: bool, seconds: float) -> float:
 
 
 def main(name: str) -> None:
-    answers = os.fdopen(os.dup(1), "w")  # a library that prints must not disturb the talk
+    answers = os.fdopen(os.dup(1), "w")  # output of the library must not mix with answers
     os.dup2(2, 1)
 
     def answer(**what: Any) -> None:
@@ -87,11 +95,11 @@ def main(name: str) -> None:
 
     try:
         library = LIBRARIES[name]()
-    except Exception as error:  # not only ImportError: a compiler is missing, a version doesn't fit
+    except Exception as error:  # also for a missing compiler or a version conflict
         return answer(missing=f"{type(error).__name__}: {error}".splitlines()[0])
     answer(version=library.version)
     gc.collect()
-    gc.freeze()  # a library's own objects are many, and stay
+    gc.freeze()  # the library's own objects are many and permanent
     loop: Any = None
     each = True
     for line in sys.stdin:

@@ -1,5 +1,8 @@
-"""A child process computes. Its parent has imported the framework and may have used it; the forked child has the same
-framework, working, and what it prints is the value."""
+"""Compute in a child process.
+
+The parent has imported the framework and may have used it.  The forked child inherits the framework
+in working order and prints the value.
+"""
 
 from minitensor import Tensor, ops
 import minitensor.multiprocessing as multiprocessing

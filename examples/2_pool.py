@@ -1,5 +1,7 @@
-"""A pool of two processes takes tensors as arguments and gives tensors as results, as a pool does with any Python
-object."""
+"""Send tensors to a pool of two processes as arguments, and receive tensors as results.
+
+A pool treats tensors like any other Python object.
+"""
 
 from minitensor import Tensor, ops
 import minitensor.multiprocessing as multiprocessing

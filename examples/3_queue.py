@@ -1,6 +1,8 @@
-"""The parent computes and then forks; the child computes too, puts its tensor on a queue and exits at once. Nothing
-hangs, although the parent's framework had threads, and nothing is lost, although the producer may be gone before
-the read."""
+"""Compute in the parent, fork, compute in the child, and return the tensor through a queue.
+
+The program does not hang, although the parent's framework had threads.  The tensor arrives,
+although the child may end before the parent reads the queue.
+"""
 
 from minitensor import Tensor, ops
 # Child process may be stuck when using 'import multiprocessing' .

@@ -1,5 +1,8 @@
-"""The parent holds the exclusive Ascend device and forks. The child does not fight for the device: its device target
-is back to CPU, where it computes and from where its tensor can travel."""
+"""Hold the exclusive Ascend device in the parent, fork, and compute in the child on the CPU.
+
+The child does not compete for the device: its device target is CPU after the fork, and a tensor on
+the CPU can travel through the queue.
+"""
 
 from minitensor import Tensor, ops, context
 import minitensor.multiprocessing as multiprocessing

@@ -1,5 +1,8 @@
-"""A child in a fresh interpreter, started before the parent's first task on the Ascend device, chooses the CPU by hand.
-Afterwards the parent computes on the device, which only that first task took."""
+"""Start a child in a fresh interpreter before the parent's first task on the Ascend device.
+
+The child selects the CPU itself.  Afterwards the parent computes on the device; this first task
+acquires the device.
+"""
 
 from minitensor import Tensor, ops, context
 import minitensor.multiprocessing as multiprocessing

@@ -1,20 +1,23 @@
-"""Which device and which mode: `set_context`, `set_device` and what asks for them.
+"""The device and the mode of the process: `set_context`, `set_device` and their getters.
 
-The context belongs to the process.  It says where new tensors are made and takes no device by itself: that is done by
-the first task there.  Names, types, defaults and exceptions are MindSpore's.
+The context belongs to the process.  It names the device of new tensors.  The first task on a device
+acquires the device; the context itself acquires none.  Names, types, defaults and exceptions are
+MindSpore's.
 
     keyword                type   default    meaning
     mode                   int    1          PYNATIVE_MODE; see `set_context` for GRAPH_MODE
-    device_target          str    "CPU"      the backend of new tensors: CPU, Ascend or an installed one
-    device_id              int    0          which device of it; fixed once that device was used
-    max_device_memory      str    "1024GB"   bounds the memory of the current device; read back as a float, in GB
+    device_target          str    "CPU"      backend of new tensors: CPU, Ascend or an installed one
+    device_id              int    0          index of the device; fixed once the device was used
+    max_device_memory      str    "1024GB"   limit of the current device; read back as float, in GB
     pynative_synchronize   bool   False      each op runs, and fails, at its call
     deterministic          str    "OFF"      "ON" or "OFF"; results are reproducible either way
 
-`MINITENSOR_DEVICE_TARGET` and `MINITENSOR_DEVICE_ID` replace the first defaults; they are read when first needed.
+`MINITENSOR_DEVICE_TARGET` and `MINITENSOR_DEVICE_ID` replace the defaults of the target and the id;
+they are read at their first use.
 
-After a fork the child's device target is CPU, its device 0, and everything may be set again: an exclusive device
-belongs to the parent.  The other settings are no device's and are kept.
+After a fork the child's device target is CPU and its device id 0, because an exclusive device
+belongs to the parent.  The child may set both again.  The other settings belong to no device and
+are kept.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ from minitensor.backend import Device, core, get_backend, get_device
 from minitensor.backend.core import ffi, lib
 
 __all__ = [
-    "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device", "get_current_device",
-    "current_device",
+    "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device",
+    "get_current_device", "current_device",
 ]  # fmt: skip
 
 GRAPH_MODE = 0
@@ -37,17 +40,17 @@ PYNATIVE_MODE = 1
 
 
 class CurrentDevice(NamedTuple):
-    """What `get_current_device` returns."""
+    """Name a device; `get_current_device` returns it."""
 
     device_target: str
     device_id: int
 
 
-_chosen: CurrentDevice | None = None  # None: as the environment says
-_current: Device | None = None  # what `_chosen` names, looked up on first need
-_memory: float | None = None  # GB; None: not bounded, which reads as MindSpore's default
+_chosen: CurrentDevice | None = None  # None: the environment's device
+_current: Device | None = None  # the device of `_chosen`, looked up at first use
+_memory: float | None = None  # GB; None: no limit, reported as MindSpore's default
 _deterministic = "OFF"
-_inherited: dict[int, int] = {}  # in a forked child: how many allocations the parent had made, by the device's number
+_inherited: dict[int, int] = {}  # in a forked child: the parent's allocation count by device number
 
 
 def _choice() -> CurrentDevice:
@@ -57,7 +60,9 @@ def _choice() -> CurrentDevice:
         try:
             get_backend(target)
         except ValueError as error:
-            raise ValueError(f"[config] MINITENSOR_DEVICE_TARGET can't be {target!r}: {error}") from None
+            raise ValueError(
+                f"[config] MINITENSOR_DEVICE_TARGET must name a backend, got {target!r}: {error}"
+            ) from None
         _chosen = CurrentDevice(target, config.get("MINITENSOR_DEVICE_ID"))
     return _chosen
 
@@ -68,17 +73,25 @@ def _choose(choice: CurrentDevice) -> None:
 
 
 def current_device() -> Device:
-    """The device on which new tensors are made.
+    """Return the device of new tensors.
+
+    Returns:
+        The Device; it is not acquired by this call.
 
     Raises:
-        ValueError: when the environment names a device target that does not exist.
-        DeviceError: when there is no device of the index that was set.
+        ValueError: the environment names an unknown device target.
+        DeviceError: no device has the index that was set.
+
+    Example:
+        >>> from minitensor import context
+        >>> str(context.current_device())
+        'CPU'
     """
     global _current
     device = _current
     if device is None:
         target, index = _choice()
-        # The host is one device, whatever id a program sets for the accelerator that it runs on elsewhere.
+        # The host is one device; a program may set an id for the accelerator of another machine.
         device = get_device(target, 0 if target == "CPU" else index)
         _bound_memory(device)
         _current = device
@@ -86,7 +99,7 @@ def current_device() -> Device:
 
 
 def _used() -> bool:
-    """Has this process, since it began or was forked, computed on the current device?"""
+    """Return True if this process has computed on the current device since its start or fork."""
     if _current is None or _current.id is None:
         return False
     stats = ffi.new("mt_memory_stats *")
@@ -94,12 +107,12 @@ def _used() -> bool:
     return stats.allocations > _inherited.get(_current.id, 0)
 
 
-# --- set_context -----------------------------------------------------------------------------------------------------
+# --- set_context ----------------------------------------------------------------------------------
 def _mode(value: int) -> None:
     if value == GRAPH_MODE:
         raise NotImplementedError(
-            "[set_context] mode=GRAPH_MODE (0): there is no graph mode here, ops run eagerly; leave the "
-            "mode out or set PYNATIVE_MODE (1)"
+            "[set_context] mode must be PYNATIVE_MODE (1), got GRAPH_MODE (0): minitensor has no "
+            "graph mode, ops run eagerly; omit mode or set PYNATIVE_MODE"
         )
     if value != PYNATIVE_MODE:
         raise ValueError(f"[set_context] mode must be PYNATIVE_MODE (1), got {value}")
@@ -113,7 +126,9 @@ def _id(value: int) -> None:
 def _gigabytes(value: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*GB\s*", value)
     if match is None or float(match[1]) == 0:
-        raise ValueError(f"[set_context] max_device_memory must be a size above 0 such as '5GB', got {value!r}")
+        raise ValueError(
+            f"[set_context] max_device_memory must be a size above 0 such as '5GB', got {value!r}"
+        )
     return float(match[1])
 
 
@@ -122,7 +137,8 @@ def _on_or_off(value: str) -> None:
         raise ValueError(f"[set_context] deterministic must be 'ON' or 'OFF', got {value!r}")
 
 
-_PARAMETERS: dict[str, tuple[type, Callable[[Any], object]]] = {  # the type, and what refuses a bad value
+# name: the type, and the function that raises for an invalid value
+_PARAMETERS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "device_target": (str, get_backend),
     "device_id": (int, _id),
     "mode": (int, _mode),
@@ -138,23 +154,26 @@ def _check_type(name: str, value: Any, expected: type) -> None:
 
 
 def set_context(**kwargs: Any) -> None:
-    """Sets what this process computes on, and how; all of it or, when something is wrong, nothing.
+    """Set the device and the mode of this process.
 
-    `device_target` may change at any time: tensors stay where they are and new ones are made on the new target.  It
-    does not take the device.  `device_id` can't change any more once the device was used.
+    An invalid argument raises before any setting changes.  `device_target` may change at any time:
+    tensors stay on their device, new tensors are made on the new target.  The call does not acquire
+    the device.  `device_id` is fixed once the device was used.
 
-    `mode=GRAPH_MODE` is refused: a program that sets it expects its functions to be compiled, and would otherwise learn
-    only from its speed that they are not.
-
-    Keyword args:
-        mode, device_target, device_id, max_device_memory, pynative_synchronize, deterministic: see the module's table.
-            `max_device_memory` is a size in GB such as "5GB" and bounds what tensors and the cache may take together on
-            the current device, if it has memory of its own; the host's memory it does not bound.
+    Args:
+        mode (int): PYNATIVE_MODE.  GRAPH_MODE is refused, because a program that sets it expects
+            compiled functions.
+        device_target (str): "CPU", "Ascend" or the name of an installed backend.
+        device_id (int): index of the device, from 0 to 4095.
+        max_device_memory (str): a size in GB such as "5GB".  It limits the tensors and the cache
+            together on a device that has memory of its own; it does not limit the host's memory.
+        pynative_synchronize (bool): True runs each op at its call.
+        deterministic (str): "ON" or "OFF".
 
     Raises:
-        TypeError: for a value of the wrong type, and for another `device_id` after the device was used.
-        ValueError: for a value out of range and for an unknown keyword.
-        NotImplementedError: (a RuntimeError) for GRAPH_MODE.
+        TypeError: a value has the wrong type, or `device_id` changes after the device was used.
+        ValueError: a value is out of range, or a keyword is unknown.
+        NotImplementedError: (a RuntimeError) mode is GRAPH_MODE.
 
     Example:
         >>> from minitensor import context
@@ -166,17 +185,22 @@ def set_context(**kwargs: Any) -> None:
     global _deterministic, _memory
     for name, value in kwargs.items():
         if name not in _PARAMETERS:
-            raise ValueError(f"[set_context] argument {name} is not recognized; it takes {', '.join(_PARAMETERS)}")
+            raise ValueError(
+                f"[set_context] argument {name} is not recognized; use {', '.join(_PARAMETERS)}"
+            )
         expected, check = _PARAMETERS[name]
         _check_type(name, value, expected)
         check(value)
     now = _choice()
-    choice = CurrentDevice(kwargs.get("device_target", now.device_target), kwargs.get("device_id", now.device_id))
+    choice = CurrentDevice(
+        kwargs.get("device_target", now.device_target), kwargs.get("device_id", now.device_id)
+    )
     if choice != now:
         if choice.device_target == now.device_target and _used():
             raise TypeError(
-                f"[set_context] device_id can not be set repeatedly: {now.device_target}:{now.device_id} was "
-                f"used already, got {choice.device_id}; set it before the first op"
+                f"[set_context] device_id can not be set repeatedly: it must stay "
+                f"{now.device_id}, since {now.device_target}:{now.device_id} was used already, got "
+                f"{choice.device_id}; set it before the first op"
             )
         _choose(choice)
     if "max_device_memory" in kwargs:
@@ -189,7 +213,7 @@ def set_context(**kwargs: Any) -> None:
 
 
 def _bound_memory(device: Device) -> None:
-    """Makes `max_device_memory`, once it is set, the bound of a device's memory; the host's is no device's."""
+    """Limit the memory of a device to `max_device_memory`; the host's memory has no limit."""
     if _memory is None or device.backend.host_visible:
         return
     device.limit = min(int(_memory * 2**30), device.backend.capacity(device.index) or 2**62)
@@ -198,11 +222,22 @@ def _bound_memory(device: Device) -> None:
 
 
 def get_context(attr_key: str) -> Any:
-    """A setting of this process, by the keyword that `set_context` has for it.
+    """Return a setting of this process.
+
+    Args:
+        attr_key: a keyword of `set_context`.
+
+    Returns:
+        The value; that of `max_device_memory` is a float, in GB.
 
     Raises:
-        TypeError: when the key is no string.
-        ValueError: when there is no such setting.
+        TypeError: the key is not a string.
+        ValueError: no setting has this name.
+
+    Example:
+        >>> from minitensor import context
+        >>> context.get_context("device_target")
+        'CPU'
     """
     _check_type("attr_key", attr_key, str)
     if attr_key in CurrentDevice._fields:
@@ -214,23 +249,25 @@ def get_context(attr_key: str) -> Any:
         "deterministic": _deterministic,
     }
     if attr_key not in values:
-        raise ValueError(f"[get_context] argument {attr_key} is not recognized; it takes {', '.join(_PARAMETERS)}")
+        raise ValueError(
+            f"[get_context] argument {attr_key} is not recognized; use {', '.join(_PARAMETERS)}"
+        )
     return values[attr_key]
 
 
-# --- set_device ------------------------------------------------------------------------------------------------------
+# --- set_device -----------------------------------------------------------------------------------
 def set_device(device_target: str, device_id: int | None = None) -> None:
-    """Sets the device on which this process computes.  The first task takes it.
+    """Set the device of this process; its first task acquires the device.
 
     Args:
-        device_target: "CPU", "Ascend" or an installed backend's name.
-        device_id: which one; None means 0.
+        device_target: "CPU", "Ascend" or the name of an installed backend.
+        device_id: index of the device; None means 0.
 
     Raises:
-        TypeError: for values of another type.
-        ValueError: for an unknown target and a negative id.
-        DeviceError: when there is no device of that id (code 107001).
-        RuntimeError: for another device than the one that was computed on already.
+        TypeError: a value has the wrong type.
+        ValueError: the target is unknown, or the id is negative.
+        DeviceError: no device has this id (code 107001).
+        RuntimeError: the process has already computed on another device.
 
     Example:
         >>> from minitensor import context
@@ -246,14 +283,27 @@ def set_device(device_target: str, device_id: int | None = None) -> None:
     if choice != now:
         if _used():
             raise RuntimeError(
-                f"[set_device] {now.device_target}:{now.device_id} was computed on already, got {device_target}:{index}"
-                "; call set_device before the first op, or give tensors a device: Tensor(..., device=...), t.to(...)"
+                f"[set_device] the device must stay {now.device_target}:{now.device_id}, which was "
+                f"used already, got {device_target}:{index}; call set_device before the first op, "
+                "or give tensors a device: Tensor(..., device=...), t.to(...)"
             )
         _choose(choice)
 
 
 def get_current_device() -> CurrentDevice:
-    """The device that new tensors are made on, as a tuple with `device_target` and `device_id`."""
+    """Return the device of new tensors, as a tuple of `device_target` and `device_id`.
+
+    Returns:
+        A CurrentDevice.
+
+    Raises:
+        ValueError: the environment names an unknown device target.
+
+    Example:
+        >>> from minitensor import context
+        >>> context.get_current_device().device_target
+        'CPU'
+    """
     return _choice()
 
 

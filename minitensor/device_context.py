@@ -1,4 +1,4 @@
-"""`device_context.cpu` and `device_context.ascend`: is there such a device, and how many of them?"""
+"""`device_context.cpu` and `device_context.ascend`: the availability and number of devices."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ __all__ = ["ascend", "cpu"]
 
 
 class DeviceContext:
-    """What one kind of device has to say about itself."""
+    """Describe one kind of device.
+
+    Args:
+        name: the name of the backend.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def is_available(self) -> bool:
-        """Is there at least one?  It may belong to another process at the moment."""
+        """Return True if at least one device exists; another process may hold it.
+
+        Example:
+            >>> from minitensor import device_context
+            >>> device_context.cpu.is_available()
+            True
+        """
         return self.device_count() > 0
 
     def device_count(self) -> int:
-        """How many this process sees."""
+        """Return the number of devices that are visible to this process.
+
+        Example:
+            >>> from minitensor import device_context
+            >>> device_context.cpu.device_count()
+            1
+        """
         return get_backend(self._name).device_count()
 
 

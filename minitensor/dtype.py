@@ -1,12 +1,13 @@
-"""Element types and how they promote: the one declaration, for Python and for C.
+"""Element types and their promotion: the one declaration, for Python and for C.
 
-The C core is generated from this file (`core/build/_build.py`): the codes, the sizes and the promotion table below
-are the ones it compiles in.  So this module imports nothing but the standard library until somebody asks for a NumPy
-dtype.
+The build generates codes, sizes and the promotion table of the C core from this file
+(`core/build/_build.py`).  The module therefore imports only the standard library, and NumPy
+when a caller needs a NumPy dtype.
 
-Promotion follows the Python array API standard (2024.12) where it speaks, and for what it leaves open MindSpore: an
-integer with a float keeps the float's dtype (`int64 + float16` is `float16`), `float16 + bfloat16` is `float32`, and
-`uint64` with a signed integer, for which no integer dtype is wide enough, is `float64`, as in NumPy.
+Promotion follows the Python array API standard (2024.12).  Where the standard leaves a choice, it
+follows MindSpore: an integer with a float gives the float's dtype (`int64 + float16` is `float16`),
+and `float16 + bfloat16` is `float32`.  `uint64` with a signed integer is `float64`, as in NumPy,
+because no integer dtype is wide enough.
 """
 
 from __future__ import annotations
@@ -15,24 +16,40 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 __all__ = [
-    "DType", "DTYPES", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
-    "bfloat16", "float32", "float64", "complex64", "complex128", "promote", "to_float", "as_dtype", "from_numpy",
+    "DType", "DTYPES", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+    "uint64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "promote",
+    "to_float", "as_dtype", "from_numpy",
 ]  # fmt: skip
 
 
 class DType:
-    """An element type.  `repr` is `minitensor.float32`, `str` is `Float32`, as MindSpore prints them.
+    """Describe an element type; the module has one object for each, such as `minitensor.float32`.
+
+    `repr` is `minitensor.float32`, `str` is `Float32`, as MindSpore prints them.
 
     Attributes:
-        name: the field's name of it, `float32`.
-        code: its number in the C core.
+        name: the common name, `float32`.
+        code: the number in the C core.
         kind: `b`ool, signed `i`nteger, `u`nsigned integer, `f`loat or `c`omplex.
-        itemsize: bytes of one element.
-        ctype: the C type that kernels compute it in, or "" where there is no C kernel and NumPy computes it.
+        itemsize: bytes per element.
+        ctype: the C type of the kernels; "" where NumPy computes.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.float32.itemsize, minitensor.float32 == "float32"
+        (4, True)
     """
 
-    def __init__(self, name: str, code: int, kind: str, itemsize: int, ctype: str, title: str) -> None:
-        self.name, self.code, self.kind, self.itemsize, self.ctype = name, code, kind, itemsize, ctype
+    def __init__(
+        self, name: str, code: int, kind: str, itemsize: int, ctype: str, title: str
+    ) -> None:
+        self.name, self.code, self.kind, self.itemsize, self.ctype = (
+            name,
+            code,
+            kind,
+            itemsize,
+            ctype,
+        )
         self._title = title
 
     def __repr__(self) -> str:
@@ -42,7 +59,7 @@ class DType:
         return self._title
 
     def __eq__(self, other: object) -> bool:
-        """Is it the same element type, as a DType, a NumPy dtype, a NumPy scalar type or a name?"""
+        """Return True if `other` is this type: a DType, NumPy dtype, NumPy scalar type or name."""
         if isinstance(other, DType):
             return self is other
         if isinstance(other, str):
@@ -52,14 +69,14 @@ class DType:
         return self.numpy.type is other or (isinstance(other, numpy.dtype) and self.numpy == other)
 
     def __hash__(self) -> int:
-        return hash(self.numpy)  # equal dtypes, equal hashes; names and scalar types as NumPy has it
+        return hash(self.numpy)  # equal dtypes have equal hashes; for other types, as in NumPy
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _by_name, (self.name,)  # a dtype is a singleton in every process
 
     @cached_property
     def numpy(self) -> Any:
-        """The `numpy.dtype` of the same layout (from ml_dtypes for bfloat16)."""
+        """Return the `numpy.dtype` of the same layout (ml_dtypes' for bfloat16)."""
         import numpy
 
         if self.name == "bfloat16":
@@ -70,19 +87,21 @@ class DType:
 
     @property
     def dtype(self) -> Any:
-        """Where NumPy looks for its own dtype, as in `np.ones(3, dtype=minitensor.float32)`."""
+        """Return the NumPy dtype; NumPy reads it in `np.ones(3, dtype=minitensor.float32)`."""
         return self.numpy
 
     @property
     def is_floating(self) -> bool:
+        """Return True for a real float type."""
         return self.kind == "f"
 
     @property
     def is_integer(self) -> bool:
+        """Return True for a signed or unsigned integer type; bool is neither."""
         return self.kind in "iu"
 
 
-_ROWS = (  # name, kind, itemsize, C type of its kernels, printed name; the order is the code
+_ROWS = (  # name, kind, itemsize, C type of the kernels, printed name; the position is the code
     ("bool", "b", 1, "uint8_t", "Bool"),
     ("int8", "i", 1, "int8_t", "Int8"),
     ("int16", "i", 2, "int16_t", "Int16"),
@@ -100,12 +119,19 @@ _ROWS = (  # name, kind, itemsize, C type of its kernels, printed name; the orde
     ("complex128", "c", 16, "", "Complex128"),
 )
 DTYPES = tuple(
-    DType(name, code, kind, itemsize, ctype, title) for code, (name, kind, itemsize, ctype, title) in enumerate(_ROWS)
+    DType(name, code, kind, itemsize, ctype, title)
+    for code, (name, kind, itemsize, ctype, title) in enumerate(_ROWS)
 )
 (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
  float16, bfloat16, float32, float64, complex64, complex128) = DTYPES  # fmt: skip
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES}
-_ALIASES = {"bool_": "bool", "half": "float16", "float": "float32", "double": "float64", "int": "int64"}
+_ALIASES = {
+    "bool_": "bool",
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "int": "int64",
+}
 
 
 def _by_name(name: str) -> DType:
@@ -113,7 +139,20 @@ def _by_name(name: str) -> DType:
 
 
 def promote(a: DType, b: DType) -> DType:
-    """The dtype that values of `a` and `b` meet in."""
+    """Return the dtype to which `a` and `b` promote.
+
+    Args:
+        a: a DType.
+        b: a DType.
+
+    Returns:
+        The DType of a result of both.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.dtype.promote(minitensor.int64, minitensor.float16)
+        minitensor.float16
+    """
     if a is b:
         return a
     if "b" in (a.kind, b.kind):
@@ -134,15 +173,39 @@ def promote(a: DType, b: DType) -> DType:
 
 
 def to_float(dtype: DType) -> DType:
-    """The dtype in which a function of real numbers (`log`, a true division) computes: floats keep theirs."""
+    """Return the dtype in which `log`, a true division and similar functions compute.
+
+    Args:
+        dtype: the input's DType.
+
+    Returns:
+        The same for floats and complex numbers, else float32.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.dtype.to_float(minitensor.int8)
+        minitensor.float32
+    """
     return dtype if dtype.kind in "fc" else float32
 
 
 def as_dtype(value: Any, op: str = "dtype") -> DType:
-    """A `DType` from one of ours, its name ("float32", "Float32"), a Python type or a NumPy dtype.
+    """Return the DType that `value` names.
+
+    Args:
+        value: a DType, a name ("float32", "Float32"), a Python type or a NumPy dtype.
+        op: the name of the calling function, for the error.
+
+    Returns:
+        A DType.
 
     Raises:
-        TypeError: when `value` names no dtype that minitensor has.
+        TypeError: value names no dtype of minitensor.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.dtype.as_dtype(float)
+        minitensor.float32
     """
     if isinstance(value, DType):
         return value
@@ -161,18 +224,36 @@ def as_dtype(value: Any, op: str = "dtype") -> DType:
                 return from_numpy(value)
         except (TypeError, ValueError):
             pass
-    raise TypeError(f"[{op}] not a dtype: {value!r}; take one of {', '.join(_BY_NAME)}")
+    raise TypeError(f"[{op}] dtype must be one of {', '.join(_BY_NAME)}, got {value!r}")
 
 
 _PYTHON = {bool: bool_, int: int64, float: float32, complex: complex128}
 
 
-@lru_cache(maxsize=256)  # NumPy puts the name of a dtype together each time that it is asked
+@lru_cache(maxsize=256)  # NumPy builds the name of a dtype anew at each access
 def from_numpy(dtype: Any) -> DType:
-    """The dtype of a NumPy array's elements.  Raises TypeError for those that no tensor holds."""
+    """Return the DType of a NumPy dtype.
+
+    Args:
+        dtype: a NumPy dtype, or anything that `numpy.dtype` accepts.
+
+    Returns:
+        A DType.
+
+    Raises:
+        TypeError: no tensor has such elements.
+
+    Example:
+        >>> import minitensor, numpy as np
+        >>> minitensor.dtype.from_numpy(np.dtype("int8"))
+        minitensor.int8
+    """
     import numpy
 
     name = numpy.dtype(dtype).name
     if name not in _BY_NAME:
-        raise TypeError(f"[dtype] a tensor can't hold NumPy's {name}; cast the array to one of {', '.join(_BY_NAME)}")
+        raise TypeError(
+            f"[dtype] dtype must be one of {', '.join(_BY_NAME)}, got NumPy's {name}; "
+            "cast the array"
+        )
     return _BY_NAME[name]

@@ -1,7 +1,7 @@
-"""Exceptions, and the one place where a status of the C core becomes one.
+"""Exceptions, and the one place where a status of the C core becomes an exception.
 
-Every message has the form `[op] what was wrong, what was given, what would do`.  The classes are ones that people already
-catch; ours are subclasses of them.
+Every message has the form `[op] X must be ..., got ...; remedy`.  The classes are Python's own
+exceptions and subclasses of them, so that existing handlers catch them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 __all__ = [
-    "DeviceError", "DeviceBusyError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "STATUSES", "did_you_mean", "no_name",
+    "DeviceBusyError",
+    "DeviceError",
+    "DeviceLostError",
+    "DeviceMemoryError",
+    "STATUSES",
+    "StaleHandleError",
+    "did_you_mean",
+    "no_name",
     "translate",
-]  # fmt: skip
+]
 
 
 class DeviceError(RuntimeError):
-    """A device can't do what was asked.  `code` is the CANN code where there is one (107001, ...), else 0."""
+    """Report that a device can't do what the program asked.
+
+    Args:
+        message: the text.
+        code: the CANN code (107001, ...), or 0.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.errors.DeviceError("[Ascend:9] no such device", 107001).code
+        107001
+    """
 
     code: int = 0
 
@@ -28,22 +45,25 @@ class DeviceError(RuntimeError):
 
 
 class DeviceBusyError(DeviceError):
-    """An exclusive device belongs to another process; the message names it."""
+    """Report that an exclusive device belongs to another process; the message names the process."""
 
 
 class DeviceLostError(DeviceError):
-    """A tensor lies on a device that belongs to the process which this one was forked from."""
+    """Report that a tensor is on a device of the process from which this process was forked."""
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """A device has no room for what was asked."""
+    """Report that a device has too little free memory."""
 
 
 class StaleHandleError(RuntimeError):
-    """A message refers to a tensor whose memory is gone: it was unpickled before, or by a process outside the family."""
+    """Report that the memory of a tensor in a message is gone.
+
+    The message was unpickled before, or by a process outside the family.
+    """
 
 
-#: what each status of the core (`core.h`) is in Python
+#: the exception for each status of the core (`core.h`)
 STATUSES: dict[str, type[Exception]] = {
     "MT_TYPE_ERROR": TypeError,
     "MT_VALUE_ERROR": ValueError,
@@ -57,9 +77,13 @@ STATUSES: dict[str, type[Exception]] = {
 
 
 def translate(status: str, op: str, message: str, where: str = "") -> Exception:
-    """The exception for a status of the C core.
+    """Return the exception for a status of the C core.
 
-    `where` is the user's line that issued the op, for an error that only running could find.
+    Args:
+        status: a key of `STATUSES`.
+        op: the name of the op.
+        message: the core's text.
+        where: the line of the program that called the op, for an error of its computation.
     """
     return STATUSES[status](f"[{op}] {message}" + (f" (issued at {where})" if where else ""))
 

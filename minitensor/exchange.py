@@ -1,22 +1,22 @@
-"""A tensor's memory in the hands of others, and what NumPy's functions make of a tensor.
+"""Export of a tensor's memory to NumPy and other libraries, and NumPy's functions on tensors.
 
-The problem.  A tensor that has travelled shares its bytes with other processes, and its value is
-theirs as well.  A consumer that gets those bytes may write to them, whatever a flag says: many
-consumers of DLPack read no flag, and a user can set NumPy's.
+The problem.  A tensor that was transferred shares its bytes, and so its value, with other
+processes.  A consumer of those bytes may write to them despite a read-only flag: many consumers of
+DLPack ignore the flag, and a program can change NumPy's flag.
 
-The solution.  There are two kinds of export.  An array for reading shows the bytes where they lie; if
+The solution.  There are two kinds of export.  An array for reading shows the bytes in place.  If
 other processes may have them, the buffer under the array is read-only, so NumPy refuses to make the
-array writable.  An exclusive export (DLPack) has bytes that no other process has or gets: the storage
-first leaves the shared memory by a copy, all views follow, and while the export lives, a journey
-copies.  Memory that is shared by name (`share_memory_`) is exported as it is: everybody may write to
-it.  There is no `__array_interface__`: it hands out an address, and nothing tells when its consumer is
-done, so the memory could never move again.
+array writable.  An exclusive export (DLPack) has bytes that no other process has or gets: the
+storage first moves out of the shared memory to a copy, all views follow, and while the export
+lives, a transfer copies.  `share_memory_` memory is exported in place, because every process may
+write to it.  `__array_interface__` is missing on purpose: it passes an address, the consumer never
+releases it, and the memory could never move again.
 
-NumPy's functions.  `np.sum(t)`, `np.concatenate`, `np.log`: NumPy computes, at the call, with all of
-its keywords, and returns arrays and NumPy's numbers.  A ufunc that one of NumPy's binary operators
-calls (`np.add` and the like) can't be told from the operator, which gives a tensor for an array and a
-tensor; so such a ufunc gives a tensor, too, when it is called without keywords.  `out=` is written
-to, be it an array or a tensor.
+NumPy's functions.  NumPy computes `np.sum(t)`, `np.concatenate`, `np.log` at the call, with all of
+its keywords, and returns arrays and NumPy's numbers.  The exceptions are the ufuncs that NumPy's
+binary operators call (`np.add` and similar): without keywords such a call is indistinguishable from
+the operator, which returns a tensor for an array and a tensor.  It therefore returns a tensor, too.
+`out=` may be an array or a tensor.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Exchange"]
 
 _memory = ffi.typeof("mt_memory *")
-_TRIES = 100  # of an exclusive export while other threads are at work on the storage
-_CPU = (1, 0)  # kDLCPU, as dlpack.h numbers it: what is elsewhere comes out as a copy
-_OPERATORS = {  # of a ufunc: the operator of a tensor on the left, and of one on the right
+_TRIES = 100  # attempts of an exclusive export while other threads use the storage
+_CPU = (1, 0)  # kDLCPU of dlpack.h; a tensor of another device is exported as a copy
+_OPERATORS = {  # ufunc: the operator of a tensor on the left, and of a tensor on the right
     ufunc: (f"__{name}__", f"__r{name}__")
     for name, ufunc in {
         "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide,
@@ -53,7 +53,7 @@ _OPERATORS = {  # of a ufunc: the operator of a tensor on the left, and of one o
 
 
 def _export(t: Any, exclusive: bool) -> np.ndarray:
-    """A tensor's memory as an array that keeps it where it is."""
+    """Return a tensor's memory as an array that keeps the memory in place."""
     core.wait(t._ref, unused=True)
     if t.size == 0:
         return np.empty(t.shape, t.dtype.numpy)
@@ -66,8 +66,8 @@ def _export(t: Any, exclusive: bool) -> np.ndarray:
         status = lib.mt_export(t._ref, exclusive, memory)
     if status == lib.MT_TIMEOUT:
         raise BufferError(
-            "[export] other threads are at work on the tensor all the time; let them end first, or "
-            "export t.copy()"
+            "[export] the tensor must be idle, got ops of other threads all the time; wait for "
+            "them, or export t.copy()"
         )
     if status != lib.MT_OK:
         raise MemoryError(f"[export] no memory for {memory.nbytes or t.nbytes} bytes")
@@ -75,17 +75,17 @@ def _export(t: Any, exclusive: bool) -> np.ndarray:
         memory.base, lambda _, look=memory.look, unexport=lib.mt_unexport: unexport(look)
     )
     buffer: Any = ffi.buffer(owner, memory.nbytes)
-    if memory.read_only:  # by an array, since NumPy looks through a memoryview at what is under it
+    if memory.read_only:  # through an array, because NumPy bypasses a memoryview
         buffer = np.frombuffer(memoryview(buffer).toreadonly(), np.uint8)
     return np.ndarray(t.shape, t.dtype.numpy, buffer, t._offset, t.strides)
 
 
 def _arrays(value: Any) -> Any:
-    """An argument of a NumPy function with arrays in place of tensors."""
+    """Return an argument of a NumPy function with arrays in place of tensors."""
     if isinstance(value, Exchange):
         array = value.asnumpy()
         if not value._device.backend.host_visible:
-            array.flags.writeable = False  # a copy: what NumPy wrote to it would be lost
+            array.flags.writeable = False  # a copy: a write of NumPy would be lost
         return array
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, range, memoryview)):
         return (
@@ -95,7 +95,7 @@ def _arrays(value: Any) -> Any:
 
 
 def _call(function: Callable[..., Any], arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
-    """Call a NumPy function with arrays for tensors; write to a tensor that is `out`, return it."""
+    """Call a NumPy function with arrays for tensors; copy the result to a tensor `out`."""
     keywords = dict(keywords)
     out = keywords.pop("out", None)
     if out is None:
@@ -120,11 +120,11 @@ def _call(function: Callable[..., Any], arguments: Sequence[Any], keywords: dict
 
 
 class Exchange(operators.TensorBase):
-    """What a Tensor is to NumPy and to other libraries."""
+    """Give Tensor the protocols of NumPy and DLPack."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # for subclasses of ndarray that go by it
-    if TYPE_CHECKING:  # what Tensor has
+    __array_priority__ = 1000.0  # subclasses of ndarray may read it
+    if TYPE_CHECKING:  # members of Tensor
 
         @property
         def _device(self) -> Device: ...
@@ -133,14 +133,22 @@ class Exchange(operators.TensorBase):
         def to(self, device: str) -> Any: ...
 
     def asnumpy(self) -> np.ndarray:
-        """Return the value as an array: the same memory where NumPy can see it (the CPU), else a copy.
+        """Return the value as a NumPy array, which shares the memory of a tensor on the CPU.
 
-        While an array that shares memory is alive, ops on that memory run at their call.  A tensor
-        that has travelled between processes shares its memory with them, so its array is read-only
-        and can't be made writable; `t.copy().asnumpy()` may be written to.
+        While an array shares memory, ops on that memory run at their call.  A tensor that was
+        transferred between processes shares its memory with them, so its array is read-only;
+        `t.copy().asnumpy()` is writable.
+
+        Returns:
+            An array of the tensor's shape and dtype; a copy for a device other than the CPU.
 
         Raises:
-            Exception: what went wrong when the value was to be computed.
+            Exception: the error of the computation of the value.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor([1, 2]).asnumpy()
+            array([1, 2])
         """
         if not self._device.backend.host_visible:
             return self.to("CPU").asnumpy()
@@ -152,7 +160,10 @@ class Exchange(operators.TensorBase):
         array = self.asnumpy()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ValueError(f"[asnumpy] a cast from {self.dtype} to {dtype} needs a copy")
+                raise ValueError(
+                    f"[asnumpy] copy must not be False for a cast from {self.dtype} to {dtype}, "
+                    "got False; let copy be None"
+                )
             return array.astype(dtype)
         return array.copy() if copy else array
 
@@ -182,24 +193,33 @@ class Exchange(operators.TensorBase):
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """Export the memory by DLPack, for a consumer that may write to it.
+        """Return a DLPack capsule of the memory, for a consumer that may write to it.
 
-        Bytes that other processes may have are copied first, and the tensor moves to the copy.  A
-        tensor of another device is exported as a copy, and so is one whose strides DLPack or its
-        consumers can't take (negative ones).
+        If other processes may have the bytes, the tensor first moves to a copy.  A tensor of
+        another device is exported as a copy, and so is a tensor with strides that DLPack or its
+        consumers reject (negative ones).
 
         Args:
-            stream: None: memory on the CPU has no stream.
-            max_version: the latest version of DLPack that the consumer knows; NumPy before 2.1
-                exports the first.
-            dl_device: where the consumer wants it; only the CPU, (1, 0).
-            copy: True: always a copy; False: no copy that the tensor does not move to; None: a copy
-                where it is needed.
+            stream: None, because memory on the CPU has no stream.
+            max_version: the latest version of DLPack that the consumer supports; NumPy before 2.1
+                exports the first version.
+            dl_device: the device that the consumer asks for; only the CPU, (1, 0).
+            copy: True always copies; False allows only a copy to which the tensor moves; None
+                copies where it is necessary.
+
+        Returns:
+            The capsule.
 
         Raises:
-            BufferError: for another device, a dtype that DLPack lacks, and for `copy=False` where a
-                copy is needed.
-            RuntimeError: for a stream.
+            BufferError: dl_device is another device, DLPack lacks the dtype, or `copy=False` and a
+                copy is necessary.
+            RuntimeError: stream is not None.
+
+        Example:
+            >>> import numpy as np
+            >>> from minitensor import Tensor
+            >>> np.from_dlpack(Tensor([1, 2]))
+            array([1, 2])
         """
         if stream is not None:
             raise RuntimeError(f"[dlpack] stream must be None on the CPU, got {stream!r}")
@@ -208,11 +228,14 @@ class Exchange(operators.TensorBase):
         here, step = self._device.backend.host_visible, self.dtype.itemsize
         fits = all(s >= 0 and s % step == 0 for s in self.strides)
         if copy is False and not here:
-            raise BufferError(f"[dlpack] a tensor on {self.device} needs a copy; let copy be None")
+            raise BufferError(
+                f"[dlpack] copy must not be False for a tensor on {self.device}, got False; let "
+                "copy be None"
+            )
         if copy is False and not fits:
             raise BufferError(
-                f"[dlpack] strides of {self.strides} bytes need a copy; let copy be None, or export "
-                "t.copy()"
+                f"[dlpack] copy must not be False for strides of {self.strides} bytes, got False; "
+                "let copy be None, or export t.copy()"
             )
         if copy or not here or not fits:
             array = np.array(self.asnumpy(), order="C")
@@ -223,6 +246,7 @@ class Exchange(operators.TensorBase):
         return array.__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:
+        """Return (1, 0), the CPU."""
         return _CPU
 
 

@@ -1,7 +1,7 @@
-"""Running: waiting for the device, its memory, its streams.
+"""Runtime control: waiting, threads, device memory, streams and events.
 
-Ops are asynchronous: a call returns before its work is done, and a value is waited for when somebody looks at it.
-The functions here are for programs that want to wait, or to say what runs beside what, themselves.
+Ops are asynchronous: a call returns before its work is done, and the read of a value waits for it.
+The functions of this module are for programs that wait explicitly or that use several streams.
 """
 
 from __future__ import annotations
@@ -15,36 +15,44 @@ from minitensor.backend import Device, core, get_device, stream
 from minitensor.backend.core import ffi, lib
 
 __all__ = [
-    "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache", "launch_blocking",
-    "fusion_stats", "get_num_threads", "set_num_threads", "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
-    "release_device", "reset_peak_memory_stats", "set_cur_stream", "synchronize",
+    "Event", "Stream", "StreamCtx", "current_stream", "default_stream", "empty_cache",
+    "launch_blocking", "fusion_stats", "get_num_threads", "set_num_threads", "max_memory_allocated",
+    "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats", "release_device",
+    "reset_peak_memory_stats", "set_cur_stream", "synchronize",
 ]  # fmt: skip
 
 
 def synchronize() -> None:
-    """Waits until the current device has done everything on all its streams.
+    """Wait until all streams of the current device are idle.
 
     Raises:
-        Exception: the oldest failure that was neither read nor raised before, with the op and the line that issued it; once.  Of a
-            stream's failures the first ten are kept; after these a RuntimeError has the number of the others.
-        RuntimeError: when called inside a host task, which would wait for itself.
+        Exception: the oldest error that the program has neither read nor caught, with the op and
+            the line that called it; each error is raised once.  A stream keeps its first ten
+            errors; then a RuntimeError reports the number of the others.
+        RuntimeError: the caller is a host task, which would wait for itself.
+
+    Example:
+        >>> from minitensor import Tensor, ops, runtime
+        >>> y = ops.log(Tensor([1.0, 2.0]))
+        >>> runtime.synchronize()
     """
     device = context.current_device()
     if device.id is None:
-        return  # never used
+        return  # the process has not used the device
     number = device.id
     if core.wait_slices(lambda ms: lib.mt_device_sync(number, ms)) != lib.MT_OK:
         for one in stream.stream_ids(number):
-            core.synchronize(one)  # raises what is wrong
+            core.synchronize(one)  # raises the error
 
 
 def release_device() -> None:
-    """Lets go of the current device, when it is an exclusive one: another process can have it at once.
+    """Release the current device if it is exclusive; another process can acquire it at once.
 
-    Waits for what is queued first.  Tensors on the device can't be touched any more; the next task takes the device anew.
+    The call first waits for the queued work.  Tensors on the device become unusable, and the next
+    task acquires the device again.
 
     Raises:
-        Exception: a failure that nobody was told of; the device is kept then.
+        Exception: an unreported error of the queued work; the process then keeps the device.
 
     Example:
         >>> from minitensor import Tensor, runtime, set_context
@@ -58,13 +66,17 @@ def release_device() -> None:
 
 
 def set_num_threads(n: int) -> None:
-    """How many threads a large op of this process may use, the stream's own included.
+    """Set the number of threads that a large op of this process may use.
 
-    At the start it is MINITENSOR_NUM_THREADS, or as many as the process may use cores; in the workers of a
-    `minitensor.multiprocessing.Pool` the cores are shared out.  Results don't depend on it.
+    The default is MINITENSOR_NUM_THREADS, or one thread per core that the process may use; the
+    workers of a `minitensor.multiprocessing.Pool` divide the cores.  Results don't depend on it.
 
     Args:
-        n: at least 1; 1 means that ops have no helpers.
+        n: at least 1, the stream's worker included; 1 means that ops have no helpers.
+
+    Raises:
+        TypeError: n is not an int.
+        ValueError: n is less than 1.
 
     Example:
         >>> from minitensor import runtime
@@ -73,23 +85,41 @@ def set_num_threads(n: int) -> None:
         1
     """
     if not isinstance(n, int) or isinstance(n, bool):
-        raise TypeError(f"[set_num_threads] takes an int, got {n!r}")
+        raise TypeError(f"[set_num_threads] n must be an int, got {n!r}")
     if n < 1:
-        raise ValueError(f"[set_num_threads] there is always one thread, got {n}; give 1 or more")
+        raise ValueError(
+            f"[set_num_threads] n must be at least 1, got {n}; the stream's worker counts"
+        )
     lib.mt_set_threads(n)
 
 
 def get_num_threads() -> int:
-    """How many threads a large op may use."""
+    """Return the number of threads that a large op may use.
+
+    Returns:
+        At least 1; the stream's worker counts.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.get_num_threads() >= 1
+        True
+    """
     return lib.mt_threads()
 
 
 def fusion_stats() -> dict[str, int]:
-    """What became of neighbouring elementwise ops since the process began (MINITENSOR_FUSION=0 keeps them apart).
+    """Return the counters of fusion since the start of the process.
 
     Returns:
-        passes: how often several ops were done as one pass over memory.  tasks: how many ops those were.  unwritten: results that
-        nobody could ask for any more, and that were never written.  taken_over: results that took over an input's memory.
+        passes: number of passes that fused several ops.  tasks: number of ops in these passes.
+        unwritten: number of results without a reference, which were never written.  taken_over:
+        number of results that reused the memory of an input.  All stay 0 with
+        MINITENSOR_FUSION=0.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> sorted(runtime.fusion_stats())
+        ['passes', 'taken_over', 'tasks', 'unwritten']
     """
     numbers = ffi.new("mt_pass_numbers *")
     lib.mt_pass_stats(numbers)
@@ -97,17 +127,25 @@ def fusion_stats() -> dict[str, int]:
 
 
 def launch_blocking() -> None:
-    """From now on each op runs, and fails, at its call; as with `set_context(pynative_synchronize=True)`."""
+    """Run each later op at its call, as `set_context(pynative_synchronize=True)` does.
+
+    Example:
+        >>> import minitensor
+        >>> minitensor.runtime.launch_blocking()
+        >>> minitensor.set_context(pynative_synchronize=False)  # asynchronous again
+    """
     core.set_synchronous(True)
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 def _device(device_target: str | None) -> Device:
     current = context.current_device()
     if device_target is None or device_target == current.backend.name:
         return current
     if not isinstance(device_target, str):
-        raise TypeError(f"The parameter 'device_target' must be {str}, but got {type(device_target)}")
+        raise TypeError(
+            f"The parameter 'device_target' must be {str}, but got {type(device_target)}"
+        )
     return get_device(device_target)
 
 
@@ -119,27 +157,108 @@ def _stats(device_target: str | None) -> Any:
 
 
 def memory_allocated(device_target: str | None = None) -> int:
-    """Bytes that tensors take now on the current device, or on the first one of `device_target`."""
+    """Return the number of bytes that tensors occupy on a device.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        Bytes, 0 before the first task on the device.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import Tensor, runtime
+        >>> t = Tensor([1.0, 2.0])
+        >>> runtime.memory_allocated("CPU") >= 8
+        True
+    """
     return _stats(device_target).allocated
 
 
 def max_memory_allocated(device_target: str | None = None) -> int:
-    """The most bytes that tensors took at a time, since the start or `reset_peak_memory_stats`."""
+    """Return the maximum of `memory_allocated` since the start or `reset_peak_memory_stats`.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.max_memory_allocated() >= runtime.memory_allocated()
+        True
+    """
     return _stats(device_target).max_allocated
 
 
 def memory_reserved(device_target: str | None = None) -> int:
-    """Bytes taken from the device: those of tensors, and freed ones that are kept for the next."""
+    """Return the number of bytes of a device that tensors and the allocator's cache hold.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.memory_reserved() >= runtime.memory_allocated()
+        True
+    """
     return _stats(device_target).reserved
 
 
 def max_memory_reserved(device_target: str | None = None) -> int:
-    """The most bytes that were taken from the device at a time."""
+    """Return the maximum of `memory_reserved` since the start or `reset_peak_memory_stats`.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.max_memory_reserved() >= runtime.memory_reserved()
+        True
+    """
     return _stats(device_target).max_reserved
 
 
 def memory_stats(device_target: str | None = None) -> dict[str, int]:
-    """All of it, in bytes, but for the numbers of `cached_blocks` and of `allocations`; `capacity` 0 is no bound."""
+    """Return all counters of a device's memory.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        Sizes in bytes; `cached_blocks` and `allocations` are counts.  `capacity` 0 means no limit.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.memory_stats("CPU")["capacity"]
+        0
+    """
     stats = _stats(device_target)
     return {
         "total_allocated_memory": stats.allocated,
@@ -154,30 +273,59 @@ def memory_stats(device_target: str | None = None) -> dict[str, int]:
 
 
 def reset_peak_memory_stats(device_target: str | None = None) -> None:
-    """The maxima start anew from what is taken now."""
+    """Reset the maxima of a device's memory to the current values.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.reset_peak_memory_stats()
+    """
     device = _device(device_target)
     if device.id is not None:
         lib.mt_device_reset_max(device.id)
 
 
 def empty_cache(device_target: str | None = None) -> int:
-    """Gives freed memory that was kept for the next tensors back to the system; returns the bytes."""
+    """Return the freed memory in the allocator's cache to the system.
+
+    Args:
+        device_target: a backend's name, for its first device; None means the current device.
+
+    Returns:
+        The number of bytes.
+
+    Raises:
+        TypeError: device_target is not a string.
+        ValueError: device_target names no backend.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.empty_cache() >= 0
+        True
+    """
     device = _device(device_target)
     return lib.mt_device_trim(device.id) if device.id is not None else 0
 
 
-# --- streams ---------------------------------------------------------------------------------------------------------
-_thread = threading.local()  # .streams: the thread's current streams by device number; keeps them from being released
+# --- streams --------------------------------------------------------------------------------------
+_thread = threading.local()  # .streams: the thread's current streams by device number, kept alive
 
 
 class Stream(stream.Stream):
-    """A queue of work of the current device.
+    """Queue tasks on the current device, in order.
 
     Args:
-        priority: kept for programs that give one; the simulated devices treat all streams alike.
+        priority: accepted for compatibility; the simulated devices treat all streams equally.
 
     Raises:
-        DeviceError: no stream is left (code 207008), or the device can't be had.
+        TypeError: priority is not an int.
+        DeviceError: no stream is left (code 207008), or the device can't be acquired.
 
     Example:
         >>> from minitensor import Tensor, ops, runtime
@@ -195,11 +343,15 @@ class Stream(stream.Stream):
 
 
 class Event(stream.Event):
-    """A mark in a stream: reached when the work is done that was submitted before it.
+    """Mark a position in a stream; the stream reaches it after all tasks submitted before it.
 
     Args:
-        enable_timing: take the time when it is reached, for `elapsed_time` in milliseconds.
-        blocking: kept for programs that give it; waiting never spins here.
+        enable_timing: record the time at which it is reached, for `elapsed_time` in milliseconds.
+        blocking: accepted for compatibility; a waiting thread never spins.
+
+    Raises:
+        TypeError: an argument is not a bool.
+        MemoryError: no memory for the event (code 207007).
 
     Example:
         >>> from minitensor import Tensor, ops, runtime
@@ -210,34 +362,71 @@ class Event(stream.Event):
     """
 
     def record(self, stream: stream.Stream | None = None) -> None:
-        """Marks the work that `stream` (None: the current one) was given so far; a mark set before is forgotten."""
+        """Mark the tasks submitted to `stream` so far, and forget an earlier mark.
+
+        Args:
+            stream: None means the current stream.
+        """
         super().record(current_stream() if stream is None else stream)
 
     def wait(self, stream: stream.Stream | None = None) -> None:
-        """Work that `stream` (None: the current one) is given from now on comes after the event."""
+        """Make tasks that are submitted to `stream` later run after this event.
+
+        Args:
+            stream: None means the current stream.
+        """
         super().wait(current_stream() if stream is None else stream)
 
 
 def default_stream() -> Stream:
-    """The stream that the current device has from the start."""
+    """Return the first stream of the current device.
+
+    Returns:
+        A Stream; every call returns an equal one.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.default_stream() == runtime.default_stream()
+        True
+    """
     return Stream._default(context.current_device())
 
 
 def current_stream() -> Stream:
-    """The stream that this thread gives its work on the current device to."""
+    """Return the stream to which this thread submits tasks for the current device.
+
+    Returns:
+        The stream of `set_cur_stream` or `StreamCtx`, else the default stream.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> runtime.current_stream() == runtime.default_stream()
+        True
+    """
     device = context.current_device()
     chosen = getattr(_thread, "streams", {}).get(device.activate())
     return default_stream() if chosen is None else chosen
 
 
 def set_cur_stream(stream: Stream) -> None:
-    """This thread gives its work on the stream's device to `stream` from now on.
+    """Make this thread submit later tasks for the stream's device to `stream`.
+
+    Args:
+        stream: a Stream; it becomes the current stream of its device in this thread.
 
     Raises:
-        TypeError: when it is no Stream.
+        TypeError: stream is not a Stream.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> side = runtime.Stream()
+        >>> runtime.set_cur_stream(side)
+        >>> runtime.current_stream() == side
+        True
+        >>> runtime.set_cur_stream(runtime.default_stream())
     """
     if not isinstance(stream, Stream):
-        raise TypeError(f"[set_cur_stream] takes a Stream, got {type(stream).__name__}")
+        raise TypeError(f"[set_cur_stream] stream must be a Stream, got {type(stream).__name__}")
     if not hasattr(_thread, "streams"):
         _thread.streams = {}
     before = _thread.streams.get(stream._device_id)
@@ -247,17 +436,29 @@ def set_cur_stream(stream: Stream) -> None:
 
 
 class StreamCtx:
-    """`with StreamCtx(stream):` makes a stream the current one of this thread, and the former one again at the end.
+    """Make a stream the current one of this thread inside a `with` block.
 
     Args:
-        stream: None changes nothing, so that a program may leave the choice open.
+        ctx_stream: the stream; None changes nothing.
+
+    Raises:
+        TypeError: ctx_stream is neither a Stream nor None.
+
+    Example:
+        >>> from minitensor import runtime
+        >>> side = runtime.Stream()
+        >>> with runtime.StreamCtx(side):
+        ...     runtime.current_stream() == side
+        True
     """
 
     def __init__(self, ctx_stream: Stream | None) -> None:
         if ctx_stream is not None and not isinstance(ctx_stream, Stream):
-            raise TypeError(f"[StreamCtx] takes a Stream or None, got {type(ctx_stream).__name__}")
+            raise TypeError(
+                f"[StreamCtx] ctx_stream must be a Stream or None, got {type(ctx_stream).__name__}"
+            )
         self.stream = ctx_stream
-        self._former: list[Stream] = []  # a stack: it may be entered again inside itself
+        self._former: list[Stream] = []  # a stack: a program may enter the same object twice
 
     def __enter__(self) -> StreamCtx:
         if self.stream is not None:
@@ -268,7 +469,10 @@ class StreamCtx:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self.stream is not None:
             set_cur_stream(self._former.pop())

@@ -106,7 +106,7 @@ KINDS: dict[
         ["0", "64TB"],
     ),
     "address": (
-        "unset, or INODE,PID:DESCRIPTOR,... as minitensor itself sets it",
+        "unset, or INODE,PID:DESCRIPTOR,... as minitensor itself writes it",
         [
             ",",
             "x",
@@ -170,7 +170,7 @@ def test_what_is_no_value_names_the_variable_and_what_would_do(
     must = KINDS[FLAGS[name]][0]
     assert (
         str(caught.value)
-        == f"[config] {name} must be {must}, got {text!r}; it is: {config.FLAGS[name].doc}"
+        == f"[config] {name} must be {must}, got {text!r}; it means: {config.FLAGS[name].doc}"
     )
 
 

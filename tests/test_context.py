@@ -153,7 +153,7 @@ for look in (lambda: t + 1, t.asnumpy, lambda: repr(t)):
     try:
         look()
     except DeviceLostError as e:
-        print("let go of" in str(e))
+        print("released" in str(e))
 print((Tensor([2.0]) + 1).device)
 """
     )

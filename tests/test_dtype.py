@@ -104,18 +104,18 @@ def test_as_dtype(named: object, meant: DType) -> None:
 
 @pytest.mark.parametrize("wrong", [None, "float31", "", 3, 1.5, [], str, "S3", np.dtype("U2"), np.dtype("M8[s]"), object(), {}])
 def test_what_is_no_dtype(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"^\[cast\] not a dtype: .*take one of bool, int8"):
+    with pytest.raises(TypeError, match=r"^\[cast\] dtype must be one of bool, int8.*, got "):
         as_dtype(wrong, "cast")
 
 
 def test_what_numpy_calls_a_value_error() -> None:
-    with pytest.raises(TypeError, match=r"^\[cast\] not a dtype: "):
+    with pytest.raises(TypeError, match=r"^\[cast\] dtype must be one of "):
         as_dtype(Tensor([1]), "cast")
 
 
 @pytest.mark.parametrize("wrong", ["S3", "M8[s]", "O", "longdouble", np.dtype([("a", "i4")])])
 def test_what_no_tensor_holds(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"^\[dtype\] a tensor can't hold NumPy's "):
+    with pytest.raises(TypeError, match=r"^\[dtype\] dtype must be one of .*, got NumPy's "):
         from_numpy(wrong)
 
 

@@ -223,7 +223,7 @@ def end():
     ops.host_call(lambda: float(threading.Event().wait()), [], shape=(), dtype="float32", name="stuck")
 """
     out, err, _ = run(text, method, MINITENSOR_EXIT_SECONDS="1")
-    assert "exit 0" in out and "waits for what is queued: stuck (" in err and err.count("gives up what is still queued: stuck (") == 1
+    assert "exit 0" in out and "waits for queued work: stuck (" in err and err.count("abandons queued work: stuck (") == 1
 
 
 def test_ops_work_in_later_finalizers(run: Run) -> None:

@@ -168,7 +168,7 @@ def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
     finally:
         log.removeHandler(handler)
     assert t.tolist() == [1.0]
-    assert said[0].startswith("[fork] a fork waits for what is queued: patient (") and "test_fork.py:" in said[0]
+    assert said[0].startswith("[fork] a fork waits for queued work: patient (") and "test_fork.py:" in said[0]
 
 
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:
@@ -199,7 +199,7 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
 
     assert child == repr(([*before, "child low", "failing", "child high", "child user"], reported("before the fork", "in the child")))
     assert reports == reported("before the fork", "in the parent") and "on purpose" in caplog.text
-    with pytest.raises(ValueError, match="no such participant"):
+    with pytest.raises(ValueError, match="must be registered"):
         fork.unregister(members[0])
 
 

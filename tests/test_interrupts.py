@@ -185,7 +185,7 @@ print("end", flush=True)
 def test_stuck_work_does_not_keep_the_program() -> None:
     code, output, error = run(STUCK, MINITENSOR_EXIT_SECONDS="1")
     assert (code, output) == (0, "end\n")
-    assert "[shutdown] gives up what is still queued: wait (" in error and "waits.py:" in error and " and 10 more" in error
+    assert "[shutdown] abandons queued work: wait (" in error and "waits.py:" in error and " and 10 more" in error
 
 
 def test_it_ends_the_wait_at_the_end() -> None:

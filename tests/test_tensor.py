@@ -53,7 +53,7 @@ def test_arguments() -> None:
     assert Tensor([Tensor(1.0), Tensor(2.0)]).tolist() == [1.0, 2.0]
     for dtype in (mt.float32, np.float32, np.dtype("float32"), "float32", "Float32", float):
         assert Tensor([1], dtype=dtype).dtype is mt.float32
-    with pytest.raises(TypeError, match=r"^\[Tensor\] not a dtype: 'float31'"):
+    with pytest.raises(TypeError, match=r"^\[Tensor\] dtype must be one of .*, got 'float31'"):
         Tensor([1], dtype="float31")
     with pytest.raises(TypeError, match="init goes with a shape"):
         Tensor([1], init="ones")
@@ -202,7 +202,7 @@ def test_from_numpy_refuses() -> None:
         Tensor.from_numpy(frozen)
     with pytest.raises(TypeError, match=r"\[from_numpy\] takes a numpy.ndarray, got list"):
         Tensor.from_numpy([1])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="can't hold"):
+    with pytest.raises(TypeError, match="must be one of"):
         Tensor.from_numpy(np.array(["a"]))
     with pytest.raises(TypeError, match="byte order"):
         Tensor.from_numpy(np.zeros(2, ">f4"))
@@ -224,7 +224,7 @@ def test_protocols() -> None:
     assert np.log(t).dtype == np.float32
     assert isinstance(np.ones(2, np.float32) + Tensor([1.0, 2.0]), Tensor)
     assert np.asarray(t, dtype=np.float64).dtype == np.float64
-    with pytest.raises(ValueError, match="needs a copy"):
+    with pytest.raises(ValueError, match="copy must not be False"):
         t.__array__(np.float64, copy=False)
     if sys.version_info >= (3, 12):
         assert memoryview(t).tolist() == [[1, 2], [3, 4]]

@@ -1,11 +1,12 @@
-"""Measures the elementary functions and writes docs/accuracy.md.
+"""Measure the errors of the elementary functions and write docs/accuracy.md.
 
-    make accuracy                          all float32 numbers, on the best instruction set: an hour or so
-    make accuracy ARGS="exp log"           all of them for these ops, every 61st for the others: some minutes
-    make accuracy ARGS="--step 1009"       every 1009th, on each instruction set: a minute; prints only
+    make accuracy                     all float32 numbers, best instruction set: about an hour
+    make accuracy ARGS="exp log"      all for these ops, every 61st for the others: some minutes
+    make accuracy ARGS="--step 1009"  every 1009th, on each instruction set: a minute; prints only
 
-float32: every number there is, against double.  float64: some millions, of all magnitudes and where functions are hard, against long
-double.  The references and the measure are those of the tests, tests/backend/precision.py.
+float32: every number, against double.  float64: some millions of numbers, of all magnitudes and in
+the hard intervals of the functions, against long double.  The tests have the same references and
+the same measure, in tests/backend/precision.py.
 """
 
 from __future__ import annotations
@@ -28,20 +29,32 @@ from minitensor import Tensor, ops  # noqa: E402
 from minitensor.backend import settings  # noqa: E402
 
 PAGE = ROOT / "docs" / "accuracy.md"
-CHUNK = 2**15  # its arrays stay in the cache
+CHUNK = 2**15  # elements per call, so that the arrays stay in the cache
 SAMPLE = 61
-SLOW = ["erf"]  # its reference for float64 is a series: fewer numbers of it
+HEAD = """\
+# Accuracy
+
+`make accuracy` compares float32 with double and float64 with long double. The tests hold every
+function to a bound of 2 ULP on every instruction set. Special values are exact. Results of
+instruction sets with fused multiply-adds may differ from the others in the last bit.
+
+"""
+SLOW = ["erf"]  # the float64 reference is a series: fewer numbers
 Worst = tuple[float, float]  # ULPs, where
 
 
 def worst_of(name: str, x: np.ndarray, than: float) -> Worst:
-    """The largest distance among x, when it is larger than `than`."""
+    """Return the largest error at the numbers x and its place, if it is larger than `than`."""
     expected, actual = precision.reference(name, x), getattr(ops, name)(Tensor(x)).asnumpy()
-    if x.dtype == np.float32:  # what a cheap bound of the distance admits is measured
+    if x.dtype == np.float32:  # skip numbers whose cheap upper bound is small enough
         with np.errstate(all="ignore"):
             error = np.abs(actual - expected)
             bound = error * 2.0**24 / np.maximum(np.abs(expected), np.finfo(np.float32).tiny)
-            good = (bound <= than) & (np.abs(expected) < 3e38) & ((expected != 0) | (np.signbit(actual) == np.signbit(expected)))
+            good = (
+                (bound <= than)
+                & (np.abs(expected) < 3e38)
+                & ((expected != 0) | (np.signbit(actual) == np.signbit(expected)))
+            )
         x, expected, actual = x[~good], expected[~good], actual[~good]
     if not x.size:
         return 0.0, 0.0
@@ -54,7 +67,9 @@ def float32_part(isa: str, name: str, begin: int, end: int, step: int) -> Worst:
     settings.set_isa(isa)
     worst = (0.0, 0.0)
     for first in range(begin, end, CHUNK * step):
-        numbers = np.arange(first, min(end, first + CHUNK * step), step, dtype=np.uint64).astype(np.uint32)
+        numbers = np.arange(first, min(end, first + CHUNK * step), step, dtype=np.uint64).astype(
+            np.uint32
+        )
         worst = max(worst, worst_of(name, numbers.view(np.float32), worst[0]))
     return worst
 
@@ -79,7 +94,9 @@ def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[l
         n = 100_000 if step <= SAMPLE and name not in SLOW else 20_000
         results = list(pool.map(float64_part, [isa] * 4, [name] * 4, range(4), [n] * 4))
         rows.append((name, "float64", max(results), f"{4 * 10 * n:,} numbers"))
-    lines = [[f"`{op}`", kind, f"{ulp:.3f}", f"`{at!r}`", isa, how] for op, kind, (ulp, at), how in rows]
+    lines = [
+        [f"`{op}`", kind, f"{ulp:.3f}", f"`{at!r}`", isa, how] for op, kind, (ulp, at), how in rows
+    ]
     for line in lines:
         print("\r" + "  ".join(word.strip("`").ljust(12) for word in line), flush=True)
     return lines
@@ -88,26 +105,44 @@ def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[l
 def write_page(lines: list[list[str]]) -> None:
     head = ["op", "dtype", "largest error in ULP", "at", "instruction set", "arguments"]
     table = "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
-    PAGE.write_text(
-        "# Accuracy\n\nMeasured by `make accuracy`: float32 against double, float64 against long double. The bound that the tests hold to, "
-        "on every\ninstruction set, is 2 ULP. Special values are exact. Instruction sets with fused multiply-adds may differ "
-        "from the others in the last bit.\n\n" + table, encoding="utf-8")  # fmt: skip
+    PAGE.write_text(HEAD + table, encoding="utf-8")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ops", nargs="*", default=list(precision.REFERENCES), help="those to measure at all float32 numbers")
-    parser.add_argument("--step", type=int, default=1, help="take every so-manieth float32, on each instruction set, and write no page")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "ops",
+        nargs="*",
+        default=list(precision.REFERENCES),
+        help="ops to measure at all float32 numbers",
+    )
+    parser.add_argument(
+        "--step",
+        type=int,
+        default=1,
+        help="measure every STEP-th float32 on each instruction set, and write no page",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     if unknown := set(arguments.ops) - set(precision.REFERENCES):
-        parser.error(f"no such op: {', '.join(sorted(unknown))}; there are {', '.join(precision.REFERENCES)}")
+        parser.error(
+            f"ops must be among {', '.join(precision.REFERENCES)}, got {', '.join(sorted(unknown))}"
+        )
     sampled = arguments.step > 1
-    steps = {name: arguments.step if name in arguments.ops else SAMPLE for name in precision.REFERENCES}
+    steps = {
+        name: arguments.step if name in arguments.ops else SAMPLE for name in precision.REFERENCES
+    }
     os.nice(15)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         isas = settings.isa_names() if sampled else settings.isa_names()[-1:]
-        lines = [line for isa in isas for name, step in steps.items() for line in measure(pool, isa, name, step)]
+        lines = [
+            line
+            for isa in isas
+            for name, step in steps.items()
+            for line in measure(pool, isa, name, step)
+        ]
     if not sampled:
         write_page(lines)
     return int(any(float(line[2]) > 2 for line in lines))

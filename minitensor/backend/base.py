@@ -1,9 +1,10 @@
-"""What a backend is: the protocol, and the device that the rest of the framework sees.
+"""The protocol of a backend, and the device that the rest of the framework uses.
 
-A backend names its devices and says what they can do; the core does the rest: it keeps the memory of every device apart and
-counts it against its capacity, keeps the streams, and calls `launch` on a stream for each task that no C kernel does.  So a
-backend may be as small as a name and a `launch`.  One is found by its name: built in, or by an entry point of the group
-`minitensor.backends` (see `backend/__init__.py` and CONTRIBUTING.md).
+A backend names its devices and declares their abilities.  The core does the rest: it separates the
+memory of the devices, counts it against their capacity, runs the streams, and calls `launch` on a
+stream for each task without a C kernel.  A backend may therefore consist of a name and a `launch`.
+A program selects it by name: it is built in, or an entry point of the group `minitensor.backends`
+(see `backend/__init__.py` and CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ load_once(__name__)
 
 
 class Task(NamedTuple):
-    """One task of a stream, as `Backend.launch` gets it.
+    """Describe one task of a stream; `Backend.launch` receives it.
 
     Attributes:
-        op: the op's name in the op table, or that of a host op such as `matmul`.
-        outputs: arrays to be written; views of the device's memory.
-        inputs: arrays to be read, not yet broadcast or cast; views of the device's memory, which are not valid afterwards.
-        params: the op's other arguments, such as `axis`.
-        compute: the dtype that the table's rule makes the op compute in; None for host ops.
-        function: writes the outputs of the task that it gets with NumPy.
+        op: the name of the op in the op table, or of a host op such as `matmul`.
+        outputs: arrays to write; views of the device's memory.
+        inputs: arrays to read, before broadcasting and casting; views of the device's memory that
+            are valid only during the task.
+        params: the other arguments of the op, such as `axis`.
+        compute: the dtype in which the op computes, by the table's rule; None for host ops.
+        function: writes the outputs of a task with NumPy.
     """
 
     op: str
@@ -44,75 +46,91 @@ class Task(NamedTuple):
     function: Callable[[Task], None]
 
     def reference(self) -> None:
-        """Computes the outputs with NumPy: what a device does that has nothing better."""
+        """Compute the outputs with NumPy, for a device without a kernel of its own."""
         self.function(self)
 
 
 class Backend(ABC):
-    """A kind of device.  The class attributes say what it lacks, so that nobody has to find out by a crash."""
+    """Describe a kind of device; the class attributes declare its abilities."""
 
-    name: ClassVar[str]  #: as `set_device` and `t.device` name it
+    name: ClassVar[str]  #: the name for `set_device` and `t.device`
     native: ClassVar[bool] = False  #: the C kernels may run on its memory
     host_visible: ClassVar[bool] = False  #: NumPy may share its memory; otherwise `asnumpy` copies
-    inherited: ClassVar[bool] = True  #: a forked child may go on using what its parent has there
-    dtypes: ClassVar[frozenset[str]] = frozenset(dtype.name for dtype in DTYPES)  #: what a tensor there can hold
-    ops: ClassVar[frozenset[str] | None] = None  #: what it can run; None: everything
-    alignment: ClassVar[int] = 64  #: bytes
+    inherited: ClassVar[bool] = True  #: a forked child may use its parent's tensors there
+    #: the dtypes that a tensor there may have
+    dtypes: ClassVar[frozenset[str]] = frozenset(dtype.name for dtype in DTYPES)
+    ops: ClassVar[frozenset[str] | None] = None  #: the ops that it can run; None: all
+    alignment: ClassVar[int] = 64  #: of an allocation, in bytes
 
     def device_count(self) -> int:
-        """How many devices this process may use."""
+        """Return the number of devices that this process may use."""
         return 1
 
     def capacity(self, index: int) -> int:
-        """Bytes of memory of a device; 0 means that only the system's memory bounds it."""
+        """Return the bytes of memory of a device; 0 means no limit but the system's memory."""
         return 0
 
     def acquire(self, index: int) -> None:
-        """Takes a device, before its first task.  Raises a DeviceError when it can't be had."""
+        """Acquire a device before its first task.
+
+        Raises:
+            DeviceError: the device can't be acquired.
+        """
 
     def release(self, index: int) -> None:
-        """Lets go of a device that `acquire` took."""
+        """Release a device that `acquire` acquired."""
 
     def lost_message(self, index: int) -> str:
-        """What a forked child is told that touches its parent's tensors; for backends that are not `inherited`."""
-        return f"it lies on {self.name}:{index} of the parent process; make a tensor of your own"
+        """Return the error text for a forked child that uses a tensor of its parent.
+
+        Only backends that are not `inherited` need it.
+        """
+        return f"it is on {self.name}:{index} of the parent process; make a tensor in this process"
 
     def memory_error(self, index: int, message: str) -> Exception:
-        """The exception for memory that could not be had."""
+        """Return the exception for a failed allocation."""
         return MemoryError(message)
 
     def transfer(self, target: np.ndarray, source: np.ndarray) -> None:
-        """Copies between the host and a device, on a stream of the device; one of the two is the device's memory."""
+        """Copy between host and device, on a stream of the device; one array is device memory."""
         np.copyto(target, source)
 
     @abstractmethod
     def launch(self, task: Task) -> None:
-        """Runs a task on a stream's thread: writes `task.outputs`, returns when that is done, or raises.
+        """Run a task in the stream's worker: write `task.outputs` and return, or raise.
 
-        (A `native` backend's small task, on an idle stream, may run in the thread that submits it.)
+        (A small task of a `native` backend, on an idle stream, may run in the submitter's thread.)
         """
 
 
 class Device:
-    """One device of this process.  `id` is the core's number of it from the first task on, None before."""
+    """Represent one device of this process.
 
-    def __init__(self, backend: Backend, index: int, id: int | None = None, lost: bool = False) -> None:
+    `id` is the device's number in the core; it is None before the first task.
+    """
+
+    def __init__(
+        self, backend: Backend, index: int, id: int | None = None, lost: bool = False
+    ) -> None:
         self.backend, self.index, self.id = backend, index, id
-        self.limit: int | None = None  #: bytes that may be used of it; None: the backend's capacity
-        self.lost = lost  #: a parent's, which this process was forked from, or let go of
+        self.limit: int | None = None  #: usable bytes; None: the backend's capacity
+        self.lost = lost  #: it belongs to the parent of this process, or was released
 
     def __str__(self) -> str:
-        return self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"
+        return (
+            self.backend.name if self.backend.name == "CPU" else f"{self.backend.name}:{self.index}"
+        )
 
     def activate(self) -> int:
-        """The core's number of the device; the first call takes the device."""
+        """Return the core's number of the device; the first call acquires the device."""
         if self.id is not None:
             return self.id
         with _activating:
             if self.id is None:
                 self.backend.acquire(self.index)
                 try:
-                    self.id = self._add() if self.id is None else self.id  # a signal handler may have been faster
+                    # A signal handler may have set it in the meantime.
+                    self.id = self._add() if self.id is None else self.id
                 except BaseException:
                     self.backend.release(self.index)
                     raise
@@ -121,21 +139,24 @@ class Device:
 
     @property
     def active(self) -> bool:
-        """Has this process used the device?"""
+        """Return True if this process has used the device."""
         return self.id is not None
 
     def forget(self) -> None:
-        """In a forked child: what the parent has on this device can't be touched here, and a first task takes it anew."""
+        """Mark the parent's tensors lost, in a forked child; a first task acquires the device."""
         if self.id is None or self.lost or self.backend.inherited:
             return
         self._lose(self.backend.lost_message(self.index))
 
     def release(self) -> None:
-        """Lets go of an exclusive device: others can have it, and the tensors on it can't be touched any more."""
+        """Release an exclusive device; its tensors become unusable."""
         with _activating:
             if self.id is None or self.backend.inherited:
                 return
-            self._lose(f"the tensor lay on {self}, which this process has let go of; bring what is needed to the host before")
+            self._lose(
+                f"the tensor was on {self}, which this process has released; move tensors to the "
+                'host with t.to("CPU") before the release'
+            )
             self.backend.release(self.index)
 
     def _add(self) -> int:
@@ -145,7 +166,8 @@ class Device:
         limit = backend.capacity(self.index) if self.limit is None else self.limit
         number = lib.mt_device_new(str(self).encode(), flags, limit, backend.alignment)
         if number < 0:
-            raise errors.DeviceError(f"[device] no room for another device beside {', '.join(map(str, devices.values()))}")
+            others = ", ".join(map(str, devices.values()))
+            raise errors.DeviceError(f"[device] no room for another device beside {others}")
         devices[number] = self
         return number
 
@@ -154,14 +176,14 @@ class Device:
         assert self.id is not None
         lib.mt_device_lose(self.id, why.encode()[:250])
         trace.record("device.lost", device=str(self))
-        # The tensors stay where they are: a look at one must not take a device that this process can have.
+        # The tensors keep a device of their own: a read must not acquire the released device.
         devices[self.id] = Device(self.backend, self.index, self.id, lost=True)
         self.id = None
 
 
-devices: dict[int, Device] = {}  # those that were activated, by the core's id
-# One for all: a thread that takes its first device while another forks is known to nobody in the child.
-_activating = threading.RLock()  # a signal handler may compute, too
+devices: dict[int, Device] = {}  # the active devices, by the core's id
+# One lock for all devices: the child replaces it, since a thread that held it does not exist there.
+_activating = threading.RLock()  # reentrant, because a signal handler may compute
 
 
 def _forget_devices() -> None:

@@ -1,4 +1,4 @@
-"""The host: C kernels, and NumPy where there is none."""
+"""The host as a backend: C kernels, and NumPy where a kernel is missing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ __all__ = ["CPUBackend"]
 
 
 class CPUBackend(Backend):
+    """Describe the host as a device."""
+
     name = "CPU"
     native = True
     host_visible = True

@@ -1,8 +1,8 @@
-"""Streams and events: queues of work that run side by side, and marks in them.
+"""Streams and events: queues of tasks that run side by side, and marks in them.
 
-Work of one stream runs in order; streams run side by side.  Data keeps its order by itself (a task waits for the
-tensors it reads, on whatever stream they are made), so results never depend on streams.  Events order what no tensor
-does, and take the time.
+Tasks of one stream run in order; streams run side by side.  A task waits for the tensors that it
+reads, on whichever stream they are computed, so results never depend on the choice of streams.
+Events order tasks that share no tensor, and measure time.
 """
 
 from __future__ import annotations
@@ -17,24 +17,29 @@ __all__ = ["Event", "Stream", "stream_ids"]
 
 
 def stream_ids(number: int) -> list[int]:
-    """All streams of a device, by its number; those that nobody has any more may still have work."""
-    return [one for one in range(1, lib.mt_stream_count() + 1) if lib.mt_stream_device(one) == number]
+    """Return all streams of a device number; released streams may still have queued tasks."""
+    streams = range(1, lib.mt_stream_count() + 1)
+    return [one for one in streams if lib.mt_stream_device(one) == number]
 
 
 def _no_deadlock(status: int, op: str) -> None:
     if status == lib.MT_RUNTIME_ERROR:
-        raise RuntimeError(f"[{op}] a host task can't wait for the stream that it runs on")
+        raise RuntimeError(
+            f"[{op}] the caller must not be a host task of the stream that it waits for; call it "
+            "outside the task"
+        )
 
 
 class Stream:
-    """A queue of work of one device.
+    """Queue tasks on one device, in order.
 
     Args:
-        device: whose work it takes.
-        priority: kept for programs that give one; the simulated devices treat all streams alike.
+        device: the device of the tasks.
+        priority: accepted for compatibility; the simulated devices treat all streams equally.
 
     Raises:
-        DeviceError: no stream is left (code 207008), or the device can't be had.
+        TypeError: priority is not an int.
+        DeviceError: no stream is left (code 207008), or the device can't be acquired.
     """
 
     _id: int
@@ -46,19 +51,26 @@ class Stream:
         self._device_id = device.activate()
         number = lib.mt_stream_new(self._device_id)
         if number < 0:
-            raise errors.DeviceError("[Stream] no stream is left: ret[207008]; let go of the idle ones", 207008)
+            raise errors.DeviceError(
+                "[Stream] no stream is left: ret[207008]; release idle streams", 207008
+            )
         self._id = number
         self._owned = True
 
     @classmethod
     def _default(cls, device: Device) -> Any:
         stream = cls.__new__(cls)
-        stream.device, stream.priority, stream._device_id, stream._owned = device, 0, device.activate(), False
+        stream.device, stream.priority, stream._device_id, stream._owned = (
+            device,
+            0,
+            device.activate(),
+            False,
+        )
         stream._id = lib.mt_stream_default(stream._device_id)
         return stream
 
     def __del__(self, _release: Any = lib.mt_stream_release) -> None:
-        if self.__dict__.get("_owned"):  # not so when its making failed
+        if self.__dict__.get("_owned"):  # missing when __init__ failed
             _release(self._id)
 
     def __eq__(self, other: object) -> bool:
@@ -71,45 +83,68 @@ class Stream:
         return f"Stream(device={self.device}, id={self._id})"
 
     def record_event(self, event: Event | None = None) -> Event:
-        """Marks the work submitted so far, with a new event or the one given; returns the event."""
+        """Mark the tasks submitted so far.
+
+        Args:
+            event: the event that becomes the mark; None makes a new one.
+
+        Returns:
+            The event.
+        """
         event = Event() if event is None else event
         event._record(self)
         return event
 
     def wait_event(self, event: Event) -> None:
-        """Work submitted from now on comes after the event; at once when it was never recorded."""
+        """Make tasks that are submitted later run after the event.
+
+        Args:
+            event: an Event; one that was never recorded counts as reached.
+
+        Raises:
+            TypeError: event is not an Event.
+            MemoryError: no memory for a marker in the stream.
+        """
         if not isinstance(event, Event):
-            raise TypeError(f"[wait_event] takes an Event, got {type(event).__name__}")
+            raise TypeError(f"[wait_event] event must be an Event, got {type(event).__name__}")
         status = wait_slices(lambda ms: lib.mt_event_wait(event._event, self._id, ms))
         if status != lib.MT_OK:
             raise MemoryError("[wait_event] no memory for a marker in the stream")
 
     def wait_stream(self, stream: Stream) -> None:
-        """Work submitted from now on comes after what `stream` was given so far."""
+        """Make tasks that are submitted later run after the tasks submitted to `stream` so far.
+
+        Raises:
+            TypeError: stream is not a Stream.
+        """
         if not isinstance(stream, Stream):
-            raise TypeError(f"[wait_stream] takes a Stream, got {type(stream).__name__}")
+            raise TypeError(f"[wait_stream] stream must be a Stream, got {type(stream).__name__}")
         self.wait_event(stream.record_event())
 
     def synchronize(self) -> None:
-        """Waits until everything submitted so far is done.
+        """Wait until all tasks submitted so far are done.
 
         Raises:
-            Exception: the first failure of this stream's work that nobody was told of.
-            RuntimeError: when called inside a host task of this very stream.
+            Exception: the first unreported error of this stream.
+            RuntimeError: the caller is a host task of this stream.
         """
         synchronize(self._id)
 
     def query(self) -> bool:
-        """Is everything submitted so far done?"""
+        """Return True if all tasks submitted so far are done."""
         return bool(lib.mt_stream_query(self._id))
 
 
 class Event:
-    """A mark in a stream: reached when the work is done that was submitted before it.
+    """Mark a position in a stream; the stream reaches it after all tasks submitted before it.
 
     Args:
-        enable_timing: take the time when it is reached, for `elapsed_time`.
-        blocking: kept for programs that give it; waiting never spins here.
+        enable_timing: record the time at which it is reached, for `elapsed_time`.
+        blocking: accepted for compatibility; a waiting thread never spins.
+
+    Raises:
+        TypeError: an argument is not a bool.
+        MemoryError: no memory for the event (code 207007).
     """
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False) -> None:
@@ -134,46 +169,65 @@ class Event:
         self._recorded = True
 
     def record(self, stream: Stream) -> None:
-        """Marks the work that `stream` was given so far; a mark set before is forgotten."""
+        """Mark the tasks submitted to `stream` so far, and forget an earlier mark."""
         if not isinstance(stream, Stream):
-            raise TypeError(f"[record] takes a Stream, got {type(stream).__name__}")
+            raise TypeError(f"[record] stream must be a Stream, got {type(stream).__name__}")
         self._record(stream)
 
     def wait(self, stream: Stream) -> None:
-        """Work that `stream` is given from now on comes after the event."""
+        """Make tasks that are submitted to `stream` later run after this event."""
         if not isinstance(stream, Stream):
-            raise TypeError(f"[wait] takes a Stream, got {type(stream).__name__}")
+            raise TypeError(f"[wait] stream must be a Stream, got {type(stream).__name__}")
         stream.wait_event(self)
 
     def synchronize(self) -> None:
-        """Waits until the event is reached; returns at once when it was never recorded.
+        """Wait until the event is reached; return at once if it was never recorded.
 
         Raises:
-            RuntimeError: when called inside a host task of the stream it was recorded on, which would wait for itself.
+            RuntimeError: the caller is a host task of the event's stream, which would wait for
+                itself.
         """
-        _no_deadlock(wait_slices(lambda ms: lib.mt_event_sync(self._event, ms)), "Event.synchronize")
+        _no_deadlock(
+            wait_slices(lambda ms: lib.mt_event_sync(self._event, ms)), "Event.synchronize"
+        )
 
     def query(self) -> bool:
-        """Is it reached?  True when it was never recorded."""
+        """Return True if the event is reached or was never recorded."""
         return bool(lib.mt_event_query(self._event))
 
     def elapsed_time(self, end_event: Event) -> float:
-        """Milliseconds from this event to `end_event`.
+        """Return the time from this event to `end_event` in milliseconds.
+
+        Args:
+            end_event: an Event; both events need enable_timing=True.
+
+        Returns:
+            Milliseconds, negative when `end_event` was reached first.
 
         Raises:
-            TypeError: when `end_event` is no Event.
-            RuntimeError: when one of the two takes no time, was not recorded, or is not reached yet.
+            TypeError: end_event is not an Event.
+            RuntimeError: one of the two records no time, was not recorded, or is not reached yet.
         """
         if not isinstance(end_event, Event):
-            raise TypeError(f"[elapsed_time] takes an Event, got {type(end_event).__name__}")
+            raise TypeError(
+                f"[elapsed_time] end_event must be an Event, got {type(end_event).__name__}"
+            )
         times = []
         for which, event in (("first", self), ("second", end_event)):
             if not event.enable_timing:
-                raise RuntimeError(f"[elapsed_time] the {which} event takes no time; use Event(enable_timing=True)")
+                raise RuntimeError(
+                    f"[elapsed_time] the {which} event records no time; use "
+                    "Event(enable_timing=True)"
+                )
             if not event._recorded:
-                raise RuntimeError(f"[elapsed_time] the {which} event was not recorded; call its record() first")
+                raise RuntimeError(
+                    f"[elapsed_time] the {which} event was not recorded; call its record() first"
+                )
             time = lib.mt_event_time_ms(event._event)
             if time < 0:
-                raise RuntimeError(f"[elapsed_time] the {which} event is not reached yet; call its synchronize() first")
+                raise RuntimeError(
+                    f"[elapsed_time] the {which} event is not reached yet; call its synchronize() "
+                    "first"
+                )
             times.append(time)
         return times[1] - times[0]

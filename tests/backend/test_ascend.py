@@ -180,7 +180,7 @@ def test_the_files_are_the_users_own(folder: Path) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(DeviceError, match=r"nobody else may write to it; it is drwxrwxrwx.*MINITENSOR_ASCEND_LOCK_DIR"):
+    with pytest.raises(DeviceError, match=r"writable only to you, got drwxrwxrwx.*MINITENSOR_ASCEND_LOCK_DIR"):
         lock.claim(0)
 
 
@@ -192,7 +192,7 @@ def test_symbolic_links_are_refused(folder: Path, tmp_path: Path) -> None:
     folder.unlink()
     folder.mkdir(mode=0o700)
     (folder / "ascend-0.lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(DeviceError, match="ascend-0.lock, must be yours, no link"):
+    with pytest.raises(DeviceError, match="ascend-0.lock, must belong to you, be no link"):
         lock.claim(0)
     assert not (tmp_path / "victim").exists()
 
@@ -228,7 +228,7 @@ def test_what_is_no_lock_file_is_refused(kind: str, look: Callable[[int], object
     except PermissionError:
         pytest.skip(f"this user can't make {kind}")
     before, descriptors = path.lstat(), os.listdir("/proc/self/fd")
-    with pytest.raises(DeviceError, match=rf"the lock file, {re.escape(str(path))}, must be yours, .* it is .*; remove it, or set MINI"):
+    with pytest.raises(DeviceError, match=rf"the lock file, {re.escape(str(path))}, must belong to you, .* got .*; remove it, or set MINI"):
         look(0)
     assert path.lstat() == before and os.listdir("/proc/self/fd") == descriptors
     assert sorted(file.name for file in folder.iterdir()) == ["ascend-0.lock", "other"]
@@ -326,7 +326,7 @@ attempt("another", lambda: Tensor(2.0, device="Ascend:1").device)
 
 def test_two_forks_deep() -> None:
     lines = python(FORKS).splitlines()
-    lost = "the tensor lies on Ascend:0 of process ROOT, from which this one was forked; there, bring it to the host"
+    lost = "the tensor is on Ascend:0 of process ROOT, from which this process was forked; move it to the host there"
     assert len(lines) == 14
     for depth in (1, 2):
         said = [line.removeprefix(f"{depth} ") for line in lines if line.startswith(f"{depth} ")]
@@ -381,7 +381,7 @@ def test_visible_devices(text: str, visible: tuple[int, ...], monkeypatch: pytes
 def test_visible_devices_that_are_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINITENSOR_ASCEND_DEVICES", "4")
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", text)
-    with pytest.raises(ValueError, match=r"ASCEND_RT_VISIBLE_DEVICES can't be .* machine has 0 to 3"):
+    with pytest.raises(ValueError, match=r"ASCEND_RT_VISIBLE_DEVICES must be .*, got .* machine has 0 to 3"):
         cards()
 
 

@@ -1,4 +1,4 @@
-"""The Ascend accelerator, simulated: `device` says what it is, `lock` keeps a card to one process at a time."""
+"""The simulated Ascend accelerator: `device` describes it, `lock` gives a card to one process."""
 
 from __future__ import annotations
 

@@ -1,38 +1,42 @@
-"""The exclusive lock on a simulated card: one process at a time, and never a stale one.
+"""The exclusive lock on a simulated card: one holder at a time, and never a stale lock.
 
-The problem.  A card belongs to a process from its first task until the process ends or lets go.  It must become free
-when the process crashes or is killed, a second process must be told at once who has it, and a fork must neither share
-nor drop it.
+The problem.  A card belongs to a process from its first task until the process ends or releases the
+card.  A crash or a kill of the process must free the card, a second process must get an error at
+once that names the holder, and a fork must neither share nor drop the lock.
 
-What fails.  A file whose existence is the lock outlives a crash.  A pid file wants somebody to decide whether that
-pid still is who it was.  `flock` and open-file-description locks belong to the open file, so a forked child holds
-them too, and they stay held after a SIGKILL of the parent for as long as any child lives.
+What fails.  A file whose existence is the lock survives a crash.  A pid file requires a decision
+whether the pid still names the same process.  `flock` and open-file-description locks belong to the
+open file: a forked child holds them too, and after a SIGKILL of the parent they stay held as long
+as any child lives.
 
-The solution.  POSIX record locks (F_SETLK).  The kernel ties them to the process, drops them at its end however it
-ends, doesn't give them to a forked child, and names the holder's pid (F_GETLK).  They have traps of their own:
+The solution.  POSIX record locks (F_SETLK).  The kernel ties them to the process, drops them
+however the process ends, does not pass them to a forked child, and names the holder's pid
+(F_GETLK).  They have traps of their own:
 
-  * The lock goes when the process closes *any* descriptor of the file, also one that a harmless reader opened.  So a
-    process has one descriptor of each lock file, opened here, and while it holds the lock nobody here opens the file
-    again.
-  * A forked child inherits that descriptor but not the lock.  It closes the descriptor first thing: that drops only
-    locks of the closing process, of which there are none.  From then on the child is a process like any other.
-  * Code that makes a daemon of its process may close every descriptor, and so gives the card away unawares.  It
-    usually does that in a child, which never had the lock.  What can be done here is not to close, later, a
-    descriptor whose number means another file by now.
-  * `exec` ends the program that holds the card: O_CLOEXEC closes the descriptor, and the lock goes.
-  * A holder in another pid namespace (a container that shares the folder) has pid 0 in F_GETLK.  The file's text then
-    says who it is, as the holder itself sees its pid.
-  * A lock file is never removed: whoever had it open would go on locking a file that nobody else finds.  If a cleaner
-    of the temporary folder removes it, the one who comes next makes a new one, and exclusion is lost for those that
-    hold the old.
+  * The kernel drops the lock when the process closes *any* descriptor of the file, even a
+    descriptor that only reads.  A process therefore has one descriptor of each lock file, opened in
+    this module, and the module does not open the file again while it holds the lock.
+  * A forked child inherits the descriptor without the lock.  It closes the descriptor first of all.
+    That drops the locks of the closing process, and the child has none.  Afterwards the child is
+    like any other process.
+  * A process that becomes a daemon may close every descriptor, and thereby drop the lock without
+    notice.  Usually this happens in a child, which never had the lock.  The module checks a
+    descriptor before it closes it, because the number may name another file by then.
+  * `exec` ends the program that holds the card: O_CLOEXEC closes the descriptor, which drops the
+    lock.
+  * A holder in another pid namespace (a container that shares the folder) has pid 0 in F_GETLK.
+    The text of the file then names the holder, by the pid in its own namespace.
+  * The module never removes a lock file, because a process with the old file open would lock a file
+    that no other process finds.  If a cleaner of the temporary folder removes it, the next process
+    makes a new file, and the holder of the old one loses exclusion.
 
-Where the files lie.  In a temporary folder everybody may make files, also in our name.  So the folder is the user's
-own (0700, not a symbolic link, owner checked), and the files are 0600, opened with O_NOFOLLOW, and checked like the
-folder: a regular file, of the same user, that nobody else can write to.  The price: users
-of one machine don't see each other's locks, and simulate a set of cards each.  So do processes of one user whose
-TMPDIR differs; MINITENSOR_ASCEND_LOCK_DIR brings them together.
+The place of the files.  Every user may make files in a temporary folder, under any name.  The
+folder therefore belongs to the user (0700, not a symbolic link, owner checked).  The files are
+0600, opened with O_NOFOLLOW, and checked like the folder: a regular file of the same user, writable
+to no other user.  The price: each user of a machine simulates a separate set of cards.  So do
+processes of one user with different TMPDIR; MINITENSOR_ASCEND_LOCK_DIR gives them one folder.
 
-What is guaranteed.  `claim` never waits: it returns with the lock or raises with the holder's name.
+The guarantee.  `claim` never waits: it returns with the lock, or raises with the holder.
 """
 
 from __future__ import annotations
@@ -56,8 +60,8 @@ except ImportError:  # Windows
 
 __all__ = ["Claim", "Holder", "claim", "holder"]
 
-_COMMAND = 120  # so many characters of a command are shown
-# struct flock of the 64-bit Linux ABI: type, whence, start, length, pid; elsewhere the first two come last.
+_COMMAND = 120  # maximum length of a command in a message
+# struct flock of 64-bit Linux: type, whence, start, length, pid; elsewhere the first two come last.
 _FLOCK = struct.Struct("hhqqi4x" if sys.platform == "linux" else "qqihh")
 _claims: dict[str, Claim] = {}  # by path
 _guard = threading.Lock()
@@ -65,7 +69,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a card: pid and command line.  The command is "" when it can't be found out."""
+    """Name the holder of a card: pid and command line; an unknown command is ""."""
 
     pid: int
     command: str
@@ -76,7 +80,7 @@ class Holder:
 
 @dataclass(eq=False)
 class Claim:
-    """A lock that this process holds."""
+    """Represent a lock that this process holds."""
 
     path: str
     descriptor: int
@@ -84,15 +88,15 @@ class Claim:
     _file: tuple[int, int]
 
     def release(self) -> None:
-        """Lets go of the card."""
+        """Release the card."""
         with _guard:
             if _claims.pop(self.path, None) is self:
                 self._close()
 
     def _close(self) -> None:
-        with suppress(OSError):  # somebody may have closed it before
+        with suppress(OSError):  # the program may have closed the descriptor
             if _identity(self.descriptor) == self._file:
-                os.close(self.descriptor)  # and the lock with it, when it is ours
+                os.close(self.descriptor)  # drops the lock if this process holds it
 
 
 def _identity(file: int | str) -> tuple[int, int]:
@@ -117,11 +121,12 @@ def _explain(what: str, path: str) -> Iterator[None]:
 
 
 def _check(what: str, path: str, status: os.stat_result, is_kind: Callable[[int], bool]) -> None:
-    """Raise DeviceError unless the file is of the right kind, the user's, and writable to the user only."""
+    """Raise DeviceError unless the file has the right kind, this owner, and no other writer."""
     if not is_kind(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise errors.DeviceError(
-            f"[Ascend] the {what}, {path}, must be yours, no link, and nobody else may write to it; it is "
-            f"{stat.filemode(status.st_mode)} of user {status.st_uid}; remove it, or {_REMEDY}"
+            f"[Ascend] the {what}, {path}, must belong to you, be no link, and be writable only to "
+            f"you, got {stat.filemode(status.st_mode)} of user {status.st_uid}; remove it, or "
+            f"{_REMEDY}"
         )
 
 
@@ -131,7 +136,7 @@ def _folder() -> str:
     with _explain(what, path or "below the temporary folder"):
         if not path:
             path = os.path.join(tempfile.gettempdir(), f"minitensor-{os.geteuid()}")
-        if not os.path.islink(path):  # of a link, _check says it
+        if not os.path.islink(path):  # _check reports a link
             os.makedirs(path, mode=0o700, exist_ok=True)
         _check(what, path, os.lstat(path), stat.S_ISDIR)
     return path
@@ -139,11 +144,16 @@ def _folder() -> str:
 
 def _open(card: int) -> tuple[str, int]:
     if fcntl is None:
-        raise errors.DeviceError("[Ascend] this system has no POSIX record locks to hold a card with; compute on CPU")
+        raise errors.DeviceError(
+            "[Ascend] the system must have POSIX record locks, got none; compute on CPU"
+        )
     path = os.path.join(_folder(), f"ascend-{card}.lock")
     with _explain("lock file", path):
-        try:  # O_NONBLOCK and O_NOCTTY: whatever lies there, opening it waits for nothing and changes nothing
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        # O_NONBLOCK and O_NOCTTY: opening a file of any kind waits for nothing and changes nothing.
+        try:
+            flags = (
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            )
             descriptor = os.open(path, flags, 0o600)
         except OSError:
             with suppress(FileNotFoundError):
@@ -166,24 +176,27 @@ def _lock(descriptor: int) -> bool:
 
 
 def _holder_pid(descriptor: int) -> int | None:
-    """Who has the lock: None for nobody, a pid, or 0 when that process has none here."""
+    """Return the holder's pid, None if the lock is free, 0 for another pid namespace."""
     linux = sys.platform == "linux"
-    question = _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0) if linux else _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, 0)
+    question = (
+        _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0) if linux else _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, 0)
+    )
     answer = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
     kind, pid = (answer[0], answer[4]) if linux else (answer[3], answer[2])
     return None if kind == fcntl.F_UNLCK else max(pid, 0)
 
 
 def _cut(text: str, length: int) -> str:
-    """Return `text` with so much of its middle left out that at most `length` characters remain."""
+    """Return `text`, shortened in its middle to at most `length` characters."""
     head = (length - 3) * 2 // 3
     return text if len(text) <= length else f"{text[:head]}...{text[head + 3 - length :]}"
 
 
 def _one_line(arguments: list[str]) -> str:
-    """Return a command as one line of at most _COMMAND characters that keeps the program's name.
+    """Return a command as one line of at most _COMMAND characters with the program's name.
 
-    The folders of long paths are left out first.  The text of `python -c` is no path, and keeps its beginning.
+    Folders of long paths are dropped first.  The text of `python -c` is not a path and keeps its
+    beginning.
     """
     words = [" ".join(word.split()) for word in arguments]
     if len(" ".join(words)) > _COMMAND:
@@ -201,7 +214,7 @@ def _command(pid: int | str) -> str:
         return ""
 
 
-def _who(descriptor: int) -> Holder | None:
+def _holder(descriptor: int) -> Holder | None:
     pid = _holder_pid(descriptor)
     if pid is None:
         return None
@@ -212,19 +225,23 @@ def _who(descriptor: int) -> Holder | None:
 
 
 def _open_locked(card: int) -> tuple[str, int, Holder | None]:
-    """Opens the file and takes the lock: path, descriptor, and None or who was faster.  Never waits."""
+    """Open the file and take the lock, without a wait.
+
+    Returns:
+        The path, the descriptor, and None or the holder that was faster.
+    """
     while True:
         path, descriptor = _open(card)
         try:
             with _explain("lock file", path):  # a file system without locks, for example
                 while not _lock(descriptor):
-                    other = _who(descriptor)
-                    if other is not None:  # else it has just ended, and the lock is there to be had
+                    other = _holder(descriptor)
+                    if other is not None:  # None: the holder has just ended; try again
                         return path, descriptor, other
             if _identity(descriptor) == _identity(path):
                 return path, descriptor, None
         except FileNotFoundError:
-            pass  # removed between open and lock: once more, with a new file
+            pass  # removed between open and lock: try again with a new file
         except BaseException:
             os.close(descriptor)
             raise
@@ -232,11 +249,17 @@ def _open_locked(card: int) -> tuple[str, int, Holder | None]:
 
 
 def claim(card: int) -> Claim:
-    """Takes a card for this process, at once or not at all; the claim there is, when the process has it already.
+    """Acquire a card for this process, or raise at once.
+
+    Args:
+        card: the number of the card.
+
+    Returns:
+        The claim; the existing one if this process already holds the card.
 
     Raises:
-        BlockingIOError: when another process has it; `args[0]` is its Holder.
-        DeviceError: when the lock file or its folder can't be trusted, or not be used.
+        BlockingIOError: another process holds the card; `args[0]` is its Holder.
+        DeviceError: the lock file or its folder is unsafe or unusable.
     """
     with _guard:
         mine = _claims.get(os.path.join(_folder(), f"ascend-{card}.lock")) if fcntl else None
@@ -247,7 +270,7 @@ def claim(card: int) -> Claim:
             os.close(descriptor)
             raise BlockingIOError(other)
         pid = os.getpid()
-        with suppress(OSError):  # a full disk: only messages read it
+        with suppress(OSError):  # a full disk is harmless: only messages use the text
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{pid} {_command('self') or _one_line(sys.argv)}\n".encode(), 0)
         result = _claims[path] = Claim(path, descriptor, pid, _identity(descriptor))
@@ -255,18 +278,25 @@ def claim(card: int) -> Claim:
 
 
 def holder(card: int) -> Holder | None:
-    """Who has a card now; None when it is free.
+    """Return the holder of a card.
+
+    Args:
+        card: the number of the card.
+
+    Returns:
+        The Holder, or None if the card is free.
 
     Raises:
-        DeviceError: when the lock file or its folder can't be trusted, or not be used.
+        DeviceError: the lock file or its folder is unsafe or unusable.
     """
     with _guard:
         if fcntl and os.path.join(_folder(), f"ascend-{card}.lock") in _claims:
-            return Holder(os.getpid(), _command("self"))  # opening and closing the file would drop the lock
+            # Opening and closing the file would drop the lock.
+            return Holder(os.getpid(), _command("self"))
         path, descriptor = _open(card)
         try:
             with _explain("lock file", path):
-                return _who(descriptor)
+                return _holder(descriptor)
         finally:
             os.close(descriptor)
 
