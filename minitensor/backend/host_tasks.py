@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minitensor import optable, special
+from minitensor import optable
 from minitensor.backend.base import Task, devices
 from minitensor.backend.extension import ffi, load_once, loaded, operators
 from minitensor.dtype import DTYPES
@@ -95,6 +95,8 @@ def numpy_function(op: optable.Op) -> Callable[..., Any]:
     """
     function = _functions.get(op.name)
     if function is None:
+        from minitensor import special
+
         names = ["a", "b", "c"][: op.inputs] + (["axis", "keepdims"] if op.reduction else [])
         source = f"lambda {', '.join(names)}: {op.numpy}"
         code = compile(source, f"<op table: {op.name}>", "eval")
