@@ -84,13 +84,15 @@ _switch = _one_of(**{"0": False, "1": True, "off": False, "on": True, "false": F
 class Flag(NamedTuple):
     """An environment variable: its name, its parser, its default and its purpose.
 
-    `parse` raises ValueError with what the value must be.
+    `parse` raises ValueError with what the value must be.  `core` says that the C core reads the
+    number, as `mt_settings[MT_SETTING_CACHE]` of MINITENSOR_CACHE, from its import on.
     """
 
     name: str
     parse: Callable[[str], Any]
     default: str
     doc: str
+    core: bool = False
 
 
 FLAGS: dict[str, Flag] = {
@@ -117,7 +119,7 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_BYTES", _bytes, "2GB",
              "So many bytes of results may wait in a stream before a submitter has to."),
         Flag("MINITENSOR_CACHE", _bytes, "1GB",
-             "So many freed bytes the allocator keeps for each device."),
+             "So many freed bytes the allocator keeps for each device.", core=True),
         Flag("MINITENSOR_ARENA", _size(2**46, "64TB"), "1TB",
              "How much address space processes share for tensors that travel, 64TB at most; memory is taken as needed."),
         Flag("MINITENSOR_ARENA_FREE", _bytes, "0",
