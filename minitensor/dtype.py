@@ -59,13 +59,13 @@ class DType:
 
     @cached_property
     def numpy(self) -> Any:
-        """The `numpy.dtype` of the same layout (from ml_dtypes for bfloat16)."""
+        """The `numpy.dtype` of the same layout (from ml_dtypes where NumPy has none)."""
         import numpy
 
-        if self.name == "bfloat16":
+        if self.name not in numpy.sctypeDict:
             import ml_dtypes
 
-            return numpy.dtype(ml_dtypes.bfloat16)
+            return numpy.dtype(getattr(ml_dtypes, self.name))
         return numpy.dtype(self.name)
 
     @property

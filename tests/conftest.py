@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import minitensor
 from minitensor import runtime
+from minitensor.backend import _core
 
 settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -23,6 +25,14 @@ if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678")
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ.pop(variable, None)
     tempfile.tempdir = None
+
+
+def pytest_configure() -> None:
+    """Refuse a C core that is older than its sources, which an installed package has not."""
+    sources = Path(minitensor.__file__).parent.joinpath("core").rglob("*.[ch]")
+    newest = max(sources, key=lambda path: path.stat().st_mtime, default=None)
+    if newest and newest.stat().st_mtime > Path(_core.__file__).stat().st_mtime:
+        raise pytest.UsageError(f"the C core is older than {newest}; run `python setup.py build_ext --inplace`, or `make test`")
 
 
 @pytest.fixture(scope="session", autouse=True)
