@@ -81,9 +81,14 @@ clean: ## everything that was made here, the environment included
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.installed: .venv/.made $(CORE)
+.venv/.packages: .venv/.made pyproject.toml setup.cfg setup.py
 	@echo "· dependencies, and the C core: some 30 seconds to a minute"
-	@$(PIP) install -e '.[test,demo]'
+	@$(PIP) install 'setuptools>=64' wheel 'cffi>=1.15'
+	@$(PIP) install --no-build-isolation -e '.[test,demo]'
+	@touch $@
+
+.venv/.installed: .venv/.packages $(CORE)
+	@$(BIN)/python -W ignore setup.py -q build_ext --inplace
 	@touch $@
 
 .venv/.lint: .venv/.made pyproject.toml
@@ -93,6 +98,6 @@ clean: ## everything that was made here, the environment included
 
 build/wheels/.made: .venv/.made $(SOURCES)
 	@echo "· the wheel"
-	@rm -rf build
+	@rm -rf build/lib* build/bdist* build/wheels # what is no longer a source must not get into it
 	@$(PIP) wheel --no-deps --wheel-dir build/wheels .
 	@touch $@

@@ -98,13 +98,16 @@ _switch = _one_of(**{"0": False, "1": True, "off": False, "on": True, "false": F
 class Flag(NamedTuple):
     """Describe an environment variable: its name, parser, default and purpose.
 
-    `parse` converts the text, or raises a ValueError that says what the value must be.
+    `parse` converts the text, or raises a ValueError that says what the value must be.  `core`
+    says that the C core reads the number, from its import on, as `mt_settings[MT_SETTING_CACHE]`
+    of MINITENSOR_CACHE.
     """
 
     name: str
     parse: Callable[[str], Any]
     default: str
     doc: str
+    core: bool = False
 
 
 FLAGS: dict[str, Flag] = {
@@ -135,7 +138,7 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_QUEUE_BYTES", _bytes, "2GB",
              "Maximum bytes of queued results per stream; submitters block above it."),
         Flag("MINITENSOR_CACHE", _bytes, "1GB",
-             "Maximum freed bytes in the allocator's cache, per device."),
+             "Maximum freed bytes in the allocator's cache, per device.", core=True),
         Flag("MINITENSOR_ARENA", _size(2**46, "64TB"), "1TB",
              "Address space of the shared memory for tensors in messages, at most 64TB; physical "
              "memory is allocated on demand."),

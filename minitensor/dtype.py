@@ -76,13 +76,13 @@ class DType:
 
     @cached_property
     def numpy(self) -> Any:
-        """Return the `numpy.dtype` of the same layout (ml_dtypes' for bfloat16)."""
+        """Return the `numpy.dtype` of the same layout (ml_dtypes' where NumPy has none)."""
         import numpy
 
-        if self.name == "bfloat16":
+        if self.name not in numpy.sctypeDict:
             import ml_dtypes
 
-            return numpy.dtype(ml_dtypes.bfloat16)
+            return numpy.dtype(getattr(ml_dtypes, self.name))
         return numpy.dtype(self.name)
 
     @property

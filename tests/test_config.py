@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from minitensor import config
+from minitensor.backend.core import lib
 
 SIZES = [
     ("4096", 4096),
@@ -130,33 +131,23 @@ KINDS: dict[
     ),
     "text": ("", [], ["anything"]),
 }
-FLAGS = {
-    "MINITENSOR_DEVICE_TARGET": "text",
-    "MINITENSOR_DEVICE_ID": "count",
+PARSERS = {config._count: "count", config._bytes: "size", config._switch: "switch", config._address: "address", str: "text"}
+BOUNDED = {  # whose parsers have bounds of their own
     "MINITENSOR_ASCEND_DEVICES": "cards",
-    "MINITENSOR_ASCEND_MEMORY": "size",
-    "MINITENSOR_ASCEND_LOCK_DIR": "text",
-    "ASCEND_RT_VISIBLE_DEVICES": "text",
-    "MINITENSOR_SYNCHRONOUS": "switch",
     "MINITENSOR_INLINE_ELEMENTS": "long",
     "MINITENSOR_QUEUE_TASKS": "long",
-    "MINITENSOR_QUEUE_BYTES": "size",
-    "MINITENSOR_CACHE": "size",
     "MINITENSOR_ARENA": "arena",
-    "MINITENSOR_ARENA_FREE": "size",
-    "MINITENSOR_ARENA_AT": "address",
-    "MINITENSOR_INLINE_BYTES": "size",
     "MINITENSOR_FORK": "fork",
-    "MINITENSOR_EXIT_SECONDS": "count",
-    "MINITENSOR_NUM_THREADS": "count",
-    "MINITENSOR_FUSION": "switch",
-    "MINITENSOR_ISA": "text",
-    "MINITENSOR_TRACE": "text",
 }
+FLAGS = {name: BOUNDED.get(name) or PARSERS[flag.parse] for name, flag in config.FLAGS.items()}
 
 
-def test_the_table_has_every_flag() -> None:
-    assert FLAGS.keys() == config.FLAGS.keys()
+def test_the_core_has_the_settings_that_config_marks() -> None:
+    marked = {name: flag for name, flag in config.FLAGS.items() if flag.core}
+    assert "MINITENSOR_CACHE" in marked
+    for name, flag in marked.items():
+        assert lib.mt_configure(name.encode(), flag.parse(flag.default)) == lib.MT_OK
+    assert lib.mt_configure(b"MINITENSOR_CACH", 1) == lib.MT_VALUE_ERROR
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][1]],

@@ -7,17 +7,17 @@ cd "$(dirname "$0")/.."
 python=$(realpath -s "$1")
 here=build/sanitize
 core=minitensor/core
-rm -rf "$here"
 mkdir -p "$here"
+find "$here" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} + # the objects in build/ are used again
 "$python" $core/build/_build.py # makes the generated sources
 
 build() { # name, flags of the compiler
     local name=$1
     shift
     # shellcheck disable=SC2046
-    "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror "$@" \
-        -I$core tests/core/stress.c $(find $core -name "*.c" -not -path "*/python/*") \
-        -lm -lpthread -o "$here/stress-$name"
+    "$python" $core/build/objects.py "$here/stress-$name" "${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing \
+        -D_GNU_SOURCE -Wall -Wextra -Werror -I$core "$@" \
+        -- tests/core/stress.c $(find $core -name "*.c" -not -path "*/python/*")
 }
 stress() {
     echo "· stress under $1"

@@ -39,7 +39,12 @@ def _configure() -> None:
     lib.mt_set_queue_bound(
         config.get("MINITENSOR_QUEUE_TASKS"), config.get("MINITENSOR_QUEUE_BYTES")
     )
-    lib.mt_set_cache_limit(config.get("MINITENSOR_CACHE"))
+    for flag in config.FLAGS.values():
+        if flag.core and lib.mt_configure(flag.name.encode(), config.get(flag.name)) != lib.MT_OK:
+            raise ImportError(
+                f"[import] the C core was built from another config.py, without {flag.name}; "
+                "build it again"
+            )
     lib.mt_set_fusion(config.get("MINITENSOR_FUSION"))
     lib.mt_set_threads(config.get("MINITENSOR_NUM_THREADS"))
     set_isa(config.get("MINITENSOR_ISA"))

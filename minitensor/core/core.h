@@ -249,7 +249,7 @@ void mt_pass_stats(mt_pass_numbers *out);               /* since the start: pass
                                                            ask for, and outputs of any that took over an input's memory */
 void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
 void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
-void mt_set_cache_limit(int64_t bytes);
+int mt_configure(const char *name, int64_t value);      /* of an environment variable that config.py marks with `core`; MT_VALUE_ERROR: there is none */
 const char *mt_isa(void);                               /* the instruction set that the loops use now */
 const char *mt_isa_name(int i);                         /* those that this processor has, the plainest first; NULL at the end */
 int mt_set_isa(const char *name);                       /* "": the best; MT_VALUE_ERROR: not one of them */

@@ -52,8 +52,10 @@ LISTED = 4096  # references of a message that its packet lists; more than these 
 _AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the last one came as soon: waking up takes up to a quarter of that
 # How a packet begins: with one byte, and the message follows, which refers to nothing; or with an int64 that says where the message is
 # and, above the lowest byte, how many references there are in the list that follows.
-_PLAIN = b"\0"
-_INSIDE, _IN_BLOCK = 1, 2
+# The byte has the format's number, too, which grows with each change of what a packet is.
+FORMAT = 1
+_PLAIN = bytes([4 * FORMAT])
+_INSIDE, _IN_BLOCK = 4 * FORMAT + 1, 4 * FORMAT + 2
 _BLOCK = struct.Struct("<qq")  # the token and the size of the block that has the message
 _LONGEST = 8 + PACKET
 _made = itemgetter(0)  # of a token's list: the token, or the status that says why there is none
@@ -243,6 +245,9 @@ def unpack(packet: bytes) -> memoryview:
     """The message of a packet that was read."""
     if not packet[0]:  # _PLAIN
         return memoryview(packet)[1:]
+    if packet[0] >> 2 != FORMAT:
+        raise ValueError(f"[get] the sender's packet has format {packet[0] >> 2}, and this process reads format {FORMAT}; "
+                         "run one version of minitensor in both")  # fmt: skip
     rest = memoryview(packet)[8 + 8 * (packet[1] | packet[2] << 8) :]
     if packet[0] == _INSIDE:
         return rest
@@ -257,7 +262,7 @@ def unpack(packet: bytes) -> memoryview:
 
 def discard(packet: bytes | None) -> None:
     """Give back what the message of a packet that was read refers to, as far as no process has claimed it."""
-    if packet and packet[0] != _PLAIN[0]:
+    if packet and packet[0] in (_INSIDE, _IN_BLOCK):
         end = 8 + 8 * (packet[1] | packet[2] << 8)
         tokens = array("q", packet[8:end])
         if packet[0] == _IN_BLOCK:

@@ -36,6 +36,16 @@ STATUS = {"": "MT_RUNTIME_ERROR", "ValueError": "MT_VALUE_ERROR", "ZeroDivisionE
 SLOTS = {"neg": "nb_negative", "pos": "nb_positive", "abs": "nb_absolute", "invert": "nb_invert", "add": "nb_add", "sub": "nb_subtract",
          "mul": "nb_multiply", "truediv": "nb_true_divide", "floordiv": "nb_floor_divide", "mod": "nb_remainder", "pow": "nb_power",
          "and": "nb_and", "or": "nb_or", "xor": "nb_xor", "lshift": "nb_lshift", "rshift": "nb_rshift"}  # CPython's names
+SET = """int mt_configure(const char *name, int64_t value) {
+    static const char *const names[MT_SETTINGS] = {NAMES};
+    for (int i = 0; i < MT_SETTINGS; i++)
+        if (strcmp(names[i], name) == 0) {
+            mt_settings[i] = value;
+            return MT_OK;
+        }
+    return MT_VALUE_ERROR;
+}
+"""
 RULES = ("same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum")
 
 
@@ -73,9 +83,10 @@ def string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def tables(dtypes: Any, ops: Any, fingerprint: int) -> tuple[str, str]:
+def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, str]:
     """The header with the codes, and the C file with the tables and the fingerprint."""
     types, rows = dtypes.DTYPES, list(ops.OPS.values())
+    settings = [flag for flag in config.FLAGS.values() if flag.core]
     n, m = "[MT_NUM_DTYPES]", "[MT_NUM_OPS]"
     arrays: list[tuple[str, list[str]]] = [  # the declaration, the values
         (f"const uint8_t MT_ITEMSIZE{n}", [str(d.itemsize) for d in types]),
@@ -99,13 +110,17 @@ def tables(dtypes: Any, ops: Any, fingerprint: int) -> tuple[str, str]:
         + f"#define MT_NUM_ELEMENTWISE {len(ops.ELEMENTWISE)}\n"
         + "enum mt_dtype {\n    " + ",\n    ".join(f"MT_DT_{d.name} = {d.code}" for d in types) + "\n};\n"
         + "enum mt_op {\n    " + ",\n    ".join(f"MT_OP_{op.name} = {ops.CODES[op.name]}" for op in rows) + "\n};\n"
+        + "enum mt_setting { " + ", ".join(f"MT_SETTING_{flag.name.removeprefix('MINITENSOR_')}" for flag in settings) + ", MT_SETTINGS };\n"
+        + "extern _Atomic int64_t mt_settings[MT_SETTINGS]; /* the environment variables of config.py that C reads */\n"
         + "enum mt_rule { " + ", ".join(f"MT_RULE_{rule}" for rule in RULES) + " };\n"
         + "".join(f"extern {declaration};\n" for declaration, _ in arrays)
         + "extern const uint64_t MT_FINGERPRINT; /* of the sources: minitensor/fingerprint.py */\n#endif\n"
     )  # fmt: skip
-    source = '#include "generated/core_c.h"\n#include "generated/generated.h"\n' + "".join(
+    source = '#include <string.h>\n#include "generated/core_c.h"\n#include "generated/generated.h"\n' + "".join(
         f"{declaration} = {{\n    " + ",\n    ".join(values) + "\n};\n" for declaration, values in arrays
     )
+    names, defaults = ", ".join(string(flag.name) for flag in settings), ", ".join(str(int(flag.parse(flag.default))) for flag in settings)
+    source += f"_Atomic int64_t mt_settings[MT_SETTINGS] = {{{defaults}}};\n" + SET.replace("NAMES", names)
     source += f"const uint64_t MT_FINGERPRINT = UINT64_C({fingerprint:#x});\n"
     source += "uint64_t mt_fingerprint(void) { return MT_FINGERPRINT; }\n"
     return header, source
@@ -147,7 +162,7 @@ def operators(ops: Any) -> str:
 
 def generate() -> None:
     dtypes, ops = load("dtype"), load("optable")
-    header, source = tables(dtypes, ops, load("fingerprint").compute())
+    header, source = tables(dtypes, ops, load("config"), load("fingerprint").compute())
     write("core_c.h", for_c((CORE / "core.h").read_text(encoding="utf-8")))
     write("generated.h", header)
     write("tables.c", source)

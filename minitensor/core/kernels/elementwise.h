@@ -18,12 +18,6 @@
 
 #define FAIL (bad = 1, (T)0)
 
-#if defined(__clang__)
-#define IVDEP _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define IVDEP _Pragma("GCC ivdep")
-#endif
-
 #define BODY(name, OUT, A, TYPE, UTYPE, LOADS, expression)                                                        \
     static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {                   \
         typedef TYPE T;                                                                                                     \

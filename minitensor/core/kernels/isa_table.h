@@ -1,19 +1,39 @@
-/* All loops of one instruction set, and their table: included by the isa_*.c, which define MT_LOOPS, MT_ISA_NAME and MT_FMA. */
+/* The loops of one instruction set, and their table: included by the isa_*.c, which define MT_LOOPS, MT_ISA_NAME and MT_FMA.
+ *
+ * The elementwise loops and the folds take most of the time that the core takes to compile, so they are objects of their own:
+ * isa_*_elementwise.c and isa_*_folds.c define MT_ONLY_ELEMENTWISE and MT_ONLY_FOLDS, and include isa_*.c. */
+#if defined(__clang__)
+#define IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define IVDEP _Pragma("GCC ivdep")
+#endif
+
+#define MT_PART_NAME(table, part) table##_##part
+#define MT_PART(table, part) MT_PART_NAME(table, part)      /* mt_loops_avx2_folds */
+
+extern const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
+extern const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES];
+
+#if defined(MT_ONLY_ELEMENTWISE)
 #include "kernels/math/elementary.h"
 #include "kernels/elementwise.h"
-#include "kernels/casts.h"
+const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES] = {
+#include "generated/kernels_gen.h"
+};
+#elif defined(MT_ONLY_FOLDS)
 #include "kernels/folds.h"
+const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES] = MT_FOLD_TABLE;
+#else
+#include "kernels/casts.h"
 #include "kernels/nontemporal.h"
 #include "kernels/transpose.h"
-
 const mt_loops MT_LOOPS = {
     .name = MT_ISA_NAME,
-    .kernels = {
-#include "generated/kernels_gen.h"
-    },
+    .kernels = MT_PART(MT_LOOPS, kernels),
     .casts = MT_CAST_TABLE,
     .copies = MT_COPIES,
     .transposes = MT_TRANSPOSES,
-    .folds = MT_FOLD_TABLE,
+    .folds = MT_PART(MT_LOOPS, folds),
     .stream = stream,
 };
+#endif

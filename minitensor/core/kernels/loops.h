@@ -30,11 +30,11 @@ typedef void (*mt_transpose_fn)(char *dst, int64_t dst_row, const char *src, int
 
 typedef struct {
     const char *name;
-    mt_kernel kernels[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
+    const mt_kernel (*kernels)[MT_NUM_DTYPES];               /* by op */
     mt_cast_fn casts[MT_NUM_DTYPES][MT_NUM_DTYPES];
     mt_cast_fn copies[17];                                   /* by size */
     mt_transpose_fn transposes[17];                          /* by size; NULL where there is none */
-    mt_fold folds[MT_NUM_DTYPES][MT_FAMILIES];
+    const mt_fold (*folds)[MT_FAMILIES];                     /* by dtype */
     void (*stream)(void *dst, const void *src, size_t nbytes);   /* copies past the caches, to any address: nontemporal.h */
 } mt_loops;
 

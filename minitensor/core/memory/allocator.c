@@ -3,7 +3,7 @@
  * A fresh large block costs more than the op that fills it: the kernel has to find, zero and map each page (some 0.25 us
  * for 4 KiB, where log needs 0.4 us for the same elements).  So freed blocks are kept by size class and handed out again,
  * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
- * is bounded (mt_set_cache_limit), and given back to the system when an allocation fails.
+ * is bounded (MT_SETTING_CACHE), and given back to the system when an allocation fails.
  *
  * Memory is promised at the call of an op and taken when the op runs.  So a user is told at the call when a device is full, and yet
  * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
@@ -28,7 +28,6 @@ typedef struct mt_block { struct mt_block *next; } mt_block;
 
 mt_device mt_devices[MT_MAX_DEVICES];
 atomic_int mt_device_count;
-static _Atomic int64_t cache_limit = (int64_t)1 << 30;
 
 /* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
 static int size_class(int64_t nbytes, int64_t *rounded) {
@@ -154,7 +153,7 @@ void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
+    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&mt_settings[MT_SETTING_CACHE]);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
         mt_block *block = (mt_block *)data;
@@ -191,7 +190,6 @@ void mt_device_lose(int id, const char *why) {
     atomic_store(&mt_devices[id].lost, true);
 }
 
-void mt_set_cache_limit(int64_t bytes) { atomic_store(&cache_limit, bytes); }
 
 void mt_alloc_lock_all(void) {
     for (int i = 0; i < atomic_load(&mt_device_count); i++) pthread_mutex_lock(&mt_devices[i].lock);

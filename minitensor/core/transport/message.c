@@ -12,11 +12,16 @@
 
 #include "executor/pending.h"
 
+/* The number of the format, which a message of another version of minitensor has otherwise: add 1 with each change of what a
+ * parcel is, or of what pickling.py sends beside it. */
+enum { MT_MESSAGE_FORMAT = 1 };
+
 typedef struct {
+    int32_t format;                     /* MT_MESSAGE_FORMAT; first in every format */
+    int32_t dtype, ndim, everyone;
     int64_t token;                      /* 0: the bytes follow */
     int64_t nbytes;                     /* of the storage, or of the part of it that travels */
     int64_t offset;                     /* of the first element, from there */
-    int32_t dtype, ndim, everyone, unused;
     int64_t dims[2 * MT_MAX_NDIM];      /* lengths, then strides in bytes: 2 * ndim of them */
 } parcel;
 
@@ -41,7 +46,7 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
 
 void mt_pack(mt_ref ref, int64_t low, int64_t high, int64_t token, int with_bytes, char *out) {
     const mt_tensor *t = mt_t(ref);
-    parcel p = {.token = token, .nbytes = high - low, .offset = t->offset - low, .dtype = t->dtype, .ndim = t->ndim, .everyone = t->storage->everyone};
+    parcel p = {.format = MT_MESSAGE_FORMAT, .token = token, .nbytes = high - low, .offset = t->offset - low, .dtype = t->dtype, .ndim = t->ndim, .everyone = t->storage->everyone};
     memcpy(p.dims, t->shape, (size_t)t->ndim * sizeof(int64_t));
     memcpy(p.dims + t->ndim, t->strides, (size_t)t->ndim * sizeof(int64_t));
     memcpy(out, &p, head_size(t->ndim));
@@ -55,6 +60,7 @@ void mt_pack(mt_ref ref, int64_t low, int64_t high, int64_t token, int with_byte
 static bool read_head(const char *bytes, int64_t n, parcel *p) {
     if (n < (int64_t)head_size(0)) return false;
     memcpy(p, bytes, head_size(0));
+    if (p->format != MT_MESSAGE_FORMAT) return false;
     if (p->ndim < 0 || p->ndim > MT_MAX_NDIM || n < (int64_t)head_size(p->ndim) || p->dtype < 0 || p->dtype >= MT_NUM_DTYPES) return false;
     memcpy(p->dims, bytes + head_size(0), 2 * (size_t)p->ndim * sizeof(int64_t));
     int64_t low = p->offset, high = p->offset + MT_ITEMSIZE[p->dtype];
@@ -67,6 +73,14 @@ static bool read_head(const char *bytes, int64_t n, parcel *p) {
 }
 
 static mt_ref not_a_parcel(void) { return mt_fail("unpickle", MT_VALUE_ERROR, "these bytes are not what a tensor becomes in a message"); }
+
+static mt_ref not_read(const char *bytes, int64_t n) {      /* what read_head refused */
+    int32_t format = MT_MESSAGE_FORMAT;
+    if (n >= (int64_t)sizeof format) memcpy(&format, bytes, sizeof format);
+    if (format == MT_MESSAGE_FORMAT) return not_a_parcel();
+    return mt_fail("unpickle", MT_VALUE_ERROR, "the sender's message has format %d, and this process reads format %d; run one "
+                   "version of minitensor in both", format, MT_MESSAGE_FORMAT);
+}
 
 static mt_ref view_of(mt_ref base, const parcel *p) { return mt_view(base, p->dtype, p->ndim, p->dims, p->dims + p->ndim, p->offset); }
 
@@ -126,7 +140,7 @@ static mt_ref as_view(mt_ref base, const parcel *p) {
 
 mt_ref mt_receive(int device, const char *bytes, int64_t n) {
     parcel p;
-    if (!read_head(bytes, n, &p)) return not_a_parcel();
+    if (!read_head(bytes, n, &p)) return not_read(bytes, n);
     if (p.token) return as_view(mt_arena_member() ? claim(device, &p) : copy_of(device, &p), &p);
     if (p.nbytes != n - (int64_t)head_size(p.ndim)) return not_a_parcel();
     mt_ref base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
@@ -137,7 +151,8 @@ mt_ref mt_receive(int device, const char *bytes, int64_t n) {
 mt_ref mt_receive_from(int device, const char *bytes, int64_t n, const char *path, uint64_t inode, int *error) {
     parcel p;
     *error = 0;
-    if (!read_head(bytes, n, &p) || !p.token) return not_a_parcel();
+    if (!read_head(bytes, n, &p)) return not_read(bytes, n);
+    if (!p.token) return not_a_parcel();
     if (p.everyone) return *error = -EXDEV, 0;
     mt_ref base = mt_empty(device, MT_DT_uint8, 1, &p.nbytes);
     if (base < 0) return base;
@@ -149,6 +164,7 @@ mt_ref mt_receive_from(int device, const char *bytes, int64_t n, const char *pat
 
 mt_ref mt_receive_view(mt_ref first, const char *bytes, int64_t n) {
     parcel p;
-    if (!read_head(bytes, n, &p) || p.nbytes != mt_t(first)->storage->nbytes) return not_a_parcel();
+    if (!read_head(bytes, n, &p)) return not_read(bytes, n);
+    if (p.nbytes != mt_t(first)->storage->nbytes) return not_a_parcel();
     return view_of(first, &p);
 }

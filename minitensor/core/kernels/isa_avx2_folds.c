@@ -1,0 +1,3 @@
+/* An object of its own for the folds of isa_avx2.c. */
+#define MT_ONLY_FOLDS
+#include "kernels/isa_avx2.c"

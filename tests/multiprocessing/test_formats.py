@@ -1,0 +1,60 @@
+"""A message of another version's format is refused, by name, and read by none as what it is not."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from minitensor import Tensor, ops
+from minitensor.multiprocessing import packets, reductions
+from minitensor.sharing import pickling, sharing_stats
+
+
+def parts(value: object) -> tuple[object, list[object]]:
+    """Return what a tensor becomes in a message of the standard package's pipes, taken apart."""
+    receive, arguments = pickling.reduce(value)
+    return receive, list(arguments)
+
+
+@pytest.mark.parametrize("format", [0, 2, -1, 2**31 - 1])
+@pytest.mark.parametrize("size", [3, 100_000], ids=["inside", "in shared memory"])
+def test_a_tensor_of_another_format_is_refused(size: int, format: int) -> None:
+    before = sharing_stats()["in_flight"]
+    receive, arguments = parts(ops.arange(size))
+    parcel = bytes(arguments[0])
+    assert struct.unpack_from("<i", parcel) == (1,)
+    arguments[0] = struct.pack("<i", format) + parcel[4:]
+    with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format {format}, "
+                       "and this process reads format 1; run one version of minitensor in both"):  # fmt: skip
+        receive(*arguments)
+    assert receive(parcel, *arguments[1:]).shape == (size,)  # the same bytes in this format, read once
+    assert sharing_stats()["in_flight"] == before
+
+
+@pytest.mark.parametrize("n", [0, 3, 4, 39])
+def test_too_few_bytes_are_no_tensor_of_any_format(n: int) -> None:
+    receive, arguments = parts(ops.arange(3))
+    with pytest.raises(ValueError, match="not what a tensor becomes in a message"):
+        receive(bytes(arguments[0])[:n])
+
+
+def test_a_view_of_another_format_is_refused() -> None:
+    t = Tensor([1.0, 2.0, 3.0])
+    parcel = bytes(parts(t)[1][0])  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="has format 9"):
+        pickling._receive_view(t, struct.pack("<i", 9) + parcel[4:])
+
+
+@pytest.mark.parametrize("message", [1, list(range(100_000))], ids=["plain", "in a block"])
+def test_a_packet_of_another_format_is_refused(message: object) -> None:
+    reader, writer = packets.pair()
+    taken: list[bytes] = [b""]
+    with reader, writer:
+        writer.send(message)
+        reader.read(taken)
+        other = bytes([taken[0][0] + 4]) + taken[0][1:]
+        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet has format 2, and this process reads format 1; "):
+            packets.unpack(other)
+        packets.discard(other)  # touches nothing of what it can't read
+        assert reductions.ForkingPickler.loads(packets.unpack(taken[0])) == message
