@@ -12,6 +12,7 @@ The layers, each of which imports only from those below it:
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from minitensor import context, device_context, fork, ops, runtime
 from minitensor.context import get_context, get_current_device, set_context, set_device
@@ -45,12 +46,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
-        return getattr(ops, name)
-    if name == "multiprocessing":  # imports the standard package
-        return import_module("minitensor.multiprocessing")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:  # a type checker that sees the function below takes any name for right
+    from minitensor import multiprocessing as multiprocessing
+    from minitensor.ops import manual_seed, set_seed
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
+            return getattr(ops, name)
+        if name == "multiprocessing":  # imports the standard package
+            return import_module("minitensor.multiprocessing")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

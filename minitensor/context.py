@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from minitensor import config, fork
 from minitensor.backend import Device, get_backend, get_device, native
@@ -31,6 +31,20 @@ __all__ = [
     "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device", "get_current_device",
     "current_device",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class Settings(TypedDict, total=False):
+        """The keywords of `set_context`."""
+
+        mode: int
+        device_target: str
+        device_id: int
+        max_device_memory: str
+        pynative_synchronize: bool
+        deterministic: Literal["ON", "OFF"]
+
 
 GRAPH_MODE = 0
 PYNATIVE_MODE = 1
@@ -137,7 +151,7 @@ def _check_type(name: str, value: Any, expected: type) -> None:
         raise TypeError(f"The parameter '{name}' must be {expected}, but got {type(value)}")
 
 
-def set_context(**kwargs: Any) -> None:
+def set_context(**kwargs: Unpack[Settings]) -> None:
     """Sets what this process computes on, and how; all of it or, when something is wrong, nothing.
 
     `device_target` may change at any time: tensors stay where they are and new ones are made on the new target.  It
@@ -197,7 +211,15 @@ def _bound_memory(device: Device) -> None:
         lib.mt_device_set_capacity(device.id, device.limit)
 
 
-def get_context(attr_key: str) -> Any:
+@overload
+def get_context(attr_key: Literal["device_target", "deterministic"]) -> str: ...
+@overload
+def get_context(attr_key: Literal["device_id", "mode"]) -> int: ...
+@overload
+def get_context(attr_key: Literal["max_device_memory"]) -> float: ...
+@overload
+def get_context(attr_key: Literal["pynative_synchronize"]) -> bool: ...
+def get_context(attr_key: str) -> str | int | float:
     """A setting of this process, by the keyword that `set_context` has for it.
 
     Raises:
@@ -207,7 +229,7 @@ def get_context(attr_key: str) -> Any:
     _check_type("attr_key", attr_key, str)
     if attr_key in CurrentDevice._fields:
         return getattr(_choice(), attr_key)
-    values = {
+    values: dict[str, str | int | float] = {
         "mode": PYNATIVE_MODE,
         "max_device_memory": 1024.0 if _memory is None else _memory,
         "pynative_synchronize": native.is_synchronous(),

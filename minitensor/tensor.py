@@ -14,7 +14,7 @@ from __future__ import annotations
 import copyreg
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,19 @@ from minitensor.convert import to_numpy
 from minitensor.dtype import DType, as_dtype, float32, from_numpy
 from minitensor.exchange import Exchange
 from minitensor.printing import value_text
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex
+
+    from minitensor.typing import (
+        DeviceLike,
+        DTypeLike,
+        Number,
+        RealLike,
+        ShapeLike,
+        SupportsDLPack,
+        TensorLike,
+    )
 
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
@@ -62,12 +75,12 @@ class Tensor(Exchange):
 
     def __init__(
         self,
-        input_data: Any = None,
-        dtype: DType | str | type | np.dtype | None = None,
-        shape: int | Sequence[int] | None = None,
-        init: Any = None,
+        input_data: TensorLike | None = None,
+        dtype: DTypeLike | None = None,
+        shape: ShapeLike | None = None,
+        init: Literal["zeros", "ones"] | RealLike | None = None,
         *,
-        device: str | None = None,
+        device: DeviceLike | None = None,
     ) -> None:
         if dtype is not None and not isinstance(dtype, DType):
             dtype = as_dtype(dtype, "Tensor")
@@ -125,7 +138,7 @@ class Tensor(Exchange):
         return wrap(_checked(lib.mt_view(self._h, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
 
     # --- between devices ---------------------------------------------------------------------------------------------
-    def to(self, device: str | Device | DType, dtype: DType | None = None) -> Tensor:
+    def to(self, device: DeviceLike | DType, dtype: DTypeLike | None = None) -> Tensor:
         """The tensor on another device, or in another dtype; itself when it is there already.
 
         Args:
@@ -136,6 +149,7 @@ class Tensor(Exchange):
             target, dtype = self._device, device
         else:
             target = as_device(device)
+        wanted = None if dtype is None else as_dtype(dtype, "to")
         result = self
         if target is not self._device:
             where = target if target.backend.name != "CPU" else self._device
@@ -143,13 +157,13 @@ class Tensor(Exchange):
             backend = where.backend
             native.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
                              [self._h], [result._h])  # fmt: skip
-        if dtype is not None and dtype is not result.dtype:
-            result = wrap(_checked(lib.mt_cast(result._h, dtype.code)))
+        if wanted is not None and wanted is not result.dtype:
+            result = wrap(_checked(lib.mt_cast(result._h, wanted.code)))
         return result
 
     # --- to NumPy and Python -----------------------------------------------------------------------------------------
     @staticmethod
-    def from_numpy(array: np.ndarray) -> Tensor:
+    def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         """A tensor on the CPU that shares the array's memory: each sees what the other writes.
 
         Raises:
@@ -175,7 +189,7 @@ class Tensor(Exchange):
         native.wait(self._h)
         return native.array(self._h)
 
-    def item(self, *index: int) -> bool | int | float | complex:
+    def item(self, *index: SupportsIndex) -> Number:
         """The only element as a Python number; with an index, that element.
 
         Raises:
@@ -198,13 +212,13 @@ class Tensor(Exchange):
             lib.mt_unpin(self._h)
         return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
 
-    def tolist(self) -> Any:
+    def tolist(self) -> Number | list[Any]:
         """The value as nested lists of Python numbers."""
         value = self.asnumpy()
         return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
 
     @staticmethod
-    def from_dlpack(source: Any) -> Tensor:
+    def from_dlpack(source: SupportsDLPack) -> Tensor:
         """A tensor that shares the memory of an object with `__dlpack__`; a read-only one is copied."""
         if not hasattr(source, "__dlpack__"):
             raise TypeError(f"[from_dlpack] takes an object with __dlpack__, got {type(source).__name__}")
@@ -326,15 +340,6 @@ class Tensor(Exchange):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    if TYPE_CHECKING:  # what minitensor.ops installs
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, key: Any) -> Tensor: ...
-        def __setitem__(self, key: Any, value: Any) -> None: ...
-        def _matmul(self, other: Any) -> Tensor: ...
-
-        __matmul__ = __rmatmul__ = _matmul
-
 
 operators.bind(tensor=Tensor, finish=finish)
 become = operators.become
@@ -422,7 +427,10 @@ def _reconstruct(t: Tensor, memo: dict[int, Any] | None, reduced: Any) -> Any:
 
 
 def tensor(
-    input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None
+    input_data: TensorLike | None = None,
+    dtype: DTypeLike | None = None,
+    shape: ShapeLike | None = None,
+    init: Literal["zeros", "ones"] | RealLike | None = None,
 ) -> Tensor:
     """`Tensor(...)` as a function, as MindSpore has it."""
     return Tensor(input_data, dtype, shape, init)

@@ -33,6 +33,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.sharing": 2,
     "minitensor.tensor": 2,
     "minitensor.exchange": 2,
+    "minitensor.typing": 2,
     "minitensor.ops": 3,
     "minitensor.multiprocessing": 4,
     "minitensor.smi": 5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, from_n
 from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, named, normalize_axis
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
+from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
 
 __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
@@ -17,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def empty(*size: Any, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+def empty(*size: ShapeLike, dtype: DTypeLike | None = None, device: DeviceLike | None = None) -> Tensor:
     """A tensor whose elements are whatever the memory holds; float32 by default."""
     return _made("empty", size[0] if len(size) == 1 else size, dtype, device)
 
@@ -57,7 +58,7 @@ def _natural(value: Any) -> DType:
 
 
 @named
-def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+def full(size: ShapeLike, fill_value: TensorLike, *, dtype: DTypeLike | None = None, device: DeviceLike | None = None) -> Tensor:
     """A tensor filled with a number, in the number's dtype by default: `full((2,), 3.)` is float32.
 
     Raises:
@@ -67,7 +68,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device
     return _filled("full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device)
 
 
-def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+def zeros(size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None) -> Tensor:
     """A tensor of zeros; float32 by default.
 
     Example:
@@ -80,13 +81,13 @@ def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = N
     return _filled("zeros", size, 0, dtype, device)
 
 
-def ones(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+def ones(size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None) -> Tensor:
     """A tensor of ones; float32 by default."""
     return _filled("ones", size, 1, dtype, device)
 
 
 @named
-def full_like(input: Any, fill_value: Any, *, dtype: DType | str | None = None) -> Tensor:
+def full_like(input: TensorLike, fill_value: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Of the shape, device and (by default) dtype of `input`, filled with a number."""
     return _filled_like("full_like", input, fill_value, dtype)
 
@@ -96,17 +97,17 @@ def _filled_like(op: str, input: Any, value: Any, dtype: Any) -> Tensor:
     return _filled(op, t.shape, value, t.dtype if dtype is None else dtype, t._device)
 
 
-def zeros_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Zeros of the shape, device and (by default) dtype of `input`."""
     return _filled_like("zeros_like", input, 0, dtype)
 
 
-def ones_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+def ones_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Ones of the shape, device and (by default) dtype of `input`."""
     return _filled_like("ones_like", input, 1, dtype)
 
 
-def empty_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
+def empty_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
     t = as_tensor(input, "empty_like")
     return _made("empty_like", t.shape, t.dtype if dtype is None else dtype, t._device)
@@ -122,7 +123,7 @@ def _number(op: str, value: Any) -> Any:
 
 @named
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | str | None = None, device: str | None = None
+    start: RealLike = 0, end: RealLike | None = None, step: RealLike = 1, *, dtype: DTypeLike | None = None, device: DeviceLike | None = None
 ) -> Tensor:
     """Numbers from `start` up to, not including, `end`; int64 for ints, else float32.
 
@@ -148,13 +149,13 @@ def arange(
 
 
 @named
-def range(start: Any, end: Any = None, step: Any = 1) -> Tensor:
+def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> Tensor:
     """The same as `arange`."""
     return arange(start, end, step)
 
 
 @named
-def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
+def linspace(start: RealLike, end: RealLike, steps: SupportsIndex, *, dtype: DTypeLike | None = None, device: DeviceLike | None = None) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
     count = _count("linspace", steps, "steps")
     values = np.linspace(_number("linspace", start), _number("linspace", end), count)
@@ -162,14 +163,14 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = No
 
 
 @named
-def logspace(start: Any, end: Any, steps: int, base: float = 10, *, dtype: DType | str | None = None) -> Tensor:
+def logspace(start: RealLike, end: RealLike, steps: SupportsIndex, base: float = 10, *, dtype: DTypeLike | None = None) -> Tensor:
     """`base` to the powers that `linspace(start, end, steps)` gives."""
     count = _count("logspace", steps, "steps")
     values = np.logspace(_number("logspace", start), _number("logspace", end), count, base=base)
     return Tensor(values, as_dtype(dtype or float32, "logspace"))
 
 
-def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
+def eye(n: SupportsIndex, m: SupportsIndex | None = None, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None) -> Tensor:
     """An n x m matrix with ones on the diagonal; float32 by default."""
     rows = _count("eye", n, "n")
     columns = rows if m is None else _count("eye", m, "m")
@@ -180,13 +181,13 @@ def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, devic
     return result
 
 
-def tri(n: int, m: int | None = None, k: int = 0, dtype: DType | str | None = None) -> Tensor:
+def tri(n: SupportsIndex, m: SupportsIndex | None = None, k: SupportsIndex = 0, dtype: DTypeLike | None = None) -> Tensor:
     """An n x m matrix with ones at and below diagonal k."""
     rows = _count("tri", n, "n")
     return _filled("tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None).tril(k)
 
 
-def diag(input: Any, k: int = 0) -> Tensor:
+def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
     """Zeros but for the elements of `input` on the diagonal: of a vector a matrix, of shape s a tensor of shape s + s.
 
     The diagonal of a matrix is `ops.diagonal`.
@@ -216,7 +217,7 @@ def diag(input: Any, k: int = 0) -> Tensor:
 
 
 @axis_aliases
-def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axis: int = -1) -> Tensor:
+def one_hot(indices: TensorLike, depth: SupportsIndex, on_value: TensorLike = 1, off_value: TensorLike = 0, axis: SupportsIndex = -1) -> Tensor:
     """`on_value` at the position that each index names along a new dimension of length `depth`, `off_value` elsewhere.
 
     An index that is negative or beyond `depth` names no position.  int64 for ints, else float32.

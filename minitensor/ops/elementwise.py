@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from minitensor.backend.native import finish, lib, operators
-from minitensor.dtype import DType, as_dtype
+from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
+from minitensor.typing import DTypeLike, TensorLike
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (backend/native/python_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
@@ -51,15 +52,15 @@ def install() -> None:
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
-    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
-    Tensor.astype = astype  # type: ignore[attr-defined]
+    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[assignment]
+    Tensor.astype = astype  # type: ignore[assignment]
 
 
 # --- made of them ----------------------------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
 
 
-def round(input: Any, *, decimals: int = 0) -> Tensor:
+def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
     """Rounds to `decimals` places, halves to even, as NumPy does.
 
     Example:
@@ -82,7 +83,7 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     return cast(result, input.dtype)
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(input: TensorLike, other: TensorLike, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
     """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype.
 
     Raises:
@@ -111,7 +112,7 @@ def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
 divide = div
 
 
-def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
+def clamp(input: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
     return _clamped("clamp", as_tensor(input, "clamp"), min, max)
 
@@ -132,12 +133,12 @@ def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
 
 
 @named
-def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
+def clip(input: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """The same as `clamp`."""
     return _clamped("clip", as_tensor(input, "clip"), min, max)
 
 
-def cast(input: Any, dtype: DType | str) -> Tensor:
+def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     """The elements in another dtype, in a tensor of its own.
 
     Floats are cut off towards zero; what an integer dtype can't hold wraps; everything but zero is True.
@@ -150,13 +151,13 @@ def cast(input: Any, dtype: DType | str) -> Tensor:
     return wrap(ref if ref > 0 else finish(ref))
 
 
-def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:
+def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
     """The tensor in another dtype; with `copy=False` itself when it has that dtype already."""
     return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
 
 
 @named
-def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+def isclose(input: TensorLike, other: TensorLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
     a, b = as_tensor(input, "isclose"), as_tensor(other, "isclose")
     if a.dtype.kind not in "fc" and b.dtype.kind not in "fc":
@@ -168,13 +169,13 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
 
 
 @named
-def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(input: TensorLike, other: TensorLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Is `isclose` true everywhere?"""
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @named
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+def nan_to_num(input: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
     a = as_tensor(input, "nan_to_num")
     if a.dtype.kind == "c":
@@ -189,7 +190,7 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
     return _where(a == float("-inf"), float(limits.min) if neginf is None else neginf, a)
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(value: TensorLike) -> bool:
     """Is it a Tensor?"""
     return isinstance(value, Tensor)
 

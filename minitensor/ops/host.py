@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minitensor.dtype import DType, as_dtype
+from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import as_ints, as_tensor, host
 from minitensor.tensor import Tensor
+from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = ["host_call"]
 
 
 def host_call(
-    function: Callable[..., Any], inputs: Sequence[Any], *, shape: int | Sequence[int], dtype: DType | str, name: str = ""
+    function: Callable[..., Any], inputs: Sequence[TensorLike], *, shape: ShapeLike, dtype: DTypeLike, name: str = ""
 ) -> Tensor:
     """Calls `function` on the stream, in order with the ops around it, and returns its result at once as a tensor.
 

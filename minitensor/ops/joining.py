@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
 
@@ -35,7 +36,7 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
 
 
 @axis_aliases
-def concat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     """Tensors one after the other along `axis`, in the dtype they promote to.
 
     Raises:
@@ -57,13 +58,13 @@ def concat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 @axis_aliases
-def cat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def cat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     """The same as `concat`."""
     return concat(tensors, axis)
 
 
 @axis_aliases
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     """Tensors of one shape along a new dimension."""
     several = _tensors("stack", tensors)
     for t in several[1:]:
@@ -74,7 +75,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 @aliases(reps="dims", multiples="dims")
-def tile(input: Any, dims: Any) -> Tensor:
+def tile(input: TensorLike, dims: AxisLike) -> Tensor:
     """The tensor repeated `dims` times along each dimension, counted from the last."""
     t = as_tensor(input, "tile")
     times = as_ints("tile", dims, "dims")
@@ -90,7 +91,7 @@ def tile(input: Any, dims: Any) -> Tensor:
 
 
 @axis_aliases
-def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tensor:
+def repeat_interleave(input: TensorLike, repeats: ShapeLike, axis: SupportsIndex | None = None) -> Tensor:
     """Each element along `axis` (None: of all) `repeats` times in a row; `repeats` an int or one for each element."""
     t = as_tensor(input, "repeat_interleave")
     if axis is None:
@@ -109,7 +110,7 @@ def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tens
 
 
 @axis_aliases
-def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
+def roll(input: TensorLike, shifts: ShapeLike, dims: AxisLike | None = None) -> Tensor:
     """The elements moved along `dims` by `shifts`, those that fall off coming in at the other end; without dims, flattened."""
     t = as_tensor(input, "roll")
     if dims is None:
@@ -127,7 +128,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     return result
 
 
-def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Tensor:
+def pad(input: TensorLike, padding: ShapeLike, mode: Literal["constant", "reflect", "replicate", "edge", "circular"] = "constant", value: TensorLike = 0) -> Tensor:
     """More elements around: `padding` is (before, after) of the last dimension, then of the one before it, and so on.
 
     Args:
@@ -161,7 +162,7 @@ def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Ten
     return result
 
 
-def _triangle(op: str, input: Any, diagonal: int, upper: bool) -> Tensor:
+def _triangle(op: str, input: Any, diagonal: Any, upper: bool) -> Tensor:
     from minitensor.ops.creation import arange
     from minitensor.ops.elementwise import FUNCTIONS
 
@@ -174,17 +175,17 @@ def _triangle(op: str, input: Any, diagonal: int, upper: bool) -> Tensor:
     return FUNCTIONS["where"](keep, t, False if t.dtype.kind == "b" else 0)
 
 
-def tril(input: Any, diagonal: int = 0) -> Tensor:
+def tril(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
     """The elements on and below a diagonal of the last two dimensions, zeros above."""
     return _triangle("tril", input, diagonal, False)
 
 
-def triu(input: Any, diagonal: int = 0) -> Tensor:
+def triu(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
     """The elements on and above a diagonal of the last two dimensions, zeros below."""
     return _triangle("triu", input, diagonal, True)
 
 
-def meshgrid(*inputs: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
+def meshgrid(*inputs: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tuple[Tensor, ...]:
     """Coordinate grids of vectors, as `numpy.meshgrid`: with "xy" the first two dimensions are swapped.  Views."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"[meshgrid] indexing must be 'xy' or 'ij', got {indexing!r}")

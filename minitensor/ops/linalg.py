@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty, wrap
+from minitensor.typing import AxisLike, TensorLike
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
@@ -78,7 +79,7 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
 
 
-def matmul(input: Any, other: Any) -> Tensor:
+def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     """Matrix product, as `numpy.matmul`: vectors stand for a row or a column, dimensions ahead of the last two broadcast.
 
     Raises:
@@ -122,12 +123,12 @@ def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Te
         raise
 
 
-def mm(input: Any, mat2: Any) -> Tensor:
+def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Product of two matrices."""
     return _ranked_product("mm", (2, 2), input, mat2)
 
 
-def bmm(input: Any, mat2: Any) -> Tensor:
+def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Products of two batches of matrices; their numbers must be equal."""
     a, b = _ranked("bmm", (3, 3), input, mat2)
     if a.shape[0] != b.shape[0]:
@@ -135,12 +136,12 @@ def bmm(input: Any, mat2: Any) -> Tensor:
     return _ranked_product("bmm", (3, 3), a, b)
 
 
-def mv(input: Any, vec: Any) -> Tensor:
+def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     """Product of a matrix and a vector."""
     return _ranked_product("mv", (2, 1), input, vec)
 
 
-def dot(input: Any, other: Any) -> Tensor:
+def dot(input: TensorLike, other: TensorLike) -> Tensor:
     """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
     a, b = _tensors("dot", (input, other))
     if not a.ndim or not b.ndim:
@@ -151,7 +152,7 @@ def dot(input: Any, other: Any) -> Tensor:
     return _product("dot", np.dot, [a, b], shape, direct=True)
 
 
-def inner(input: Any, other: Any) -> Tensor:
+def inner(input: TensorLike, other: TensorLike) -> Tensor:
     """Sum of products over the last dimension of both."""
     a, b = _tensors("inner", (input, other))
     if not a.ndim or not b.ndim:
@@ -161,14 +162,14 @@ def inner(input: Any, other: Any) -> Tensor:
     return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
 
 
-def outer(input: Any, vec2: Any) -> Tensor:
+def outer(input: TensorLike, vec2: TensorLike) -> Tensor:
     """Every element of one vector times every element of another: a matrix."""
     a, b = _ranked("outer", (1, 1), input, vec2)
     return a.expand_dims(1) * b
 
 
 @named
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def addmm(input: TensorLike, mat1: TensorLike, mat2: TensorLike, *, beta: TensorLike = 1, alpha: TensorLike = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2).
 
     Raises:
@@ -181,7 +182,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return t * beta + product * alpha
 
 
-def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
+def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
     """Sum of products over some dimensions of both: the last of one and the first of the other, or a pair of lists."""
     a, b = _tensors("tensordot", (x1, x2))
     if isinstance(axes, int):
@@ -233,7 +234,7 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """Sums of products in Einstein's notation, as `numpy.einsum`.
 
     Raises:
@@ -259,7 +260,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return _product("einsum", compute, tensors, shape, direct=True)
 
 
-def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+def diagonal(input: TensorLike, offset: SupportsIndex = 0, dim1: SupportsIndex = 0, dim2: SupportsIndex = 1) -> Tensor:
     """The diagonal of two dimensions, as the last dimension.  A view."""
     t = as_tensor(input, "diagonal")
     if t.ndim < 2:
@@ -276,12 +277,12 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 
 
 @named
-def trace(input: Any) -> Tensor:
+def trace(input: TensorLike) -> Tensor:
     """Sum of the diagonal of the first two dimensions."""
     return diagonal(input).sum(axis=-1)
 
 
-def kron(input: Any, other: Any) -> Tensor:
+def kron(input: TensorLike, other: TensorLike) -> Tensor:
     """Kronecker product."""
     a, b = _tensors("kron", (input, other))
     rank = builtins.max(a.ndim, b.ndim)
@@ -308,19 +309,19 @@ def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
     return lambda *arrays: function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
 
 
-def inverse(input: Any) -> Tensor:
+def inverse(input: TensorLike) -> Tensor:
     """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
     t, dtype = _square("inverse", input)
     return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype, steps=_cubed(t, 2))
 
 
-def det(input: Any) -> Tensor:
+def det(input: TensorLike) -> Tensor:
     """Determinants."""
     t, dtype = _square("det", input)
     return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype, steps=_cubed(t, 1))
 
 
-def cholesky(input: Any, upper: bool = False) -> Tensor:
+def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
     """The triangular matrix L with L @ L.mT == input (conjugated, if complex); with `upper` its (conjugate) transpose.
 
     Raises:
@@ -335,7 +336,7 @@ def cholesky(input: Any, upper: bool = False) -> Tensor:
     return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype, steps=_cubed(t, 1))
 
 
-def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
+def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
     """X with A @ X == B; a B of one dimension is a vector."""
     left, b = _tensors("solve", (A, B))
     a, dtype = _square("solve", left)
@@ -359,7 +360,7 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
     return q, r
 
 
-def svd(input: Any) -> tuple[Tensor, Tensor, Tensor]:
+def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     """(S, U, V) with U @ diag(S) @ V.mT == input; the singular values in S descend."""
     t = as_tensor(input, "svd")
     if t.ndim < 2:
@@ -386,6 +387,6 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 def install() -> None:
     """The operator @."""
-    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
-    Tensor.__imatmul__ = _matmul_in_place  # type: ignore[attr-defined]
+    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

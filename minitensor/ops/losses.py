@@ -11,6 +11,7 @@ from minitensor.ops._dispatch import as_tensor, host_many, named
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
 from minitensor.tensor import Tensor
+from minitensor.typing import Reduction, TensorLike
 
 __all__ = [
     "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy",
@@ -33,21 +34,21 @@ def _reduced(loss: Tensor, reduction: str, op: str, weight: Tensor | None = None
 
 
 @named
-def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(input: TensorLike, target: TensorLike, reduction: Reduction = "mean") -> Tensor:
     """(input - target) squared."""
     x, y = _pair("mse_loss", input, target)
     return _reduced(FUNCTIONS["square"](x - y), reduction, "mse_loss")
 
 
 @named
-def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+def l1_loss(input: TensorLike, target: TensorLike, reduction: Reduction = "mean") -> Tensor:
     """|input - target|."""
     x, y = _pair("l1_loss", input, target)
     return _reduced(_abs(x - y), reduction, "l1_loss")
 
 
 @named
-def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0, reduction: str = "none") -> Tensor:
+def smooth_l1_loss(input: TensorLike, target: TensorLike, beta: float = 1.0, reduction: Reduction = "none") -> Tensor:
     """Half the square divided by beta where |input - target| is below beta, else |input - target| - beta / 2."""
     if beta <= 0:
         raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
@@ -61,7 +62,7 @@ def _log_at_least(x: Tensor) -> Tensor:
 
 
 @named
-def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy(logits: TensorLike, labels: TensorLike, weight: TensorLike | None = None, reduction: Reduction = "mean") -> Tensor:
     """-(y * log(x) + (1 - y) * log(1 - x)) of probabilities x; logarithms count as at least -100."""
     x, y = _pair("binary_cross_entropy", logits, labels)
     loss = -(y * _log_at_least(x) + (1 - y) * _log_at_least(1 - x))
@@ -69,7 +70,7 @@ def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction
 
 
 @named
-def binary_cross_entropy_with_logits(logits: Any, label: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy_with_logits(logits: TensorLike, label: TensorLike, weight: TensorLike | None = None, pos_weight: TensorLike | None = None, reduction: Reduction = "mean") -> Tensor:
     """`binary_cross_entropy` of sigmoid(logits), without the loss of large ones."""
     x, y = _pair("binary_cross_entropy_with_logits", logits, label)
     scale = 1 if pos_weight is None else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
@@ -122,7 +123,7 @@ def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore
 
 
 @named
-def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+def nll_loss(inputs: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100, reduction: Reduction = "mean") -> Tensor:
     """Minus the log-probability of the target's class; with `weight`, a weighted mean over the classes.
 
     Raises:
@@ -140,7 +141,7 @@ def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -
 
 @named
 def cross_entropy(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100, reduction: Reduction = "mean", label_smoothing: float = 0.0
 ) -> Tensor:  # fmt: skip
     """`nll_loss` of `log_softmax`; the target holds classes, or probabilities in the shape of the input.
 

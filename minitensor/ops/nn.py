@@ -6,7 +6,7 @@ float16 ends at 65504, and sums of squares or exponentials do not: what adds up 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
 from minitensor.tensor import Tensor
+from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",
@@ -46,7 +47,7 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 # --- activations -----------------------------------------------------------------------------------------------------
-def relu(input: Any) -> Tensor:
+def relu(input: TensorLike) -> Tensor:
     """max(input, 0).
 
     Example:
@@ -62,24 +63,24 @@ def relu(input: Any) -> Tensor:
 
 
 @named
-def relu6(input: Any) -> Tensor:
+def relu6(input: TensorLike) -> Tensor:
     """min(max(input, 0), 6)."""
     return clamp(input, 0, 6)
 
 
-def leaky_relu(input: Any, alpha: float = 0.2) -> Tensor:
+def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
     """input where it is positive, else alpha * input."""
     x = _float(input, "leaky_relu")
     return _where(x > 0, x, x * alpha)
 
 
-def elu(input_x: Any, alpha: float = 1.0) -> Tensor:
+def elu(input_x: TensorLike, alpha: float = 1.0) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
     x = _float(input_x, "elu")
     return _where(x > 0, x, _expm1(_minimum(x, 0)) * alpha)
 
 
-def celu(x: Any, alpha: float = 1.0) -> Tensor:
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
     if alpha == 0:
         raise ValueError("[celu] alpha can't be 0")
@@ -88,12 +89,12 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
 
 
 @named
-def selu(input_x: Any) -> Tensor:
+def selu(input_x: TensorLike) -> Tensor:
     """scale * elu(input, alpha), with the constants of Klambauer et al., Self-Normalizing Neural Networks (2017)."""
     return elu(input_x, 1.6732632423543772) * 1.0507009873554805
 
 
-def gelu(input: Any, approximate: str = "none") -> Tensor:
+def gelu(input: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """input * Phi(input), Phi the normal distribution (Hendrycks and Gimpel, 2016); "tanh": their approximation."""
     x = _float(input, "gelu")
     if approximate == "none":
@@ -103,13 +104,13 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     return x * 0.5 * (_tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
 
 
-def silu(input: Any) -> Tensor:
+def silu(input: TensorLike) -> Tensor:
     """input * sigmoid(input)."""
     x = _float(input, "silu")
     return x * _sigmoid(x)
 
 
-def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
+def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
     if beta == 0:
         raise ValueError("[softplus] beta can't be 0")
@@ -118,44 +119,44 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
     return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp of what is never positive
 
 
-def mish(input: Any) -> Tensor:
+def mish(input: TensorLike) -> Tensor:
     """input * tanh(softplus(input))."""
     x = _float(input, "mish")
     return x * _tanh(softplus(x))
 
 
-def softsign(x: Any) -> Tensor:
+def softsign(x: TensorLike) -> Tensor:
     """x / (1 + |x|)."""
     t = _float(x, "softsign")
     return t / (_abs(t) + 1)
 
 
-def logsigmoid(x: Any) -> Tensor:
+def logsigmoid(x: TensorLike) -> Tensor:
     """log(sigmoid(x)), without the loss of small ones: min(x, 0) - log(1 + exp(-|x|))."""
     t = _float(x, "logsigmoid")
     return _minimum(t, 0) - _log1p(_exp(-_abs(t)))
 
 
 @named
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """Clamped to [min_val, max_val].  Raises ValueError when min_val is above max_val."""
     if min_val > max_val:
         raise ValueError(f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}")
     return clamp(input, min_val, max_val)
 
 
-def hardsigmoid(input: Any) -> Tensor:
+def hardsigmoid(input: TensorLike) -> Tensor:
     """min(max(input + 3, 0), 6) / 6."""
     return relu6(_float(input, "hardsigmoid") + 3) / 6
 
 
-def hardswish(input: Any) -> Tensor:
+def hardswish(input: TensorLike) -> Tensor:
     """input * hardsigmoid(input)."""
     x = _float(input, "hardswish")
     return x * hardsigmoid(x)
 
 
-def _shifted(input: Any, axis: int, op: str) -> tuple[Tensor, int]:
+def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:
     x = _wide(_float(input, op))
     axis = normalize_axis(op, axis, max(x.ndim, 1))  # a single number counts as a vector of one
     if not x.ndim:
@@ -164,7 +165,7 @@ def _shifted(input: Any, axis: int, op: str) -> tuple[Tensor, int]:
 
 
 @axis_aliases
-def softmax(input: Any, axis: int = -1) -> Tensor:
+def softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """exp(input) divided by its sum along `axis`; the greatest element is taken out first, so that nothing overflows.
 
     Args:
@@ -185,13 +186,13 @@ def softmax(input: Any, axis: int = -1) -> Tensor:
 
 
 @axis_aliases
-def softmin(input: Any, axis: int = -1) -> Tensor:
+def softmin(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """softmax(-input)."""
     return softmax(-_float(input, "softmin"), axis)
 
 
 @axis_aliases
-def log_softmax(input: Any, axis: int = -1) -> Tensor:
+def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """log(softmax(input)), computed without the detour."""
     source = _float(input, "log_softmax")
     x, axis = _shifted(source, axis, "log_softmax")
@@ -199,7 +200,7 @@ def log_softmax(input: Any, axis: int = -1) -> Tensor:
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
-def dropout(input: Any, p: float = 0.5, training: bool = True, seed: int | None = None) -> Tensor:
+def dropout(input: TensorLike, p: float = 0.5, training: bool = True, seed: SupportsIndex | None = None) -> Tensor:
     """Zeros with probability p, the rest divided by 1 - p; when not training, the input.
 
     Raises:
@@ -218,7 +219,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, seed: int | None 
     return _where(kept, x / (1 - p), 0.0)
 
 
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def layer_norm(input: TensorLike, normalized_shape: ShapeLike, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5) -> Tensor:
     """(input - mean) / sqrt(var + eps) over the last dimensions, times `weight`, plus `bias` (Ba et al., 2016).
 
     Raises:
@@ -242,7 +243,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
 
 
 @named
-def linear(x: Any, w: Any, b: Any = None) -> Tensor:
+def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x @ w.T + b, the weight of shape (out, in)."""
     weight = as_tensor(w, "linear", x if isinstance(x, Tensor) else None)
     result = matmul(x, weight.mT if weight.ndim > 1 else weight)
@@ -250,13 +251,13 @@ def linear(x: Any, w: Any, b: Any = None) -> Tensor:
 
 
 @named
-def dense(input: Any, weight: Any, bias: Any = None) -> Tensor:
+def dense(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
     """The same as `linear`."""
     return linear(input, weight, bias)
 
 
 @named
-def embedding(input: Any, weight: Any) -> Tensor:
+def embedding(input: TensorLike, weight: TensorLike) -> Tensor:
     """The rows of `weight` that the integers in `input` name; negative ones count from the end.
 
     Raises:
@@ -267,14 +268,14 @@ def embedding(input: Any, weight: Any) -> Tensor:
 
 
 @axis_aliases
-def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: TensorLike, p: float = 2.0, axis: SupportsIndex = 1, eps: float = 1e-12) -> Tensor:
     """Divided by its p-norm along `axis`, which counts as at least eps."""
     x = _float(input, "normalize")
     return x / _maximum(reduce.vector_norm("normalize", x, p, axis, True), eps)
 
 
 @axis_aliases
-def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Tensor:
+def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: SupportsIndex = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors along `axis` of the shapes broadcast together; each norm counts as at least eps."""
     a, b = _pair("cosine_similarity", x1, x2)
     try:

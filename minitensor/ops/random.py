@@ -20,7 +20,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from minitensor.backend import Device, native
 from minitensor.dtype import DType, as_dtype, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = [
     "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",
@@ -77,7 +78,7 @@ def _key(*parts: int) -> int:
 
 
 @named
-def set_seed(seed: int) -> None:
+def set_seed(seed: SupportsIndex) -> None:
     """Begins anew with a seed: the same calls draw the same numbers.
 
     Raises:
@@ -95,7 +96,7 @@ def set_seed(seed: int) -> None:
 
 
 @named
-def manual_seed(seed: int) -> None:
+def manual_seed(seed: SupportsIndex) -> None:
     """The same as `set_seed`."""
     set_seed(seed)
 
@@ -172,7 +173,7 @@ fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", le
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
 def _draw(
-    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: int | None,
+    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: SupportsIndex | None,
     inputs: Sequence[Tensor] = (), device: Device | None = None,
 ) -> Tensor:  # fmt: skip
     make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
@@ -219,7 +220,7 @@ def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     """Numbers from [0, 1).  Halves come from a grid that they hold exactly: a rounded 0.9999 would be a 1."""
     bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
     if bits is not None:
@@ -227,7 +228,7 @@ def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, de
     return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
-def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     return _draw(op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
@@ -235,7 +236,7 @@ def _width(dtype: DType) -> Any:
     return np.float64 if dtype.itemsize == 8 else np.float32
 
 
-def rand(*size: Any, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def rand(*size: ShapeLike, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """Uniform numbers from [0, 1); float32 by default.
 
     Args:
@@ -255,18 +256,18 @@ def rand(*size: Any, dtype: DType | str | None = None, seed: int | None = None) 
     return _uniform("rand", _size("rand", size), _float("rand", dtype), seed)
 
 
-def randn(*size: Any, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def randn(*size: ShapeLike, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """Normal numbers of mean 0 and deviation 1; float32 by default."""
     return _normal("randn", _size("randn", size), _float("randn", dtype), seed)
 
 
 @named
-def standard_normal(shape: Any, seed: int | None = None) -> Tensor:
+def standard_normal(shape: ShapeLike, seed: SupportsIndex | None = None) -> Tensor:
     """The same as `randn`."""
     return randn(shape, seed=seed)
 
 
-def randint(low: int, high: int, size: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def randint(low: SupportsIndex, high: SupportsIndex, size: ShapeLike, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """Integers from `low` up to, not including, `high`; int64 by default.
 
     Raises:
@@ -280,7 +281,7 @@ def randint(low: int, high: int, size: Any, *, dtype: DType | str | None = None,
     return _randint("randint", low, high, size, dtype, seed)
 
 
-def _randint(op: str, low: int, high: int, size: Any, dtype: Any, seed: int | None, device: Device | None = None) -> Tensor:
+def _randint(op: str, low: Any, high: Any, size: Any, dtype: Any, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     first, last = as_ints(op, (low, high), "low and high")
     shape = _size(op, (size,))
     if first >= last:
@@ -289,7 +290,7 @@ def _randint(op: str, low: int, high: int, size: Any, dtype: Any, seed: int | No
     return _draw(op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device)
 
 
-def randperm(n: int, *, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
+def randperm(n: SupportsIndex, *, seed: SupportsIndex | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """The integers from 0 to n - 1 in random order; int64 by default.
 
     Raises:
@@ -301,7 +302,7 @@ def randperm(n: int, *, seed: int | None = None, dtype: DType | str | None = Non
     return _draw("randperm", lambda g: g.permutation(shape[0]), shape, _holds("randperm", dtype, 0, shape[0] - 1), seed)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -321,7 +322,7 @@ def _broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"[{op}] shapes {' and '.join(map(str, shapes))} do not broadcast") from None
 
 
-def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = None) -> Tensor:
+def normal(shape: ShapeLike, mean: TensorLike = 0.0, stddev: TensorLike = 1.0, seed: SupportsIndex | None = None) -> Tensor:
     """Normal numbers (float32), one drawn for each place of `shape`, `mean` and `stddev` broadcast together.
 
     Raises:
@@ -332,7 +333,8 @@ def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = No
         raise ValueError(f"[normal] a deviation can't be negative, got {stddev}")
     size = _size("normal", (shape,))
     if _is_number(mean) and _is_number(stddev):
-        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * stddev + mean, size, float32, seed)
+        shift, scale = mean, stddev
+        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * scale + shift, size, float32, seed)
     middle, width = _tensors("normal", mean, stddev)
     result = _broadcast("normal", size, middle.shape, width.shape)
 
@@ -344,7 +346,7 @@ def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = No
     return _draw("normal", draw, result, float32, seed, [middle, width])
 
 
-def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
+def uniform(shape: ShapeLike, minval: TensorLike = 0.0, maxval: TensorLike = 1.0, seed: SupportsIndex | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """Uniform numbers from minval up to maxval (which rounding may give, as in NumPy); with an integer dtype integers below it.
 
     Args:
@@ -356,17 +358,16 @@ def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None =
         ValueError: when a bound is not finite, or minval is not below maxval: at the call for numbers, where the result is read for
             tensors.
     """
-    numbers = _is_number(minval) and _is_number(maxval)
-    if numbers and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
+    if _is_number(minval) and _is_number(maxval) and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
         raise ValueError(f"[uniform] minval must be below maxval and both finite, got {minval} and {maxval}")
     if as_dtype(dtype or float32, "uniform").kind in "iu":
         if not hasattr(minval, "__index__") or not hasattr(maxval, "__index__"):
             raise TypeError(f"[uniform] integers lie between ints, got {minval!r} and {maxval!r}")
         return _randint("uniform", minval, maxval, shape, dtype, seed)
     size, result = _size("uniform", (shape,)), _float("uniform", dtype)
-    if numbers:
-        width = _width(result)
-        return _draw("uniform", lambda g: g.random(size, width) * (maxval - minval) + minval, size, result, seed)
+    if _is_number(minval) and _is_number(maxval):
+        width, least, span = _width(result), minval, maxval - minval
+        return _draw("uniform", lambda g: g.random(size, width) * span + least, size, result, seed)
     low, high = _tensors("uniform", minval, maxval)
     places = _broadcast("uniform", size, low.shape, high.shape)
 
@@ -379,7 +380,7 @@ def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None =
     return _draw("uniform", draw, places, result, seed, [low, high])
 
 
-def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
+def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None = None) -> Tensor:
     """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it.
 
     Raises:
@@ -397,7 +398,7 @@ def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
 
 
 @named
-def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: int | None = None) -> Tensor:
+def multinomial(input: TensorLike, num_samples: SupportsIndex, replacement: bool = True, seed: SupportsIndex | None = None) -> Tensor:
     """Positions (int64) drawn with the weights in the last dimension of `input`.
 
     Raises:
@@ -421,19 +422,19 @@ def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: in
     return _draw("multinomial", choose, (*t.shape[:-1], count), int64, seed, [t])
 
 
-def rand_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def rand_like(input: TensorLike, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """`rand` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "rand_like")
     return _uniform("rand_like", t.shape, _float("rand_like", dtype or t.dtype), seed, t._device)
 
 
-def randn_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def randn_like(input: TensorLike, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """`randn` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "randn_like")
     return _normal("randn_like", t.shape, _float("randn_like", dtype or t.dtype), seed, t._device)
 
 
-def randint_like(input: Any, low: int, high: int, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
+def randint_like(input: TensorLike, low: SupportsIndex, high: SupportsIndex, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None) -> Tensor:
     """`randint` in the shape, on the device and (by default) of the dtype of `input`."""
     t = as_tensor(input, "randint_like")
     return _randint("randint_like", low, high, t.shape, dtype or t.dtype, seed, t._device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.optable import CODES
 from minitensor.tensor import Tensor, wrap
+from minitensor.typing import AxisLike, DTypeLike, TensorLike
 
 __all__ = ["sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var", "std", "ptp",
            "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median"]  # fmt: skip
@@ -49,7 +50,7 @@ def sum_of_bits(axes: tuple[int, ...]) -> int:
 
 
 @axis_aliases
-def sum(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
+def sum(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False, *, dtype: DTypeLike | None = None) -> Tensor:
     """Sum over `axis` (None: all; an int or several).
 
     Integers and bools are added in 64 bits; float32 is added more precisely than it can hold.  Of no elements: 0.
@@ -58,61 +59,61 @@ def sum(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | 
 
 
 @axis_aliases
-def prod(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
+def prod(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False, *, dtype: DTypeLike | None = None) -> Tensor:
     """Product over `axis`.  Of no elements: 1."""
     return _reduce("prod", input, axis, keepdims, dtype)
 
 
 @axis_aliases
-def mean(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
+def mean(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False, *, dtype: DTypeLike | None = None) -> Tensor:
     """Arithmetic mean over `axis`, a float also for integers.  Of no elements: NaN."""
     return _reduce("mean", input, axis, keepdims, dtype)
 
 
 @axis_aliases
-def amin(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def amin(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """Least element over `axis`; NaN wins.  Raises ValueError when there is none."""
     return _reduce("amin", input, axis, keepdims)
 
 
 @axis_aliases
-def amax(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def amax(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """Greatest element over `axis`; NaN wins.  Raises ValueError when there is none."""
     return _reduce("amax", input, axis, keepdims)
 
 
 @axis_aliases
-def any(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def any(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """True where one element over `axis` is non-zero."""
     return _reduce("any", input, axis, keepdims)
 
 
 @axis_aliases
-def all(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def all(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """True where no element over `axis` is zero."""
     return _reduce("all", input, axis, keepdims)
 
 
 @axis_aliases
-def argmin(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def argmin(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """Position (int64) of the first least element; without an axis, counted over all elements in C order."""
     return _reduce("argmin", input, axis, keepdims)
 
 
 @axis_aliases
-def argmax(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def argmax(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """Position (int64) of the first greatest element; without an axis, counted over all elements in C order."""
     return _reduce("argmax", input, axis, keepdims)
 
 
 @axis_aliases
-def max(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+def max(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
     """(values, positions) of the greatest elements; the method `t.max()` gives the values only."""
     return amax(input, axis, keepdims), argmax(input, axis, keepdims)
 
 
 @axis_aliases
-def min(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+def min(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
     """(values, positions) of the least elements; the method `t.min()` gives the values only."""
     return amin(input, axis, keepdims), argmin(input, axis, keepdims)
 
@@ -137,27 +138,27 @@ def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tupl
 
 
 @axis_aliases
-def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+def var(input: TensorLike, axis: AxisLike | None = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Variance over `axis`: the squared distances from the mean, summed, by N - ddof."""
     result, dtype = _variance("var", input, axis, ddof, keepdims)
     return result.astype(dtype, copy=False)
 
 
 @axis_aliases
-def std(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+def std(input: TensorLike, axis: AxisLike | None = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation over `axis`: the square root of `var`."""
     result, dtype = _variance("std", input, axis, ddof, keepdims)
     return elementwise.FUNCTIONS["sqrt"](result).astype(dtype, copy=False)
 
 
 @axis_aliases
-def ptp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def ptp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """Greatest less least element."""
     return amax(input, axis, keepdims) - amin(input, axis, keepdims)
 
 
 @axis_aliases
-def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
     f = elementwise.FUNCTIONS
     source = as_tensor(input, "logsumexp")
@@ -173,7 +174,7 @@ def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 @axis_aliases
-def count_nonzero(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def count_nonzero(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
     """How many elements over `axis` are not zero (int64)."""
     return sum(as_tensor(input, "count_nonzero") != 0, axis, keepdims)
 
@@ -189,18 +190,18 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
 
 
 @axis_aliases
-def cumsum(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tensor:
+def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Running sum along `axis`; integers in 64 bits."""
     return _scan("cumsum", "cumsum", input, axis, dtype)
 
 
 @axis_aliases
-def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tensor:
+def cumprod(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Running product along `axis`; integers in 64 bits."""
     return _scan("cumprod", "cumprod", input, axis, dtype)
 
 
-def vector_norm(op: str, t: Tensor, ord: float, axes: Any, keepdims: bool) -> Tensor:
+def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool) -> Tensor:
     """Return the norm of the vectors that lie along `axes`; several axes count as one."""
     if t.dtype.kind == "f" and t.dtype.itemsize == 2:
         return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
@@ -244,7 +245,7 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
 
 @aliases(input="A")
 @axis_aliases
-def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: N803
+def norm(A: TensorLike, ord: float | str | None = None, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:  # noqa: N803
     """Norm of vectors along one axis, or of matrices along two.
 
     Args:
@@ -277,12 +278,12 @@ def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return vector_norm("norm", t, ord, axes, keepdims)
     if len(axes) != 2:
         raise ValueError(f"[norm] with an order, axis must be one axis of vectors or two of matrices; got {axis!r} for shape {t.shape}")
-    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # in the order given
+    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # type: ignore[union-attr]
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
 @axis_aliases
-def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+def median(input: TensorLike, axis: SupportsIndex | None = -1, keepdims: bool = False) -> tuple[Tensor, Tensor]:
     """(the middle elements along `axis`, their positions as int64): the lower of two middle ones; NaN wins.
 
     Args:
@@ -332,5 +333,5 @@ def install() -> None:
     for function in (sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod, logsumexp, norm,
                      count_nonzero, median):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.max = _values("max", "amax", "The greatest elements over `axis`; `ops.max` gives their positions, too.")  # type: ignore[attr-defined]
-    Tensor.min = _values("min", "amin", "The least elements over `axis`; `ops.min` gives their positions, too.")  # type: ignore[attr-defined]
+    Tensor.max = _values("max", "amax", "The greatest elements over `axis`; `ops.max` gives their positions, too.")  # type: ignore[assignment]
+    Tensor.min = _values("min", "amin", "The least elements over `axis`; `ops.min` gives their positions, too.")  # type: ignore[assignment]

@@ -7,7 +7,7 @@ how many elements a mask chooses, waits for it.
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, 
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.tensor import Tensor
+from minitensor.typing import TensorLike
 
 __all__ = [
     "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",
@@ -34,7 +35,7 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
 
 @aliases(input="input_params", index="input_indices")
 @axis_aliases
-def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
+def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIndex) -> Tensor:
     """The slices of `input_params` along `axis` that the indices name; their shape takes the axis's place.
 
     Raises:
@@ -49,14 +50,14 @@ def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
 
 
 @axis_aliases
-def take(input: Any, indices: Any, axis: int | None = None) -> Tensor:
+def take(input: TensorLike, indices: TensorLike, axis: SupportsIndex | None = None) -> Tensor:
     """`gather`; without an axis from the flattened tensor."""
     t = as_tensor(input, "take")
     return gather(t.ravel(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
 @axis_aliases
-def index_select(input: Any, axis: int, index: Any) -> Tensor:
+def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> Tensor:
     """`gather` with a vector of indices."""
     t = as_tensor(input, "index_select")
     vector = _integers("index_select", index, t)
@@ -66,7 +67,7 @@ def index_select(input: Any, axis: int, index: Any) -> Tensor:
 
 
 @axis_aliases
-def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
+def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
     """For each place of `index` the element at that place, its coordinate along `dim` replaced by the index.
 
     Raises:
@@ -84,18 +85,18 @@ def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
 
 @aliases(input="x")
 @axis_aliases
-def gather_d(x: Any, dim: int, index: Any) -> Tensor:
+def gather_d(x: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(x, dim, index)
 
 
 @axis_aliases
-def take_along_dim(input: Any, indices: Any, dim: int) -> Tensor:
+def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -> Tensor:
     """The same as `gather_elements`."""
     return gather_elements(input, dim, indices)
 
 
-def gather_nd(input_x: Any, indices: Any) -> Tensor:
+def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     """The slices that the last dimension of `indices` names by coordinates."""
     t = as_tensor(input_x, "gather_nd")
     index = _integers("gather_nd", indices, t)
@@ -105,7 +106,7 @@ def gather_nd(input_x: Any, indices: Any) -> Tensor:
     return _indexed("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
 
 
-def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) -> Tensor:
+def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) -> Tensor:
     t = as_tensor(input, op)
     axis = normalize_axis(op, axis, t.ndim)
     places = _integers(op, index, t)
@@ -130,20 +131,20 @@ def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) 
 
 
 @axis_aliases
-def scatter(input: Any, axis: int, index: Any, src: Any) -> Tensor:
+def scatter(input: TensorLike, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor:
     """A copy of `input` in which `src` stands where `gather_elements` with that index would read; the last write wins."""
     return _scattered("scatter", input, axis, index, src, False)
 
 
 @axis_aliases
-def scatter_add(input: Any, axis: int, index: Any, src: Any) -> Tensor:
+def scatter_add(input: TensorLike, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor:
     """A copy of `input` to which `src` is added where `gather_elements` with that index would read."""
     return _scattered("scatter_add", input, axis, index, src, True)
 
 
 @aliases(input="x")
 @axis_aliases
-def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
+def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor:
     """A copy of `x` with the slices of `y` added to the slices along `axis` that the indices name."""
     t = as_tensor(x, "index_add")
     axis = normalize_axis("index_add", axis, t.ndim)
@@ -161,7 +162,7 @@ def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
 
 
 @named
-def tensor_scatter_update(input_x: Any, indices: Any, updates: Any) -> Tensor:
+def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: TensorLike) -> Tensor:
     """A copy of `input_x` with `updates` at the coordinates that the last dimension of `indices` holds."""
     t = as_tensor(input_x, "tensor_scatter_update")
     index = _integers("tensor_scatter_update", indices, t)
@@ -190,7 +191,7 @@ def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
 
 @aliases(input="input_x")
 @named
-def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
+def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Tensor:
     """A copy with `value` where the mask is True; `value` is cast to the dtype of `input_x`.
 
     Raises:
@@ -202,7 +203,7 @@ def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
 
 
 @named
-def masked_select(input: Any, mask: Any) -> Tensor:
+def masked_select(input: TensorLike, mask: TensorLike) -> Tensor:
     """The elements where the mask (broadcast to the tensor, or the tensor to it) is True, in one dimension.  Waits for the mask."""
     from minitensor.ops.shape import broadcast_tensors
 
@@ -212,12 +213,16 @@ def masked_select(input: Any, mask: Any) -> Tensor:
 
 
 @named
-def select(condition: Any, input: Any, other: Any) -> Tensor:
+def select(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
     """The same as `where`."""
     return FUNCTIONS["where"](condition, input, other)
 
 
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+@overload
+def nonzero(input: TensorLike, *, as_tuple: Literal[False] = False) -> Tensor: ...
+@overload
+def nonzero(input: TensorLike, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
+def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """The coordinates of the elements that are not zero: (count, ndim) int64, or one vector for each dimension.  Waits.
 
     Raises:
@@ -231,12 +236,16 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
 
 
 @named
-def argwhere(input: Any) -> Tensor:
+def argwhere(input: TensorLike) -> Tensor:
     """The same as `nonzero`."""
     return nonzero(input)
 
 
-def unique(input: Any, return_inverse: bool = True) -> Any:
+@overload
+def unique(input: TensorLike, return_inverse: Literal[True] = True) -> tuple[Tensor, Tensor]: ...
+@overload
+def unique(input: TensorLike, return_inverse: Literal[False]) -> Tensor: ...
+def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Tensor, Tensor]:
     """(values in ascending order, for each element the position of its value); waits for the tensor."""
     t = as_tensor(input, "unique")
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
@@ -244,7 +253,7 @@ def unique(input: Any, return_inverse: bool = True) -> Any:
     return (result, Tensor(inverse.reshape(t.shape), int64, device=t.device)) if return_inverse else result
 
 
-def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
+def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its weights; waits for the tensor."""
     t = _integers("bincount", as_tensor(input, "bincount"), as_tensor(input, "bincount"))
     value = t._value()
@@ -269,7 +278,7 @@ def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
 
 
 @axis_aliases
-def sort(input: Any, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
+def sort(input: TensorLike, axis: SupportsIndex = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
     """(elements in order along `axis`, their former positions as int64); equal ones keep their order, NaN is the largest."""
     t = as_tensor(input, "sort")
     axis = normalize_axis("sort", axis, t.ndim)
@@ -283,13 +292,13 @@ def sort(input: Any, axis: int = -1, descending: bool = False) -> tuple[Tensor, 
 
 
 @axis_aliases
-def argsort(input: Any, axis: int = -1, descending: bool = False) -> Tensor:
+def argsort(input: TensorLike, axis: SupportsIndex = -1, descending: bool = False) -> Tensor:
     """The positions (int64) that put the elements in order along `axis`."""
     return sort(input, axis, descending)[1]
 
 
 @axis_aliases
-def topk(input: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
+def topk(input: TensorLike, k: SupportsIndex, axis: SupportsIndex = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """(the k largest or smallest elements along `axis`, their positions as int64), in order.
 
     Raises:
@@ -305,7 +314,7 @@ def topk(input: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool 
     return getitem(values, window), getitem(places, window)
 
 
-def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> Tensor:
+def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool = False) -> Tensor:
     """For each value the position (int64) at which it would be put into a sorted vector; `right`: after equal ones."""
     t = as_tensor(sorted_sequence, "searchsorted")
     if t.ndim != 1:
@@ -317,4 +326,4 @@ def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> T
 
 def install() -> None:
     """The method of Tensor that takes its operands in another order."""
-    Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[attr-defined]
+    Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
     "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",
@@ -45,6 +46,7 @@ def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., T
                     args = (kwargs.pop(name),)
             return function(input, *args, **kwargs)
 
+        spread.spellings = dict.fromkeys(keywords, "*")  # type: ignore[attr-defined]
         return spread
 
     return decorate
@@ -94,7 +96,7 @@ def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
 
 
 @_spread("shape")
-def reshape(input: Any, *shape: Any) -> Tensor:
+def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor:
     """The same elements in another shape; one dimension may be -1 and is what remains.
 
     A view when the strides allow it, else a copy.
@@ -130,12 +132,12 @@ def _reshaped(op: str, t: Tensor, shape: tuple[Any, ...], may_copy: bool = True)
 
 
 @_spread("shape", "size")
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: TensorLike, *shape: ShapeLike) -> Tensor:
     """`reshape` that never copies.  Raises ValueError where it would have to."""
     return _reshaped("view", as_tensor(input, "view"), shape, may_copy=False)
 
 
-def contiguous(input: Any) -> Tensor:
+def contiguous(input: TensorLike) -> Tensor:
     """The tensor itself if its elements lie in C order, else a copy in which they do."""
     t = as_tensor(input, "contiguous")
     return t if t.is_contiguous() else t.copy()
@@ -154,7 +156,7 @@ def _reordered(op: str, t: Tensor, axes: Sequence[Any]) -> Tensor:
 
 
 @_spread("axes", "axis", "perm", "input_perm")
-def transpose(input: Any, *axes: Any) -> Tensor:
+def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
     """The dimensions in another order: in that of a tuple, all reversed, or two of them, given as two ints, swapped.  A view.
 
     Raises:
@@ -175,7 +177,7 @@ def transpose(input: Any, *axes: Any) -> Tensor:
 
 
 @_spread("axis", "dims", "axes")
-def permute(input: Any, *axis: Any) -> Tensor:
+def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
     """The dimensions in the order of `axis`, a tuple or several ints.  A view.
 
     Raises:
@@ -184,7 +186,7 @@ def permute(input: Any, *axis: Any) -> Tensor:
     return _reordered("permute", as_tensor(input, "permute"), axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis)
 
 
-def swapaxes(input: Any, axis0: int, axis1: int) -> Tensor:
+def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
     """Two dimensions change places.  A view."""
     return _swapped("swapaxes", as_tensor(input, "swapaxes"), axis0, axis1)
 
@@ -196,7 +198,7 @@ def _swapped(op: str, t: Tensor, axis0: Any, axis1: Any) -> Tensor:
     return _permuted(t, order)
 
 
-def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
+def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:
     """Dimensions move to other places, the rest keep their order.  A view."""
     t = as_tensor(input, "moveaxis")
     places = [[normalize_axis("moveaxis", a, t.ndim) for a in (x if isinstance(x, (tuple, list)) else (x,))]
@@ -210,7 +212,7 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
 
 
 @axis_aliases
-def expand_dims(input: Any, axis: Any) -> Tensor:
+def expand_dims(input: TensorLike, axis: AxisLike) -> Tensor:
     """A new dimension of length 1 (or several) at `axis`, counted in the result.  A view."""
     t = as_tensor(input, "expand_dims")
     several = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
@@ -223,13 +225,13 @@ def expand_dims(input: Any, axis: Any) -> Tensor:
 
 
 @axis_aliases
-def unsqueeze(input: Any, dim: int) -> Tensor:
+def unsqueeze(input: TensorLike, dim: SupportsIndex) -> Tensor:
     """The same as `expand_dims`."""
     return expand_dims(input, dim)
 
 
 @axis_aliases
-def squeeze(input: Any, axis: Any = None) -> Tensor:
+def squeeze(input: TensorLike, axis: AxisLike | None = None) -> Tensor:
     """Without the dimensions of length 1: all of them (None or ()), or those named.  A view.
 
     Raises:
@@ -245,7 +247,7 @@ def squeeze(input: Any, axis: Any = None) -> Tensor:
     return t._view([t.shape[d] for d in kept], [t.strides[d] for d in kept], t._offset)
 
 
-def flatten(input: Any, order: str = "C", *, start_dim: int = 1, end_dim: int = -1) -> Tensor:
+def flatten(input: TensorLike, order: Literal["C", "F"] = "C", *, start_dim: SupportsIndex = 1, end_dim: SupportsIndex = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` as one; a batch stays one.  A view where it can be, else a copy.
 
     The method `t.flatten()` begins with dimension 0, and takes `t.flatten(start_dim, end_dim)`, too.
@@ -288,14 +290,14 @@ def _flatten_method(self: Tensor, order: str | int = "C", end: int | None = None
 _flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
 
 
-def ravel(input: Any) -> Tensor:
+def ravel(input: TensorLike) -> Tensor:
     """All elements in one dimension."""
     t = as_tensor(input, "ravel")
     return _reshaped("ravel", t, (t.size,))
 
 
 @aliases(size="shape")
-def broadcast_to(input: Any, shape: Any) -> Tensor:
+def broadcast_to(input: TensorLike, shape: ShapeLike) -> Tensor:
     """The tensor as it looks in a wider shape, -1 keeping a length; a view in which elements stand in several places.
 
     Raises:
@@ -317,12 +319,12 @@ def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
 
 
 @_spread("size", "shape")
-def expand(input: Any, *size: Any) -> Tensor:
+def expand(input: TensorLike, *size: ShapeLike) -> Tensor:
     """The same as `broadcast_to`."""
     return _broadcast("expand", as_tensor(input, "expand"), size[0] if len(size) == 1 else size)
 
 
-def broadcast_tensors(*tensors: Any) -> list[Tensor]:
+def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
     """All tensors as they look in the shape that they broadcast to."""
     several = [as_tensor(t, "broadcast_tensors") for t in tensors]
     try:
@@ -333,7 +335,7 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
 
 
 @axis_aliases
-def flip(input: Any, dims: Any = None) -> Tensor:
+def flip(input: TensorLike, dims: AxisLike | None = None) -> Tensor:
     """Backwards along some dimensions (None: all).  A view."""
     t = as_tensor(input, "flip")
     strides, offset = list(t.strides), t._offset
@@ -350,7 +352,7 @@ def _slice(t: Tensor, axis: int, start: int, stop: int) -> Tensor:
 
 
 @axis_aliases
-def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+def split(tensor: TensorLike, split_size_or_sections: int | Sequence[int], axis: SupportsIndex = 0) -> tuple[Tensor, ...]:
     """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given.
 
     Raises:
@@ -373,7 +375,7 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 
 
 
 @axis_aliases
-def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
+def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal length along `axis`, the last one shorter."""
     t = as_tensor(input, "chunk")
     count = _one_int("chunk", chunks, "chunks")
@@ -383,7 +385,7 @@ def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 @axis_aliases
-def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
     """Views of all that lies along `dim`, one by one, without that dimension."""
     t = as_tensor(input, "unbind")
     axis = normalize_axis("unbind", dim, t.ndim)
@@ -396,6 +398,6 @@ def install() -> None:
     for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze,
                      ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.flatten = _flatten_method  # type: ignore[attr-defined]
-    Tensor.T = property(transpose, doc="All dimensions reversed; a view.")  # type: ignore[attr-defined]
-    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="The last two dimensions swapped; a view.")  # type: ignore[attr-defined]
+    Tensor.flatten = _flatten_method  # type: ignore[assignment]
+    Tensor.T = property(transpose, doc="All dimensions reversed; a view.")  # type: ignore[assignment]
+    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="The last two dimensions swapped; a view.")  # type: ignore[assignment]
