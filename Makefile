@@ -10,7 +10,7 @@ N ?= 500
 SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/fingerprint.py \
+CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/opdocs.py minitensor/fingerprint.py \
         $(wildcard minitensor/backend/native/*.c minitensor/backend/native/*.h minitensor/backend/native/*.py)
 SOURCES := $(CORE) $(shell find minitensor -name '*.py')
 

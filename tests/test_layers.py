@@ -22,6 +22,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.fork": 0,
     "minitensor.dtype": 0,
     "minitensor.optable": 0,
+    "minitensor.opdocs": 0,
     "minitensor.fingerprint": 0,
     "minitensor.special": 0,
     "minitensor.printing": 0,

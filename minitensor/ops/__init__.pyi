@@ -6,8 +6,10 @@ from typing import Any, Literal, SupportsIndex, overload
 from minitensor.tensor import Tensor
 from minitensor.typing import (
     AxisLike,
-    DeviceLike,
     DTypeLike,
+    DeviceLike,
+    IndexLike,
+    Operand,
     RealLike,
     Reduction,
     ShapeLike,
@@ -272,15 +274,15 @@ __all__ = [
 ]
 
 def abs(input: TensorLike) -> Tensor:
-    """Absolute value."""
+    """Return the absolute value."""
 def absolute(input: TensorLike) -> Tensor:
-    """Absolute value."""
+    """Return the absolute value."""
 def acos(input: TensorLike) -> Tensor:
-    """Arc cosine, in radians."""
+    """Return the arc cosine, in radians."""
 def acosh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic cosine."""
+    """Return the inverse hyperbolic cosine."""
 def add(input: TensorLike, other: TensorLike) -> Tensor:
-    """Sum."""
+    """Return the sum."""
 def addmm(
     input: TensorLike,
     mat1: TensorLike,
@@ -352,19 +354,19 @@ def arange(
 ) -> Tensor:
     """Numbers from `start` up to, not including, `end`; int64 for ints, else float32."""
 def arccos(input: TensorLike) -> Tensor:
-    """Arc cosine, in radians."""
+    """Return the arc cosine, in radians."""
 def arccosh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic cosine."""
+    """Return the inverse hyperbolic cosine."""
 def arcsin(input: TensorLike) -> Tensor:
-    """Arc sine, in radians."""
+    """Return the arc sine, in radians."""
 def arcsinh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic sine."""
+    """Return the inverse hyperbolic sine."""
 def arctan(input: TensorLike) -> Tensor:
-    """Arc tangent, in radians."""
+    """Return the arc tangent, in radians."""
 def arctan2(input: TensorLike, other: TensorLike) -> Tensor:
-    """Angle of the point (b, a), in radians."""
+    """Return the angle of the point (other, input), in radians."""
 def arctanh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic tangent."""
+    """Return the inverse hyperbolic tangent."""
 def argmax(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -399,15 +401,15 @@ def argsort(
 def argwhere(input: TensorLike) -> Tensor:
     """The same as `nonzero`."""
 def asin(input: TensorLike) -> Tensor:
-    """Arc sine, in radians."""
+    """Return the arc sine, in radians."""
 def asinh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic sine."""
+    """Return the inverse hyperbolic sine."""
 def atan(input: TensorLike) -> Tensor:
-    """Arc tangent, in radians."""
+    """Return the arc tangent, in radians."""
 def atan2(input: TensorLike, other: TensorLike) -> Tensor:
-    """Angle of the point (b, a), in radians."""
+    """Return the angle of the point (other, input), in radians."""
 def atanh(input: TensorLike) -> Tensor:
-    """Inverse hyperbolic tangent."""
+    """Return the inverse hyperbolic tangent."""
 def bernoulli(
     input: TensorLike,
     p: TensorLike = 0.5,
@@ -436,19 +438,19 @@ def bincount(
 ) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its weights; waits for the tensor."""
 def bitwise_and(input: TensorLike, other: TensorLike) -> Tensor:
-    """And, bit by bit."""
+    """Return the bitwise and."""
 def bitwise_invert(input: TensorLike) -> Tensor:
-    """Every bit turned."""
+    """Return the number with every bit inverted; of a bool its negation."""
 def bitwise_left_shift(input: TensorLike, other: TensorLike) -> Tensor:
-    """Bits moved up by b."""
+    """Return the first operand with its bits shifted left."""
 def bitwise_not(input: TensorLike) -> Tensor:
-    """Every bit turned."""
+    """Return the number with every bit inverted; of a bool its negation."""
 def bitwise_or(input: TensorLike, other: TensorLike) -> Tensor:
-    """Or, bit by bit."""
+    """Return the bitwise or."""
 def bitwise_right_shift(input: TensorLike, other: TensorLike) -> Tensor:
-    """Bits moved down by b."""
+    """Return the first operand with its bits shifted right; the sign stays."""
 def bitwise_xor(input: TensorLike, other: TensorLike) -> Tensor:
-    """Exclusive or, bit by bit."""
+    """Return the bitwise exclusive or."""
 def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Products of two batches of matrices; their numbers must be equal."""
 def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
@@ -468,7 +470,7 @@ def cat(
 ) -> Tensor:
     """The same as `concat`."""
 def ceil(input: TensorLike) -> Tensor:
-    """The smallest whole number not below a."""
+    """Return the smallest whole number that is at least the element."""
 def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
 def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
@@ -505,9 +507,9 @@ def concat(
 def contiguous(input: TensorLike) -> Tensor:
     """The tensor itself if its elements lie in C order, else a copy in which they do."""
 def cos(input: TensorLike) -> Tensor:
-    """Cosine of an angle in radians."""
+    """Return the cosine of an angle in radians."""
 def cosh(input: TensorLike) -> Tensor:
-    """Hyperbolic cosine."""
+    """Return the hyperbolic cosine."""
 def cosine_similarity(
     x1: TensorLike,
     x2: TensorLike,
@@ -607,15 +609,15 @@ def empty(
 def empty_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
 def eq(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where equal."""
+    """Return True where the operands are equal."""
 def equal(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where equal."""
+    """Return True where the operands are equal."""
 def erf(input: TensorLike) -> Tensor:
-    """The error function."""
+    """Return the error function."""
 def exp(input: TensorLike) -> Tensor:
-    """e to the power a."""
+    """Return e to the power of each element."""
 def exp2(input: TensorLike) -> Tensor:
-    """2 to the power a."""
+    """Return 2 to the power of each element."""
 @overload
 def expand(input: TensorLike, *size: ShapeLike) -> Tensor: ...
 @overload
@@ -629,7 +631,7 @@ def expand_dims(input: TensorLike, *, dim: AxisLike) -> Tensor: ...
 @overload
 def expand_dims(input: TensorLike, *, dims: AxisLike) -> Tensor: ...
 def expm1(input: TensorLike) -> Tensor:
-    """exp(a) - 1, exact near 0."""
+    """Return exp(input) - 1, accurate near 0."""
 def eye(
     n: SupportsIndex,
     m: SupportsIndex | None = None,
@@ -655,11 +657,11 @@ def flip(
 ) -> Tensor:
     """Backwards along some dimensions (None: all).  A view."""
 def floor(input: TensorLike) -> Tensor:
-    """The largest whole number not above a."""
+    """Return the largest whole number that is at most the element."""
 def floor_divide(input: TensorLike, other: TensorLike) -> Tensor:
-    """Quotient, rounded down."""
+    """Return the quotient, rounded down."""
 def fmod(input: TensorLike, other: TensorLike) -> Tensor:
-    """What a division rounded towards zero leaves; it has the dividend's sign."""
+    """Return the remainder of a division rounded towards zero; it has the dividend's sign."""
 def full(
     size: ShapeLike,
     fill_value: TensorLike,
@@ -730,7 +732,7 @@ def gather_elements(input: TensorLike, *, dims: SupportsIndex, index: TensorLike
 def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     """The slices that the last dimension of `indices` names by coordinates."""
 def ge(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is not less."""
+    """Return True where the first operand is greater or equal."""
 def gelu(input: TensorLike, approximate: Literal['none', 'tanh'] = 'none') -> Tensor:
     """input * Phi(input), Phi the normal distribution (Hendrycks and Gimpel, 2016); "tanh": their approximation."""
 def get_rng_state() -> tuple[int, int, int]:
@@ -738,11 +740,11 @@ def get_rng_state() -> tuple[int, int, int]:
 def get_seed() -> int | None:
     """The seed that was set, or drawn at the first use; None before."""
 def greater(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is greater."""
+    """Return True where the first operand is greater."""
 def greater_equal(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is not less."""
+    """Return True where the first operand is greater or equal."""
 def gt(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is greater."""
+    """Return True where the first operand is greater."""
 def hardsigmoid(input: TensorLike) -> Tensor:
     """min(max(input + 3, 0), 6) / 6."""
 def hardswish(input: TensorLike) -> Tensor:
@@ -759,7 +761,7 @@ def host_call(
 ) -> Tensor:
     """Calls `function` on the stream, in order with the ops around it, and returns its result at once as a tensor."""
 def hypot(input: TensorLike, other: TensorLike) -> Tensor:
-    """sqrt(a*a + b*b) without overflow."""
+    """Return sqrt(input**2 + other**2), without overflow in between."""
 @overload
 def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor: ...
 @overload
@@ -813,7 +815,7 @@ def initial_seed() -> int:
 def inner(input: TensorLike, other: TensorLike) -> Tensor:
     """Sum of products over the last dimension of both."""
 def inv(input: TensorLike) -> Tensor:
-    """One over a."""
+    """Return the reciprocal."""
 def inverse(input: TensorLike) -> Tensor:
     """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
 def is_tensor(value: TensorLike) -> bool:
@@ -827,11 +829,11 @@ def isclose(
 ) -> Tensor:
     """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
 def isfinite(input: TensorLike) -> Tensor:
-    """True where a is neither infinite nor NaN."""
+    """Return True where an element is neither infinite nor NaN."""
 def isinf(input: TensorLike) -> Tensor:
-    """True where a is infinite."""
+    """Return True where an element is infinite."""
 def isnan(input: TensorLike) -> Tensor:
-    """True where a is not a number."""
+    """Return True where an element is NaN."""
 def kron(input: TensorLike, other: TensorLike) -> Tensor:
     """Kronecker product."""
 def l1_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
@@ -845,15 +847,15 @@ def layer_norm(
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) over the last dimensions, times `weight`, plus `bias` (Ba et al., 2016)."""
 def le(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is not greater."""
+    """Return True where the first operand is less or equal."""
 def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
     """input where it is positive, else alpha * input."""
 def lerp(input: TensorLike, end: TensorLike, weight: TensorLike) -> Tensor:
-    """input + weight * (end - input)."""
+    """Interpolate linearly: return input + weight * (end - input)."""
 def less(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is less."""
+    """Return True where the first operand is less."""
 def less_equal(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is not greater."""
+    """Return True where the first operand is less or equal."""
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x @ w.T + b, the weight of shape (out, in)."""
 def linspace(
@@ -866,13 +868,13 @@ def linspace(
 ) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
 def log(input: TensorLike) -> Tensor:
-    """Natural logarithm."""
+    """Return the natural logarithm."""
 def log10(input: TensorLike) -> Tensor:
-    """Logarithm to base 10."""
+    """Return the logarithm to base 10."""
 def log1p(input: TensorLike) -> Tensor:
-    """log(1 + a), exact near 0."""
+    """Return log(1 + input), accurate near 0."""
 def log2(input: TensorLike) -> Tensor:
-    """Logarithm to base 2."""
+    """Return the logarithm to base 2."""
 def log_softmax(
     input: TensorLike,
     axis: SupportsIndex = -1,
@@ -882,13 +884,13 @@ def log_softmax(
 ) -> Tensor:
     """log(softmax(input)), computed without the detour."""
 def logical_and(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where both are non-zero."""
+    """Return True where both operands are non-zero."""
 def logical_not(input: TensorLike) -> Tensor:
-    """True where a is zero."""
+    """Return True where an element is zero."""
 def logical_or(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where one is non-zero."""
+    """Return True where at least one operand is non-zero."""
 def logical_xor(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where exactly one is non-zero."""
+    """Return True where exactly one operand is non-zero."""
 def logsigmoid(x: TensorLike) -> Tensor:
     """log(sigmoid(x)), without the loss of small ones: min(x, 0) - log(1 + exp(-|x|))."""
 def logspace(
@@ -912,7 +914,7 @@ def logsumexp(
 ) -> Tensor:
     """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
 def lt(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where a is less."""
+    """Return True where the first operand is less."""
 def manual_seed(seed: SupportsIndex) -> None:
     """The same as `set_seed`."""
 @overload
@@ -935,7 +937,7 @@ def max(
 ) -> tuple[Tensor, Tensor]:
     """(values, positions) of the greatest elements; the method `t.max()` gives the values only."""
 def maximum(input: TensorLike, other: TensorLike) -> Tensor:
-    """The larger of two; NaN wins."""
+    """Return the larger of two numbers; NaN if one is NaN."""
 def mean(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -973,7 +975,7 @@ def min(
 ) -> tuple[Tensor, Tensor]:
     """(values, positions) of the least elements; the method `t.min()` gives the values only."""
 def minimum(input: TensorLike, other: TensorLike) -> Tensor:
-    """The smaller of two; NaN wins."""
+    """Return the smaller of two numbers; NaN if one is NaN."""
 def mish(input: TensorLike) -> Tensor:
     """input * tanh(softplus(input))."""
 def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
@@ -983,7 +985,7 @@ def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tens
 def mse_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
     """(input - target) squared."""
 def mul(input: TensorLike, other: TensorLike) -> Tensor:
-    """Product."""
+    """Return the product."""
 def multinomial(
     input: TensorLike,
     num_samples: SupportsIndex,
@@ -992,7 +994,7 @@ def multinomial(
 ) -> Tensor:
     """Positions (int64) drawn with the weights in the last dimension of `input`."""
 def multiply(input: TensorLike, other: TensorLike) -> Tensor:
-    """Product."""
+    """Return the product."""
 def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     """Product of a matrix and a vector."""
 def nan_to_num(
@@ -1003,11 +1005,11 @@ def nan_to_num(
 ) -> Tensor:
     """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
 def ne(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where not equal."""
+    """Return True where the operands differ."""
 def neg(input: TensorLike) -> Tensor:
-    """The number with its sign turned."""
+    """Return the number with the opposite sign."""
 def negative(input: TensorLike) -> Tensor:
-    """The number with its sign turned."""
+    """Return the number with the opposite sign."""
 def nll_loss(
     inputs: TensorLike,
     target: TensorLike,
@@ -1062,7 +1064,7 @@ def normalize(
 ) -> Tensor:
     """Divided by its p-norm along `axis`, which counts as at least eps."""
 def not_equal(input: TensorLike, other: TensorLike) -> Tensor:
-    """True where not equal."""
+    """Return True where the operands differ."""
 def one_hot(
     indices: TensorLike,
     depth: SupportsIndex,
@@ -1101,11 +1103,11 @@ def permute(input: TensorLike, *, dims: AxisLike) -> Tensor: ...
 @overload
 def permute(input: TensorLike, *, axes: AxisLike) -> Tensor: ...
 def positive(input: TensorLike) -> Tensor:
-    """The number itself, in a tensor of its own."""
+    """Return the number itself, in new memory."""
 def pow(input: TensorLike, other: TensorLike) -> Tensor:
-    """a to the power b."""
+    """Return the first operand to the power of the second."""
 def power(input: TensorLike, other: TensorLike) -> Tensor:
-    """a to the power b."""
+    """Return the first operand to the power of the second."""
 def prod(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -1187,13 +1189,13 @@ def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> T
 def ravel(input: TensorLike) -> Tensor:
     """All elements in one dimension."""
 def reciprocal(input: TensorLike) -> Tensor:
-    """One over a."""
+    """Return the reciprocal."""
 def relu(input: TensorLike) -> Tensor:
     """max(input, 0)."""
 def relu6(input: TensorLike) -> Tensor:
     """min(max(input, 0), 6)."""
 def remainder(input: TensorLike, other: TensorLike) -> Tensor:
-    """What floor_divide leaves; it has the divisor's sign."""
+    """Return the remainder of floor_divide; it has the divisor's sign."""
 def repeat_interleave(
     input: TensorLike,
     repeats: ShapeLike,
@@ -1208,7 +1210,7 @@ def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 @overload
 def reshape(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
 def rint(input: TensorLike) -> Tensor:
-    """The nearest whole number, halves to even."""
+    """Return the nearest whole number; round halves to even."""
 def roll(
     input: TensorLike,
     shifts: ShapeLike,
@@ -1221,7 +1223,7 @@ def roll(
 def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
     """Rounds to `decimals` places, halves to even, as NumPy does."""
 def rsqrt(input: TensorLike) -> Tensor:
-    """One over the square root."""
+    """Return the reciprocal of the square root."""
 @overload
 def scatter(
     input: TensorLike,
@@ -1286,15 +1288,15 @@ def set_rng_state(state: Sequence[int]) -> None:
 def set_seed(seed: SupportsIndex) -> None:
     """Begins anew with a seed: the same calls draw the same numbers."""
 def sigmoid(input: TensorLike) -> Tensor:
-    """1 / (1 + exp(-a))."""
+    """Return the logistic function, 1 / (1 + exp(-input))."""
 def sign(input: TensorLike) -> Tensor:
-    """-1, 0 or 1 by the sign of a; NaN stays NaN."""
+    """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
 def silu(input: TensorLike) -> Tensor:
     """input * sigmoid(input)."""
 def sin(input: TensorLike) -> Tensor:
-    """Sine of an angle in radians."""
+    """Return the sine of an angle in radians."""
 def sinh(input: TensorLike) -> Tensor:
-    """Hyperbolic sine."""
+    """Return the hyperbolic sine."""
 def smooth_l1_loss(
     input: TensorLike,
     target: TensorLike,
@@ -1343,9 +1345,9 @@ def split(
 ) -> tuple[Tensor, ...]:
     """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given."""
 def sqrt(input: TensorLike) -> Tensor:
-    """Square root."""
+    """Return the square root; of a negative number NaN."""
 def square(input: TensorLike) -> Tensor:
-    """a times a."""
+    """Return the square."""
 def squeeze(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -1377,9 +1379,9 @@ def std(
 ) -> Tensor:
     """Standard deviation over `axis`: the square root of `var`."""
 def sub(input: TensorLike, other: TensorLike) -> Tensor:
-    """Difference."""
+    """Return the difference."""
 def subtract(input: TensorLike, other: TensorLike) -> Tensor:
-    """Difference."""
+    """Return the difference."""
 def sum(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -1412,9 +1414,9 @@ def take_along_dim(input: TensorLike, indices: TensorLike, *, axis: SupportsInde
 @overload
 def take_along_dim(input: TensorLike, indices: TensorLike, *, dims: SupportsIndex) -> Tensor: ...
 def tan(input: TensorLike) -> Tensor:
-    """Tangent of an angle in radians."""
+    """Return the tangent of an angle in radians."""
 def tanh(input: TensorLike) -> Tensor:
-    """Hyperbolic tangent."""
+    """Return the hyperbolic tangent."""
 def tensor_scatter_update(
     input_x: TensorLike,
     indices: TensorLike,
@@ -1464,9 +1466,9 @@ def tril(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
 def triu(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
     """The elements on and above a diagonal of the last two dimensions, zeros below."""
 def true_divide(input: TensorLike, other: TensorLike) -> Tensor:
-    """Quotient, always a float."""
+    """Return the quotient, as a float or complex number."""
 def trunc(input: TensorLike) -> Tensor:
-    """The whole part of a."""
+    """Return the number without its fraction."""
 def unbind(
     input: TensorLike,
     dim: SupportsIndex = 0,
@@ -1512,7 +1514,7 @@ def view(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
 @overload
 def view(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
 def where(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
-    """Elements of input where the condition holds, else other."""
+    """Return `input` where the condition holds, and `other` elsewhere."""
 def zeros(
     size: ShapeLike,
     dtype: DTypeLike | None = None,

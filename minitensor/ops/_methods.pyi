@@ -1,6 +1,6 @@
 """The methods that the ops give to Tensor.  Made by docs/stubs.py: change the functions, and run it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, SupportsIndex, overload
 
 from typing_extensions import Self
@@ -9,8 +9,11 @@ from minitensor.tensor import Tensor
 from minitensor.typing import (
     AxisLike,
     DTypeLike,
+    DeviceLike,
     IndexLike,
     Operand,
+    RealLike,
+    Reduction,
     ShapeLike,
     TensorLike,
 )
@@ -75,15 +78,15 @@ class TensorMethods:
     @property
     def mT(self) -> Tensor: ...
     def abs(self) -> Tensor:
-        """Absolute value."""
+        """Return the absolute value."""
     def absolute(self) -> Tensor:
-        """Absolute value."""
+        """Return the absolute value."""
     def acos(self) -> Tensor:
-        """Arc cosine, in radians."""
+        """Return the arc cosine, in radians."""
     def acosh(self) -> Tensor:
-        """Inverse hyperbolic cosine."""
+        """Return the inverse hyperbolic cosine."""
     def add(self, other: TensorLike) -> Tensor:
-        """Sum."""
+        """Return the sum."""
     def addmm(
         self,
         mat1: TensorLike,
@@ -146,19 +149,19 @@ class TensorMethods:
     ) -> Tensor:
         """True where one element over `axis` is non-zero."""
     def arccos(self) -> Tensor:
-        """Arc cosine, in radians."""
+        """Return the arc cosine, in radians."""
     def arccosh(self) -> Tensor:
-        """Inverse hyperbolic cosine."""
+        """Return the inverse hyperbolic cosine."""
     def arcsin(self) -> Tensor:
-        """Arc sine, in radians."""
+        """Return the arc sine, in radians."""
     def arcsinh(self) -> Tensor:
-        """Inverse hyperbolic sine."""
+        """Return the inverse hyperbolic sine."""
     def arctan(self) -> Tensor:
-        """Arc tangent, in radians."""
+        """Return the arc tangent, in radians."""
     def arctan2(self, other: TensorLike) -> Tensor:
-        """Angle of the point (b, a), in radians."""
+        """Return the angle of the point (other, input), in radians."""
     def arctanh(self) -> Tensor:
-        """Inverse hyperbolic tangent."""
+        """Return the inverse hyperbolic tangent."""
     def argmax(
         self,
         axis: AxisLike | None = None,
@@ -193,33 +196,33 @@ class TensorMethods:
     def argwhere(self) -> Tensor:
         """The same as `nonzero`."""
     def asin(self) -> Tensor:
-        """Arc sine, in radians."""
+        """Return the arc sine, in radians."""
     def asinh(self) -> Tensor:
-        """Inverse hyperbolic sine."""
+        """Return the inverse hyperbolic sine."""
     def astype(self, dtype: DTypeLike, copy: bool = True) -> Tensor:
         """The tensor in another dtype; with `copy=False` itself when it has that dtype already."""
     def atan(self) -> Tensor:
-        """Arc tangent, in radians."""
+        """Return the arc tangent, in radians."""
     def atan2(self, other: TensorLike) -> Tensor:
-        """Angle of the point (b, a), in radians."""
+        """Return the angle of the point (other, input), in radians."""
     def atanh(self) -> Tensor:
-        """Inverse hyperbolic tangent."""
+        """Return the inverse hyperbolic tangent."""
     def bernoulli(self, p: TensorLike = 0.5, seed: SupportsIndex | None = None) -> Tensor:
         """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it."""
     def bitwise_and(self, other: TensorLike) -> Tensor:
-        """And, bit by bit."""
+        """Return the bitwise and."""
     def bitwise_invert(self) -> Tensor:
-        """Every bit turned."""
+        """Return the number with every bit inverted; of a bool its negation."""
     def bitwise_left_shift(self, other: TensorLike) -> Tensor:
-        """Bits moved up by b."""
+        """Return the first operand with its bits shifted left."""
     def bitwise_not(self) -> Tensor:
-        """Every bit turned."""
+        """Return the number with every bit inverted; of a bool its negation."""
     def bitwise_or(self, other: TensorLike) -> Tensor:
-        """Or, bit by bit."""
+        """Return the bitwise or."""
     def bitwise_right_shift(self, other: TensorLike) -> Tensor:
-        """Bits moved down by b."""
+        """Return the first operand with its bits shifted right; the sign stays."""
     def bitwise_xor(self, other: TensorLike) -> Tensor:
-        """Exclusive or, bit by bit."""
+        """Return the bitwise exclusive or."""
     def bmm(self, mat2: TensorLike) -> Tensor:
         """Products of two batches of matrices; their numbers must be equal."""
     @overload
@@ -229,7 +232,7 @@ class TensorMethods:
     def cast(self, dtype: DTypeLike) -> Tensor:
         """The elements in another dtype, in a tensor of its own."""
     def ceil(self) -> Tensor:
-        """The smallest whole number not below a."""
+        """Return the smallest whole number that is at least the element."""
     def cholesky(self, upper: bool = False) -> Tensor:
         """The triangular matrix L with L @ L.mT == input (conjugated, if complex); with `upper` its (conjugate) transpose."""
     def chunk(
@@ -248,9 +251,9 @@ class TensorMethods:
     def contiguous(self) -> Tensor:
         """The tensor itself if its elements lie in C order, else a copy in which they do."""
     def cos(self) -> Tensor:
-        """Cosine of an angle in radians."""
+        """Return the cosine of an angle in radians."""
     def cosh(self) -> Tensor:
-        """Hyperbolic cosine."""
+        """Return the hyperbolic cosine."""
     def count_nonzero(
         self,
         axis: AxisLike | None = None,
@@ -299,15 +302,15 @@ class TensorMethods:
     def dot(self, other: TensorLike) -> Tensor:
         """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
     def eq(self, other: TensorLike) -> Tensor:
-        """True where equal."""
+        """Return True where the operands are equal."""
     def equal(self, other: TensorLike) -> Tensor:
-        """True where equal."""
+        """Return True where the operands are equal."""
     def erf(self) -> Tensor:
-        """The error function."""
+        """Return the error function."""
     def exp(self) -> Tensor:
-        """e to the power a."""
+        """Return e to the power of each element."""
     def exp2(self) -> Tensor:
-        """2 to the power a."""
+        """Return 2 to the power of each element."""
     @overload
     def expand(self, *size: ShapeLike) -> Tensor: ...
     @overload
@@ -321,7 +324,7 @@ class TensorMethods:
     @overload
     def expand_dims(self, *, dims: AxisLike) -> Tensor: ...
     def expm1(self) -> Tensor:
-        """exp(a) - 1, exact near 0."""
+        """Return exp(input) - 1, accurate near 0."""
     def flatten(
         self,
         order: str | int = 'C',
@@ -340,11 +343,11 @@ class TensorMethods:
     ) -> Tensor:
         """Backwards along some dimensions (None: all).  A view."""
     def floor(self) -> Tensor:
-        """The largest whole number not above a."""
+        """Return the largest whole number that is at most the element."""
     def floor_divide(self, other: TensorLike) -> Tensor:
-        """Quotient, rounded down."""
+        """Return the quotient, rounded down."""
     def fmod(self, other: TensorLike) -> Tensor:
-        """What a division rounded towards zero leaves; it has the dividend's sign."""
+        """Return the remainder of a division rounded towards zero; it has the dividend's sign."""
     @overload
     def gather(self, input_indices: TensorLike, axis: SupportsIndex) -> Tensor: ...
     @overload
@@ -366,15 +369,15 @@ class TensorMethods:
     def gather_nd(self, indices: TensorLike) -> Tensor:
         """The slices that the last dimension of `indices` names by coordinates."""
     def ge(self, other: TensorLike) -> Tensor:
-        """True where a is not less."""
+        """Return True where the first operand is greater or equal."""
     def greater(self, other: TensorLike) -> Tensor:
-        """True where a is greater."""
+        """Return True where the first operand is greater."""
     def greater_equal(self, other: TensorLike) -> Tensor:
-        """True where a is not less."""
+        """Return True where the first operand is greater or equal."""
     def gt(self, other: TensorLike) -> Tensor:
-        """True where a is greater."""
+        """Return True where the first operand is greater."""
     def hypot(self, other: TensorLike) -> Tensor:
-        """sqrt(a*a + b*b) without overflow."""
+        """Return sqrt(input**2 + other**2), without overflow in between."""
     @overload
     def index_add(self, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor: ...
     @overload
@@ -390,7 +393,7 @@ class TensorMethods:
     def inner(self, other: TensorLike) -> Tensor:
         """Sum of products over the last dimension of both."""
     def inv(self) -> Tensor:
-        """One over a."""
+        """Return the reciprocal."""
     def inverse(self) -> Tensor:
         """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
     def isclose(
@@ -402,25 +405,25 @@ class TensorMethods:
     ) -> Tensor:
         """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
     def isfinite(self) -> Tensor:
-        """True where a is neither infinite nor NaN."""
+        """Return True where an element is neither infinite nor NaN."""
     def isinf(self) -> Tensor:
-        """True where a is infinite."""
+        """Return True where an element is infinite."""
     def isnan(self) -> Tensor:
-        """True where a is not a number."""
+        """Return True where an element is NaN."""
     def le(self, other: TensorLike) -> Tensor:
-        """True where a is not greater."""
+        """Return True where the first operand is less or equal."""
     def less(self, other: TensorLike) -> Tensor:
-        """True where a is less."""
+        """Return True where the first operand is less."""
     def less_equal(self, other: TensorLike) -> Tensor:
-        """True where a is not greater."""
+        """Return True where the first operand is less or equal."""
     def log(self) -> Tensor:
-        """Natural logarithm."""
+        """Return the natural logarithm."""
     def log10(self) -> Tensor:
-        """Logarithm to base 10."""
+        """Return the logarithm to base 10."""
     def log1p(self) -> Tensor:
-        """log(1 + a), exact near 0."""
+        """Return log(1 + input), accurate near 0."""
     def log2(self) -> Tensor:
-        """Logarithm to base 2."""
+        """Return the logarithm to base 2."""
     def log_softmax(
         self,
         axis: SupportsIndex = -1,
@@ -430,13 +433,13 @@ class TensorMethods:
     ) -> Tensor:
         """log(softmax(input)), computed without the detour."""
     def logical_and(self, other: TensorLike) -> Tensor:
-        """True where both are non-zero."""
+        """Return True where both operands are non-zero."""
     def logical_not(self) -> Tensor:
-        """True where a is zero."""
+        """Return True where an element is zero."""
     def logical_or(self, other: TensorLike) -> Tensor:
-        """True where one is non-zero."""
+        """Return True where at least one operand is non-zero."""
     def logical_xor(self, other: TensorLike) -> Tensor:
-        """True where exactly one is non-zero."""
+        """Return True where exactly one operand is non-zero."""
     def logsumexp(
         self,
         axis: AxisLike | None = None,
@@ -449,7 +452,7 @@ class TensorMethods:
     ) -> Tensor:
         """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
     def lt(self, other: TensorLike) -> Tensor:
-        """True where a is less."""
+        """Return True where the first operand is less."""
     def masked_fill(self, mask: TensorLike, value: TensorLike) -> Tensor:
         """A copy with `value` where the mask is True; `value` is cast to the dtype of `input_x`."""
     def masked_select(self, mask: TensorLike) -> Tensor:
@@ -468,7 +471,7 @@ class TensorMethods:
     ) -> Tensor:
         """The greatest elements over `axis`; `ops.max` gives their positions, too."""
     def maximum(self, other: TensorLike) -> Tensor:
-        """The larger of two; NaN wins."""
+        """Return the larger of two numbers; NaN if one is NaN."""
     def mean(
         self,
         axis: AxisLike | None = None,
@@ -504,13 +507,13 @@ class TensorMethods:
     ) -> Tensor:
         """The least elements over `axis`; `ops.min` gives their positions, too."""
     def minimum(self, other: TensorLike) -> Tensor:
-        """The smaller of two; NaN wins."""
+        """Return the smaller of two numbers; NaN if one is NaN."""
     def mm(self, mat2: TensorLike) -> Tensor:
         """Product of two matrices."""
     def moveaxis(self, source: AxisLike, destination: AxisLike) -> Tensor:
         """Dimensions move to other places, the rest keep their order.  A view."""
     def mul(self, other: TensorLike) -> Tensor:
-        """Product."""
+        """Return the product."""
     def multinomial(
         self,
         num_samples: SupportsIndex,
@@ -519,7 +522,7 @@ class TensorMethods:
     ) -> Tensor:
         """Positions (int64) drawn with the weights in the last dimension of `input`."""
     def multiply(self, other: TensorLike) -> Tensor:
-        """Product."""
+        """Return the product."""
     def mv(self, vec: TensorLike) -> Tensor:
         """Product of a matrix and a vector."""
     def nan_to_num(
@@ -530,11 +533,11 @@ class TensorMethods:
     ) -> Tensor:
         """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
     def ne(self, other: TensorLike) -> Tensor:
-        """True where not equal."""
+        """Return True where the operands differ."""
     def neg(self) -> Tensor:
-        """The number with its sign turned."""
+        """Return the number with the opposite sign."""
     def negative(self) -> Tensor:
-        """The number with its sign turned."""
+        """Return the number with the opposite sign."""
     @overload
     def nonzero(self, *, as_tuple: Literal[False]=False) -> Tensor: ...
     @overload
@@ -552,7 +555,7 @@ class TensorMethods:
     ) -> Tensor:
         """Norm of vectors along one axis, or of matrices along two."""
     def not_equal(self, other: TensorLike) -> Tensor:
-        """True where not equal."""
+        """Return True where the operands differ."""
     def outer(self, vec2: TensorLike) -> Tensor:
         """Every element of one vector times every element of another: a matrix."""
     @overload
@@ -564,11 +567,11 @@ class TensorMethods:
     @overload
     def permute(self, *, axes: AxisLike) -> Tensor: ...
     def positive(self) -> Tensor:
-        """The number itself, in a tensor of its own."""
+        """Return the number itself, in new memory."""
     def pow(self, other: TensorLike) -> Tensor:
-        """a to the power b."""
+        """Return the first operand to the power of the second."""
     def power(self, other: TensorLike) -> Tensor:
-        """a to the power b."""
+        """Return the first operand to the power of the second."""
     def prod(
         self,
         axis: AxisLike | None = None,
@@ -595,11 +598,11 @@ class TensorMethods:
     def ravel(self) -> Tensor:
         """All elements in one dimension."""
     def reciprocal(self) -> Tensor:
-        """One over a."""
+        """Return the reciprocal."""
     def relu(self) -> Tensor:
         """max(input, 0)."""
     def remainder(self, other: TensorLike) -> Tensor:
-        """What floor_divide leaves; it has the divisor's sign."""
+        """Return the remainder of floor_divide; it has the divisor's sign."""
     def repeat_interleave(
         self,
         repeats: ShapeLike,
@@ -614,7 +617,7 @@ class TensorMethods:
     @overload
     def reshape(self, *, shape: ShapeLike) -> Tensor: ...
     def rint(self) -> Tensor:
-        """The nearest whole number, halves to even."""
+        """Return the nearest whole number; round halves to even."""
     def roll(
         self,
         shifts: ShapeLike,
@@ -627,7 +630,7 @@ class TensorMethods:
     def round(self, *, decimals: int = 0) -> Tensor:
         """Rounds to `decimals` places, halves to even, as NumPy does."""
     def rsqrt(self) -> Tensor:
-        """One over the square root."""
+        """Return the reciprocal of the square root."""
     @overload
     def scatter(self, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
@@ -641,13 +644,13 @@ class TensorMethods:
     @overload
     def scatter_add(self, *, dims: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     def sigmoid(self) -> Tensor:
-        """1 / (1 + exp(-a))."""
+        """Return the logistic function, 1 / (1 + exp(-input))."""
     def sign(self) -> Tensor:
-        """-1, 0 or 1 by the sign of a; NaN stays NaN."""
+        """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
     def sin(self) -> Tensor:
-        """Sine of an angle in radians."""
+        """Return the sine of an angle in radians."""
     def sinh(self) -> Tensor:
-        """Hyperbolic sine."""
+        """Return the hyperbolic sine."""
     def softmax(
         self,
         axis: SupportsIndex = -1,
@@ -675,9 +678,9 @@ class TensorMethods:
     ) -> tuple[Tensor, ...]:
         """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given."""
     def sqrt(self) -> Tensor:
-        """Square root."""
+        """Return the square root; of a negative number NaN."""
     def square(self) -> Tensor:
-        """a times a."""
+        """Return the square."""
     def squeeze(
         self,
         axis: AxisLike | None = None,
@@ -699,9 +702,9 @@ class TensorMethods:
     ) -> Tensor:
         """Standard deviation over `axis`: the square root of `var`."""
     def sub(self, other: TensorLike) -> Tensor:
-        """Difference."""
+        """Return the difference."""
     def subtract(self, other: TensorLike) -> Tensor:
-        """Difference."""
+        """Return the difference."""
     def sum(
         self,
         axis: AxisLike | None = None,
@@ -732,9 +735,9 @@ class TensorMethods:
     @overload
     def take_along_dim(self, indices: TensorLike, *, dims: SupportsIndex) -> Tensor: ...
     def tan(self) -> Tensor:
-        """Tangent of an angle in radians."""
+        """Return the tangent of an angle in radians."""
     def tanh(self) -> Tensor:
-        """Hyperbolic tangent."""
+        """Return the hyperbolic tangent."""
     @overload
     def tile(self, dims: AxisLike) -> Tensor: ...
     @overload
@@ -769,9 +772,9 @@ class TensorMethods:
     def triu(self, diagonal: SupportsIndex = 0) -> Tensor:
         """The elements on and above a diagonal of the last two dimensions, zeros below."""
     def true_divide(self, other: TensorLike) -> Tensor:
-        """Quotient, always a float."""
+        """Return the quotient, as a float or complex number."""
     def trunc(self) -> Tensor:
-        """The whole part of a."""
+        """Return the number without its fraction."""
     def unbind(
         self,
         dim: SupportsIndex = 0,
