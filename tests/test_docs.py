@@ -110,4 +110,5 @@ def test_every_example_is_found():
     written = "".join(path.read_text(encoding="utf-8") for path in sources)
     of_rows = [op for op in ELEMENTWISE if inspect.isbuiltin(getattr(minitensor.ops, op.name))]
     lines = written.count(">>> ") + sum(documentation(op).count(">>> ") for op in of_rows)
-    assert lines == sum(len(test.examples) for test in examples()) > 40
+    found = {test.docstring: len(test.examples) for test in examples()}  # t.max has amax's
+    assert lines == sum(found.values()) > 40

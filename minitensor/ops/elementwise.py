@@ -1,4 +1,4 @@
-"""Functions of single elements: the rows of the op table, and what is made of them."""
+"""Elementwise functions: the rows of the op table, and functions that combine them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minitensor.typing import DTypeLike, TensorLike
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (backend/native/python_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
 }
-globals().update(FUNCTIONS)  # what is made of them below may take a name
+globals().update(FUNCTIONS)  # a function below may replace one
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def install() -> None:
     Tensor.astype = astype  # type: ignore[assignment]
 
 
-# --- made of them ----------------------------------------------------------------------------------------------------
+# --- combinations ----------------------------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
 
 
