@@ -289,7 +289,7 @@ def addmm(
     beta: TensorLike = 1,
     alpha: TensorLike = 1,
 ) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2)."""
+    """Return beta * input + alpha * (mat1 @ mat2)."""
 def all(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -300,7 +300,7 @@ def all(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """True where no element over `axis` is zero."""
+    """Return True where no element over `axis` is zero."""
 def allclose(
     input: TensorLike,
     other: TensorLike,
@@ -308,7 +308,7 @@ def allclose(
     atol: float = 1e-08,
     equal_nan: bool = False,
 ) -> bool:
-    """Is `isclose` true everywhere?"""
+    """Return True if all elements are close, as `isclose` defines it; wait for the values."""
 def amax(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -319,7 +319,7 @@ def amax(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Greatest element over `axis`; NaN wins.  Raises ValueError when there is none."""
+    """Return the greatest element over `axis`; NaN if one is NaN."""
 def amin(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -330,7 +330,7 @@ def amin(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Least element over `axis`; NaN wins.  Raises ValueError when there is none."""
+    """Return the least element over `axis`; NaN if one is NaN."""
 def any(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -341,7 +341,7 @@ def any(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """True where one element over `axis` is non-zero."""
+    """Return True where at least one element over `axis` is non-zero."""
 def arange(
     start: RealLike = 0,
     end: RealLike | None = None,
@@ -350,7 +350,7 @@ def arange(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """Numbers from `start` up to, not including, `end`; int64 for ints, else float32."""
+    """Return the numbers from `start` up to, not including, `end`."""
 def arccos(input: TensorLike) -> Tensor:
     """Return the arc cosine, in radians."""
 def arccosh(input: TensorLike) -> Tensor:
@@ -375,7 +375,7 @@ def argmax(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Position (int64) of the first greatest element; without an axis, counted over all elements in C order."""
+    """Return the position of the first greatest element over `axis`, or of the first NaN."""
 def argmin(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -386,7 +386,7 @@ def argmin(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Position (int64) of the first least element; without an axis, counted over all elements in C order."""
+    """Return the position of the first least element over `axis`, or of the first NaN."""
 def argsort(
     input: TensorLike,
     axis: SupportsIndex = -1,
@@ -395,9 +395,9 @@ def argsort(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """The positions (int64) that put the elements in order along `axis`."""
+    """Return the positions that put the elements in order along `axis`."""
 def argwhere(input: TensorLike) -> Tensor:
-    """The same as `nonzero`."""
+    """Return the coordinates of the elements that are not zero; wait for the value."""
 def asin(input: TensorLike) -> Tensor:
     """Return the arc sine, in radians."""
 def asinh(input: TensorLike) -> Tensor:
@@ -413,14 +413,14 @@ def bernoulli(
     p: TensorLike = 0.5,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it."""
+    """Return 1 with probability `p`, and 0 otherwise."""
 def binary_cross_entropy(
     logits: TensorLike,
     labels: TensorLike,
     weight: TensorLike | None = None,
     reduction: Reduction = 'mean',
 ) -> Tensor:
-    """-(y * log(x) + (1 - y) * log(1 - x)) of probabilities x; logarithms count as at least -100."""
+    """Return -(y * log(x) + (1 - y) * log(1 - x)) of probabilities x and labels y."""
 def binary_cross_entropy_with_logits(
     logits: TensorLike,
     label: TensorLike,
@@ -428,13 +428,13 @@ def binary_cross_entropy_with_logits(
     pos_weight: TensorLike | None = None,
     reduction: Reduction = 'mean',
 ) -> Tensor:
-    """`binary_cross_entropy` of sigmoid(logits), without the loss of large ones."""
+    """Return `binary_cross_entropy` of sigmoid(logits), accurate for large logits."""
 def bincount(
     input: TensorLike,
     weights: TensorLike | None = None,
     minlength: int = 0,
 ) -> Tensor:
-    """How often each non-negative integer occurs, or the sum of its weights; waits for the tensor."""
+    """Return how often each integer occurs, or the sum of its weights; wait for the value."""
 def bitwise_and(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the bitwise and."""
 def bitwise_invert(input: TensorLike) -> Tensor:
@@ -450,15 +450,15 @@ def bitwise_right_shift(input: TensorLike, other: TensorLike) -> Tensor:
 def bitwise_xor(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the bitwise exclusive or."""
 def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
-    """Products of two batches of matrices; their numbers must be equal."""
+    """Return the products of two batches of matrices."""
 def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
-    """All tensors as they look in the shape that they broadcast to."""
+    """Return views of all tensors in the shape that they broadcast to."""
 @overload
 def broadcast_to(input: TensorLike, shape: ShapeLike) -> Tensor: ...
 @overload
 def broadcast_to(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
 def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
-    """The elements in another dtype, in a tensor of its own."""
+    """Return the elements in another dtype, in new memory."""
 def cat(
     tensors: Sequence[TensorLike],
     axis: SupportsIndex = 0,
@@ -466,13 +466,13 @@ def cat(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """The same as `concat`."""
+    """Join tensors one after the other along `axis`; an alias of `concat`."""
 def ceil(input: TensorLike) -> Tensor:
     """Return the smallest whole number that is at least the element."""
 def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
+    """Return max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
 def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
-    """The triangular matrix L with L @ L.mT == input (conjugated, if complex); with `upper` its (conjugate) transpose."""
+    """Return the lower triangular matrix L with L @ L.mT == input (conjugated, if complex)."""
 def chunk(
     input: TensorLike,
     chunks: SupportsIndex,
@@ -481,19 +481,19 @@ def chunk(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> tuple[Tensor, ...]:
-    """At most `chunks` views of equal length along `axis`, the last one shorter."""
+    """Return at most `chunks` views of equal length along `axis`; the last may be shorter."""
 def clamp(
     input: TensorLike,
     min: TensorLike | None = None,
     max: TensorLike | None = None,
 ) -> Tensor:
-    """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
+    """Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays."""
 def clip(
     input: TensorLike,
     min: TensorLike | None = None,
     max: TensorLike | None = None,
 ) -> Tensor:
-    """The same as `clamp`."""
+    """Limit the elements to the range from `min` to `max`; an alias of `clamp`."""
 def concat(
     tensors: Sequence[TensorLike],
     axis: SupportsIndex = 0,
@@ -501,9 +501,9 @@ def concat(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """Tensors one after the other along `axis`, in the dtype they promote to."""
+    """Join tensors one after the other along `axis`."""
 def contiguous(input: TensorLike) -> Tensor:
-    """The tensor itself if its elements lie in C order, else a copy in which they do."""
+    """Return a tensor whose elements lie in C order."""
 def cos(input: TensorLike) -> Tensor:
     """Return the cosine of an angle in radians."""
 def cosh(input: TensorLike) -> Tensor:
@@ -517,7 +517,7 @@ def cosine_similarity(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """Cosine of the angle between vectors along `axis` of the shapes broadcast together; each norm counts as at least eps."""
+    """Return the cosine of the angle between vectors along `axis`."""
 def count_nonzero(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -528,7 +528,7 @@ def count_nonzero(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """How many elements over `axis` are not zero (int64)."""
+    """Return the number of elements over `axis` that are not zero."""
 def cross_entropy(
     input: TensorLike,
     target: TensorLike,
@@ -537,7 +537,7 @@ def cross_entropy(
     reduction: Reduction = 'mean',
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """`nll_loss` of `log_softmax`; the target holds classes, or probabilities in the shape of the input."""
+    """Return `nll_loss` of log_softmax(input); the target holds classes or probabilities."""
 def cumprod(
     input: TensorLike,
     axis: AxisLike = 0,
@@ -546,7 +546,7 @@ def cumprod(
     dim: AxisLike = ...,
     dims: AxisLike = ...,
 ) -> Tensor:
-    """Running product along `axis`; integers in 64 bits."""
+    """Return the running product along `axis`."""
 def cumsum(
     input: TensorLike,
     axis: AxisLike = 0,
@@ -555,57 +555,57 @@ def cumsum(
     dim: AxisLike = ...,
     dims: AxisLike = ...,
 ) -> Tensor:
-    """Running sum along `axis`; integers in 64 bits."""
+    """Return the running sum along `axis`."""
 def dense(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
-    """The same as `linear`."""
+    """Return input @ weight.T + bias; an alias of `linear`."""
 def det(input: TensorLike) -> Tensor:
-    """Determinants."""
+    """Return the determinant of square matrices."""
 def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
-    """Zeros but for the elements of `input` on the diagonal: of a vector a matrix, of shape s a tensor of shape s + s."""
+    """Return a tensor with the elements of `input` on its diagonal and zeros elsewhere."""
 def diagonal(
     input: TensorLike,
     offset: SupportsIndex = 0,
     dim1: SupportsIndex = 0,
     dim2: SupportsIndex = 1,
 ) -> Tensor:
-    """The diagonal of two dimensions, as the last dimension.  A view."""
+    """Return a view of the diagonal of two dimensions, as the last dimension."""
 def div(
     input: TensorLike,
     other: TensorLike,
     *,
     rounding_mode: Literal['floor', 'trunc'] | None = None,
 ) -> Tensor:
-    """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype."""
+    """Return the quotient, rounded as `rounding_mode` says."""
 def divide(
     input: TensorLike,
     other: TensorLike,
     *,
     rounding_mode: Literal['floor', 'trunc'] | None = None,
 ) -> Tensor:
-    """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype."""
+    """Return the quotient, rounded as `rounding_mode` says."""
 def dot(input: TensorLike, other: TensorLike) -> Tensor:
-    """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
+    """Return the sum of products over the last dimension of one and the last but one of the other."""
 def dropout(
     input: TensorLike,
     p: float = 0.5,
     training: bool = True,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Zeros with probability p, the rest divided by 1 - p; when not training, the input."""
+    """Return zeros with probability `p`, and the other elements divided by 1 - p."""
 def einsum(equation: str, *operands: TensorLike) -> Tensor:
-    """Sums of products in Einstein's notation, as `numpy.einsum`."""
+    """Return sums of products in Einstein's notation, as `numpy.einsum` does."""
 def elu(input_x: TensorLike, alpha: float = 1.0) -> Tensor:
-    """input where it is positive, else alpha * (exp(input) - 1)."""
+    """Return the input where it is positive, and alpha * (exp(input) - 1) elsewhere."""
 def embedding(input: TensorLike, weight: TensorLike) -> Tensor:
-    """The rows of `weight` that the integers in `input` name; negative ones count from the end."""
+    """Return the rows of `weight` that integers name."""
 def empty(
     *size: ShapeLike,
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """A tensor whose elements are whatever the memory holds; float32 by default."""
+    """Return a tensor whose elements have arbitrary values."""
 def empty_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
-    """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
+    """Return a tensor like `input` whose elements have arbitrary values."""
 def eq(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands are equal."""
 def equal(input: TensorLike, other: TensorLike) -> Tensor:
@@ -637,7 +637,7 @@ def eye(
     *,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """An n x m matrix with ones on the diagonal; float32 by default."""
+    """Return a matrix with ones on its diagonal and zeros elsewhere."""
 def flatten(
     input: TensorLike,
     order: Literal['C', 'F'] = 'C',
@@ -645,7 +645,7 @@ def flatten(
     start_dim: SupportsIndex = 1,
     end_dim: SupportsIndex = -1,
 ) -> Tensor:
-    """The dimensions from `start_dim` to `end_dim` as one; a batch stays one.  A view where it can be, else a copy."""
+    """Return the dimensions from `start_dim` to `end_dim` as one; a batch stays one by default."""
 def flip(
     input: TensorLike,
     dims: AxisLike | None = None,
@@ -653,7 +653,7 @@ def flip(
     axis: AxisLike | None = ...,
     dim: AxisLike | None = ...,
 ) -> Tensor:
-    """Backwards along some dimensions (None: all).  A view."""
+    """Return a view that is reversed along some dimensions."""
 def floor(input: TensorLike) -> Tensor:
     """Return the largest whole number that is at most the element."""
 def floor_divide(input: TensorLike, other: TensorLike) -> Tensor:
@@ -667,14 +667,14 @@ def full(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """A tensor filled with a number, in the number's dtype by default: `full((2,), 3.)` is float32."""
+    """Return a tensor filled with a number, in the number's dtype by default."""
 def full_like(
     input: TensorLike,
     fill_value: TensorLike,
     *,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """Of the shape, device and (by default) dtype of `input`, filled with a number."""
+    """Return a tensor like `input`, filled with a number."""
 @overload
 def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIndex) -> Tensor: ...
 @overload
@@ -728,15 +728,15 @@ def gather_elements(input: TensorLike, *, axis: SupportsIndex, index: TensorLike
 @overload
 def gather_elements(input: TensorLike, *, dims: SupportsIndex, index: TensorLike) -> Tensor: ...
 def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
-    """The slices that the last dimension of `indices` names by coordinates."""
+    """Return the slices whose coordinates the last dimension of `indices` holds."""
 def ge(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater or equal."""
 def gelu(input: TensorLike, approximate: Literal['none', 'tanh'] = 'none') -> Tensor:
-    """input * Phi(input), Phi the normal distribution (Hendrycks and Gimpel, 2016); "tanh": their approximation."""
+    """Return input * Phi(input), with Phi the normal distribution."""
 def get_rng_state() -> tuple[int, int, int]:
-    """What the next numbers depend on: key, number of the next draw, number of the next fork."""
+    """Return what the next numbers depend on."""
 def get_seed() -> int | None:
-    """The seed that was set, or drawn at the first use; None before."""
+    """Return the generator's seed, or None before the first use."""
 def greater(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater."""
 def greater_equal(input: TensorLike, other: TensorLike) -> Tensor:
@@ -744,11 +744,11 @@ def greater_equal(input: TensorLike, other: TensorLike) -> Tensor:
 def gt(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater."""
 def hardsigmoid(input: TensorLike) -> Tensor:
-    """min(max(input + 3, 0), 6) / 6."""
+    """Return min(max(input + 3, 0), 6) / 6."""
 def hardswish(input: TensorLike) -> Tensor:
-    """input * hardsigmoid(input)."""
+    """Return input * hardsigmoid(input)."""
 def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """Clamped to [min_val, max_val].  Raises ValueError when min_val is above max_val."""
+    """Limit the input to the range from `min_val` to `max_val`."""
 def host_call(
     function: Callable[..., Any],
     inputs: Sequence[TensorLike],
@@ -757,7 +757,7 @@ def host_call(
     dtype: DTypeLike,
     name: str = '',
 ) -> Tensor:
-    """Calls `function` on the stream, in order with the ops around it, and returns its result at once as a tensor."""
+    """Call `function` on the stream, in order with the ops around it; return its result."""
 def hypot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return sqrt(input**2 + other**2), without overflow in between."""
 @overload
@@ -809,15 +809,15 @@ def index_select(input: TensorLike, *, dim: SupportsIndex, index: TensorLike) ->
 @overload
 def index_select(input: TensorLike, *, dims: SupportsIndex, index: TensorLike) -> Tensor: ...
 def initial_seed() -> int:
-    """The seed that the numbers began with, drawn now if there was none; in a forked child its parent's."""
+    """Return the generator's seed; draw one from the operating system if there is none."""
 def inner(input: TensorLike, other: TensorLike) -> Tensor:
-    """Sum of products over the last dimension of both."""
+    """Return the sum of products over the last dimension of both operands."""
 def inv(input: TensorLike) -> Tensor:
     """Return the reciprocal."""
 def inverse(input: TensorLike) -> Tensor:
-    """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
+    """Return the inverse of square matrices."""
 def is_tensor(value: TensorLike) -> bool:
-    """Is it a Tensor?"""
+    """Return True if `value` is a Tensor."""
 def isclose(
     input: TensorLike,
     other: TensorLike,
@@ -825,7 +825,7 @@ def isclose(
     atol: float = 1e-08,
     equal_nan: bool = False,
 ) -> Tensor:
-    """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
+    """Return True where |input - other| <= atol + rtol * |other|."""
 def isfinite(input: TensorLike) -> Tensor:
     """Return True where an element is neither infinite nor NaN."""
 def isinf(input: TensorLike) -> Tensor:
@@ -833,9 +833,9 @@ def isinf(input: TensorLike) -> Tensor:
 def isnan(input: TensorLike) -> Tensor:
     """Return True where an element is NaN."""
 def kron(input: TensorLike, other: TensorLike) -> Tensor:
-    """Kronecker product."""
+    """Return the Kronecker product."""
 def l1_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
-    """|input - target|."""
+    """Return the absolute difference of input and target."""
 def layer_norm(
     input: TensorLike,
     normalized_shape: ShapeLike,
@@ -843,11 +843,11 @@ def layer_norm(
     bias: TensorLike | None = None,
     eps: float = 1e-05,
 ) -> Tensor:
-    """(input - mean) / sqrt(var + eps) over the last dimensions, times `weight`, plus `bias` (Ba et al., 2016)."""
+    """Return (input - mean) / sqrt(var + eps) over the last dimensions, scaled and shifted."""
 def le(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less or equal."""
 def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
-    """input where it is positive, else alpha * input."""
+    """Return the input where it is positive, and alpha * input elsewhere."""
 def lerp(input: TensorLike, end: TensorLike, weight: TensorLike) -> Tensor:
     """Interpolate linearly: return input + weight * (end - input)."""
 def less(input: TensorLike, other: TensorLike) -> Tensor:
@@ -855,7 +855,7 @@ def less(input: TensorLike, other: TensorLike) -> Tensor:
 def less_equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less or equal."""
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
-    """x @ w.T + b, the weight of shape (out, in)."""
+    """Return x @ w.T + b."""
 def linspace(
     start: RealLike,
     end: RealLike,
@@ -864,7 +864,7 @@ def linspace(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
+    """Return `steps` numbers at equal distances from `start` to `end`, both included."""
 def log(input: TensorLike) -> Tensor:
     """Return the natural logarithm."""
 def log10(input: TensorLike) -> Tensor:
@@ -880,7 +880,7 @@ def log_softmax(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """log(softmax(input)), computed without the detour."""
+    """Return log(softmax(input)), computed without overflow or underflow."""
 def logical_and(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where both operands are non-zero."""
 def logical_not(input: TensorLike) -> Tensor:
@@ -890,7 +890,7 @@ def logical_or(input: TensorLike, other: TensorLike) -> Tensor:
 def logical_xor(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where exactly one operand is non-zero."""
 def logsigmoid(x: TensorLike) -> Tensor:
-    """log(sigmoid(x)), without the loss of small ones: min(x, 0) - log(1 + exp(-|x|))."""
+    """Return log(sigmoid(x)), accurate for small results."""
 def logspace(
     start: RealLike,
     end: RealLike,
@@ -899,7 +899,7 @@ def logspace(
     *,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """`base` to the powers that `linspace(start, end, steps)` gives."""
+    """Return `base` to the powers that `linspace(start, end, steps)` has."""
 def logsumexp(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -910,19 +910,19 @@ def logsumexp(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
+    """Return log(sum(exp(input))) over `axis`, without overflow."""
 def lt(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less."""
 def manual_seed(seed: SupportsIndex) -> None:
-    """The same as `set_seed`."""
+    """Restart the generator with a seed; an alias of `set_seed`."""
 @overload
 def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Tensor: ...
 @overload
 def masked_fill(*, input: TensorLike, mask: TensorLike, value: TensorLike) -> Tensor: ...
 def masked_select(input: TensorLike, mask: TensorLike) -> Tensor:
-    """The elements where the mask (broadcast to the tensor, or the tensor to it) is True, in one dimension.  Waits for the mask."""
+    """Return the elements where the mask is True; wait for the mask."""
 def matmul(input: TensorLike, other: TensorLike) -> Tensor:
-    """Matrix product, as `numpy.matmul`: vectors stand for a row or a column, dimensions ahead of the last two broadcast."""
+    """Return the matrix product, as `numpy.matmul` does."""
 def max(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -933,7 +933,7 @@ def max(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> tuple[Tensor, Tensor]:
-    """(values, positions) of the greatest elements; the method `t.max()` gives the values only."""
+    """Return the greatest elements over `axis` and their positions."""
 def maximum(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the larger of two numbers; NaN if one is NaN."""
 def mean(
@@ -947,7 +947,7 @@ def mean(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Arithmetic mean over `axis`, a float also for integers.  Of no elements: NaN."""
+    """Return the arithmetic mean over `axis`."""
 def median(
     input: TensorLike,
     axis: SupportsIndex | None = -1,
@@ -958,9 +958,9 @@ def median(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> tuple[Tensor, Tensor]:
-    """(the middle elements along `axis`, their positions as int64): the lower of two middle ones; NaN wins."""
+    """Return the median along `axis`, the lower of two middle elements, and its position."""
 def meshgrid(*inputs: TensorLike, indexing: Literal['xy', 'ij'] = 'xy') -> tuple[Tensor, ...]:
-    """Coordinate grids of vectors, as `numpy.meshgrid`: with "xy" the first two dimensions are swapped.  Views."""
+    """Return the coordinate grids of vectors, as `numpy.meshgrid` does."""
 def min(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -971,17 +971,17 @@ def min(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> tuple[Tensor, Tensor]:
-    """(values, positions) of the least elements; the method `t.min()` gives the values only."""
+    """Return the least elements over `axis` and their positions."""
 def minimum(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the smaller of two numbers; NaN if one is NaN."""
 def mish(input: TensorLike) -> Tensor:
-    """input * tanh(softplus(input))."""
+    """Return input * tanh(softplus(input))."""
 def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
-    """Product of two matrices."""
+    """Return the product of two matrices."""
 def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:
-    """Dimensions move to other places, the rest keep their order.  A view."""
+    """Return a view with some dimensions at other places; the rest keep their order."""
 def mse_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
-    """(input - target) squared."""
+    """Return the squared difference of input and target."""
 def mul(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the product."""
 def multinomial(
@@ -990,18 +990,18 @@ def multinomial(
     replacement: bool = True,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Positions (int64) drawn with the weights in the last dimension of `input`."""
+    """Return positions drawn with the weights in the last dimension of `input`."""
 def multiply(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the product."""
 def mv(input: TensorLike, vec: TensorLike) -> Tensor:
-    """Product of a matrix and a vector."""
+    """Return the product of a matrix and a vector."""
 def nan_to_num(
     input: TensorLike,
     nan: float = 0.0,
     posinf: float | None = None,
     neginf: float | None = None,
 ) -> Tensor:
-    """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
+    """Replace NaN and infinities by numbers."""
 def ne(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands differ."""
 def neg(input: TensorLike) -> Tensor:
@@ -1015,7 +1015,7 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: Reduction = 'mean',
 ) -> Tensor:
-    """Minus the log-probability of the target's class; with `weight`, a weighted mean over the classes."""
+    """Return minus the log-probability of the target's class."""
 @overload
 def nonzero(input: TensorLike, *, as_tuple: Literal[False]=False) -> Tensor: ...
 @overload
@@ -1050,7 +1050,7 @@ def normal(
     stddev: TensorLike = 1.0,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Normal numbers (float32), one drawn for each place of `shape`, `mean` and `stddev` broadcast together."""
+    """Return normal numbers, one for each place of `shape`, `mean` and `stddev` broadcast together."""
 def normalize(
     input: TensorLike,
     p: float = 2.0,
@@ -1060,7 +1060,7 @@ def normalize(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """Divided by its p-norm along `axis`, which counts as at least eps."""
+    """Divide the input by its p-norm along `axis`."""
 def not_equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands differ."""
 def one_hot(
@@ -1073,25 +1073,25 @@ def one_hot(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """`on_value` at the position that each index names along a new dimension of length `depth`, `off_value` elsewhere."""
+    """Return `on_value` at the position that each index names, and `off_value` elsewhere."""
 def ones(
     size: ShapeLike,
     dtype: DTypeLike | None = None,
     *,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """A tensor of ones; float32 by default."""
+    """Return a tensor of ones."""
 def ones_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
-    """Ones of the shape, device and (by default) dtype of `input`."""
+    """Return a tensor of ones like `input`."""
 def outer(input: TensorLike, vec2: TensorLike) -> Tensor:
-    """Every element of one vector times every element of another: a matrix."""
+    """Return the products of all elements of one vector with all elements of another."""
 def pad(
     input: TensorLike,
     padding: ShapeLike,
     mode: Literal['constant', 'reflect', 'replicate', 'edge', 'circular'] = 'constant',
     value: TensorLike = 0,
 ) -> Tensor:
-    """More elements around: `padding` is (before, after) of the last dimension, then of the one before it, and so on."""
+    """Add elements around a tensor."""
 @overload
 def permute(input: TensorLike, *axis: AxisLike) -> Tensor: ...
 @overload
@@ -1117,7 +1117,7 @@ def prod(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Product over `axis`.  Of no elements: 1."""
+    """Return the product over `axis`."""
 def ptp(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -1128,22 +1128,22 @@ def ptp(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Greatest less least element."""
+    """Return the greatest element less the least over `axis`."""
 def qr(input: Any) -> tuple[Tensor, Tensor]:
-    """(Q with orthonormal columns, R upper triangular) with Q @ R == input."""
+    """Return Q with orthonormal columns and R upper triangular, with Q @ R == input."""
 def rand(
     *size: ShapeLike,
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Uniform numbers from [0, 1); float32 by default."""
+    """Return uniform numbers from [0, 1)."""
 def rand_like(
     input: TensorLike,
     *,
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """`rand` in the shape, on the device and (by default) of the dtype of `input`."""
+    """Return uniform numbers from [0, 1) in the shape of `input`."""
 def randint(
     low: SupportsIndex,
     high: SupportsIndex,
@@ -1152,7 +1152,7 @@ def randint(
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Integers from `low` up to, not including, `high`; int64 by default."""
+    """Return integers from `low` up to, not including, `high`."""
 def randint_like(
     input: TensorLike,
     low: SupportsIndex,
@@ -1161,37 +1161,37 @@ def randint_like(
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """`randint` in the shape, on the device and (by default) of the dtype of `input`."""
+    """Return integers from `low` up to, not including, `high` in the shape of `input`."""
 def randn(
     *size: ShapeLike,
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """Normal numbers of mean 0 and deviation 1; float32 by default."""
+    """Return normal numbers of mean 0 and standard deviation 1."""
 def randn_like(
     input: TensorLike,
     *,
     dtype: DTypeLike | None = None,
     seed: SupportsIndex | None = None,
 ) -> Tensor:
-    """`randn` in the shape, on the device and (by default) of the dtype of `input`."""
+    """Return normal numbers of mean 0 and standard deviation 1 in the shape of `input`."""
 def randperm(
     n: SupportsIndex,
     *,
     seed: SupportsIndex | None = None,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """The integers from 0 to n - 1 in random order; int64 by default."""
+    """Return the integers from 0 to n - 1 in random order."""
 def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> Tensor:
-    """The same as `arange`."""
+    """Return the numbers from `start` up to, not including, `end`; an alias of `arange`."""
 def ravel(input: TensorLike) -> Tensor:
-    """All elements in one dimension."""
+    """Return all elements in one dimension."""
 def reciprocal(input: TensorLike) -> Tensor:
     """Return the reciprocal."""
 def relu(input: TensorLike) -> Tensor:
-    """max(input, 0)."""
+    """Return max(input, 0)."""
 def relu6(input: TensorLike) -> Tensor:
-    """min(max(input, 0), 6)."""
+    """Return min(max(input, 0), 6)."""
 def remainder(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the remainder of floor_divide; it has the divisor's sign."""
 def repeat_interleave(
@@ -1202,7 +1202,7 @@ def repeat_interleave(
     dim: SupportsIndex | None = ...,
     dims: SupportsIndex | None = ...,
 ) -> Tensor:
-    """Each element along `axis` (None: of all) `repeats` times in a row; `repeats` an int or one for each element."""
+    """Repeat each element along `axis`."""
 @overload
 def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 @overload
@@ -1217,9 +1217,9 @@ def roll(
     axis: AxisLike | None = ...,
     dim: AxisLike | None = ...,
 ) -> Tensor:
-    """The elements moved along `dims` by `shifts`, those that fall off coming in at the other end; without dims, flattened."""
+    """Move elements along `dims`; those that leave at one end enter at the other."""
 def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
-    """Rounds to `decimals` places, halves to even, as NumPy does."""
+    """Round to a number of decimals; round halves to even."""
 def rsqrt(input: TensorLike) -> Tensor:
     """Return the reciprocal of the square root."""
 @overload
@@ -1274,23 +1274,23 @@ def searchsorted(
     *,
     right: bool = False,
 ) -> Tensor:
-    """For each value the position (int64) at which it would be put into a sorted vector; `right`: after equal ones."""
+    """Return, for each value, the position at which it keeps a sorted vector in order."""
 def seed() -> int:
-    """Begins anew with a seed from the operating system, and returns it."""
+    """Restart the generator with a seed from the operating system; return the seed."""
 def select(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
-    """The same as `where`."""
+    """Return `input` where the condition holds, and `other` elsewhere; an alias of `where`."""
 def selu(input_x: TensorLike) -> Tensor:
-    """scale * elu(input, alpha), with the constants of Klambauer et al., Self-Normalizing Neural Networks (2017)."""
+    """Return scale * elu(input, alpha), with constants that keep mean and variance."""
 def set_rng_state(state: Sequence[int]) -> None:
-    """Goes on from a state that `get_rng_state` gave.  Raises TypeError or ValueError when it can't be one."""
+    """Restore a state that `get_rng_state` returned."""
 def set_seed(seed: SupportsIndex) -> None:
-    """Begins anew with a seed: the same calls draw the same numbers."""
+    """Restart the generator with a seed: the same calls draw the same numbers."""
 def sigmoid(input: TensorLike) -> Tensor:
     """Return the logistic function, 1 / (1 + exp(-input))."""
 def sign(input: TensorLike) -> Tensor:
     """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
 def silu(input: TensorLike) -> Tensor:
-    """input * sigmoid(input)."""
+    """Return input * sigmoid(input)."""
 def sin(input: TensorLike) -> Tensor:
     """Return the sine of an angle in radians."""
 def sinh(input: TensorLike) -> Tensor:
@@ -1301,7 +1301,7 @@ def smooth_l1_loss(
     beta: float = 1.0,
     reduction: Reduction = 'none',
 ) -> Tensor:
-    """Half the square divided by beta where |input - target| is below beta, else |input - target| - beta / 2."""
+    """Return d * d / (2 * beta) where d = |input - target| is below beta, else d - beta / 2."""
 def softmax(
     input: TensorLike,
     axis: SupportsIndex = -1,
@@ -1309,7 +1309,7 @@ def softmax(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """exp(input) divided by its sum along `axis`; the greatest element is taken out first, so that nothing overflows."""
+    """Return exp(input) divided by its sum along `axis`, without overflow."""
 def softmin(
     input: TensorLike,
     axis: SupportsIndex = -1,
@@ -1317,13 +1317,13 @@ def softmin(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """softmax(-input)."""
+    """Return softmax(-input)."""
 def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+    """Return log(1 + exp(beta * input)) / beta."""
 def softsign(x: TensorLike) -> Tensor:
-    """x / (1 + |x|)."""
+    """Return x / (1 + |x|)."""
 def solve(A: TensorLike, B: TensorLike) -> Tensor:
-    """X with A @ X == B; a B of one dimension is a vector."""
+    """Return X with A @ X == B."""
 def sort(
     input: TensorLike,
     axis: SupportsIndex = -1,
@@ -1332,7 +1332,7 @@ def sort(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> tuple[Tensor, Tensor]:
-    """(elements in order along `axis`, their former positions as int64); equal ones keep their order, NaN is the largest."""
+    """Return the elements in order along `axis`, and their former positions."""
 def split(
     tensor: TensorLike,
     split_size_or_sections: int | Sequence[int],
@@ -1341,7 +1341,7 @@ def split(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> tuple[Tensor, ...]:
-    """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given."""
+    """Return views of consecutive pieces along `axis`."""
 def sqrt(input: TensorLike) -> Tensor:
     """Return the square root; of a negative number NaN."""
 def square(input: TensorLike) -> Tensor:
@@ -1353,7 +1353,7 @@ def squeeze(
     dim: AxisLike | None = ...,
     dims: AxisLike | None = ...,
 ) -> Tensor:
-    """Without the dimensions of length 1: all of them (None or ()), or those named.  A view."""
+    """Return a view without dimensions of length 1."""
 def stack(
     tensors: Sequence[TensorLike],
     axis: SupportsIndex = 0,
@@ -1361,9 +1361,9 @@ def stack(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> Tensor:
-    """Tensors of one shape along a new dimension."""
+    """Join tensors of one shape along a new dimension."""
 def standard_normal(shape: ShapeLike, seed: SupportsIndex | None = None) -> Tensor:
-    """The same as `randn`."""
+    """Return normal numbers of mean 0 and standard deviation 1, as float32."""
 def std(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -1375,7 +1375,7 @@ def std(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Standard deviation over `axis`: the square root of `var`."""
+    """Return the standard deviation over `axis`: the square root of `var`."""
 def sub(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the difference."""
 def subtract(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1391,11 +1391,11 @@ def sum(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Sum over `axis` (None: all; an int or several)."""
+    """Return the sum over `axis`."""
 def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
-    """(S, U, V) with U @ diag(S) @ V.mT == input; the singular values in S descend."""
+    """Return S, U and V with U @ diag(S) @ V.mT == input; the singular values in S descend."""
 def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
-    """Two dimensions change places.  A view."""
+    """Return a view with two dimensions swapped."""
 def take(
     input: TensorLike,
     indices: TensorLike,
@@ -1404,7 +1404,7 @@ def take(
     dim: SupportsIndex | None = ...,
     dims: SupportsIndex | None = ...,
 ) -> Tensor:
-    """`gather`; without an axis from the flattened tensor."""
+    """Return the slices along `axis` that indices name, or elements of the flattened tensor."""
 @overload
 def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -> Tensor: ...
 @overload
@@ -1420,9 +1420,9 @@ def tensor_scatter_update(
     indices: TensorLike,
     updates: TensorLike,
 ) -> Tensor:
-    """A copy of `input_x` with `updates` at the coordinates that the last dimension of `indices` holds."""
+    """Return a copy of `input_x` with `updates` at the coordinates that `indices` holds."""
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
-    """Sum of products over some dimensions of both: the last of one and the first of the other, or a pair of lists."""
+    """Return the sum of products over some dimensions of both operands."""
 @overload
 def tile(input: TensorLike, dims: AxisLike) -> Tensor: ...
 @overload
@@ -1439,9 +1439,9 @@ def topk(
     dim: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> tuple[Tensor, Tensor]:
-    """(the k largest or smallest elements along `axis`, their positions as int64), in order."""
+    """Return the `k` greatest or least elements along `axis` in order, and their positions."""
 def trace(input: TensorLike) -> Tensor:
-    """Sum of the diagonal of the first two dimensions."""
+    """Return the sum of the diagonal of the first two dimensions."""
 @overload
 def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor: ...
 @overload
@@ -1458,11 +1458,11 @@ def tri(
     k: SupportsIndex = 0,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """An n x m matrix with ones at and below diagonal k."""
+    """Return a matrix with ones on and below a diagonal and zeros above it."""
 def tril(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
-    """The elements on and below a diagonal of the last two dimensions, zeros above."""
+    """Return the elements on and below a diagonal of the last two dimensions, and zeros above it."""
 def triu(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
-    """The elements on and above a diagonal of the last two dimensions, zeros below."""
+    """Return the elements on and above a diagonal of the last two dimensions, and zeros below it."""
 def true_divide(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the quotient, as a float or complex number."""
 def trunc(input: TensorLike) -> Tensor:
@@ -1474,7 +1474,7 @@ def unbind(
     axis: SupportsIndex = ...,
     dims: SupportsIndex = ...,
 ) -> tuple[Tensor, ...]:
-    """Views of all that lies along `dim`, one by one, without that dimension."""
+    """Return views of the slices along `dim`, without that dimension."""
 def uniform(
     shape: ShapeLike,
     minval: TensorLike = 0.0,
@@ -1482,7 +1482,7 @@ def uniform(
     seed: SupportsIndex | None = None,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """Uniform numbers from minval up to maxval (which rounding may give, as in NumPy); with an integer dtype integers below it."""
+    """Return uniform numbers from `minval` up to `maxval`."""
 @overload
 def unique(input: TensorLike, return_inverse: Literal[True]=True) -> tuple[Tensor, Tensor]: ...
 @overload
@@ -1504,7 +1504,7 @@ def var(
     keepdim: bool = ...,
     keep_dims: bool = ...,
 ) -> Tensor:
-    """Variance over `axis`: the squared distances from the mean, summed, by N - ddof."""
+    """Return the variance over `axis`: the squared distances from the mean, summed, over N - ddof."""
 @overload
 def view(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 @overload
@@ -1519,6 +1519,6 @@ def zeros(
     *,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """A tensor of zeros; float32 by default."""
+    """Return a tensor of zeros."""
 def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
-    """Zeros of the shape, device and (by default) dtype of `input`."""
+    """Return a tensor of zeros like `input`."""

@@ -145,8 +145,8 @@ def binary_cross_entropy(
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> print(ops.binary_cross_entropy(Tensor([1.0, 0.0]), Tensor([1.0, 0.0])))
-        -0.0
+        >>> print(ops.binary_cross_entropy(Tensor([1.0, 0.0]), Tensor([1.0, 1.0])))
+        50.0
     """
     x, y = _pair("binary_cross_entropy", logits, labels)
     loss = -(y * _log_at_least(x) + (1 - y) * _log_at_least(1 - x))
