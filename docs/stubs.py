@@ -42,7 +42,6 @@ BY_HAND = """    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]: 
     def __imatmul__(self, other: Operand) -> Self: ...
     def __getitem__(self, key: IndexLike) -> Tensor: ...
     def __setitem__(self, key: IndexLike, value: TensorLike) -> None: ...
-    def where(self, condition: TensorLike, other: TensorLike) -> Tensor: ...
     @property
     def T(self) -> Tensor: ...
     @property
@@ -218,7 +217,7 @@ def operators() -> str:
 
 def methods_stub() -> str:
     """Return the text of minitensor/ops/_methods.pyi."""
-    known = own_names() | {"where", "T", "mT"}
+    known = own_names() | {"T", "mT"}
     names = [n for n in dir(Tensor) if not n.startswith("_") and n not in known]
     functions = "".join(method(name) for name in names)
     body = "class TensorMethods:\n" + operators() + BY_HAND + functions

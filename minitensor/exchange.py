@@ -139,8 +139,16 @@ class Exchange(operators.TensorBase):
         that has travelled between processes shares its memory with them, so its array is read-only
         and can't be made writable; `t.copy().asnumpy()` may be written to.
 
+        Returns:
+            An array of the same shape and dtype.
+
         Raises:
-            Exception: what went wrong when the value was to be computed.
+            Exception: the error of the op that was to compute the value.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor([1, 2]).asnumpy()
+            array([1, 2])
         """
         if not self._device.backend.host_visible:
             return self.to("CPU").asnumpy()

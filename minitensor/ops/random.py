@@ -84,9 +84,6 @@ def set_seed(seed: SupportsIndex) -> None:
     Args:
         seed: an int that is not negative.
 
-    Returns:
-        None.
-
     Raises:
         TypeError: the seed is no int.
         ValueError: the seed is negative.
@@ -107,9 +104,6 @@ def manual_seed(seed: SupportsIndex) -> None:
 
     Args:
         seed: an int that is not negative.
-
-    Returns:
-        None.
 
     Raises:
         TypeError: the seed is no int.
@@ -191,9 +185,6 @@ def set_rng_state(state: Sequence[int]) -> None:
 
     Args:
         state: three ints below 2**128.
-
-    Returns:
-        None.
 
     Raises:
         TypeError: the state holds no ints.

@@ -728,6 +728,31 @@ def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool
     return host("searchsorted", lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side), [t, wanted], wanted.shape, int64)
 
 
+def _where(self: Tensor, condition: TensorLike, other: TensorLike) -> Tensor:
+    """Return the tensor's elements where the condition holds, and those of `other` elsewhere.
+
+    Args:
+        condition: a tensor-like of a shape that broadcasts, of any dtype, cast to bool.
+        other: a tensor-like of a shape that broadcasts.
+
+    Returns:
+        A new tensor of the dtype that the tensor and `other` promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor
+        >>> print(Tensor([1, 2]).where(Tensor([True, False]), 0))
+        [1 0]
+    """
+    return FUNCTIONS["where"](condition, self, other)
+
+
+_where.__name__, _where.__qualname__, _where.__module__ = "where", "Tensor.where", Tensor.__module__
+
+
 def install() -> None:
     """Give Tensor `where`, which takes its operands in another order."""
-    Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[assignment]
+    Tensor.where = _where  # type: ignore[assignment]

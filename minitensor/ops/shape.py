@@ -717,5 +717,5 @@ def install() -> None:
                      ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.flatten = _flatten_method  # type: ignore[assignment]
-    Tensor.T = property(transpose, doc="All dimensions reversed; a view.")  # type: ignore[assignment]
-    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="The last two dimensions swapped; a view.")  # type: ignore[assignment]
+    Tensor.T = property(transpose, doc="Return a view with all dimensions reversed.")  # type: ignore[assignment]
+    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="Return a view with the last two dimensions swapped.")  # type: ignore[assignment]
