@@ -10,7 +10,7 @@ N ?= 500
 SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/fingerprint.py \
+CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/opdocs.py minitensor/fingerprint.py \
         $(shell find minitensor/core -name generated -prune -o -name '*.[ch]' -print -o -name '*.inc' -print -o -name '*.py' -print)
 SOURCES := $(CORE) $(shell find minitensor -name '*.py')
 
@@ -63,8 +63,9 @@ lint: .venv/.lint ## ruff and mypy
 accuracy: .venv/.installed ## how far the elementary functions are from the truth, in docs/accuracy.md; ARGS="--step 1009" is quick
 	@$(BIN)/python tools/accuracy.py $(ARGS)
 
-docs: ## the generated pages: docs/ops.md, docs/configuration.md
+docs: .venv/.installed ## what is generated: docs/ops.md, docs/configuration.md, the stubs of ops and Tensor
 	@$(PYTHON) docs/generate.py
+	@$(BIN)/python docs/stubs.py
 
 wheel: build/wheels/.made ## the wheel that serves every CPython from 3.10 on
 	@ls build/wheels/*.whl
@@ -92,8 +93,8 @@ clean: ## everything that was made here, the environment included
 	@touch $@
 
 .venv/.lint: .venv/.made pyproject.toml
-	@echo "· ruff and mypy"
-	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy
+	@echo "· ruff, mypy and pyright"
+	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy 'pyright[nodejs]'
 	@touch $@
 
 build/wheels/.made: .venv/.made $(SOURCES)

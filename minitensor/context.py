@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from minitensor import config, fork
 from minitensor.backend import Device, core, get_backend, get_device
@@ -34,6 +34,20 @@ __all__ = [
     "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device",
     "get_current_device", "current_device",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class Settings(TypedDict, total=False):
+        """The keywords of `set_context`."""
+
+        mode: int
+        device_target: str
+        device_id: int
+        max_device_memory: str
+        pynative_synchronize: bool
+        deterministic: Literal["ON", "OFF"]
+
 
 GRAPH_MODE = 0
 PYNATIVE_MODE = 1
@@ -153,7 +167,7 @@ def _check_type(name: str, value: Any, expected: type) -> None:
         raise TypeError(f"The parameter '{name}' must be {expected}, but got {type(value)}")
 
 
-def set_context(**kwargs: Any) -> None:
+def set_context(**kwargs: Unpack[Settings]) -> None:
     """Set the device and the mode of this process.
 
     An invalid argument raises before any setting changes.  `device_target` may change at any time:
@@ -221,7 +235,15 @@ def _bound_memory(device: Device) -> None:
         lib.mt_device_set_capacity(device.id, device.limit)
 
 
-def get_context(attr_key: str) -> Any:
+@overload
+def get_context(attr_key: Literal["device_target", "deterministic"]) -> str: ...
+@overload
+def get_context(attr_key: Literal["device_id", "mode"]) -> int: ...
+@overload
+def get_context(attr_key: Literal["max_device_memory"]) -> float: ...
+@overload
+def get_context(attr_key: Literal["pynative_synchronize"]) -> bool: ...
+def get_context(attr_key: str) -> str | int | float:
     """Return a setting of this process.
 
     Args:
@@ -242,7 +264,7 @@ def get_context(attr_key: str) -> Any:
     _check_type("attr_key", attr_key, str)
     if attr_key in CurrentDevice._fields:
         return getattr(_choice(), attr_key)
-    values = {
+    values: dict[str, str | int | float] = {
         "mode": PYNATIVE_MODE,
         "max_device_memory": 1024.0 if _memory is None else _memory,
         "pynative_synchronize": core.is_synchronous(),

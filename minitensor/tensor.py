@@ -1,12 +1,13 @@
-"""Tensor: a view on a storage.
+"""Tensor: a view of a storage.
 
-A Tensor is one reference of the C core (`_ref`) and nothing else.  What is looked at all the time (shape, dtype, the operators and
-methods of single elements) it has from its base class in C (core/python/py_operators.c); other methods that compute come from
-`minitensor.ops`.  NumPy and other libraries see it through `minitensor.exchange`.  What is here is how
-values come in, how they go out to Python and other processes, and how a tensor prints.
+A Tensor holds one reference of the C core (`_ref`) and nothing else.  Its base class in C provides
+what programs read all the time: shape, dtype, the operators and the elementwise methods
+(core/python/py_operators.c).  `minitensor.ops` gives it the other methods that compute, and
+`minitensor.exchange` shows it to NumPy and other libraries.  This module converts values from and
+to Python and other processes, and prints them.
 
-Values are asynchronous: a tensor may be handed around while its value is still being computed; whoever looks at the value
-waits for it, and is told there if computing it failed.
+Values are asynchronous: a program may pass a tensor on while the executor still computes its value.
+The read of a value waits for it, and raises the error if computing it failed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import copyreg
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,31 +27,48 @@ from minitensor.exchange import Exchange
 from minitensor.tensor_input import to_numpy
 from minitensor.tensor_repr import value_text
 
+if TYPE_CHECKING:
+    from typing import SupportsIndex
+
+    from minitensor.typing import (
+        DeviceLike,
+        DTypeLike,
+        Number,
+        RealLike,
+        ShapeLike,
+        SupportsDLPack,
+        TensorLike,
+    )
+
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
 load_once(__name__)
 _pointer = ffi.typeof("mt_tensor *")  # a cast to a type is twice as fast as one to its name
 
 
-_BOOL, _INT, _FLOAT = map(ord, "bif")  # kinds of dtype, as the core tells them
+_BOOL, _INT, _FLOAT = map(ord, "bif")  # the core's kinds of dtype
 
 
 class Tensor(Exchange):
     """An array of one dtype on one device.
 
     Args:
-        input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or anything with the buffer, array or DLPack
-            protocol.  Always copied.  Python floats become float32, ints int64; arrays keep their dtype.
-        dtype: a `minitensor` dtype, a NumPy one, or the name of one; the data is cast to it.
+        input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or an object with
+            the
+            buffer, array or DLPack protocol; always copied.  Python floats become float32 and ints
+            int64; arrays keep their dtype.
+        dtype: the dtype to which the data is cast: of minitensor, of NumPy, or the name of one.
         shape: with `init`, in place of data: the shape.
-        init: with `shape`: "zeros", "ones", or a number that fills it.
-        device: "CPU", "Ascend", "Ascend:1"; None: the current device of `minitensor.context`.
+        init: with `shape`: "zeros", "ones", or a number that fills the tensor.
+        device: "CPU", "Ascend" or "Ascend:1"; None means the current device of
+            `minitensor.context`.
 
     Raises:
-        TypeError: for data that no tensor holds (str, None, dict, range, ragged lists) and for a dtype that is none.
-        ValueError: for lists that contain themselves, or are nested deeper than a tensor has
-            dimensions.
-        MemoryError: when the device has no room.
+        TypeError: no tensor holds the data (str, None, dict, range, ragged lists), or `dtype`
+            names no
+            dtype.
+        ValueError: a list contains itself, or is nested deeper than a tensor has dimensions.
+        MemoryError: the device has no room.
 
     Example:
         >>> from minitensor import Tensor
@@ -62,18 +80,18 @@ class Tensor(Exchange):
 
     def __init__(
         self,
-        input_data: Any = None,
-        dtype: DType | str | type | np.dtype | None = None,
-        shape: int | Sequence[int] | None = None,
-        init: Any = None,
+        input_data: TensorLike | None = None,
+        dtype: DTypeLike | None = None,
+        shape: ShapeLike | None = None,
+        init: Literal["zeros", "ones"] | RealLike | None = None,
         *,
-        device: str | None = None,
+        device: DeviceLike | None = None,
     ) -> None:
         if dtype is not None and not isinstance(dtype, DType):
             dtype = as_dtype(dtype, "Tensor")
         if init is not None:
             if input_data is not None or shape is None:
-                raise TypeError("[Tensor] init goes with a shape and without data, as in Tensor(shape=(2, 3), init='zeros')")
+                raise TypeError("[Tensor] init takes a shape and no data; write Tensor(shape=(2, 3), init='zeros')")
             source = np.full(shape, {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
                              (dtype or float32).numpy)  # fmt: skip
         elif isinstance(input_data, Tensor):
@@ -84,22 +102,24 @@ class Tensor(Exchange):
         else:
             source = to_numpy(input_data, dtype)
             if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
-                raise ValueError(f"[Tensor] shape {tuple(np.atleast_1d(shape))} is not the data's, which is {source.shape}")
+                raise ValueError(
+                    f"[Tensor] shape must be the data's, {source.shape}, got {tuple(np.atleast_1d(shape))}"
+                )
         become(self, _copy_in(source, as_device(device)))
 
-    # --- what it is --------------------------------------------------------------------------------------------------
+    # --- attributes --------------------------------------------------------------------------------------------------
     @property
     def _core(self) -> Any:
         return ffi.cast(_pointer, self._ref)
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
+        """Return the number of bytes of one element."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all elements."""
+        """Return the number of bytes of all elements."""
         return self.size * self.dtype.itemsize
 
     @property
@@ -108,11 +128,21 @@ class Tensor(Exchange):
 
     @property
     def device(self) -> str:
-        """Where it lies: "CPU", "Ascend:0"."""
+        """Return the device of the memory: "CPU", "Ascend:0"."""
         return str(self._device)
 
     def is_contiguous(self) -> bool:
-        """Do its elements lie one after the other in C order?"""
+        """Return True if the elements lie one after the other in C order.
+
+        Returns:
+            A Python bool.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> t = Tensor([[1, 2], [3, 4]])
+            >>> t.is_contiguous(), t.T.is_contiguous()
+            (True, False)
+        """
         step = self.dtype.itemsize
         for length, stride in zip(reversed(self.shape), reversed(self.strides)):
             if length != 1 and stride != step:
@@ -120,22 +150,38 @@ class Tensor(Exchange):
             step *= length
         return True
 
-    def _view(self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None) -> Tensor:
-        """Another view of the same storage; strides and the offset from the storage's start in bytes."""
+    def _view(
+        self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None
+    ) -> Tensor:
+        """Return another view of the storage; strides and offset are in bytes."""
         return wrap(_checked(lib.mt_view(self._ref, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
 
     # --- between devices ---------------------------------------------------------------------------------------------
-    def to(self, device: str | Device | DType, dtype: DType | None = None) -> Tensor:
-        """The tensor on another device, or in another dtype; itself when it is there already.
+    def to(self, device: DeviceLike | DType, dtype: DTypeLike | None = None) -> Tensor:
+        """Return the tensor on another device, or in another dtype.
 
         Args:
-            device: "CPU", "Ascend", "Ascend:1", or a dtype.
+            device: "CPU", "Ascend", "Ascend:1", or a dtype of minitensor.
             dtype: a dtype to cast to as well.
+
+        Returns:
+            A copy, or the tensor itself if device and dtype are its own.
+
+        Raises:
+            TypeError: `device` is no name, or `dtype` names no dtype.
+            ValueError: no backend has the name.
+            DeviceError: the backend has no device of that number.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor([1.5]).to("CPU", "int8")
+            Tensor(shape=[1], dtype=Int8, value= [1])
         """
         if isinstance(device, DType):
             target, dtype = self._device, device
         else:
             target = as_device(device)
+        wanted = None if dtype is None else as_dtype(dtype, "to")
         result = self
         if target is not self._device:
             where = target if target.backend.name != "CPU" else self._device
@@ -143,26 +189,49 @@ class Tensor(Exchange):
             backend = where.backend
             core.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
                              [self._ref], [result._ref])  # fmt: skip
-        if dtype is not None and dtype is not result.dtype:
-            result = wrap(_checked(lib.mt_cast(result._ref, dtype.code)))
+        if wanted is not None and wanted is not result.dtype:
+            result = wrap(_checked(lib.mt_cast(result._ref, wanted.code)))
         return result
 
     # --- to NumPy and Python -----------------------------------------------------------------------------------------
     @staticmethod
-    def from_numpy(array: np.ndarray) -> Tensor:
-        """A tensor on the CPU that shares the array's memory: each sees what the other writes.
+    def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+        """Return a tensor on the CPU that shares the memory of an array: each shows both's writes.
+
+        Args:
+            array: a NumPy array of any shape, writable and in native byte order.
+
+        Returns:
+            A new tensor of the array's shape and dtype.
 
         Raises:
-            TypeError: when it is no array, or its dtype is one that no tensor holds.
-            ValueError: when the array is read-only.
+            TypeError: the argument is no array, or no tensor holds its dtype or byte order.
+            ValueError: the array is read-only.
+
+        Example:
+            >>> import numpy as np
+            >>> from minitensor import Tensor
+            >>> array = np.zeros(2)
+            >>> t = Tensor.from_numpy(array)
+            >>> array[0] = 5
+            >>> print(t)
+            [5. 0.]
         """
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"[from_numpy] takes a numpy.ndarray, got {type(array).__name__}; Tensor(...) copies other data")
+            raise TypeError(
+                f"[from_numpy] array must be a numpy.ndarray, got {type(array).__name__}; "
+                "Tensor(...) copies other data"
+            )
         if not array.flags.writeable:
-            raise ValueError("[from_numpy] the array is read-only and a tensor could write to it; Tensor(array) copies it")
+            raise ValueError(
+                "[from_numpy] array must be writable, got a read-only one; Tensor(array) copies it"
+            )
         dtype = from_numpy(array.dtype)
         if not array.dtype.isnative:
-            raise TypeError("[from_numpy] the array is in foreign byte order; Tensor(array) copies and turns it")
+            raise TypeError(
+                "[from_numpy] array must be in native byte order, got the other one; "
+                "Tensor(array) copies and converts it"
+            )
         low, high = np.lib.array_utils.byte_bounds(array) if hasattr(np.lib, "array_utils") else np.byte_bounds(array)
         start = array.__array_interface__["data"][0]
         return wrap(_checked(lib.mt_external(
@@ -171,15 +240,27 @@ class Tensor(Exchange):
         )))  # fmt: skip
 
     def _value(self) -> np.ndarray:
-        """The value for a look: an array that is valid only while nothing else happens; inside of a mt_pin."""
+        """Return the value as an array that is valid while the caller pins the tensor."""
         core.wait(self._ref)
         return core.array(self._ref)
 
-    def item(self, *index: int) -> bool | int | float | complex:
-        """The only element as a Python number; with an index, that element.
+    def item(self, *index: SupportsIndex) -> Number:
+        """Return the only element as a Python number, or the element at an index.
+
+        Args:
+            index: nothing, one int that counts in C order, or an int for each dimension.
+
+        Returns:
+            A bool, int, float or complex number.
 
         Raises:
-            ValueError: when there is more than one element, or none.
+            ValueError: there is no index, and not exactly one element.
+            IndexError: the index is out of range.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor(2.5).item(), Tensor([[1, 2], [3, 4]]).item(1, 0)
+            (2.5, 3)
         """
         if not index:
             number = lib.mt_item(self._ref)
@@ -192,28 +273,53 @@ class Tensor(Exchange):
         try:
             value = self._value()
             if not index and value.size != 1:
-                raise ValueError(f"[item] only a tensor of one element is a Python number, got shape {self.shape}")
+                raise ValueError(f"[item] the tensor must have one element, got shape {self.shape}")
             result = value.item(*index)
         finally:
             lib.mt_unpin(self._ref)
         return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
 
-    def tolist(self) -> Any:
-        """The value as nested lists of Python numbers."""
+    def tolist(self) -> Number | list[Any]:
+        """Return the value as nested lists of Python numbers.
+
+        Returns:
+            A list, or a number for a tensor without dimensions.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor([[1, 2], [3, 4]]).tolist()
+            [[1, 2], [3, 4]]
+        """
         value = self.asnumpy()
         return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
 
     @staticmethod
-    def from_dlpack(source: Any) -> Tensor:
-        """A tensor that shares the memory of an object with `__dlpack__`; a read-only one is copied."""
+    def from_dlpack(source: SupportsDLPack) -> Tensor:
+        """Return a tensor that shares the memory of a DLPack object, or copies read-only memory.
+
+        Args:
+            source: an object with `__dlpack__`, such as a tensor of another library.
+
+        Returns:
+            A new tensor on the CPU.
+
+        Raises:
+            TypeError: the object has no `__dlpack__`, or no tensor holds its dtype.
+
+        Example:
+            >>> import numpy as np
+            >>> from minitensor import Tensor
+            >>> print(Tensor.from_dlpack(np.ones(2)))
+            [1. 1.]
+        """
         if not hasattr(source, "__dlpack__"):
-            raise TypeError(f"[from_dlpack] takes an object with __dlpack__, got {type(source).__name__}")
+            raise TypeError(f"[from_dlpack] source must have __dlpack__, got {type(source).__name__}")
         array = np.from_dlpack(source)
         return Tensor.from_numpy(array) if array.flags.writeable else Tensor(array)
 
     def _one(self, what: str) -> Any:
         if self.size != 1:
-            raise ValueError(f"[{what}] only a tensor of one element has a {what} value, got shape {self.shape}")
+            raise ValueError(f"[{what}] the tensor must have one element, got shape {self.shape}")
         return self.item()
 
     def __bool__(self) -> bool:
@@ -230,17 +336,17 @@ class Tensor(Exchange):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "biu":
-            raise TypeError(f"[index] only an integer is an index, got {self.dtype}")
+            raise TypeError(f"[index] an index must be an integer, got {self.dtype}")
         return int(self._one("index"))
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("[len] a tensor without dimensions has no length")
+            raise TypeError("[len] the tensor must have a dimension, got shape ()")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise TypeError("[iter] a tensor without dimensions can't be iterated over")
+            raise TypeError("[iter] the tensor must have a dimension, got shape ()")
         return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
 
     def __contains__(self, value: Any) -> bool:
@@ -264,7 +370,22 @@ class Tensor(Exchange):
     # __init__, with its state.  What holds the value in that is a plain Tensor on the same memory, so
     # that it travels as every Tensor does, by whatever pickler.
     def copy(self) -> Tensor:
-        """The same value in memory of its own, contiguous."""
+        """Return the same value in new memory, contiguous.
+
+        Returns:
+            A new tensor of the same shape, dtype and device.
+
+        Raises:
+            MemoryError: the device has no room.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> t = Tensor([1, 2])
+            >>> u = t.copy()
+            >>> u[0] = 9
+            >>> print(t, u)
+            [1 2] [9 2]
+        """
         return wrap(_checked(lib.mt_cast(self._ref, self.dtype.code)))
 
     def __copy__(self) -> Any:
@@ -289,11 +410,23 @@ class Tensor(Exchange):
             plain = become(Tensor.__new__(Tensor), self)
             return _rebuild_as, (kind, plain, *_new_arguments(self)), _state(self)
         if not self._device.backend.host_visible:
-            raise TypeError(f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
+            raise TypeError(
+                f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; "
+                'send t.to("CPU")'
+            )
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
 
     def is_shared(self) -> bool:
-        """Does whoever else has it see what is written to it?"""
+        """Return True if other processes that have the tensor see what is written to it.
+
+        Returns:
+            A Python bool.
+
+        Example:
+            >>> from minitensor import Tensor
+            >>> Tensor([0]).is_shared()
+            False
+        """
         return bool(lib.mt_is_shared(self._ref))
 
     # --- how it prints -----------------------------------------------------------------------------------------------
@@ -306,15 +439,6 @@ class Tensor(Exchange):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    if TYPE_CHECKING:  # what minitensor.ops installs
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, key: Any) -> Tensor: ...
-        def __setitem__(self, key: Any, value: Any) -> None: ...
-        def _matmul(self, other: Any) -> Tensor: ...
-
-        __matmul__ = __rmatmul__ = _matmul
-
 
 become = operators.become
 wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
@@ -325,21 +449,25 @@ def _checked(ref: int) -> int:
 
 
 def as_device(device: str | Device | None) -> Device:
-    """A device from its name ("CPU", "Ascend", "Ascend:1"); None is the current one."""
+    """Return a device from its name ("CPU", "Ascend", "Ascend:1"); None means the current one."""
     if device is None:
         return context.current_device()
     if isinstance(device, Device):
         return device
     if not isinstance(device, str):
-        raise TypeError(f"[device] a device is named by a string such as 'CPU' or 'Ascend:0', got {device!r}")
+        raise TypeError(
+            f"[device] device must be a string such as 'CPU' or 'Ascend:0', got {device!r}"
+        )
     name, _, index = device.partition(":")
     if index and not index.isdigit():
-        raise ValueError(f"[device] not a device: {device!r}; write it as 'Ascend' or 'Ascend:0'")
+        raise ValueError(
+            f"[device] device must be written as 'Ascend' or 'Ascend:0', got {device!r}"
+        )
     return get_device(name, int(index or 0))
 
 
 def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> Tensor:
-    """A tensor whose elements are whatever the memory holds."""
+    """Return a tensor whose elements have arbitrary values."""
     number = (device or context.current_device()).activate()
     if dtype.name not in core.devices[number].backend.dtypes:
         raise TypeError(f"[Tensor] {core.devices[number]} has no {dtype}")
@@ -347,7 +475,7 @@ def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> T
 
 
 def _copy_in(source: np.ndarray, device: Device) -> Tensor:
-    """A new tensor with an array's values."""
+    """Return a new tensor with an array's values."""
     host = device if device.backend.host_visible else as_device("CPU")
     t = empty(source.shape, from_numpy(source.dtype), host)
     if source.size:
@@ -401,9 +529,32 @@ def _reconstruct(t: Tensor, memo: dict[int, Any] | None, reduced: Any) -> Any:
 
 
 def tensor(
-    input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None
+    input_data: TensorLike | None = None,
+    dtype: DTypeLike | None = None,
+    shape: ShapeLike | None = None,
+    init: Literal["zeros", "ones"] | RealLike | None = None,
 ) -> Tensor:
-    """`Tensor(...)` as a function, as MindSpore has it."""
+    """Return `Tensor(input_data, dtype, shape, init)`.
+
+    Args:
+        input_data: the data, as for `Tensor`.
+        dtype: the dtype to which the data is cast.
+        shape: with `init`, in place of data: the shape.
+        init: with `shape`: "zeros", "ones", or a number that fills the tensor.
+
+    Returns:
+        A new tensor on the current device.
+
+    Raises:
+        TypeError: no tensor holds the data, or `dtype` names no dtype.
+        ValueError: a list contains itself, or is nested deeper than a tensor has dimensions.
+        MemoryError: the device has no room.
+
+    Example:
+        >>> import minitensor as mt
+        >>> print(mt.tensor([1, 2], "float32"))
+        [1. 2.]
+    """
     return Tensor(input_data, dtype, shape, init)
 
 

@@ -90,7 +90,7 @@ def test_source_distribution_and_the_wheel_made_of_it(sources, tmp_path):
     [wheel] = (tmp_path / "built").glob("*.whl")
     assert wheel.name.startswith(f"minitensor-{minitensor.__version__}-cp310-abi3-")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"minitensor/backend/_core.abi3.so", "minitensor/py.typed"} <= names
+    assert {"minitensor/backend/_core.abi3.so", "minitensor/py.typed", "minitensor/ops/__init__.pyi", "minitensor/ops/_methods.pyi"} <= names
     assert not [name for name in names if name.endswith((".c", ".h"))]  # they belong to the source distribution
     assert [name for name in names if name.endswith("LICENSE")]
     compute(wheel, tmp_path)

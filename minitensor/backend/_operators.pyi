@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from minitensor.dtype import DType
+from minitensor.ops._methods import TensorMethods
 from minitensor.tensor import Tensor
 
-class TensorBase:
+class TensorBase(TensorMethods):
     """What a Tensor is in C: one reference of the core."""
 
     @property
@@ -28,14 +29,6 @@ class TensorBase:
     def ndim(self) -> int: ...
     @property
     def size(self) -> int: ...
-    def _unary(self) -> Tensor: ...
-    def _binary(self, other: Any) -> Tensor: ...
-
-    __neg__ = __pos__ = __abs__ = __invert__ = _unary
-    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _binary
-    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = _binary
-    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = _binary
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _binary  # type: ignore[assignment]
 
 FUNCTIONS: dict[str, Callable[..., Tensor]]
 LOADED: set[str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
@@ -181,7 +181,8 @@ def name_op(error: Exception, op: str) -> None:
 def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function take other keywords: with `aliases(dim="axis")` it takes `dim=` for `axis=`.
 
-    The errors of the function's call name it, whichever ops it is made of.
+    The errors of the function's call name it, whichever ops it is made of.  Its attribute
+    `spellings` maps the other keywords to the parameters, for docs/stubs.py.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,6 +199,7 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 name_op(error, function.__name__)
                 raise
 
+        renamed.spellings = {**getattr(function, "spellings", {}), **names}  # type: ignore[attr-defined]
         return renamed
 
     return decorate
@@ -261,7 +263,7 @@ def reduced_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
 
 def as_ints(op: str, values: Any, what: str = "shape") -> tuple[int, ...]:
     """A shape, or another run of ints, from an int or a sequence of them (tensors of one integer included)."""
-    several: Iterable[Any] = values if isinstance(values, (tuple, list)) else (
+    several: Any = values if isinstance(values, (tuple, list)) else (
         values.tolist() if isinstance(values, Tensor) and values.ndim else (values,))  # fmt: skip
     try:
         return tuple(v.__index__() for v in several)

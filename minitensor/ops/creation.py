@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, n
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
+from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
 
 __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
@@ -18,8 +19,28 @@ __all__ = [
 ]  # fmt: skip
 
 
-def empty(*size: Any, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
-    """A tensor whose elements are whatever the memory holds; float32 by default."""
+def empty(
+    *size: ShapeLike, dtype: DTypeLike | None = None, device: DeviceLike | None = None
+) -> Tensor:
+    """Return a tensor whose elements have arbitrary values.
+
+    Args:
+        size: the shape, as ints or one tuple.
+        dtype: the dtype; float32 by default.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor; whatever its memory held is its value.
+
+    Raises:
+        TypeError: a length is no int, or `dtype` names no dtype.
+        ValueError: a length is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.empty(2, 3).shape
+        (2, 3)
+    """
     return _made("empty", size[0] if len(size) == 1 else size, dtype, device)
 
 
@@ -58,21 +79,55 @@ def _natural(value: Any) -> DType:
 
 
 @named
-def full(size: Any, fill_value: Any, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
-    """A tensor filled with a number, in the number's dtype by default: `full((2,), 3.)` is float32.
+def full(
+    size: ShapeLike,
+    fill_value: TensorLike,
+    *,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+) -> Tensor:
+    """Return a tensor filled with a number, in the number's dtype by default.
+
+    Args:
+        size: the shape, an int or a sequence of ints.
+        fill_value: the number, or a tensor-like that broadcasts to the shape.
+        dtype: the dtype; by default int64 for an int, float32 for a float, bool for a bool.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor.
 
     Raises:
-        TypeError: when the size is no int or ints.
-        ValueError: for a negative dimension.
+        TypeError: a length is no int, or `dtype` names no dtype.
+        ValueError: a length is negative, or the value does not broadcast.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.full((2,), 3.5))
+        [3.5 3.5]
     """
     return _filled("full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device)
 
 
-def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
-    """A tensor of zeros; float32 by default.
+def zeros(
+    size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None
+) -> Tensor:
+    """Return a tensor of zeros.
+
+    Args:
+        size: the shape, an int or a sequence of ints.
+        dtype: the dtype; float32 by default.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: a length is no int, or `dtype` names no dtype.
+        ValueError: a length is negative.
 
     Example:
-        >>> from minitensor import Tensor, ops
+        >>> from minitensor import ops
         >>> ops.zeros((2, 2), dtype="int32")
         Tensor(shape=[2, 2], dtype=Int32, value=
         [[0, 0],
@@ -81,14 +136,54 @@ def zeros(size: Any, dtype: DType | str | None = None, *, device: str | None = N
     return _filled("zeros", size, 0, dtype, device)
 
 
-def ones(size: Any, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
-    """A tensor of ones; float32 by default."""
+def ones(
+    size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None
+) -> Tensor:
+    """Return a tensor of ones.
+
+    Args:
+        size: the shape, an int or a sequence of ints.
+        dtype: the dtype; float32 by default.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: a length is no int, or `dtype` names no dtype.
+        ValueError: a length is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.ones(3))
+        [1. 1. 1.]
+    """
     return _filled("ones", size, 1, dtype, device)
 
 
 @named
-def full_like(input: Any, fill_value: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """Of the shape, device and (by default) dtype of `input`, filled with a number."""
+def full_like(
+    input: TensorLike, fill_value: TensorLike, *, dtype: DTypeLike | None = None
+) -> Tensor:
+    """Return a tensor like `input`, filled with a number.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        fill_value: the number, or a tensor-like that broadcasts to the shape.
+        dtype: the dtype; the input's by default.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: the input is not tensor-like, or `dtype` names no dtype.
+        ValueError: the value does not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.full_like(Tensor([1, 2]), 7))
+        [7 7]
+    """
     return _filled_like("full_like", input, fill_value, dtype)
 
 
@@ -97,18 +192,66 @@ def _filled_like(op: str, input: Any, value: Any, dtype: Any) -> Tensor:
     return _filled(op, t.shape, value, t.dtype if dtype is None else dtype, t._device)
 
 
-def zeros_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """Zeros of the shape, device and (by default) dtype of `input`."""
+def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return a tensor of zeros like `input`.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        dtype: the dtype; the input's by default.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: the input is not tensor-like, or `dtype` names no dtype.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.zeros_like(Tensor([1, 2])))
+        [0 0]
+    """
     return _filled_like("zeros_like", input, 0, dtype)
 
 
-def ones_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """Ones of the shape, device and (by default) dtype of `input`."""
+def ones_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return a tensor of ones like `input`.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        dtype: the dtype; the input's by default.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: the input is not tensor-like, or `dtype` names no dtype.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.ones_like(Tensor([1, 2])))
+        [1 1]
+    """
     return _filled_like("ones_like", input, 1, dtype)
 
 
-def empty_like(input: Any, *, dtype: DType | str | None = None) -> Tensor:
-    """Of the shape, device and (by default) dtype of `input`, with whatever the memory holds."""
+def empty_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return a tensor like `input` whose elements have arbitrary values.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        dtype: the dtype; the input's by default.
+
+    Returns:
+        A new tensor; whatever its memory held is its value.
+
+    Raises:
+        TypeError: the input is not tensor-like, or `dtype` names no dtype.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.empty_like(Tensor([1, 2])).shape
+        (2,)
+    """
     t = as_tensor(input, "empty_like")
     return _made("empty_like", t.shape, t.dtype if dtype is None else dtype, t._device)
 
@@ -123,17 +266,33 @@ def _number(op: str, value: Any) -> Any:
 
 @named
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | str | None = None, device: str | None = None
+    start: RealLike = 0,
+    end: RealLike | None = None,
+    step: RealLike = 1,
+    *,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
 ) -> Tensor:
-    """Numbers from `start` up to, not including, `end`; int64 for ints, else float32.
+    """Return the numbers from `start` up to, not including, `end`.
+
+    Args:
+        start: the first number; with one argument alone it is `end`, and `start` is 0.
+        end: the bound.
+        step: the distance between two numbers; it may be negative.
+        dtype: the dtype; by default int64 for ints, and float32 otherwise.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor of one dimension.
 
     Raises:
-        ValueError: when the step is 0, or an end is infinite or NaN.
+        TypeError: an argument is no real number, or `dtype` names no dtype.
+        ValueError: the step is 0, or a bound is infinite or NaN.
 
     Example:
-        >>> from minitensor import Tensor, ops
-        >>> ops.arange(2, 8, 3)
-        Tensor(shape=[2], dtype=Int64, value= [2, 5])
+        >>> from minitensor import ops
+        >>> print(ops.arange(2, 8, 3))
+        [2 5]
     """
     if end is None:
         start, end = 0, start
@@ -149,29 +308,127 @@ def arange(
 
 
 @named
-def range(start: Any, end: Any = None, step: Any = 1) -> Tensor:
-    """The same as `arange`."""
+def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> Tensor:
+    """Return the numbers from `start` up to, not including, `end`; an alias of `arange`.
+
+    Args:
+        start: the first number; with one argument alone it is `end`, and `start` is 0.
+        end: the bound.
+        step: the distance between two numbers; it may be negative.
+
+    Returns:
+        A new tensor of one dimension; int64 for ints, float32 otherwise.
+
+    Raises:
+        TypeError: an argument is no real number.
+        ValueError: the step is 0, or a bound is infinite or NaN.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.range(3))
+        [0 1 2]
+    """
     return arange(start, end, step)
 
 
 @named
-def linspace(start: Any, end: Any, steps: int, *, dtype: DType | str | None = None, device: str | None = None) -> Tensor:
-    """`steps` numbers at equal distances from `start` to `end`, both included; float32 by default."""
+def linspace(
+    start: RealLike,
+    end: RealLike,
+    steps: SupportsIndex,
+    *,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+) -> Tensor:
+    """Return `steps` numbers at equal distances from `start` to `end`, both included.
+
+    Args:
+        start: the first number.
+        end: the last number.
+        steps: the number of elements.
+        dtype: the dtype; float32 by default.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor of one dimension.
+
+    Raises:
+        TypeError: a bound is no real number, or `steps` is no int.
+        ValueError: `steps` is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.linspace(0, 1, 5))
+        [0.   0.25 0.5  0.75 1.  ]
+    """
     count = _count("linspace", steps, "steps")
     values = np.linspace(_number("linspace", start), _number("linspace", end), count)
     return Tensor(values, as_dtype(dtype or float32, "linspace"), device=device)
 
 
 @named
-def logspace(start: Any, end: Any, steps: int, base: float = 10, *, dtype: DType | str | None = None) -> Tensor:
-    """`base` to the powers that `linspace(start, end, steps)` gives."""
+def logspace(
+    start: RealLike,
+    end: RealLike,
+    steps: SupportsIndex,
+    base: float = 10,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return `base` to the powers that `linspace(start, end, steps)` has.
+
+    Args:
+        start: the first power.
+        end: the last power.
+        steps: the number of elements.
+        base: the base.
+        dtype: the dtype; float32 by default.
+
+    Returns:
+        A new tensor of one dimension.
+
+    Raises:
+        TypeError: a bound is no real number, or `steps` is no int.
+        ValueError: `steps` is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.logspace(0, 2, 3))
+        [  1.  10. 100.]
+    """
     count = _count("logspace", steps, "steps")
     values = np.logspace(_number("logspace", start), _number("logspace", end), count, base=base)
     return Tensor(values, as_dtype(dtype or float32, "logspace"))
 
 
-def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, device: str | None = None) -> Tensor:
-    """An n x m matrix with ones on the diagonal; float32 by default."""
+def eye(
+    n: SupportsIndex,
+    m: SupportsIndex | None = None,
+    dtype: DTypeLike | None = None,
+    *,
+    device: DeviceLike | None = None,
+) -> Tensor:
+    """Return a matrix with ones on its diagonal and zeros elsewhere.
+
+    Args:
+        n: the number of rows.
+        m: the number of columns; None means `n`.
+        dtype: the dtype; float32 by default.
+        device: the device; the current one by default.
+
+    Returns:
+        A new tensor of shape (n, m).
+
+    Raises:
+        TypeError: `n` or `m` is no int, or `dtype` names no dtype.
+        ValueError: `n` or `m` is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.eye(2))
+        [[1. 0.]
+         [0. 1.]]
+    """
     rows = _count("eye", n, "n")
     columns = rows if m is None else _count("eye", m, "m")
     result = _filled("eye", (rows, columns), 0, dtype, device)
@@ -181,22 +438,53 @@ def eye(n: int, m: int | None = None, dtype: DType | str | None = None, *, devic
     return result
 
 
-def tri(n: int, m: int | None = None, k: int = 0, dtype: DType | str | None = None) -> Tensor:
-    """An n x m matrix with ones at and below diagonal k."""
+def tri(
+    n: SupportsIndex,
+    m: SupportsIndex | None = None,
+    k: SupportsIndex = 0,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a matrix with ones on and below a diagonal and zeros above it.
+
+    Args:
+        n: the number of rows.
+        m: the number of columns; None means `n`.
+        k: the diagonal: 0 the main one, 1 the one above it, -1 the one below it.
+        dtype: the dtype; float32 by default.
+
+    Returns:
+        A new tensor of shape (n, m).
+
+    Raises:
+        TypeError: `n` or `m` is no int, or `dtype` names no dtype.
+        ValueError: `n` or `m` is negative.
+
+    Example:
+        >>> from minitensor import ops
+        >>> print(ops.tri(2, dtype="int8"))
+        [[1 0]
+         [1 1]]
+    """
     rows = _count("tri", n, "n")
     return _filled("tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None).tril(k)
 
 
-def diag(input: Any, k: int = 0) -> Tensor:
-    """Zeros but for the elements of `input` on the diagonal: of a vector a matrix, of shape s a tensor of shape s + s.
+def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
+    """Return a tensor with the elements of `input` on its diagonal and zeros elsewhere.
 
-    The diagonal of a matrix is `ops.diagonal`.
+    A vector gives a matrix, and a tensor of shape s one of shape s + s.  `ops.diagonal` returns the
+    diagonal of a matrix.
 
     Args:
-        k: on which diagonal of the matrix a vector stands; 0 is the main one, 1 the one above it.
+        input: a tensor-like of at least one dimension and any dtype.
+        k: the diagonal on which a vector lies: 0 the main one, 1 the one above it.
+
+    Returns:
+        A new tensor of the input's dtype.
 
     Raises:
-        ValueError: for a tensor without dimensions, or `k` with several of them.
+        TypeError: the input is not tensor-like, or `k` is no int.
+        ValueError: the input has no dimensions, or several of them while `k` is not 0.
 
     Example:
         >>> from minitensor import Tensor, ops
@@ -217,10 +505,34 @@ def diag(input: Any, k: int = 0) -> Tensor:
 
 
 @axis_aliases
-def one_hot(indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, axis: int = -1) -> Tensor:
-    """`on_value` at the position that each index names along a new dimension of length `depth`, `off_value` elsewhere.
+def one_hot(
+    indices: TensorLike,
+    depth: SupportsIndex,
+    on_value: TensorLike = 1,
+    off_value: TensorLike = 0,
+    axis: SupportsIndex = -1,
+) -> Tensor:
+    """Return `on_value` at the position that each index names, and `off_value` elsewhere.
 
-    An index that is negative or beyond `depth` names no position.  int64 for ints, else float32.
+    Args:
+        indices: a tensor-like of integers; an index below 0 or beyond `depth` names no position.
+        depth: the length of the new dimension.
+        on_value: a number, or a tensor-like that broadcasts to the result.
+        off_value: a number, or a tensor-like that broadcasts to the result.
+        axis: where the new dimension stands, also spelled `dim`.
+
+    Returns:
+        A new tensor of one dimension more; int64 for ints, float32 for floats.
+
+    Raises:
+        TypeError: the indices are no integers, or `depth` is no int.
+        ValueError: `depth` is negative, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.one_hot(Tensor([1, 0]), 3))
+        [[0 1 0]
+         [1 0 0]]
     """
     t = as_tensor(indices, "one_hot")
     if t.dtype.kind not in "iu":

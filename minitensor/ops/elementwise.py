@@ -1,23 +1,24 @@
-"""Functions of single elements: the rows of the op table, and what is made of them."""
+"""Elementwise functions: the rows of the op table, and functions that combine them."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from minitensor.backend.core import complete, lib, operators
-from minitensor.dtype import DType, as_dtype
+from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
+from minitensor.typing import DTypeLike, TensorLike
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (core/python/py_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
 }
-globals().update(FUNCTIONS)  # what is made of them below may take a name
+globals().update(FUNCTIONS)  # a function below may replace one
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ def _in_place(op: Op) -> Callable[..., Any]:
 
 
 def install() -> None:
-    """Gives Tensor what its base class lacks: operators that write in place, aliases, and what is made of several ops."""
+    """Give Tensor its in-place operators, its aliases, and the functions below."""
     for op in ELEMENTWISE:
         if op.operator in _IN_PLACE:
             setattr(Tensor, f"__i{op.operator}__", _in_place(op))
@@ -51,21 +52,31 @@ def install() -> None:
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
-    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[attr-defined]
-    Tensor.astype = astype  # type: ignore[attr-defined]
+    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[assignment]
+    Tensor.astype = astype  # type: ignore[assignment]
 
 
-# --- made of them ----------------------------------------------------------------------------------------------------
+# --- combinations ----------------------------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
 
 
-def round(input: Any, *, decimals: int = 0) -> Tensor:
-    """Rounds to `decimals` places, halves to even, as NumPy does.
+def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
+    """Round to a number of decimals; round halves to even.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        decimals: the number of decimals; a negative number rounds to tens, hundreds and so on.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.round(Tensor([0.5, 1.5, 2.25]), decimals=1)
-        Tensor(shape=[3], dtype=Float32, value= [ 5.00000000e-01,  1.50000000e+00,  2.20000005e+00])
+        >>> print(ops.round(Tensor([0.5, 1.5, 2.25]), decimals=1))
+        [0.5 1.5 2.2]
     """
     input = as_tensor(input, "round")
     if decimals == 0 or (input.dtype.kind in "biu" and decimals > 0):
@@ -82,11 +93,30 @@ def round(input: Any, *, decimals: int = 0) -> Tensor:
     return cast(result, input.dtype)
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Quotient; with `rounding_mode` "floor" or "trunc" rounded down or towards zero, in the operands' dtype.
+def div(
+    input: TensorLike, other: TensorLike, *, rounding_mode: Literal["floor", "trunc"] | None = None
+) -> Tensor:
+    """Return the quotient, rounded as `rounding_mode` says.
+
+    Args:
+        input: the dividend, a tensor-like of any shape and dtype.
+        other: the divisor, a tensor-like of a shape that broadcasts with `input`.
+        rounding_mode: None for the exact quotient, "floor" to round down, "trunc" to round towards
+            zero.
+
+    Returns:
+        A new tensor: floats without a rounding mode, the dtype that the operands promote to with
+            one.
 
     Raises:
-        ValueError: for another rounding mode.
+        TypeError: an operand is not tensor-like, or is complex where a mode is given.
+        ValueError: the shapes do not broadcast, or the rounding mode is another one.
+        ZeroDivisionError: a rounded division of integers by zero; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.div(Tensor([7, -7]), 2), ops.div(Tensor([7, -7]), 2, rounding_mode="trunc"))
+        [ 3.5 -3.5] [ 3 -3]
     """
     try:
         if rounding_mode is None:
@@ -111,8 +141,29 @@ def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
 divide = div
 
 
-def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
-    """Elements below `min` become `min`, those above `max` become `max`; either or both may be left out, NaN stays."""
+def clamp(
+    input: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None
+) -> Tensor:
+    """Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        min: the least value, a tensor-like that broadcasts with `input`; None sets no bound.
+        max: the greatest value, a tensor-like that broadcasts with `input`; None sets no bound.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast.
+        OverflowError: the bounds exclude every integer of the input's dtype.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.clamp(Tensor([1, 5, 9]), 2, 8))
+        [2 5 8]
+    """
     return _clamped("clamp", as_tensor(input, "clamp"), min, max)
 
 
@@ -132,32 +183,107 @@ def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
 
 
 @named
-def clip(input: Any, min: Any = None, max: Any = None) -> Tensor:
-    """The same as `clamp`."""
+def clip(input: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+    """Limit the elements to the range from `min` to `max`; an alias of `clamp`.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        min: the least value, a tensor-like that broadcasts with `input`; None sets no bound.
+        max: the greatest value, a tensor-like that broadcasts with `input`; None sets no bound.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast.
+        OverflowError: the bounds exclude every integer of the input's dtype.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.clip(Tensor([1, 5, 9]), max=6))
+        [1 5 6]
+    """
     return _clamped("clip", as_tensor(input, "clip"), min, max)
 
 
-def cast(input: Any, dtype: DType | str) -> Tensor:
-    """The elements in another dtype, in a tensor of its own.
+def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
+    """Return the elements in another dtype, in new memory.
 
-    Floats are cut off towards zero; what an integer dtype can't hold wraps; everything but zero is True.
+    A float is cut off towards zero, an integer beyond the new dtype wraps, and every number but
+    zero
+    is True.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        dtype: the new dtype.
+
+    Returns:
+        A new tensor of the input's shape.
 
     Raises:
-        TypeError: when `dtype` is none, or complex numbers would lose their imaginary part.
+        TypeError: `dtype` names no dtype, or complex numbers would lose their imaginary part.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cast(Tensor([1.7, -1.7]), "int8"))
+        [ 1 -1]
     """
     source = as_tensor(input, "cast")
     ref = lib.mt_cast(source._ref, as_dtype(dtype, "cast").code)
     return wrap(ref if ref > 0 else complete(ref))
 
 
-def astype(self: Tensor, dtype: DType | str, copy: bool = True) -> Tensor:
-    """The tensor in another dtype; with `copy=False` itself when it has that dtype already."""
+def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
+    """Return the tensor in another dtype.
+
+    Args:
+        dtype: the new dtype.
+        copy: False returns the tensor itself if it has that dtype already.
+
+    Returns:
+        A tensor of the same shape; a new one unless `copy` is False.
+
+    Raises:
+        TypeError: `dtype` names no dtype, or complex numbers would lose their imaginary part.
+
+    Example:
+        >>> from minitensor import Tensor
+        >>> print(Tensor([1.7, -1.7]).astype("int8"))
+        [ 1 -1]
+    """
     return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
 
 
 @named
-def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """True where |input - other| <= atol + rtol * |other|; infinities are close to themselves only."""
+def isclose(
+    input: TensorLike,
+    other: TensorLike,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> Tensor:
+    """Return True where |input - other| <= atol + rtol * |other|.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        other: a tensor-like of a shape that broadcasts with `input`.
+        rtol: the tolerance relative to `other`.
+        atol: the absolute tolerance.
+        equal_nan: True takes two NaNs for close; infinities are close to equal infinities only.
+
+    Returns:
+        A new tensor of bools.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.isclose(Tensor([1.0, 2.0]), Tensor([1.0, 2.1])))
+        [ True False]
+    """
     a, b = as_tensor(input, "isclose"), as_tensor(other, "isclose")
     if a.dtype.kind not in "fc" and b.dtype.kind not in "fc":
         a, b = cast(a, "float64"), cast(b, "float64")
@@ -168,14 +294,60 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
 
 
 @named
-def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Is `isclose` true everywhere?"""
+def allclose(
+    input: TensorLike,
+    other: TensorLike,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> bool:
+    """Return True if all elements are close, as `isclose` defines it; wait for the values.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        other: a tensor-like of a shape that broadcasts with `input`.
+        rtol: the tolerance relative to `other`.
+        atol: the absolute tolerance.
+        equal_nan: True takes two NaNs for close.
+
+    Returns:
+        A Python bool.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.allclose(Tensor([1.0]), Tensor([1.0 + 1e-7]))
+        True
+    """
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @named
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """NaN and infinities replaced: by `nan`, and by the dtype's largest and least number unless others are given."""
+def nan_to_num(
+    input: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """Replace NaN and infinities by numbers.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        nan: what replaces NaN.
+        posinf: what replaces infinity; None means the dtype's greatest number.
+        neginf: what replaces minus infinity; None means the dtype's least number.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.nan_to_num(Tensor([1.0, float("nan")])))
+        [1. 0.]
+    """
     a = as_tensor(input, "nan_to_num")
     if a.dtype.kind == "c":
         return host("nan_to_num", np.nan_to_num, [a], a.shape, a.dtype, {"nan": nan, "posinf": posinf, "neginf": neginf})
@@ -189,8 +361,23 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
     return _where(a == float("-inf"), float(limits.min) if neginf is None else neginf, a)
 
 
-def is_tensor(value: Any) -> bool:
-    """Is it a Tensor?"""
+def is_tensor(value: TensorLike) -> bool:
+    """Return True if `value` is a Tensor.
+
+    Args:
+        value: any object.
+
+    Returns:
+        A Python bool.
+
+    Raises:
+        TypeError: no value is given.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.is_tensor(Tensor(1)), ops.is_tensor(1)
+        (True, False)
+    """
     return isinstance(value, Tensor)
 
 

@@ -1,38 +1,54 @@
-"""Python functions as ops: what a user computes with NumPy takes its place on the stream."""
+"""Python functions as ops: the stream runs NumPy code of the user in order with its ops."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minitensor.dtype import DType, as_dtype
+from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import as_ints, as_tensor, host
 from minitensor.tensor import Tensor
+from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = ["host_call"]
 
 
 def host_call(
-    function: Callable[..., Any], inputs: Sequence[Any], *, shape: int | Sequence[int], dtype: DType | str, name: str = ""
+    function: Callable[..., Any],
+    inputs: Sequence[TensorLike],
+    *,
+    shape: ShapeLike,
+    dtype: DTypeLike,
+    name: str = "",
 ) -> Tensor:
-    """Calls `function` on the stream, in order with the ops around it, and returns its result at once as a tensor.
+    """Call `function` on the stream, in order with the ops around it; return its result.
 
     Args:
-        function: gets the inputs as NumPy arrays, which it must not keep or change, and returns an array (or number) that is
-            broadcast to `shape` and cast to `dtype`.  It runs on a worker thread, later.  Ops that it calls run at once; it can't
-            wait for values that come after it on its own stream.
-        inputs: tensors of one device, or what `Tensor(...)` takes.
-        shape, dtype: of the result.
-        name: what errors call it; the function's own name by default.
+        function: takes the inputs as NumPy arrays, which it must neither keep nor change, and
+            returns
+            an array or number that broadcasts to `shape` and is cast to `dtype`.  A worker thread
+            calls it later.  Ops that it calls run at once; it must not wait for values that come
+            after
+            it on its own stream.
+        inputs: a list or tuple of tensor-likes, all on one device.
+        shape: the shape of the result.
+        dtype: the dtype of the result.
+        name: what errors call the op; the function's own name by default.
+
+    Returns:
+        A new tensor, before the function is called.
 
     Raises:
-        Exception: what the function raises rises where the result is read, with the line that called `host_call`.
+        TypeError: `function` is not callable, `inputs` is no sequence, or `dtype` names no dtype.
+        Exception: what the function raises; raised by the read of the value, with the line that
+            called
+            `host_call`.
 
     Example:
         >>> import numpy as np
         >>> from minitensor import Tensor, ops
-        >>> ops.host_call(np.convolve, [Tensor([1.0, 2.0]), Tensor([1.0, 1.0])], shape=3, dtype="float32")
-        Tensor(shape=[3], dtype=Float32, value= [ 1.00000000e+00,  3.00000000e+00,  2.00000000e+00])
+        >>> print(ops.host_call(np.convolve, [[1.0, 2.0], [1.0, 1.0]], shape=3, dtype="float32"))
+        [1. 3. 2.]
     """
     if not callable(function):
         raise TypeError(f"[host_call] function must be callable, got {function!r}")

@@ -21,6 +21,7 @@ from minitensor.backend.core import complete, ffi, lib
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
 from minitensor.tensor import Tensor, wrap
+from minitensor.typing import IndexLike, TensorLike
 
 __all__: list[str] = []  # it is all in t[...]
 
@@ -233,7 +234,7 @@ def _key(rest: list[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
     return tuple(next(given) if isinstance(part, Tensor) else part for part in rest)
 
 
-def getitem(self: Tensor, key: Any) -> Tensor:
+def getitem(self: Tensor, key: IndexLike) -> Tensor:
     """`t[key]`: a view for ints, slices, None and Ellipsis; a copy for lists, arrays, tensors and masks.
 
     Raises:
@@ -252,7 +253,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     return _indexed("getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype)
 
 
-def setitem(self: Tensor, key: Any, value: Any) -> None:
+def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
     """`t[key] = value`: broadcast and cast into the elements that `t[key]` names, in the storage that `t` views.
 
     Raises:
@@ -303,5 +304,5 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
 def install() -> None:
     """t[...] of Tensor."""
-    Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
-    Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
+    Tensor.__getitem__ = getitem  # type: ignore[assignment]
+    Tensor.__setitem__ = setitem  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from minitensor.ops.creation import arange
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
 
@@ -37,11 +38,24 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
 
 
 @axis_aliases
-def concat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors one after the other along `axis`, in the dtype they promote to.
+def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
+    """Join tensors one after the other along `axis`.
+
+    Args:
+        tensors: a list or tuple of tensor-likes whose shapes differ along `axis` at most.
+        axis: the axis along which they are joined, also spelled `dim`.
+
+    Returns:
+        A new tensor of the dtype that they promote to.
 
     Raises:
-        ValueError: when they differ in another dimension.
+        TypeError: `tensors` is no list or tuple, or is empty, or the axis is no int.
+        ValueError: the shapes differ in another dimension, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.concat([Tensor([1, 2]), Tensor([3])]))
+        [1 2 3]
     """
     several = _tensors("concat", tensors)
     axis = normalize_axis("concat", axis, several[0].ndim)
@@ -59,14 +73,50 @@ def concat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 @axis_aliases
-def cat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """The same as `concat`."""
+def cat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
+    """Join tensors one after the other along `axis`; an alias of `concat`.
+
+    Args:
+        tensors: a list or tuple of tensor-likes whose shapes differ along `axis` at most.
+        axis: the axis along which they are joined, also spelled `dim`.
+
+    Returns:
+        A new tensor of the dtype that they promote to.
+
+    Raises:
+        TypeError: `tensors` is no list or tuple, or is empty, or the axis is no int.
+        ValueError: the shapes differ in another dimension, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cat([Tensor([[1], [2]]), Tensor([[3], [4]])], dim=1))
+        [[1 3]
+         [2 4]]
+    """
     return concat(tensors, axis)
 
 
 @axis_aliases
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new dimension."""
+def stack(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
+    """Join tensors of one shape along a new dimension.
+
+    Args:
+        tensors: a list or tuple of tensor-likes of one shape.
+        axis: the place of the new dimension in the result, also spelled `dim`.
+
+    Returns:
+        A new tensor of the dtype that they promote to.
+
+    Raises:
+        TypeError: `tensors` is no list or tuple, or is empty, or the axis is no int.
+        ValueError: the shapes differ, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.stack([Tensor([1, 2]), Tensor([3, 4])]))
+        [[1 2]
+         [3 4]]
+    """
     several = _tensors("stack", tensors)
     for t in several[1:]:
         if t.shape != several[0].shape:
@@ -76,8 +126,27 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 @aliases(reps="dims", multiples="dims")
-def tile(input: Any, dims: Any) -> Tensor:
-    """The tensor repeated `dims` times along each dimension, counted from the last."""
+def tile(input: TensorLike, dims: AxisLike) -> Tensor:
+    """Repeat a tensor along each dimension.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        dims: how often, for each dimension, counted from the last; also spelled `reps`,
+            `multiples`.
+
+    Returns:
+        A new tensor of the input's dtype.
+
+    Raises:
+        TypeError: a number is no int.
+        ValueError: a number is negative.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.tile(Tensor([1, 2]), (2, 2)))
+        [[1 2 1 2]
+         [1 2 1 2]]
+    """
     t = as_tensor(input, "tile")
     times = as_ints("tile", dims, "dims")
     if builtins.any(n < 0 for n in times):
@@ -92,8 +161,29 @@ def tile(input: Any, dims: Any) -> Tensor:
 
 
 @axis_aliases
-def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tensor:
-    """Each element along `axis` (None: of all) `repeats` times in a row; `repeats` an int or one for each element."""
+def repeat_interleave(
+    input: TensorLike, repeats: ShapeLike, axis: SupportsIndex | None = None
+) -> Tensor:
+    """Repeat each element along `axis`.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        repeats: how often, an int or one for each element.
+        axis: the axis, also spelled `dim`; None takes the flattened tensor.
+
+    Returns:
+        A new tensor of the input's dtype.
+
+    Raises:
+        TypeError: a number or the axis is no int.
+        ValueError: a number is negative, there are too few or too many, or the axis is out of
+            range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.repeat_interleave(Tensor([1, 2]), 2))
+        [1 1 2 2]
+    """
     t = as_tensor(input, "repeat_interleave")
     if axis is None:
         t, axis = ravel(t), 0
@@ -111,8 +201,26 @@ def repeat_interleave(input: Any, repeats: Any, axis: int | None = None) -> Tens
 
 
 @axis_aliases
-def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
-    """The elements moved along `dims` by `shifts`, those that fall off coming in at the other end; without dims, flattened."""
+def roll(input: TensorLike, shifts: ShapeLike, dims: AxisLike | None = None) -> Tensor:
+    """Move elements along `dims`; those that leave at one end enter at the other.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        shifts: by how many places, an int or one for each of `dims`.
+        dims: the axis or the axes, also spelled `axis`, `dim`; None rolls the flattened tensor.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: a shift or an axis is no int.
+        ValueError: the numbers of shifts and axes differ, or an axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.roll(Tensor([1, 2, 3]), 1))
+        [3 1 2]
+    """
     t = as_tensor(input, "roll")
     if dims is None:
         shift = _one_int("roll", shifts, "shifts")
@@ -129,17 +237,35 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     return result
 
 
-def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Tensor:
-    """More elements around: `padding` is (before, after) of the last dimension, then of the one before it, and so on.
+def pad(
+    input: TensorLike,
+    padding: ShapeLike,
+    mode: Literal["constant", "reflect", "replicate", "edge", "circular"] = "constant",
+    value: TensorLike = 0,
+) -> Tensor:
+    """Add elements around a tensor.
 
     Args:
-        input: the tensor.
-        padding: an even number of ints.
-        mode: "constant" (filled with `value`), "reflect", "replicate" (also called "edge") or "circular".
-        value: what "constant" fills with.
+        input: a tensor-like of any shape and dtype.
+        padding: an even number of ints: (before, after) for the last dimension, then for the one
+            before it, and so on.
+        mode: "constant" adds `value`; "reflect", "replicate" (also spelled "edge") and "circular"
+            add
+            elements of the tensor.
+        value: the number that "constant" adds.
+
+    Returns:
+        A new tensor of the input's dtype.
 
     Raises:
-        ValueError: for an unknown mode, or a padding that is odd, negative or has more pairs than dimensions.
+        TypeError: a number of `padding` is no int.
+        ValueError: the mode is another one, or the padding is odd, negative, too long for the
+            dimensions, or too wide for the mode.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.pad(Tensor([1, 2]), (1, 2)))
+        [0 1 2 0 0]
     """
     t = as_tensor(input, "pad")
     sizes = as_ints("pad", padding, "padding")
@@ -163,7 +289,7 @@ def pad(input: Any, padding: Any, mode: str = "constant", value: Any = 0) -> Ten
     return result
 
 
-def _triangle(op: str, input: Any, diagonal: int, upper: bool) -> Tensor:
+def _triangle(op: str, input: Any, diagonal: Any, upper: bool) -> Tensor:
     t = as_tensor(input, op)
     if t.ndim < 2:
         raise ValueError(f"[{op}] takes at least two dimensions, got shape {t.shape}")
@@ -173,18 +299,72 @@ def _triangle(op: str, input: Any, diagonal: int, upper: bool) -> Tensor:
     return FUNCTIONS["where"](keep, t, False if t.dtype.kind == "b" else 0)
 
 
-def tril(input: Any, diagonal: int = 0) -> Tensor:
-    """The elements on and below a diagonal of the last two dimensions, zeros above."""
+def tril(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
+    """Return the elements on and below a diagonal of the last two dimensions, and zeros above it.
+
+    Args:
+        input: a tensor-like of at least two dimensions and any dtype.
+        diagonal: 0 for the main diagonal, 1 for the one above it, -1 for the one below it.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the input has fewer than two dimensions.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.tril(Tensor([[1, 2], [3, 4]])))
+        [[1 0]
+         [3 4]]
+    """
     return _triangle("tril", input, diagonal, False)
 
 
-def triu(input: Any, diagonal: int = 0) -> Tensor:
-    """The elements on and above a diagonal of the last two dimensions, zeros below."""
+def triu(input: TensorLike, diagonal: SupportsIndex = 0) -> Tensor:
+    """Return the elements on and above a diagonal of the last two dimensions, and zeros below it.
+
+    Args:
+        input: a tensor-like of at least two dimensions and any dtype.
+        diagonal: 0 for the main diagonal, 1 for the one above it, -1 for the one below it.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the input has fewer than two dimensions.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.triu(Tensor([[1, 2], [3, 4]])))
+        [[1 2]
+         [0 4]]
+    """
     return _triangle("triu", input, diagonal, True)
 
 
-def meshgrid(*inputs: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
-    """Coordinate grids of vectors, as `numpy.meshgrid`: with "xy" the first two dimensions are swapped.  Views."""
+def meshgrid(*inputs: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tuple[Tensor, ...]:
+    """Return the coordinate grids of vectors, as `numpy.meshgrid` does.
+
+    Args:
+        inputs: tensor-likes, each of which counts as a vector; or one list of them.
+        indexing: "xy" swaps the first two dimensions of the grids, "ij" does not.
+
+    Returns:
+        A tuple of views, one for each vector.
+
+    Raises:
+        TypeError: an input is not tensor-like.
+        ValueError: the indexing is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> x, y = ops.meshgrid(Tensor([1, 2]), Tensor([3, 4]))
+        >>> print(x.tolist(), y.tolist())
+        [[1, 2], [1, 2]] [[3, 3], [4, 4]]
+    """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"[meshgrid] indexing must be 'xy' or 'ij', got {indexing!r}")
     several = [as_tensor(t, "meshgrid") for t in (inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs)]

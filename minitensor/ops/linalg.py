@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty, wrap
+from minitensor.typing import AxisLike, TensorLike
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
@@ -78,17 +79,28 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
 
 
-def matmul(input: Any, other: Any) -> Tensor:
-    """Matrix product, as `numpy.matmul`: vectors stand for a row or a column, dimensions ahead of the last two broadcast.
+def matmul(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the matrix product, as `numpy.matmul` does.
+
+    A vector counts as a row on the left and as a column on the right; dimensions ahead of the last
+    two
+    broadcast.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        other: a tensor-like of at least one dimension and any dtype.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
 
     Raises:
-        ValueError: when the shapes do not fit.
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not fit.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
-        Tensor(shape=[1, 1], dtype=Float32, value=
-        [[ 1.10000000e+01]])
+        >>> print(ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])))
+        [[11.]]
     """
     a, b = _tensors("matmul", (input, other))
     ref = lib.mt_matmul(a._ref, b._ref)
@@ -122,26 +134,94 @@ def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Te
         raise
 
 
-def mm(input: Any, mat2: Any) -> Tensor:
-    """Product of two matrices."""
+def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
+    """Return the product of two matrices.
+
+    Args:
+        input: a matrix, (n, k).
+        mat2: a matrix, (k, m).
+
+    Returns:
+        A new tensor of shape (n, m) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: an operand is no matrix, or the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.mm(Tensor([[1, 2]]), Tensor([[3], [4]])))
+        [[11]]
+    """
     return _ranked_product("mm", (2, 2), input, mat2)
 
 
-def bmm(input: Any, mat2: Any) -> Tensor:
-    """Products of two batches of matrices; their numbers must be equal."""
+def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
+    """Return the products of two batches of matrices.
+
+    Args:
+        input: a batch of matrices, (b, n, k).
+        mat2: a batch of as many matrices, (b, k, m).
+
+    Returns:
+        A new tensor of shape (b, n, m) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: an operand has not three dimensions, or the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.bmm(Tensor([[[1, 2]]]), Tensor([[[3], [4]]])))
+        [[[11]]]
+    """
     a, b = _ranked("bmm", (3, 3), input, mat2)
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"[bmm] {a.shape[0]} and {b.shape[0]} matrices; give as many of each")
     return _ranked_product("bmm", (3, 3), a, b)
 
 
-def mv(input: Any, vec: Any) -> Tensor:
-    """Product of a matrix and a vector."""
+def mv(input: TensorLike, vec: TensorLike) -> Tensor:
+    """Return the product of a matrix and a vector.
+
+    Args:
+        input: a matrix, (n, k).
+        vec: a vector, (k,).
+
+    Returns:
+        A new tensor of shape (n,) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the operands are no matrix and vector, or the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.mv(Tensor([[1, 2], [3, 4]]), Tensor([1, 10])))
+        [21 43]
+    """
     return _ranked_product("mv", (2, 1), input, vec)
 
 
-def dot(input: Any, other: Any) -> Tensor:
-    """`numpy.dot`: over the last dimension of the first and the last but one (or only) of the second."""
+def dot(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the sum of products over the last dimension of one and the last but one of the other.
+
+    Args:
+        input: a tensor-like of any dtype; without dimensions the operands are multiplied.
+        other: a tensor-like of any dtype; of a vector its only dimension counts.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.dot(Tensor([1, 2]), Tensor([3, 4])))
+        11
+    """
     a, b = _tensors("dot", (input, other))
     if not a.ndim or not b.ndim:
         return a * b
@@ -151,8 +231,25 @@ def dot(input: Any, other: Any) -> Tensor:
     return _product("dot", np.dot, [a, b], shape, direct=True)
 
 
-def inner(input: Any, other: Any) -> Tensor:
-    """Sum of products over the last dimension of both."""
+def inner(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the sum of products over the last dimension of both operands.
+
+    Args:
+        input: a tensor-like of any dtype; without dimensions the operands are multiplied.
+        other: a tensor-like of any dtype.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the last dimensions differ.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.inner(Tensor([1, 2]), Tensor([[3, 4], [5, 6]])))
+        [11 17]
+    """
     a, b = _tensors("inner", (input, other))
     if not a.ndim or not b.ndim:
         return a * b
@@ -161,18 +258,59 @@ def inner(input: Any, other: Any) -> Tensor:
     return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
 
 
-def outer(input: Any, vec2: Any) -> Tensor:
-    """Every element of one vector times every element of another: a matrix."""
+def outer(input: TensorLike, vec2: TensorLike) -> Tensor:
+    """Return the products of all elements of one vector with all elements of another.
+
+    Args:
+        input: a vector, (n,).
+        vec2: a vector, (m,).
+
+    Returns:
+        A new tensor of shape (n, m) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: an operand is no vector.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.outer(Tensor([1, 2]), Tensor([3, 4])))
+        [[3 4]
+         [6 8]]
+    """
     a, b = _ranked("outer", (1, 1), input, vec2)
     return a.expand_dims(1) * b
 
 
 @named
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2).
+def addmm(
+    input: TensorLike,
+    mat1: TensorLike,
+    mat2: TensorLike,
+    *,
+    beta: TensorLike = 1,
+    alpha: TensorLike = 1,
+) -> Tensor:
+    """Return beta * input + alpha * (mat1 @ mat2).
+
+    Args:
+        input: a tensor-like that broadcasts to the product.
+        mat1: a matrix, (n, k).
+        mat2: a matrix, (k, m).
+        beta: the factor of `input`, a number.
+        alpha: the factor of the product, a number.
+
+    Returns:
+        A new tensor of shape (n, m) and the dtype that the operands promote to.
 
     Raises:
-        ValueError: when the matrices do not fit, or `input` does not broadcast to their product.
+        TypeError: an operand is not tensor-like.
+        ValueError: the matrices do not fit, or `input` does not broadcast to their product.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.addmm(Tensor([1]), Tensor([[1, 2]]), Tensor([[3], [4]]), alpha=2))
+        [[23]]
     """
     product = mm(mat1, mat2)
     t = as_tensor(input, "addmm", product)
@@ -181,8 +319,28 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return t * beta + product * alpha
 
 
-def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
-    """Sum of products over some dimensions of both: the last of one and the first of the other, or a pair of lists."""
+def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
+    """Return the sum of products over some dimensions of both operands.
+
+    Args:
+        x1: a tensor-like of any shape and dtype.
+        x2: a tensor-like of any shape and dtype.
+        axes: how many of the last dimensions of one and the first of the other, or a pair of lists
+            of
+            axes.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: `axes` is neither an int nor a pair of lists of ints.
+        ValueError: an axis is out of range or is named twice, or the lengths differ.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.tensordot(Tensor([[1, 2], [3, 4]]), Tensor([1, 10]), 1))
+        [21 43]
+    """
     a, b = _tensors("tensordot", (x1, x2))
     if isinstance(axes, int):
         if not 0 <= axes <= builtins.min(a.ndim, b.ndim):
@@ -233,16 +391,24 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products in Einstein's notation, as `numpy.einsum`.
+def einsum(equation: str, *operands: TensorLike) -> Tensor:
+    """Return sums of products in Einstein's notation, as `numpy.einsum` does.
+
+    Args:
+        equation: the dimensions of each operand as letters, such as "ij,jk->ik".
+        operands: tensor-likes of any dtype, or one list of them.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
 
     Raises:
-        ValueError: when the equation or the shapes are wrong.
+        TypeError: the equation is no str, or an operand is not tensor-like.
+        ValueError: the equation is invalid, or the shapes do not fit it.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.einsum("ij,j->i", Tensor([[1, 2], [3, 4]]), Tensor([1, 10]))
-        Tensor(shape=[2], dtype=Int64, value= [21, 43])
+        >>> print(ops.einsum("ij,j->i", Tensor([[1, 2], [3, 4]]), Tensor([1, 10])))
+        [21 43]
     """
     if not isinstance(equation, str):
         raise TypeError(f"[einsum] the equation must be a str, got {type(equation).__name__}")
@@ -259,8 +425,30 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return _product("einsum", compute, tensors, shape, direct=True)
 
 
-def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal of two dimensions, as the last dimension.  A view."""
+def diagonal(
+    input: TensorLike, offset: SupportsIndex = 0, dim1: SupportsIndex = 0, dim2: SupportsIndex = 1
+) -> Tensor:
+    """Return a view of the diagonal of two dimensions, as the last dimension.
+
+    Args:
+        input: a tensor-like of at least two dimensions and any dtype.
+        offset: 0 for the main diagonal, 1 for the one above it, -1 for the one below it.
+        dim1: the dimension of the rows.
+        dim2: the dimension of the columns.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: an argument is no int.
+        ValueError: the input has fewer than two dimensions, or the two are the same or out of
+            range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.diagonal(Tensor([[1, 2], [3, 4]])))
+        [1 4]
+    """
     t = as_tensor(input, "diagonal")
     if t.ndim < 2:
         raise ValueError(f"[diagonal] takes at least two dimensions, got shape {t.shape}")
@@ -276,13 +464,45 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 
 
 @named
-def trace(input: Any) -> Tensor:
-    """Sum of the diagonal of the first two dimensions."""
+def trace(input: TensorLike) -> Tensor:
+    """Return the sum of the diagonal of the first two dimensions.
+
+    Args:
+        input: a tensor-like of at least two dimensions and any dtype.
+
+    Returns:
+        A new tensor without these dimensions; int64 for integers of fewer bits.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the input has fewer than two dimensions.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.trace(Tensor([[1, 2], [3, 4]])))
+        5
+    """
     return diagonal(input).sum(axis=-1)
 
 
-def kron(input: Any, other: Any) -> Tensor:
-    """Kronecker product."""
+def kron(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the Kronecker product.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        other: a tensor-like of any shape and dtype.
+
+    Returns:
+        A new tensor of the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.kron(Tensor([1, 10]), Tensor([1, 2])))
+        [ 1  2 10 20]
+    """
     a, b = _tensors("kron", (input, other))
     rank = builtins.max(a.ndim, b.ndim)
     x, y = ((1,) * (rank - t.ndim) + t.shape for t in (a, b))
@@ -308,23 +528,72 @@ def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
     return lambda *arrays: function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
 
 
-def inverse(input: Any) -> Tensor:
-    """Inverse matrices.  LinAlgError where the result is read, when one is singular."""
+def inverse(input: TensorLike) -> Tensor:
+    """Return the inverse of square matrices.
+
+    Args:
+        input: a tensor-like of shape (..., n, n) and any dtype.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the matrices are not square.
+        LinAlgError: a matrix is singular; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.inverse(Tensor([[2.0, 0.0], [0.0, 4.0]])))
+        [[0.5  0.  ]
+         [0.   0.25]]
+    """
     t, dtype = _square("inverse", input)
     return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype, steps=_cubed(t, 2))
 
 
-def det(input: Any) -> Tensor:
-    """Determinants."""
+def det(input: TensorLike) -> Tensor:
+    """Return the determinant of square matrices.
+
+    Args:
+        input: a tensor-like of shape (..., n, n) and any dtype.
+
+    Returns:
+        A new tensor of shape (...); float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.det(Tensor([[2.0, 0.0], [0.0, 4.0]])))
+        8.0
+    """
     t, dtype = _square("det", input)
     return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype, steps=_cubed(t, 1))
 
 
-def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """The triangular matrix L with L @ L.mT == input (conjugated, if complex); with `upper` its (conjugate) transpose.
+def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
+    """Return the lower triangular matrix L with L @ L.mT == input (conjugated, if complex).
+
+    Args:
+        input: a tensor-like of shape (..., n, n), symmetric and positive definite.
+        upper: True returns the (conjugate) transpose of L.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
 
     Raises:
-        LinAlgError: where the result is read, when a matrix is not positive definite.
+        TypeError: the input is not tensor-like.
+        ValueError: the matrices are not square.
+        LinAlgError: a matrix is not positive definite; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cholesky(Tensor([[4.0, 0.0], [0.0, 9.0]])))
+        [[2. 0.]
+         [0. 3.]]
     """
     t, dtype = _square("cholesky", input)
 
@@ -335,8 +604,26 @@ def cholesky(input: Any, upper: bool = False) -> Tensor:
     return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype, steps=_cubed(t, 1))
 
 
-def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
-    """X with A @ X == B; a B of one dimension is a vector."""
+def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
+    """Return X with A @ X == B.
+
+    Args:
+        A: a tensor-like of shape (..., n, n) and any dtype.
+        B: a tensor-like of shape (..., n, k), or a vector of shape (n,).
+
+    Returns:
+        A new tensor of the shape of `B`; float32 for integers and bools.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the matrices are not square, or the shapes do not fit.
+        LinAlgError: a matrix is singular; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.solve(Tensor([[2.0, 0.0], [0.0, 4.0]]), Tensor([2.0, 2.0])))
+        [1.  0.5]
+    """
     left, b = _tensors("solve", (A, B))
     a, dtype = _square("solve", left)
     dtype = to_float(promote(dtype, b.dtype))
@@ -348,7 +635,24 @@ def solve(A: Any, B: Any) -> Tensor:  # noqa: N803
 
 
 def qr(input: Any) -> tuple[Tensor, Tensor]:
-    """(Q with orthonormal columns, R upper triangular) with Q @ R == input."""
+    """Return Q with orthonormal columns and R upper triangular, with Q @ R == input.
+
+    Args:
+        input: a tensor-like of shape (..., m, n) and any dtype.
+
+    Returns:
+        A pair (Q of shape (..., m, k), R of shape (..., k, n)), k the lesser of m and n.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the input has fewer than two dimensions.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> q, r = ops.qr(Tensor([[3.0, 1.0], [4.0, 2.0]]))
+        >>> ops.allclose(q @ r, Tensor([[3.0, 1.0], [4.0, 2.0]]), atol=1e-5)
+        True
+    """
     t = as_tensor(input, "qr")
     if t.ndim < 2:
         raise ValueError(f"[qr] takes matrices, got shape {t.shape}")
@@ -359,8 +663,28 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
     return q, r
 
 
-def svd(input: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """(S, U, V) with U @ diag(S) @ V.mT == input; the singular values in S descend."""
+def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
+    """Return S, U and V with U @ diag(S) @ V.mT == input; the singular values in S descend.
+
+    Args:
+        input: a tensor-like of shape (..., m, n) and any dtype.
+
+    Returns:
+        A triple (S of shape (..., k), U of shape (..., m, k), V of shape (..., n, k)), k the
+        lesser of
+        m and n.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+        ValueError: the input has fewer than two dimensions.
+        LinAlgError: the algorithm does not converge; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> s, u, v = ops.svd(Tensor([[0.0, 2.0], [3.0, 0.0]]))
+        >>> ops.allclose(s, Tensor([3.0, 2.0]))
+        True
+    """
     t = as_tensor(input, "svd")
     if t.ndim < 2:
         raise ValueError(f"[svd] takes matrices, got shape {t.shape}")
@@ -385,7 +709,7 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 
 def install() -> None:
-    """The operator @."""
-    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[attr-defined]
-    Tensor.__imatmul__ = _matmul_in_place  # type: ignore[attr-defined]
+    """Give Tensor the operator @."""
+    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from minitensor.ops._dispatch import as_tensor, host_many, named
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
 from minitensor.tensor import Tensor
+from minitensor.typing import Reduction, TensorLike
 
 __all__ = [
     "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy",
@@ -33,22 +34,80 @@ def _reduced(loss: Tensor, reduction: str, op: str, weight: Tensor | None = None
 
 
 @named
-def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
-    """(input - target) squared."""
+def mse_loss(input: TensorLike, target: TensorLike, reduction: Reduction = "mean") -> Tensor:
+    """Return the squared difference of input and target.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        target: a tensor-like of a shape that broadcasts with `input`.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the broadcast shape for "none".
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast, or the reduction is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])))
+        2.0
+    """
     x, y = _pair("mse_loss", input, target)
     return _reduced(FUNCTIONS["square"](x - y), reduction, "mse_loss")
 
 
 @named
-def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
-    """|input - target|."""
+def l1_loss(input: TensorLike, target: TensorLike, reduction: Reduction = "mean") -> Tensor:
+    """Return the absolute difference of input and target.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        target: a tensor-like of a shape that broadcasts with `input`.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the broadcast shape for "none".
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast, or the reduction is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.l1_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])))
+        1.0
+    """
     x, y = _pair("l1_loss", input, target)
     return _reduced(_abs(x - y), reduction, "l1_loss")
 
 
 @named
-def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0, reduction: str = "none") -> Tensor:
-    """Half the square divided by beta where |input - target| is below beta, else |input - target| - beta / 2."""
+def smooth_l1_loss(
+    input: TensorLike, target: TensorLike, beta: float = 1.0, reduction: Reduction = "none"
+) -> Tensor:
+    """Return d * d / (2 * beta) where d = |input - target| is below beta, else d - beta / 2.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        target: a tensor-like of a shape that broadcasts with `input`.
+        beta: where the parabola ends; positive.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the broadcast shape for "none".
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: beta is not positive, the shapes do not broadcast, or the reduction is another
+            one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.smooth_l1_loss(Tensor([1.0, 4.0]), Tensor([1.0, 1.0])))
+        [0.  2.5]
+    """
     if beta <= 0:
         raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
     x, y = _pair("smooth_l1_loss", input, target)
@@ -61,16 +120,68 @@ def _log_at_least(x: Tensor) -> Tensor:
 
 
 @named
-def binary_cross_entropy(logits: Any, labels: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
-    """-(y * log(x) + (1 - y) * log(1 - x)) of probabilities x; logarithms count as at least -100."""
+def binary_cross_entropy(
+    logits: TensorLike,
+    labels: TensorLike,
+    weight: TensorLike | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Return -(y * log(x) + (1 - y) * log(1 - x)) of probabilities x and labels y.
+
+    A logarithm counts as at least -100.
+
+    Args:
+        logits: the probabilities x, a tensor-like of any shape.
+        labels: the labels y, a tensor-like of a shape that broadcasts with them.
+        weight: the weight of each element, a tensor-like; None means 1.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the broadcast shape for "none".
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast, or the reduction is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.binary_cross_entropy(Tensor([1.0, 0.0]), Tensor([1.0, 1.0])))
+        50.0
+    """
     x, y = _pair("binary_cross_entropy", logits, labels)
     loss = -(y * _log_at_least(x) + (1 - y) * _log_at_least(1 - x))
     return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy")
 
 
 @named
-def binary_cross_entropy_with_logits(logits: Any, label: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean") -> Tensor:
-    """`binary_cross_entropy` of sigmoid(logits), without the loss of large ones."""
+def binary_cross_entropy_with_logits(
+    logits: TensorLike,
+    label: TensorLike,
+    weight: TensorLike | None = None,
+    pos_weight: TensorLike | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Return `binary_cross_entropy` of sigmoid(logits), accurate for large logits.
+
+    Args:
+        logits: a tensor-like of any shape.
+        label: the labels, a tensor-like of a shape that broadcasts with them.
+        weight: the weight of each element, a tensor-like; None means 1.
+        pos_weight: the weight of positive labels, a tensor-like; None means 1.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the broadcast shape for "none".
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast, or the reduction is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.binary_cross_entropy_with_logits(Tensor([200.0]), Tensor([0.0])))
+        200.0
+    """
     x, y = _pair("binary_cross_entropy_with_logits", logits, label)
     scale = 1 if pos_weight is None else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
     loss = (1 - y) * x - scale * logsigmoid(x) if pos_weight is not None else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
@@ -122,12 +233,34 @@ def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore
 
 
 @named
-def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
-    """Minus the log-probability of the target's class; with `weight`, a weighted mean over the classes.
+def nll_loss(
+    inputs: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Return minus the log-probability of the target's class.
+
+    Args:
+        inputs: log-probabilities of shape (C,), (N, C) or (N, C, ...).
+        target: integers of that shape without C.
+        weight: the weight of each class, of shape (C,); None means 1.
+        ignore_index: a class that does not count.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        A new tensor without dimensions, or of the target's shape for "none"; the mean is weighted.
 
     Raises:
-        TypeError, ValueError: when the target is no integer tensor of the input's shape without the classes.
-        IndexError: where the result is read, for a class that is out of range.
+        TypeError: the target holds no integers, or the input is complex.
+        ValueError: the shapes do not fit, or the reduction is another one.
+        IndexError: a class is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.nll_loss(Tensor([[-1.0, -2.0]]), Tensor([1])))
+        2.0
     """
     x = _float(inputs, "nll_loss")
     logs, y = _wide(x), as_tensor(target, "nll_loss", x)
@@ -140,28 +273,40 @@ def nll_loss(inputs: Any, target: Any, weight: Any = None, ignore_index: int = -
 
 @named
 def cross_entropy(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
-) -> Tensor:  # fmt: skip
-    """`nll_loss` of `log_softmax`; the target holds classes, or probabilities in the shape of the input.
+    input: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return `nll_loss` of log_softmax(input); the target holds classes or probabilities.
 
-    With label_smoothing e of C classes, (1 - e) times that plus e / C times the weighted losses of all classes (Szegedy et al., 2016).
-    The mean over classes is weighted by `weight`; that over probabilities is not, as in torch.
+    With label_smoothing e the loss is (1 - e) times that plus e / C times the weighted losses of
+    all C
+    classes (Szegedy et al., 2016).  The mean over classes is weighted by `weight`; the mean over
+    probabilities is not.
 
     Args:
         input: logits of shape (C,), (N, C) or (N, C, ...).
         target: integers of that shape without C, or floats of that shape.
-        weight: C numbers.
+        weight: the weight of each class, of shape (C,); None means 1.
         ignore_index: a class that does not count.
         reduction: "mean", "sum" or "none".
+        label_smoothing: a number e from 0 to 1.
+
+    Returns:
+        A new tensor without dimensions, or of the target's shape for "none".
 
     Raises:
-        ValueError: when shapes do not fit or label_smoothing is not from 0 to 1.
-        IndexError: where the result is read, for a class that is out of range.
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not fit, or `label_smoothing` is not from 0 to 1.
+        IndexError: a class is out of range; raised by the read of the value.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1]))
-        Tensor(shape=[], dtype=Float32, value= 0.693147)
+        >>> print(ops.cross_entropy(Tensor([[200.0, 0.0]]), Tensor([1])))
+        200.0
     """
     source = _float(input, "cross_entropy")
     x, y = _wide(source), as_tensor(target, "cross_entropy", source)

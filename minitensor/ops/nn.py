@@ -6,7 +6,7 @@ float16 ends at 65504, and sums of squares or exponentials do not: what adds up 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
 from minitensor.tensor import Tensor
+from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",
@@ -46,13 +47,22 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 # --- activations -----------------------------------------------------------------------------------------------------
-def relu(input: Any) -> Tensor:
-    """max(input, 0).
+def relu(input: TensorLike) -> Tensor:
+    """Return max(input, 0).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape and dtype; int64 for bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.relu(Tensor([-1, 2]))
-        Tensor(shape=[2], dtype=Int64, value= [0, 2])
+        >>> print(ops.relu(Tensor([-1, 2])))
+        [0 2]
     """
     try:
         return _maximum(input, 0)
@@ -62,25 +72,89 @@ def relu(input: Any) -> Tensor:
 
 
 @named
-def relu6(input: Any) -> Tensor:
-    """min(max(input, 0), 6)."""
+def relu6(input: TensorLike) -> Tensor:
+    """Return min(max(input, 0), 6).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape and dtype; int64 for bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.relu6(Tensor([-1, 2, 9])))
+        [0 2 6]
+    """
     return clamp(input, 0, 6)
 
 
-def leaky_relu(input: Any, alpha: float = 0.2) -> Tensor:
-    """input where it is positive, else alpha * input."""
+def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
+    """Return the input where it is positive, and alpha * input elsewhere.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        alpha: the slope for negative numbers.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.leaky_relu(Tensor([-1.0, 2.0]), 0.5))
+        [-0.5  2. ]
+    """
     x = _float(input, "leaky_relu")
     return _where(x > 0, x, x * alpha)
 
 
-def elu(input_x: Any, alpha: float = 1.0) -> Tensor:
-    """input where it is positive, else alpha * (exp(input) - 1)."""
+def elu(input_x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """Return the input where it is positive, and alpha * (exp(input) - 1) elsewhere.
+
+    Args:
+        input_x: a tensor-like of any shape; bool, int, uint or float.
+        alpha: the factor of the exponential.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.elu(Tensor([0.0, 2.0])))
+        [0. 2.]
+    """
     x = _float(input_x, "elu")
     return _where(x > 0, x, _expm1(_minimum(x, 0)) * alpha)
 
 
-def celu(x: Any, alpha: float = 1.0) -> Tensor:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """Return max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).
+
+    Args:
+        x: a tensor-like of any shape; bool, int, uint or float.
+        alpha: the divisor in the exponential; not 0.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: alpha is 0.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.celu(Tensor([0.0, 2.0])))
+        [0. 2.]
+    """
     if alpha == 0:
         raise ValueError("[celu] alpha can't be 0")
     t = _float(x, "celu")
@@ -88,13 +162,47 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
 
 
 @named
-def selu(input_x: Any) -> Tensor:
-    """scale * elu(input, alpha), with the constants of Klambauer et al., Self-Normalizing Neural Networks (2017)."""
+def selu(input_x: TensorLike) -> Tensor:
+    """Return scale * elu(input, alpha), with constants that keep mean and variance.
+
+    The constants are those of Klambauer et al., Self-Normalizing Neural Networks (2017).
+
+    Args:
+        input_x: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.selu(Tensor([0.0, 1.0])))
+        [0.       1.050701]
+    """
     return elu(input_x, 1.6732632423543772) * 1.0507009873554805
 
 
-def gelu(input: Any, approximate: str = "none") -> Tensor:
-    """input * Phi(input), Phi the normal distribution (Hendrycks and Gimpel, 2016); "tanh": their approximation."""
+def gelu(input: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """Return input * Phi(input), with Phi the normal distribution.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        approximate: "none", or "tanh" for the approximation of Hendrycks and Gimpel (2016).
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: `approximate` is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gelu(Tensor([0.0, 10.0])))
+        [ 0. 10.]
+    """
     x = _float(input, "gelu")
     if approximate == "none":
         return x * (_erf(x / math.sqrt(2)) + 1) * 0.5
@@ -103,14 +211,47 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     return x * 0.5 * (_tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
 
 
-def silu(input: Any) -> Tensor:
-    """input * sigmoid(input)."""
+def silu(input: TensorLike) -> Tensor:
+    """Return input * sigmoid(input).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.silu(Tensor([0.0, 100.0])))
+        [  0. 100.]
+    """
     x = _float(input, "silu")
     return x * _sigmoid(x)
 
 
-def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tensor:
+    """Return log(1 + exp(beta * input)) / beta.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        beta: the factor of the input; not 0.
+        threshold: where beta * input is above it, the result is the input itself.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: beta is 0.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.softplus(Tensor([-200.0, 30.0])))
+        [ 0. 30.]
+    """
     if beta == 0:
         raise ValueError("[softplus] beta can't be 0")
     x = _float(input, "softplus")
@@ -118,44 +259,137 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
     return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp of what is never positive
 
 
-def mish(input: Any) -> Tensor:
-    """input * tanh(softplus(input))."""
+def mish(input: TensorLike) -> Tensor:
+    """Return input * tanh(softplus(input)).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.mish(Tensor([0.0, 30.0])))
+        [ 0. 30.]
+    """
     x = _float(input, "mish")
     return x * _tanh(softplus(x))
 
 
-def softsign(x: Any) -> Tensor:
-    """x / (1 + |x|)."""
+def softsign(x: TensorLike) -> Tensor:
+    """Return x / (1 + |x|).
+
+    Args:
+        x: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.softsign(Tensor([-1.0, 3.0])))
+        [-0.5   0.75]
+    """
     t = _float(x, "softsign")
     return t / (_abs(t) + 1)
 
 
-def logsigmoid(x: Any) -> Tensor:
-    """log(sigmoid(x)), without the loss of small ones: min(x, 0) - log(1 + exp(-|x|))."""
+def logsigmoid(x: TensorLike) -> Tensor:
+    """Return log(sigmoid(x)), accurate for small results.
+
+    Args:
+        x: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.logsigmoid(Tensor([-200.0])))
+        [-200.]
+    """
     t = _float(x, "logsigmoid")
     return _minimum(t, 0) - _log1p(_exp(-_abs(t)))
 
 
 @named
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """Clamped to [min_val, max_val].  Raises ValueError when min_val is above max_val."""
+def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """Limit the input to the range from `min_val` to `max_val`.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        min_val: the least value.
+        max_val: the greatest value.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and float bounds.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: min_val is above max_val.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.hardtanh(Tensor([-3.0, 0.5])))
+        [-1.   0.5]
+    """
     if min_val > max_val:
         raise ValueError(f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}")
     return clamp(input, min_val, max_val)
 
 
-def hardsigmoid(input: Any) -> Tensor:
-    """min(max(input + 3, 0), 6) / 6."""
+def hardsigmoid(input: TensorLike) -> Tensor:
+    """Return min(max(input + 3, 0), 6) / 6.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.hardsigmoid(Tensor([-3.0, 0.0, 3.0])))
+        [0.  0.5 1. ]
+    """
     return relu6(_float(input, "hardsigmoid") + 3) / 6
 
 
-def hardswish(input: Any) -> Tensor:
-    """input * hardsigmoid(input)."""
+def hardswish(input: TensorLike) -> Tensor:
+    """Return input * hardsigmoid(input).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.hardswish(Tensor([-3.0, 3.0])))
+        [-0.  3.]
+    """
     x = _float(input, "hardswish")
     return x * hardsigmoid(x)
 
 
-def _shifted(input: Any, axis: int, op: str) -> tuple[Tensor, int]:
+def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:
     x = _wide(_float(input, op))
     axis = normalize_axis(op, axis, max(x.ndim, 1))  # a single number counts as a vector of one
     if not x.ndim:
@@ -164,19 +398,24 @@ def _shifted(input: Any, axis: int, op: str) -> tuple[Tensor, int]:
 
 
 @axis_aliases
-def softmax(input: Any, axis: int = -1) -> Tensor:
-    """exp(input) divided by its sum along `axis`; the greatest element is taken out first, so that nothing overflows.
+def softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
+    """Return exp(input) divided by its sum along `axis`, without overflow.
 
     Args:
-        input: real numbers of any shape, which the result has too; integers become float32.
+        input: a tensor-like of any shape; bool, int, uint or float.
+        axis: the axis, also spelled `dim`.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
 
     Raises:
-        ValueError: when the axis is out of range.
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: the axis is out of range.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.softmax(Tensor([0.0, 0.0]))
-        Tensor(shape=[2], dtype=Float32, value= [ 5.00000000e-01,  5.00000000e-01])
+        >>> print(ops.softmax(Tensor([0.0, 0.0])))
+        [0.5 0.5]
     """
     source = _float(input, "softmax")
     x, axis = _shifted(source, axis, "softmax")
@@ -185,25 +424,76 @@ def softmax(input: Any, axis: int = -1) -> Tensor:
 
 
 @axis_aliases
-def softmin(input: Any, axis: int = -1) -> Tensor:
-    """softmax(-input)."""
+def softmin(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
+    """Return softmax(-input).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        axis: the axis, also spelled `dim`.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.softmin(Tensor([0.0, 0.0])))
+        [0.5 0.5]
+    """
     return softmax(-_float(input, "softmin"), axis)
 
 
 @axis_aliases
-def log_softmax(input: Any, axis: int = -1) -> Tensor:
-    """log(softmax(input)), computed without the detour."""
+def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
+    """Return log(softmax(input)), computed without overflow or underflow.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        axis: the axis, also spelled `dim`.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.log_softmax(Tensor([-1000.0, 0.0])))
+        [-1000.     0.]
+    """
     source = _float(input, "log_softmax")
     x, axis = _shifted(source, axis, "log_softmax")
     return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(source.dtype, copy=False)
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
-def dropout(input: Any, p: float = 0.5, training: bool = True, seed: int | None = None) -> Tensor:
-    """Zeros with probability p, the rest divided by 1 - p; when not training, the input.
+def dropout(
+    input: TensorLike, p: float = 0.5, training: bool = True, seed: SupportsIndex | None = None
+) -> Tensor:
+    """Return zeros with probability `p`, and the other elements divided by 1 - p.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        p: the probability, from 0 to 1.
+        training: False returns the input.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
 
     Raises:
-        ValueError: when p is not from 0 to 1.
+        TypeError: the input is not tensor-like or is complex, or `p` is no number.
+        ValueError: `p` is not from 0 to 1.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.dropout(Tensor([1.0, 2.0]), 0.9, training=False))
+        [1. 2.]
     """
     x = _float(input, "dropout")
     if not isinstance(p, (int, float)):
@@ -218,11 +508,35 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, seed: int | None 
     return _where(kept, x / (1 - p), 0.0)
 
 
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
-    """(input - mean) / sqrt(var + eps) over the last dimensions, times `weight`, plus `bias` (Ba et al., 2016).
+def layer_norm(
+    input: TensorLike,
+    normalized_shape: ShapeLike,
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return (input - mean) / sqrt(var + eps) over the last dimensions, scaled and shifted.
+
+    The method is that of Ba et al., Layer Normalization (2016).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        normalized_shape: the last dimensions, an int or a sequence of ints.
+        weight: the factor, a tensor-like of shape `normalized_shape`; None means 1.
+        bias: the shift, a tensor-like of shape `normalized_shape`; None means 0.
+        eps: what is added to the variance.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
 
     Raises:
-        ValueError: when `normalized_shape` is not the end of the input's shape, or not the shape of `weight` and `bias`.
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: the input does not end in `normalized_shape`, or a parameter has another shape.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.layer_norm(Tensor([-1.0, 1.0]), 2, eps=0.0))
+        [-1.  1.]
     """
     source = _float(input, "layer_norm")
     x = _wide(source)
@@ -242,40 +556,131 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
 
 
 @named
-def linear(x: Any, w: Any, b: Any = None) -> Tensor:
-    """x @ w.T + b, the weight of shape (out, in)."""
+def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
+    """Return x @ w.T + b.
+
+    Args:
+        x: a tensor-like of shape (..., in).
+        w: the weight, of shape (out, in).
+        b: the bias, of shape (out,); None adds none.
+
+    Returns:
+        A new tensor of shape (..., out) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.linear(Tensor([1.0, 2.0]), Tensor([[3.0, 4.0]]), Tensor([0.5])))
+        [11.5]
+    """
     weight = as_tensor(w, "linear", x if isinstance(x, Tensor) else None)
     result = matmul(x, weight.mT if weight.ndim > 1 else weight)
     return result if b is None else result + b
 
 
 @named
-def dense(input: Any, weight: Any, bias: Any = None) -> Tensor:
-    """The same as `linear`."""
+def dense(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """Return input @ weight.T + bias; an alias of `linear`.
+
+    Args:
+        input: a tensor-like of shape (..., in).
+        weight: the weight, of shape (out, in).
+        bias: the bias, of shape (out,); None adds none.
+
+    Returns:
+        A new tensor of shape (..., out) and the dtype that the operands promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.dense(Tensor([1.0, 2.0]), Tensor([[3.0, 4.0]])))
+        [11.]
+    """
     return linear(input, weight, bias)
 
 
 @named
-def embedding(input: Any, weight: Any) -> Tensor:
-    """The rows of `weight` that the integers in `input` name; negative ones count from the end.
+def embedding(input: TensorLike, weight: TensorLike) -> Tensor:
+    """Return the rows of `weight` that integers name.
+
+    Args:
+        input: a tensor-like of integers; negative ones count from the end.
+        weight: a tensor-like of shape (rows, ...).
+
+    Returns:
+        A new tensor of the weight's dtype; the rows stand in place of the integers.
 
     Raises:
-        TypeError: when `input` holds no integers.
-        IndexError: where the result is read, when an integer is out of range.
+        TypeError: the input holds no integers.
+        IndexError: an integer is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.embedding(Tensor([1, 0]), Tensor([[1, 2], [3, 4]])))
+        [[3 4]
+         [1 2]]
     """
     return selection.gather(weight, input, 0)
 
 
 @axis_aliases
-def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
-    """Divided by its p-norm along `axis`, which counts as at least eps."""
+def normalize(
+    input: TensorLike, p: float = 2.0, axis: SupportsIndex = 1, eps: float = 1e-12
+) -> Tensor:
+    """Divide the input by its p-norm along `axis`.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        p: the order of the norm.
+        axis: the axis, also spelled `dim`.
+        eps: the least divisor.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.normalize(Tensor([[3.0, 4.0]]), p=1))
+        [[0.42857143 0.5714286 ]]
+    """
     x = _float(input, "normalize")
     return x / _maximum(reduce.vector_norm("normalize", x, p, axis, True), eps)
 
 
 @axis_aliases
-def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Tensor:
-    """Cosine of the angle between vectors along `axis` of the shapes broadcast together; each norm counts as at least eps."""
+def cosine_similarity(
+    x1: TensorLike, x2: TensorLike, axis: SupportsIndex = 1, eps: float = 1e-8
+) -> Tensor:
+    """Return the cosine of the angle between vectors along `axis`.
+
+    Args:
+        x1: a tensor-like of any shape; bool, int, uint or float.
+        x2: a tensor-like of a shape that broadcasts with `x1`.
+        axis: the axis of the vectors in the shape that both broadcast to, also spelled `dim`.
+        eps: the least norm.
+
+    Returns:
+        A new tensor of floats without the axis.
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cosine_similarity(Tensor([[1.0, 0.0]]), Tensor([[2.0, 0.0]])))
+        [1.]
+    """
     a, b = _pair("cosine_similarity", x1, x2)
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)

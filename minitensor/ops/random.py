@@ -20,7 +20,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from minitensor.backend import Device, core
 from minitensor.dtype import DType, as_dtype, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = [
     "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",
@@ -77,15 +78,18 @@ def _key(*parts: int) -> int:
 
 
 @named
-def set_seed(seed: int) -> None:
-    """Begins anew with a seed: the same calls draw the same numbers.
+def set_seed(seed: SupportsIndex) -> None:
+    """Restart the generator with a seed: the same calls draw the same numbers.
+
+    Args:
+        seed: an int that is not negative.
 
     Raises:
-        TypeError: when the seed is no int.
-        ValueError: when it is negative.
+        TypeError: the seed is no int.
+        ValueError: the seed is negative.
 
     Example:
-        >>> from minitensor import ops
+        >>> from minitensor import Tensor, ops
         >>> ops.set_seed(1); a = ops.rand(2); ops.set_seed(1); bool((a == ops.rand(2)).all())
         True
     """
@@ -95,31 +99,80 @@ def set_seed(seed: int) -> None:
 
 
 @named
-def manual_seed(seed: int) -> None:
-    """The same as `set_seed`."""
+def manual_seed(seed: SupportsIndex) -> None:
+    """Restart the generator with a seed; an alias of `set_seed`.
+
+    Args:
+        seed: an int that is not negative.
+
+    Raises:
+        TypeError: the seed is no int.
+        ValueError: the seed is negative.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.manual_seed(1); a = ops.rand(2); ops.manual_seed(1); bool((a == ops.rand(2)).all())
+        True
+    """
     set_seed(seed)
 
 
 def seed() -> int:
-    """Begins anew with a seed from the operating system, and returns it."""
+    """Restart the generator with a seed from the operating system; return the seed.
+
+    Returns:
+        The seed, an int of 64 bits.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.seed() == ops.initial_seed()
+        True
+    """
     set_seed(int.from_bytes(os.urandom(8), "little"))
     return initial_seed()
 
 
 def initial_seed() -> int:
-    """The seed that the numbers began with, drawn now if there was none; in a forked child its parent's."""
+    """Return the generator's seed; draw one from the operating system if there is none.
+
+    Returns:
+        The seed, an int; in a forked child the parent's.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.set_seed(7); ops.initial_seed()
+        7
+    """
     _generator()
     assert _seed is not None
     return _seed
 
 
 def get_seed() -> int | None:
-    """The seed that was set, or drawn at the first use; None before."""
+    """Return the generator's seed, or None before the first use.
+
+    Returns:
+        The seed, an int, or None.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.set_seed(7); ops.get_seed()
+        7
+    """
     return _seed
 
 
 def get_rng_state() -> tuple[int, int, int]:
-    """What the next numbers depend on: key, number of the next draw, number of the next fork."""
+    """Return what the next numbers depend on.
+
+    Returns:
+        A tuple (key, number of the next draw, number of the next fork).
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.set_seed(7); ops.get_rng_state()[1:]
+        (0, 0)
+    """
     generator = _generator()
     # The repr, "count(5)", is the one way to look without taking: another thread may be drawing.
     number, forks = (int(repr(count)[6:-1]) for count in (generator.count, generator.forks))
@@ -128,7 +181,21 @@ def get_rng_state() -> tuple[int, int, int]:
 
 @named
 def set_rng_state(state: Sequence[int]) -> None:
-    """Goes on from a state that `get_rng_state` gave.  Raises TypeError or ValueError when it can't be one."""
+    """Restore a state that `get_rng_state` returned.
+
+    Args:
+        state: three ints below 2**128.
+
+    Raises:
+        TypeError: the state holds no ints.
+        ValueError: the state is not three ints in that range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> state = ops.get_rng_state(); a = ops.rand(2); ops.set_rng_state(state)
+        >>> bool((a == ops.rand(2)).all())
+        True
+    """
     global _current
     values = as_ints("set_rng_state", state, "the state")
     if len(values) != 3 or min(values) < 0 or max(values) >= 1 << 128:
@@ -172,7 +239,7 @@ fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", le
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
 def _draw(
-    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: int | None,
+    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: SupportsIndex | None,
     inputs: Sequence[Tensor] = (), device: Device | None = None,
 ) -> Tensor:  # fmt: skip
     make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
@@ -219,7 +286,7 @@ def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     """Numbers from [0, 1).  Halves come from a grid that they hold exactly: a rounded 0.9999 would be a 1."""
     bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
     if bits is not None:
@@ -227,7 +294,7 @@ def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, de
     return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
-def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: int | None, device: Device | None = None) -> Tensor:
+def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     return _draw(op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
@@ -235,52 +302,112 @@ def _width(dtype: DType) -> Any:
     return np.float64 if dtype.itemsize == 8 else np.float32
 
 
-def rand(*size: Any, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """Uniform numbers from [0, 1); float32 by default.
+def rand(
+    *size: ShapeLike, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None
+) -> Tensor:
+    """Return uniform numbers from [0, 1).
 
     Args:
         size: the shape, as ints or one tuple.
-        dtype: a float dtype.
-        seed: for these numbers alone; without it the generator goes on.
+        dtype: a float dtype; float32 by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
 
     Raises:
-        ValueError: for a negative size or seed.
-        TypeError: for a dtype that is no float, and for a size or seed that is no int.
+        TypeError: a length or the seed is no int, or `dtype` is no float dtype.
+        ValueError: a length or the seed is negative.
 
     Example:
-        >>> from minitensor import ops
+        >>> from minitensor import Tensor, ops
         >>> ops.rand(2, 3).shape
         (2, 3)
     """
     return _uniform("rand", _size("rand", size), _float("rand", dtype), seed)
 
 
-def randn(*size: Any, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """Normal numbers of mean 0 and deviation 1; float32 by default."""
+def randn(
+    *size: ShapeLike, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None
+) -> Tensor:
+    """Return normal numbers of mean 0 and standard deviation 1.
+
+    Args:
+        size: the shape, as ints or one tuple.
+        dtype: a float dtype; float32 by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: a length or the seed is no int, or `dtype` is no float dtype.
+        ValueError: a length or the seed is negative.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.randn(2, 3).shape
+        (2, 3)
+    """
     return _normal("randn", _size("randn", size), _float("randn", dtype), seed)
 
 
 @named
-def standard_normal(shape: Any, seed: int | None = None) -> Tensor:
-    """The same as `randn`."""
-    return randn(shape, seed=seed)
+def standard_normal(shape: ShapeLike, seed: SupportsIndex | None = None) -> Tensor:
+    """Return normal numbers of mean 0 and standard deviation 1, as float32.
 
+    Args:
+        shape: the shape, an int or a sequence of ints.
+        seed: the seed of this call alone; None continues the generator.
 
-def randint(low: int, high: int, size: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """Integers from `low` up to, not including, `high`; int64 by default.
+    Returns:
+        A new tensor.
 
     Raises:
-        ValueError: when there is no integer between them, or the dtype does not hold them all.
+        TypeError: a length or the seed is no int.
+        ValueError: a length or the seed is negative.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.randint(5, 6, 3)
-        Tensor(shape=[3], dtype=Int64, value= [5, 5, 5])
+        >>> ops.standard_normal((2, 3)).shape
+        (2, 3)
+    """
+    return randn(shape, seed=seed)
+
+
+def randint(
+    low: SupportsIndex,
+    high: SupportsIndex,
+    size: ShapeLike,
+    *,
+    dtype: DTypeLike | None = None,
+    seed: SupportsIndex | None = None,
+) -> Tensor:
+    """Return integers from `low` up to, not including, `high`.
+
+    Args:
+        low: the least integer.
+        high: the bound; the greatest integer is high - 1.
+        size: the shape, an int or a sequence of ints.
+        dtype: the dtype; int64 by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: a bound, a length or the seed is no int.
+        ValueError: `low` is not below `high`, or the dtype does not hold all of the integers.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.randint(5, 6, 3))
+        [5 5 5]
     """
     return _randint("randint", low, high, size, dtype, seed)
 
 
-def _randint(op: str, low: int, high: int, size: Any, dtype: Any, seed: int | None, device: Device | None = None) -> Tensor:
+def _randint(op: str, low: Any, high: Any, size: Any, dtype: Any, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
     first, last = as_ints(op, (low, high), "low and high")
     shape = _size(op, (size,))
     if first >= last:
@@ -289,11 +416,27 @@ def _randint(op: str, low: int, high: int, size: Any, dtype: Any, seed: int | No
     return _draw(op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device)
 
 
-def randperm(n: int, *, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order; int64 by default.
+def randperm(
+    n: SupportsIndex, *, seed: SupportsIndex | None = None, dtype: DTypeLike | None = None
+) -> Tensor:
+    """Return the integers from 0 to n - 1 in random order.
+
+    Args:
+        n: the number of integers.
+        seed: the seed of this call alone; None continues the generator.
+        dtype: the dtype; int64 by default.
+
+    Returns:
+        A new tensor of shape (n,).
 
     Raises:
-        ValueError: when n is negative, or the dtype does not hold n - 1.
+        TypeError: `n` or the seed is no int.
+        ValueError: `n` is negative, or the dtype does not hold n - 1.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.randperm(4).sum())
+        6
     """
     shape = _size("randperm", (n,))
     if len(shape) != 1:
@@ -301,7 +444,7 @@ def randperm(n: int, *, seed: int | None = None, dtype: DType | str | None = Non
     return _draw("randperm", lambda g: g.permutation(shape[0]), shape, _holds("randperm", dtype, 0, shape[0] - 1), seed)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -321,18 +464,39 @@ def _broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"[{op}] shapes {' and '.join(map(str, shapes))} do not broadcast") from None
 
 
-def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = None) -> Tensor:
-    """Normal numbers (float32), one drawn for each place of `shape`, `mean` and `stddev` broadcast together.
+def normal(
+    shape: ShapeLike,
+    mean: TensorLike = 0.0,
+    stddev: TensorLike = 1.0,
+    seed: SupportsIndex | None = None,
+) -> Tensor:
+    """Return normal numbers, one for each place of `shape`, `mean` and `stddev` broadcast together.
+
+    Args:
+        shape: the shape, an int or a sequence of ints.
+        mean: a number, or a tensor-like of real numbers.
+        stddev: the standard deviation, a number, or a tensor-like of real numbers.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor of float32.
 
     Raises:
-        ValueError: when the shapes do not broadcast; for a negative deviation, at the call if it is a number, where the result
-            is read if it is a tensor.
+        TypeError: a length or the seed is no int, or a parameter is complex.
+        ValueError: the shapes do not broadcast, or a deviation is negative; of a tensor, the read
+            of the value raises it.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.normal(3, mean=Tensor([[0.0], [5.0]])).shape
+        (2, 3)
     """
     if _is_number(stddev) and not stddev >= 0:
         raise ValueError(f"[normal] a deviation can't be negative, got {stddev}")
     size = _size("normal", (shape,))
     if _is_number(mean) and _is_number(stddev):
-        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * stddev + mean, size, float32, seed)
+        shift, scale = mean, stddev
+        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * scale + shift, size, float32, seed)
     middle, width = _tensors("normal", mean, stddev)
     result = _broadcast("normal", size, middle.shape, width.shape)
 
@@ -344,29 +508,45 @@ def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = No
     return _draw("normal", draw, result, float32, seed, [middle, width])
 
 
-def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None = None, dtype: DType | str | None = None) -> Tensor:
-    """Uniform numbers from minval up to maxval (which rounding may give, as in NumPy); with an integer dtype integers below it.
+def uniform(
+    shape: ShapeLike,
+    minval: TensorLike = 0.0,
+    maxval: TensorLike = 1.0,
+    seed: SupportsIndex | None = None,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return uniform numbers from `minval` up to `maxval`.
 
     Args:
-        shape: with tensors as bounds, it and they are broadcast together, and one number is drawn for each place.
-        minval, maxval: numbers or tensors; ints for an integer dtype.
-        dtype: float32 by default.
+        shape: the shape, an int or a sequence of ints.  Tensors as bounds broadcast with it.
+        minval: the lower bound, a number or a tensor-like; an int for an integer dtype.
+        maxval: the upper bound; rounding of floats may give it, integers stay below it.
+        seed: the seed of this call alone; None continues the generator.
+        dtype: a float or integer dtype; float32 by default.
+
+    Returns:
+        A new tensor.
 
     Raises:
-        ValueError: when a bound is not finite, or minval is not below maxval: at the call for numbers, where the result is read for
-            tensors.
+        TypeError: a length or the seed is no int, or a bound does not fit the dtype.
+        ValueError: a bound is not finite, or minval is not below maxval; of tensors, the read of
+            the value raises it.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.uniform(3, 5, 6, dtype="int32"))
+        [5 5 5]
     """
-    numbers = _is_number(minval) and _is_number(maxval)
-    if numbers and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
+    if _is_number(minval) and _is_number(maxval) and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
         raise ValueError(f"[uniform] minval must be below maxval and both finite, got {minval} and {maxval}")
     if as_dtype(dtype or float32, "uniform").kind in "iu":
         if not hasattr(minval, "__index__") or not hasattr(maxval, "__index__"):
             raise TypeError(f"[uniform] integers lie between ints, got {minval!r} and {maxval!r}")
         return _randint("uniform", minval, maxval, shape, dtype, seed)
     size, result = _size("uniform", (shape,)), _float("uniform", dtype)
-    if numbers:
-        width = _width(result)
-        return _draw("uniform", lambda g: g.random(size, width) * (maxval - minval) + minval, size, result, seed)
+    if _is_number(minval) and _is_number(maxval):
+        width, least, span = _width(result), minval, maxval - minval
+        return _draw("uniform", lambda g: g.random(size, width) * span + least, size, result, seed)
     low, high = _tensors("uniform", minval, maxval)
     places = _broadcast("uniform", size, low.shape, high.shape)
 
@@ -379,12 +559,26 @@ def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, seed: int | None =
     return _draw("uniform", draw, places, result, seed, [low, high])
 
 
-def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
-    """1 with probability p, else 0, in the shape and dtype of `input`; p is a number or a tensor that broadcasts to it.
+def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None = None) -> Tensor:
+    """Return 1 with probability `p`, and 0 otherwise.
+
+    Args:
+        input: a tensor-like that gives shape, device and dtype.
+        p: the probability, a number or a tensor-like that broadcasts to the input.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
 
     Raises:
-        ValueError: for a p outside [0, 1], at the call if it is a number, where the result is read if it is a tensor; when the shape
-            of p does not broadcast to the input's.
+        TypeError: the seed is no int, or `p` is complex.
+        ValueError: `p` does not broadcast, or is not from 0 to 1; of a tensor, the read of the
+            value raises it.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.bernoulli(Tensor([5.0, 5.0]), 1.0))
+        [1. 1.]
     """
     t = as_tensor(input, "bernoulli")
     if _is_number(p) and not 0 <= p <= 1:
@@ -397,11 +591,32 @@ def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
 
 
 @named
-def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: int | None = None) -> Tensor:
-    """Positions (int64) drawn with the weights in the last dimension of `input`.
+def multinomial(
+    input: TensorLike,
+    num_samples: SupportsIndex,
+    replacement: bool = True,
+    seed: SupportsIndex | None = None,
+) -> Tensor:
+    """Return positions drawn with the weights in the last dimension of `input`.
+
+    Args:
+        input: weights of shape (n,) or (rows, n); not negative, and not all zero.
+        num_samples: the number of positions to draw from each row.
+        replacement: False draws each position once at most.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor of int64 and shape (num_samples,) or (rows, num_samples).
 
     Raises:
-        ValueError: for a number of samples that can't be drawn; where the result is read, for weights that are negative or all zero.
+        TypeError: `num_samples` or the seed is no int, or the weights are complex.
+        ValueError: the number can not be drawn, or the weights are invalid; the read of the value
+            raises the latter.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.multinomial(Tensor([0.0, 1.0]), 3))
+        [1 1 1]
     """
     [t] = _tensors("multinomial", input)
     if isinstance(num_samples, bool) or not hasattr(num_samples, "__index__"):
@@ -421,19 +636,86 @@ def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: in
     return _draw("multinomial", choose, (*t.shape[:-1], count), int64, seed, [t])
 
 
-def rand_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """`rand` in the shape, on the device and (by default) of the dtype of `input`."""
+def rand_like(
+    input: TensorLike, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None
+) -> Tensor:
+    """Return uniform numbers from [0, 1) in the shape of `input`.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        dtype: a float dtype; the input's by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: the input is not tensor-like, or the dtype is no float dtype.
+        ValueError: the seed is negative.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.rand_like(Tensor([[1.0, 2.0]])).shape
+        (1, 2)
+    """
     t = as_tensor(input, "rand_like")
     return _uniform("rand_like", t.shape, _float("rand_like", dtype or t.dtype), seed, t._device)
 
 
-def randn_like(input: Any, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """`randn` in the shape, on the device and (by default) of the dtype of `input`."""
+def randn_like(
+    input: TensorLike, *, dtype: DTypeLike | None = None, seed: SupportsIndex | None = None
+) -> Tensor:
+    """Return normal numbers of mean 0 and standard deviation 1 in the shape of `input`.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        dtype: a float dtype; the input's by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: the input is not tensor-like, or the dtype is no float dtype.
+        ValueError: the seed is negative.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.randn_like(Tensor([[1.0, 2.0]])).shape
+        (1, 2)
+    """
     t = as_tensor(input, "randn_like")
     return _normal("randn_like", t.shape, _float("randn_like", dtype or t.dtype), seed, t._device)
 
 
-def randint_like(input: Any, low: int, high: int, *, dtype: DType | str | None = None, seed: int | None = None) -> Tensor:
-    """`randint` in the shape, on the device and (by default) of the dtype of `input`."""
+def randint_like(
+    input: TensorLike,
+    low: SupportsIndex,
+    high: SupportsIndex,
+    *,
+    dtype: DTypeLike | None = None,
+    seed: SupportsIndex | None = None,
+) -> Tensor:
+    """Return integers from `low` up to, not including, `high` in the shape of `input`.
+
+    Args:
+        input: a tensor-like that gives shape and device, and the dtype by default.
+        low: the least integer.
+        high: the bound; the greatest integer is high - 1.
+        dtype: the dtype; the input's by default.
+        seed: the seed of this call alone; None continues the generator.
+
+    Returns:
+        A new tensor.
+
+    Raises:
+        TypeError: a bound, a length or the seed is no int.
+        ValueError: `low` is not below `high`, or the dtype does not hold all of the integers.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.randint_like(Tensor([1, 2]), 5, 6))
+        [5 5]
+    """
     t = as_tensor(input, "randint_like")
     return _randint("randint_like", low, high, t.shape, dtype or t.dtype, seed, t._device)

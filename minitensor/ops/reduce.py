@@ -1,10 +1,10 @@
-"""Reductions: many elements to one, over all axes or some."""
+"""Reductions over all axes or some: sums, means, extremes, norms, running sums."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.optable import CODES
 from minitensor.tensor import Tensor, wrap
+from minitensor.typing import AxisLike, DTypeLike, TensorLike
 
 __all__ = ["sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var", "std", "ptp",
            "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median"]  # fmt: skip
@@ -41,7 +42,7 @@ def _reduce(name: str, input: Any, axis: Any, keepdims: bool, dtype: Any = None)
 
 
 def sum_of_bits(axes: tuple[int, ...]) -> int:
-    """The axes as the core takes them: bit i for axis i."""
+    """Return axes as the core takes them: bit i for axis i."""
     bits = 0
     for axis in axes:
         bits |= 1 << axis
@@ -49,76 +50,308 @@ def sum_of_bits(axes: tuple[int, ...]) -> int:
 
 
 @axis_aliases
-def sum(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
-    """Sum over `axis` (None: all; an int or several).
+def sum(
+    input: TensorLike,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return the sum over `axis`.
 
-    Integers and bools are added in 64 bits; float32 is added more precisely than it can hold.  Of no elements: 0.
+    Integers and bools are added in 64 bits; float32 is added in higher precision and rounded once.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1; also spelled `keepdim`, `keep_dims`.
+        dtype: the dtype of the computation and the result; by default int64 for bools and signed
+            integers, uint64 for unsigned ones, and the input's dtype otherwise.
+
+    Returns:
+        A tensor without the reduced axes; 0 where there are no elements.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.sum(Tensor([[1, 2], [3, 4]]), axis=0))
+        [4 6]
     """
     return _reduce("sum", input, axis, keepdims, dtype)
 
 
 @axis_aliases
-def prod(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
-    """Product over `axis`.  Of no elements: 1."""
+def prod(
+    input: TensorLike,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return the product over `axis`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+        dtype: the dtype of the computation and the result; by default as in `sum`.
+
+    Returns:
+        A tensor without the reduced axes; 1 where there are no elements.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.prod(Tensor([[1, 2], [3, 4]]), axis=1))
+        [ 2 12]
+    """
     return _reduce("prod", input, axis, keepdims, dtype)
 
 
 @axis_aliases
-def mean(input: Any, axis: Any = None, keepdims: bool = False, *, dtype: DType | str | None = None) -> Tensor:
-    """Arithmetic mean over `axis`, a float also for integers.  Of no elements: NaN."""
+def mean(
+    input: TensorLike,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return the arithmetic mean over `axis`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+        dtype: the dtype of the computation and the result; by default float32 for integers and
+            bools,
+            and the input's dtype otherwise.
+
+    Returns:
+        A tensor of floats or complex numbers without the reduced axes; NaN where there are no
+        elements.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.mean(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0))
+        [2. 3.]
+    """
     return _reduce("mean", input, axis, keepdims, dtype)
 
 
 @axis_aliases
-def amin(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Least element over `axis`; NaN wins.  Raises ValueError when there is none."""
+def amin(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return the least element over `axis`; NaN if one is NaN.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of the input's dtype without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range or is named twice, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.amin(Tensor([[1, 4], [3, 2]]), axis=0))
+        [1 2]
+    """
     return _reduce("amin", input, axis, keepdims)
 
 
 @axis_aliases
-def amax(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Greatest element over `axis`; NaN wins.  Raises ValueError when there is none."""
+def amax(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return the greatest element over `axis`; NaN if one is NaN.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of the input's dtype without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range or is named twice, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.amax(Tensor([[1, 4], [3, 2]]), axis=0))
+        [3 4]
+    """
     return _reduce("amax", input, axis, keepdims)
 
 
 @axis_aliases
-def any(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """True where one element over `axis` is non-zero."""
+def any(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return True where at least one element over `axis` is non-zero.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of bools without the reduced axes; False where there are no elements.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.any(Tensor([[0, 1], [0, 0]]), axis=1))
+        [ True False]
+    """
     return _reduce("any", input, axis, keepdims)
 
 
 @axis_aliases
-def all(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """True where no element over `axis` is zero."""
+def all(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return True where no element over `axis` is zero.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of bools without the reduced axes; True where there are no elements.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.all(Tensor([[1, 1], [0, 1]]), axis=1))
+        [ True False]
+    """
     return _reduce("all", input, axis, keepdims)
 
 
 @axis_aliases
-def argmin(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Position (int64) of the first least element; without an axis, counted over all elements in C order."""
+def argmin(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return the position of the first least element over `axis`, or of the first NaN.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis to search, also spelled `dim`; None counts over all elements in C order.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of int64 without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.argmin(Tensor([[1, 4], [3, 2]]), axis=0))
+        [0 1]
+    """
     return _reduce("argmin", input, axis, keepdims)
 
 
 @axis_aliases
-def argmax(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Position (int64) of the first greatest element; without an axis, counted over all elements in C order."""
+def argmax(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return the position of the first greatest element over `axis`, or of the first NaN.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis to search, also spelled `dim`; None counts over all elements in C order.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of int64 without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.argmax(Tensor([[1, 4], [3, 2]]), axis=0))
+        [1 0]
+    """
     return _reduce("argmax", input, axis, keepdims)
 
 
 @axis_aliases
-def max(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
-    """(values, positions) of the greatest elements; the method `t.max()` gives the values only."""
+def max(
+    input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the greatest elements over `axis` and their positions.
+
+    The method `t.max()` returns the elements only.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis to reduce, also spelled `dim`; None reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64), as of `amax` and `argmax`.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> values, positions = ops.max(Tensor([[1, 4], [3, 2]]), axis=0)
+        >>> print(values, positions)
+        [3 4] [1 0]
+    """
     return amax(input, axis, keepdims), argmax(input, axis, keepdims)
 
 
 @axis_aliases
-def min(input: Any, axis: Any = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
-    """(values, positions) of the least elements; the method `t.min()` gives the values only."""
+def min(
+    input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the least elements over `axis` and their positions.
+
+    The method `t.min()` returns the elements only.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis to reduce, also spelled `dim`; None reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64), as of `amin` and `argmin`.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> values, positions = ops.min(Tensor([[1, 4], [3, 2]]), axis=0)
+        >>> print(values, positions)
+        [1 2] [0 1]
+    """
     return amin(input, axis, keepdims), argmin(input, axis, keepdims)
 
 
 def _wide(t: Tensor) -> Tensor:
-    """Halves as float32: their sums of squares end at 65504."""
+    """Return half precision as float32: its sums of squares would overflow at 65504."""
     return t.astype("float32") if t.dtype.kind == "f" and t.dtype.itemsize == 2 else t
 
 
@@ -137,28 +370,106 @@ def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tupl
 
 
 @axis_aliases
-def var(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """Variance over `axis`: the squared distances from the mean, summed, by N - ddof."""
+def var(
+    input: TensorLike, axis: AxisLike | None = None, ddof: int = 0, keepdims: bool = False
+) -> Tensor:
+    """Return the variance over `axis`: the squared distances from the mean, summed, over N - ddof.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        ddof: what the divisor is less than the number N of elements; 1 estimates from a sample.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of floats without the reduced axes; float32 for integers and bools.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.var(Tensor([1.0, 3.0])), ops.var(Tensor([1.0, 3.0]), ddof=1))
+        1.0 2.0
+    """
     result, dtype = _variance("var", input, axis, ddof, keepdims)
     return result.astype(dtype, copy=False)
 
 
 @axis_aliases
-def std(input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """Standard deviation over `axis`: the square root of `var`."""
+def std(
+    input: TensorLike, axis: AxisLike | None = None, ddof: int = 0, keepdims: bool = False
+) -> Tensor:
+    """Return the standard deviation over `axis`: the square root of `var`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        ddof: what the divisor is less than the number N of elements; 1 estimates from a sample.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of floats without the reduced axes; float32 for integers and bools.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.std(Tensor([1.0, 5.0])))
+        2.0
+    """
     result, dtype = _variance("std", input, axis, ddof, keepdims)
     return elementwise.FUNCTIONS["sqrt"](result).astype(dtype, copy=False)
 
 
 @axis_aliases
-def ptp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Greatest less least element."""
+def ptp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return the greatest element less the least over `axis`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; int, uint or float.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of the input's dtype without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is bool or complex.
+        ValueError: an axis is out of range or is named twice, or there are no elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.ptp(Tensor([[1, 4], [3, 2]]), axis=1))
+        [3 1]
+    """
     return amax(input, axis, keepdims) - amin(input, axis, keepdims)
 
 
 @axis_aliases
-def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(input))) without overflow: the greatest element is taken out first.  Of no elements: -inf."""
+def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    """Return log(sum(exp(input))) over `axis`, without overflow.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of floats without the reduced axes; -inf where there are no elements.
+
+    Raises:
+        TypeError: an axis is no int, `keepdims` is no bool, or the input is complex.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.logsumexp(Tensor([1000.0])))
+        1000.0
+    """
     f = elementwise.FUNCTIONS
     source = as_tensor(input, "logsumexp")
     t = _wide(source)
@@ -173,8 +484,28 @@ def logsumexp(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 @axis_aliases
-def count_nonzero(input: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """How many elements over `axis` are not zero (int64)."""
+def count_nonzero(
+    input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False
+) -> Tensor:
+    """Return the number of elements over `axis` that are not zero.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of any shape and dtype.
+        axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of int64 without the reduced axes.
+
+    Raises:
+        TypeError: an axis is no int, or `keepdims` is no bool.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.count_nonzero(Tensor([[0, 1], [2, 3]]), axis=1))
+        [1 2]
+    """
     return sum(as_tensor(input, "count_nonzero") != 0, axis, keepdims)
 
 
@@ -189,18 +520,54 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
 
 
 @axis_aliases
-def cumsum(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tensor:
-    """Running sum along `axis`; integers in 64 bits."""
+def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """Return the running sum along `axis`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.
+        axis: the axis to run along, also spelled `dim`.
+        dtype: the dtype of the computation and the result; by default as in `sum`.
+
+    Returns:
+        A tensor of the input's shape.
+
+    Raises:
+        TypeError: the axis is no int.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cumsum(Tensor([1, 2, 3])))
+        [1 3 6]
+    """
     return _scan("cumsum", "cumsum", input, axis, dtype)
 
 
 @axis_aliases
-def cumprod(input: Any, axis: Any = 0, dtype: DType | str | None = None) -> Tensor:
-    """Running product along `axis`; integers in 64 bits."""
+def cumprod(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """Return the running product along `axis`.
+
+    Args:
+        input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.
+        axis: the axis to run along, also spelled `dim`.
+        dtype: the dtype of the computation and the result; by default as in `sum`.
+
+    Returns:
+        A tensor of the input's shape.
+
+    Raises:
+        TypeError: the axis is no int.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.cumprod(Tensor([1, 2, 3])))
+        [1 2 6]
+    """
     return _scan("cumprod", "cumprod", input, axis, dtype)
 
 
-def vector_norm(op: str, t: Tensor, ord: float, axes: Any, keepdims: bool) -> Tensor:
+def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool) -> Tensor:
     """Return the norm of the vectors that lie along `axes`; several axes count as one."""
     if t.dtype.kind == "f" and t.dtype.itemsize == 2:
         return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
@@ -244,31 +611,44 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
 
 @aliases(input="A")
 @axis_aliases
-def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: N803
-    """Norm of vectors along one axis, or of matrices along two.
+def norm(  # noqa: N803
+    A: TensorLike,
+    ord: float | str | None = None,
+    axis: AxisLike | None = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """Return the norm of vectors along one axis, or of matrices along two.
 
     Args:
-        A: a tensor of real numbers.
-        ord: for vectors a number p for sum(|a|**p)**(1/p), inf and -inf for the greatest and least |a|, 0 for the number of
-            elements that are not zero, None for 2.  For matrices 1 and -1 for the greatest and least sum of a column's |a|, inf and
-            -inf for those of a row, 2 and -2 for the greatest and least singular value, "nuc" for the sum of all of them, "fro" or
-            None for the root of all squares.
-        axis: one axis, or two: those of the rows and of the columns.  None: all of a vector or matrix; without `ord` the tensor
-            counts as one vector, whatever its shape.
-        keepdims: whether the axes stay, with length 1.
+        A: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float; also
+            spelled
+            `input`.
+        ord: for vectors a number p for sum(|a|**p)**(1/p), inf and -inf for the greatest and least
+            |a|, 0 for the number of elements that are not zero, None for 2.  For matrices 1 and -1
+            for the greatest and least sum of a column's |a|, inf and -inf for those of a row, 2 and
+            -2 for the greatest and least singular value, "nuc" for the sum of all of them, "fro" or
+            None for the root of the sum of all squares.
+        axis: one axis of vectors, or two axes of matrices: rows and columns.  None takes all axes
+            of
+            a vector or matrix; without `ord` any tensor counts as one vector.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A tensor of floats without the reduced axes; float32 for integers and bools.
 
     Raises:
-        TypeError: for complex numbers.
-        ValueError: for an order that there is none of, or `ord` without an axis for a tensor that is neither vector nor matrix.
+        TypeError: the tensor is complex, or `keepdims` is no bool.
+        ValueError: `ord` is no order of the vectors or matrices, or `ord` is given without an axis
+            for a tensor that is neither vector nor matrix.
 
     Example:
         >>> from minitensor import Tensor, ops
-        >>> ops.norm(Tensor([[1.0, -2.0], [3.0, 4.0]]), 1)
-        Tensor(shape=[], dtype=Float32, value= 6)
+        >>> print(ops.norm(Tensor([[1.0, -2.0], [3.0, 4.0]]), 1))
+        6.0
     """
     t = as_tensor(A, "norm")
     if t.dtype.kind == "c":
-        raise TypeError(f"[norm] takes real numbers, got {t.dtype}; take the abs of each first")
+        raise TypeError(f"[norm] the input must be real, got {t.dtype}; take its abs first")
     if ord is None:
         return vector_norm("norm", t, 2, axis, keepdims)
     axes = reduced_axes("norm", axis, t.ndim)
@@ -276,21 +656,31 @@ def norm(A: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     if len(axes) == 1:
         return vector_norm("norm", t, ord, axes, keepdims)
     if len(axes) != 2:
-        raise ValueError(f"[norm] with an order, axis must be one axis of vectors or two of matrices; got {axis!r} for shape {t.shape}")
-    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # in the order given
+        raise ValueError(
+            "[norm] with an order, axis must be one axis of vectors or two of matrices, got "
+            f"{axis!r} for shape {t.shape}"
+        )
+    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # type: ignore[union-attr]
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
 @axis_aliases
-def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[Tensor, Tensor]:
-    """(the middle elements along `axis`, their positions as int64): the lower of two middle ones; NaN wins.
+def median(
+    input: TensorLike, axis: SupportsIndex | None = -1, keepdims: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the median along `axis`, the lower of two middle elements, and its position.
 
     Args:
-        axis: one axis; None: all elements, whose positions count in C order.
+        input: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float.
+        axis: the axis to reduce, also spelled `dim`; None takes all elements in C order.
+        keepdims: True keeps each reduced axis with length 1.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64); of a NaN if there is one.
 
     Raises:
-        TypeError: for complex numbers, which have no order.
-        ValueError: when there is nothing to choose from.
+        TypeError: the input is complex, which has no order, or `keepdims` is no bool.
+        ValueError: the axis is out of range, or there are no elements along it.
 
     Example:
         >>> from minitensor import Tensor, ops
@@ -299,7 +689,7 @@ def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[T
     """
     t = as_tensor(input, "median")
     if t.dtype.kind == "c":
-        raise TypeError(f"[median] complex numbers have no order, got {t.dtype}")
+        raise TypeError(f"[median] the input must be real, got {t.dtype}; complex numbers have no order")
     keepdims = flag("median", keepdims)
     places = normalize_axis("median", axis, t.ndim) if axis is not None and t.ndim else None
     length = t.size if places is None else t.shape[places]
@@ -319,18 +709,22 @@ def median(input: Any, axis: int | None = -1, keepdims: bool = False) -> tuple[T
     return values, index
 
 
-def _values(name: str, op: str, doc: str) -> Callable[..., Tensor]:
-    def values(self: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+def _values(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the method of Tensor that is called `name` and returns what `function` does."""
+    op = function.__name__
+
+    def values(self: Tensor, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
         return _reduce(op, self, axis, keepdims)
 
-    values.__name__, values.__qualname__, values.__module__, values.__doc__ = name, f"Tensor.{name}", "minitensor.tensor", doc
+    values.__name__, values.__qualname__ = name, f"Tensor.{name}"
+    values.__module__, values.__doc__ = Tensor.__module__, function.__doc__
     return axis_aliases(values)
 
 
 def install() -> None:
-    """The methods of Tensor; its `max` and `min` give the values only."""
+    """Give Tensor its methods; `t.max()` and `t.min()` return the elements only."""
     for function in (sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod, logsumexp, norm,
                      count_nonzero, median):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.max = _values("max", "amax", "The greatest elements over `axis`; `ops.max` gives their positions, too.")  # type: ignore[attr-defined]
-    Tensor.min = _values("min", "amin", "The least elements over `axis`; `ops.min` gives their positions, too.")  # type: ignore[attr-defined]
+    Tensor.max = _values("max", amax)  # type: ignore[method-assign, assignment]
+    Tensor.min = _values("min", amin)  # type: ignore[method-assign, assignment]

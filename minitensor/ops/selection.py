@@ -7,7 +7,7 @@ how many elements a mask chooses, waits for it.
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
+from minitensor.typing import TensorLike
 
 __all__ = [
     "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",
@@ -35,12 +36,27 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
 
 @aliases(input="input_params", index="input_indices")
 @axis_aliases
-def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
-    """The slices of `input_params` along `axis` that the indices name; their shape takes the axis's place.
+def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIndex) -> Tensor:
+    """Return the slices along `axis` that indices name.
+
+    Args:
+        input_params: a tensor-like of at least one dimension and any dtype; also spelled `input`.
+        input_indices: a tensor-like of integers; negative ones count from the end; also spelled
+            `index`.
+        axis: the axis, also spelled `dim`.
+
+    Returns:
+        A new tensor; the shape of the indices stands in place of the axis.
 
     Raises:
-        TypeError: when the indices are no integers.
-        IndexError: where the result is read, for an index out of range.
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gather(Tensor([10, 20, 30]), Tensor([2, 0]), 0))
+        [30 10]
     """
     t = as_tensor(input_params, "gather")
     axis = normalize_axis("gather", axis, t.ndim)
@@ -50,15 +66,54 @@ def gather(input_params: Any, input_indices: Any, axis: int) -> Tensor:
 
 
 @axis_aliases
-def take(input: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """`gather`; without an axis from the flattened tensor."""
+def take(input: TensorLike, indices: TensorLike, axis: SupportsIndex | None = None) -> Tensor:
+    """Return the slices along `axis` that indices name, or elements of the flattened tensor.
+
+    Args:
+        input: a tensor-like of any dtype.
+        indices: a tensor-like of integers; negative ones count from the end.
+        axis: the axis, also spelled `dim`; None takes the flattened tensor.
+
+    Returns:
+        A new tensor; the shape of the indices stands in place of the axis.
+
+    Raises:
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.take(Tensor([[1, 2], [3, 4]]), Tensor([3, 0])))
+        [4 1]
+    """
     t = as_tensor(input, "take")
     return gather(t.ravel(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
 @axis_aliases
-def index_select(input: Any, axis: int, index: Any) -> Tensor:
-    """`gather` with a vector of indices."""
+def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> Tensor:
+    """Return the slices along `axis` that a vector of indices names.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        axis: the axis, also spelled `dim`.
+        index: a vector of integers; negative ones count from the end.
+
+    Returns:
+        A new tensor of the input's dtype.
+
+    Raises:
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: the indices have not one dimension, or the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.index_select(Tensor([[1, 2], [3, 4]]), 1, Tensor([1])))
+        [[2]
+         [4]]
+    """
     t = as_tensor(input, "index_select")
     vector = _integers("index_select", index, t)
     if vector.ndim != 1:
@@ -67,12 +122,27 @@ def index_select(input: Any, axis: int, index: Any) -> Tensor:
 
 
 @axis_aliases
-def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
-    """For each place of `index` the element at that place, its coordinate along `dim` replaced by the index.
+def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
+    """Return, for each place of `index`, the element whose coordinate along `dim` is the index.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        dim: the dimension, also spelled `axis`.
+        index: a tensor-like of integers, of as many dimensions and no longer in the other ones.
+
+    Returns:
+        A new tensor of the index's shape and the input's dtype.
 
     Raises:
-        ValueError: when the shapes differ in rank, or `index` is longer in another dimension.
-        IndexError: where the result is read, for an index out of range.
+        TypeError: the indices are no integers, or the dimension is no int.
+        ValueError: the index does not fit the shape, or the dimension is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gather_elements(Tensor([[1, 2], [3, 4]]), 1, Tensor([[1], [0]])))
+        [[2]
+         [3]]
     """
     t = as_tensor(input, "gather_elements")
     places = _integers("gather_elements", index, t)
@@ -85,19 +155,77 @@ def gather_elements(input: Any, dim: int, index: Any) -> Tensor:
 
 @aliases(input="x")
 @axis_aliases
-def gather_d(x: Any, dim: int, index: Any) -> Tensor:
-    """The same as `gather_elements`."""
+def gather_d(x: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
+    """Return the elements whose coordinate along `dim` is the index; an alias of `gather_elements`.
+
+    Args:
+        x: a tensor-like of at least one dimension and any dtype; also spelled `input`.
+        dim: the dimension, also spelled `axis`.
+        index: a tensor-like of integers, of as many dimensions and no longer in the other ones.
+
+    Returns:
+        A new tensor of the index's shape and the input's dtype.
+
+    Raises:
+        TypeError: the indices are no integers, or the dimension is no int.
+        ValueError: the index does not fit the shape, or the dimension is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gather_d(Tensor([[1, 2], [3, 4]]), 1, Tensor([[1], [0]])))
+        [[2]
+         [3]]
+    """
     return gather_elements(x, dim, index)
 
 
 @axis_aliases
-def take_along_dim(input: Any, indices: Any, dim: int) -> Tensor:
-    """The same as `gather_elements`."""
+def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -> Tensor:
+    """Return the elements whose coordinate along `dim` is the index; an alias of `gather_elements`.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        indices: a tensor-like of integers, of as many dimensions and no longer in the other ones.
+        dim: the dimension, also spelled `axis`.
+
+    Returns:
+        A new tensor of the index's shape and the input's dtype.
+
+    Raises:
+        TypeError: the indices are no integers, or the dimension is no int.
+        ValueError: the index does not fit the shape, or the dimension is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.take_along_dim(Tensor([[1, 2], [3, 4]]), Tensor([[1], [0]]), 1))
+        [[2]
+         [3]]
+    """
     return gather_elements(input, dim, indices)
 
 
-def gather_nd(input_x: Any, indices: Any) -> Tensor:
-    """The slices that the last dimension of `indices` names by coordinates."""
+def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
+    """Return the slices whose coordinates the last dimension of `indices` holds.
+
+    Args:
+        input_x: a tensor-like of at least one dimension and any dtype.
+        indices: a tensor-like of integers; its last dimension holds 1 to ndim coordinates.
+
+    Returns:
+        A new tensor of the input's dtype; slices stand in place of the last dimension.
+
+    Raises:
+        TypeError: the indices are no integers.
+        ValueError: there are no coordinates, or too many.
+        IndexError: a coordinate is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gather_nd(Tensor([[1, 2], [3, 4]]), Tensor([[0, 1], [1, 0]])))
+        [2 3]
+    """
     t = as_tensor(input_x, "gather_nd")
     index = _integers("gather_nd", indices, t)
     if not index.ndim or index.shape[-1] > t.ndim:
@@ -106,7 +234,7 @@ def gather_nd(input_x: Any, indices: Any) -> Tensor:
     return _indexed("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
 
 
-def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) -> Tensor:
+def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) -> Tensor:
     t = as_tensor(input, op)
     axis = normalize_axis(op, axis, t.ndim)
     places = _integers(op, index, t)
@@ -131,21 +259,83 @@ def _scattered(op: str, input: Any, axis: int, index: Any, src: Any, add: bool) 
 
 
 @axis_aliases
-def scatter(input: Any, axis: int, index: Any, src: Any) -> Tensor:
-    """A copy of `input` in which `src` stands where `gather_elements` with that index would read; the last write wins."""
+def scatter(input: TensorLike, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor:
+    """Return a copy of `input` with `src` at the places that `index` names; the last write wins.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        axis: the axis along which the indices count, also spelled `dim`.
+        index: a tensor-like of integers, as for `gather_elements`.
+        src: a number, or a tensor-like at least as long as the index in each dimension.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: the index or the source does not fit, or the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.scatter(Tensor([0, 0, 0]), 0, Tensor([2, 0]), Tensor([5, 6])))
+        [6 0 5]
+    """
     return _scattered("scatter", input, axis, index, src, False)
 
 
 @axis_aliases
-def scatter_add(input: Any, axis: int, index: Any, src: Any) -> Tensor:
-    """A copy of `input` to which `src` is added where `gather_elements` with that index would read."""
+def scatter_add(
+    input: TensorLike, axis: SupportsIndex, index: TensorLike, src: TensorLike
+) -> Tensor:
+    """Return a copy of `input` with `src` added at the places that `index` names.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        axis: the axis along which the indices count, also spelled `dim`.
+        index: a tensor-like of integers, as for `gather_elements`.
+        src: a number, or a tensor-like at least as long as the index in each dimension.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: the index or the source does not fit, or the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.scatter_add(Tensor([1, 1, 1]), 0, Tensor([2, 2]), Tensor([5, 6])))
+        [ 1  1 12]
+    """
     return _scattered("scatter_add", input, axis, index, src, True)
 
 
 @aliases(input="x")
 @axis_aliases
-def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
-    """A copy of `x` with the slices of `y` added to the slices along `axis` that the indices name."""
+def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor:
+    """Return a copy of `x` with the slices of `y` added to those that the indices name.
+
+    Args:
+        x: a tensor-like of at least one dimension and any dtype; also spelled `input`.
+        indices: a vector of integers.
+        y: a tensor-like of the shape of `x`, with one slice for each index.
+        axis: the axis along which the indices count, also spelled `dim`.
+
+    Returns:
+        A new tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: the indices are no integers, or the axis is no int.
+        ValueError: `y` has another shape, or the axis is out of range.
+        IndexError: an index is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.index_add(Tensor([1, 1, 1]), Tensor([0, 0]), Tensor([5, 6]), 0))
+        [12  1  1]
+    """
     t = as_tensor(x, "index_add")
     axis = normalize_axis("index_add", axis, t.ndim)
     index, values = _integers("index_add", indices, t), as_tensor(y, "index_add", t).astype(t.dtype, copy=False)
@@ -162,8 +352,27 @@ def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:
 
 
 @named
-def tensor_scatter_update(input_x: Any, indices: Any, updates: Any) -> Tensor:
-    """A copy of `input_x` with `updates` at the coordinates that the last dimension of `indices` holds."""
+def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: TensorLike) -> Tensor:
+    """Return a copy of `input_x` with `updates` at the coordinates that `indices` holds.
+
+    Args:
+        input_x: a tensor-like of at least one dimension and any dtype.
+        indices: a tensor-like of integers; its last dimension holds 1 to ndim coordinates.
+        updates: a tensor-like with a slice for each row of coordinates.
+
+    Returns:
+        A new tensor of the input's shape and dtype.
+
+    Raises:
+        TypeError: the indices are no integers.
+        ValueError: there are no coordinates, or too many, or `updates` has another shape.
+        IndexError: a coordinate is out of range; raised by the read of the value.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.tensor_scatter_update(Tensor([1, 2, 3]), Tensor([[1]]), Tensor([9])))
+        [1 9 3]
+    """
     t = as_tensor(input_x, "tensor_scatter_update")
     index = _integers("tensor_scatter_update", indices, t)
     values = as_tensor(updates, "tensor_scatter_update", t).astype(t.dtype, copy=False)
@@ -191,11 +400,25 @@ def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
 
 @aliases(input="input_x")
 @named
-def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
-    """A copy with `value` where the mask is True; `value` is cast to the dtype of `input_x`.
+def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Tensor:
+    """Return a copy with `value` where the mask is True.
+
+    Args:
+        input_x: a tensor-like of any shape and dtype; also spelled `input`.
+        mask: a tensor-like of bools that broadcasts with the input.
+        value: a number, or a tensor-like that broadcasts; it is cast to the input's dtype.
+
+    Returns:
+        A new tensor of the input's dtype.
 
     Raises:
-        TypeError: when the mask is not Bool, or the value complex and the tensor not.
+        TypeError: the mask is no tensor of bools, or the value is complex and the input is not.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.masked_fill(Tensor([1, 2]), Tensor([True, False]), 0))
+        [0 2]
     """
     t = as_tensor(input_x, "masked_fill")
     # The value is cast first: where() would promote, and int64 does not come back whole from float32.
@@ -203,24 +426,77 @@ def masked_fill(input_x: Any, mask: Any, value: Any) -> Tensor:
 
 
 @named
-def masked_select(input: Any, mask: Any) -> Tensor:
-    """The elements where the mask (broadcast to the tensor, or the tensor to it) is True, in one dimension.  Waits for the mask."""
+def masked_select(input: TensorLike, mask: TensorLike) -> Tensor:
+    """Return the elements where the mask is True; wait for the mask.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        mask: a tensor-like of bools that broadcasts with the input.
+
+    Returns:
+        A new tensor of one dimension and the input's dtype.
+
+    Raises:
+        TypeError: the mask is no tensor of bools.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.masked_select(Tensor([1, 2, 3]), Tensor([True, False, True])))
+        [1 3]
+    """
     t = as_tensor(input, "masked_select")
     wide, mask = broadcast_tensors(t, _mask("masked_select", mask, t))
     return getitem(wide, mask)
 
 
 @named
-def select(condition: Any, input: Any, other: Any) -> Tensor:
-    """The same as `where`."""
+def select(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
+    """Return `input` where the condition holds, and `other` elsewhere; an alias of `where`.
+
+    Args:
+        condition: a tensor-like of any shape and dtype, cast to bool.
+        input: a tensor-like of a shape that broadcasts.
+        other: a tensor-like of a shape that broadcasts.
+
+    Returns:
+        A new tensor of the dtype that `input` and `other` promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.select(Tensor([True, False]), 1, Tensor([10, 20])))
+        [ 1 20]
+    """
     return FUNCTIONS["where"](condition, input, other)
 
 
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
-    """The coordinates of the elements that are not zero: (count, ndim) int64, or one vector for each dimension.  Waits.
+@overload
+def nonzero(input: TensorLike, *, as_tuple: Literal[False] = False) -> Tensor: ...
+@overload
+def nonzero(input: TensorLike, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
+def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+    """Return the coordinates of the elements that are not zero; wait for the value.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        as_tuple: True returns one vector for each dimension.
+
+    Returns:
+        A tensor of int64 and shape (count, ndim), or a tuple of ndim vectors.
 
     Raises:
-        ValueError: for `as_tuple` of a tensor without dimensions, which has no vector to give.
+        TypeError: the input is not tensor-like.
+        ValueError: `as_tuple` is True and the input has no dimensions.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.nonzero(Tensor([0, 5, 6])))
+        [[1]
+         [2]]
     """
     t = as_tensor(input, "nonzero")
     if as_tuple and not t.ndim:
@@ -230,21 +506,76 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
 
 
 @named
-def argwhere(input: Any) -> Tensor:
-    """The same as `nonzero`."""
+def argwhere(input: TensorLike) -> Tensor:
+    """Return the coordinates of the elements that are not zero; wait for the value.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+
+    Returns:
+        A tensor of int64 and shape (count, ndim).
+
+    Raises:
+        TypeError: the input is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.argwhere(Tensor([[0, 5], [6, 0]])))
+        [[0 1]
+         [1 0]]
+    """
     return nonzero(input)
 
 
-def unique(input: Any, return_inverse: bool = True) -> Any:
-    """(values in ascending order, for each element the position of its value); waits for the tensor."""
+@overload
+def unique(input: TensorLike, return_inverse: Literal[True] = True) -> tuple[Tensor, Tensor]: ...
+@overload
+def unique(input: TensorLike, return_inverse: Literal[False]) -> Tensor: ...
+def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Tensor, Tensor]:
+    """Return the different elements in ascending order; wait for the value.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        return_inverse: True returns, for each element of the input, the position of its value, too.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64), or the values alone.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> values, positions = ops.unique(Tensor([3, 1, 3]))
+        >>> print(values, positions)
+        [1 3] [1 0 1]
+    """
     t = as_tensor(input, "unique")
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
     result = Tensor(values, t.dtype, device=t.device)
     return (result, Tensor(inverse.reshape(t.shape), int64, device=t.device)) if return_inverse else result
 
 
-def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
-    """How often each non-negative integer occurs, or the sum of its weights; waits for the tensor."""
+def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
+    """Return how often each integer occurs, or the sum of its weights; wait for the value.
+
+    Args:
+        input: a vector of integers that are not negative.
+        weights: a tensor-like of the input's shape; None counts.
+        minlength: the least length of the result.
+
+    Returns:
+        A new tensor of one dimension; int64, or float64 with weights.
+
+    Raises:
+        TypeError: the input holds no integers.
+        ValueError: an integer is negative, or the input has not one dimension.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.bincount(Tensor([0, 2, 2])))
+        [1 0 2]
+    """
     t = _integers("bincount", as_tensor(input, "bincount"), as_tensor(input, "bincount"))
     value = t._value()
     if value.ndim != 1 or (value.size and value.min() < 0):
@@ -268,8 +599,31 @@ def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
 
 
 @axis_aliases
-def sort(input: Any, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
-    """(elements in order along `axis`, their former positions as int64); equal ones keep their order, NaN is the largest."""
+def sort(
+    input: TensorLike, axis: SupportsIndex = -1, descending: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the elements in order along `axis`, and their former positions.
+
+    Equal elements keep their order; NaN is the greatest.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        axis: the axis, also spelled `dim`.
+        descending: True starts with the greatest element.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64).
+
+    Raises:
+        TypeError: the axis is no int.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> values, positions = ops.sort(Tensor([3, 1, 2]))
+        >>> print(values, positions)
+        [1 2 3] [1 2 0]
+    """
     t = as_tensor(input, "sort")
     axis = normalize_axis("sort", axis, t.ndim)
 
@@ -282,17 +636,58 @@ def sort(input: Any, axis: int = -1, descending: bool = False) -> tuple[Tensor, 
 
 
 @axis_aliases
-def argsort(input: Any, axis: int = -1, descending: bool = False) -> Tensor:
-    """The positions (int64) that put the elements in order along `axis`."""
+def argsort(input: TensorLike, axis: SupportsIndex = -1, descending: bool = False) -> Tensor:
+    """Return the positions that put the elements in order along `axis`.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        axis: the axis, also spelled `dim`.
+        descending: True starts with the greatest element.
+
+    Returns:
+        A new tensor of int64 and the input's shape.
+
+    Raises:
+        TypeError: the axis is no int.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.argsort(Tensor([3, 1, 2])))
+        [1 2 0]
+    """
     return sort(input, axis, descending)[1]
 
 
 @axis_aliases
-def topk(input: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
-    """(the k largest or smallest elements along `axis`, their positions as int64), in order.
+def topk(
+    input: TensorLike,
+    k: SupportsIndex,
+    axis: SupportsIndex = -1,
+    largest: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Return the `k` greatest or least elements along `axis` in order, and their positions.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        k: the number of elements.
+        axis: the axis, also spelled `dim`.
+        largest: False takes the least elements.
+        sorted: kept for programs that give it; the elements are always in order.
+
+    Returns:
+        A pair (values of the input's dtype, positions of int64).
 
     Raises:
-        ValueError: when there are fewer than k.
+        TypeError: `k` or the axis is no int.
+        ValueError: the axis is out of range, or has fewer than `k` elements.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> values, positions = ops.topk(Tensor([3, 1, 2]), 2)
+        >>> print(values, positions)
+        [3 2] [0 2]
     """
     t = as_tensor(input, "topk")
     axis = normalize_axis("topk", axis, t.ndim)
@@ -304,8 +699,26 @@ def topk(input: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool 
     return getitem(values, window), getitem(places, window)
 
 
-def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> Tensor:
-    """For each value the position (int64) at which it would be put into a sorted vector; `right`: after equal ones."""
+def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool = False) -> Tensor:
+    """Return, for each value, the position at which it keeps a sorted vector in order.
+
+    Args:
+        sorted_sequence: a vector in ascending order.
+        values: a tensor-like of any shape.
+        right: True returns the position after equal elements, False the one before them.
+
+    Returns:
+        A new tensor of int64 and the shape of `values`.
+
+    Raises:
+        TypeError: an argument is not tensor-like.
+        ValueError: the sequence has not one dimension.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.searchsorted(Tensor([1, 3, 5]), Tensor([3, 4])))
+        [1 2]
+    """
     t = as_tensor(sorted_sequence, "searchsorted")
     if t.ndim != 1:
         raise ValueError(f"[searchsorted] the sequence must have one dimension, got shape {t.shape}")
@@ -314,6 +727,31 @@ def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> T
     return host("searchsorted", lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side), [t, wanted], wanted.shape, int64)
 
 
+def _where(self: Tensor, condition: TensorLike, other: TensorLike) -> Tensor:
+    """Return the tensor's elements where the condition holds, and those of `other` elsewhere.
+
+    Args:
+        condition: a tensor-like of a shape that broadcasts, of any dtype, cast to bool.
+        other: a tensor-like of a shape that broadcasts.
+
+    Returns:
+        A new tensor of the dtype that the tensor and `other` promote to.
+
+    Raises:
+        TypeError: an operand is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor
+        >>> print(Tensor([1, 2]).where(Tensor([True, False]), 0))
+        [1 0]
+    """
+    return FUNCTIONS["where"](condition, self, other)
+
+
+_where.__name__, _where.__qualname__, _where.__module__ = "where", "Tensor.where", Tensor.__module__
+
+
 def install() -> None:
-    """The method of Tensor that takes its operands in another order."""
-    Tensor.where = lambda self, condition, other: FUNCTIONS["where"](condition, self, other)  # type: ignore[attr-defined]
+    """Give Tensor `where`, which takes its operands in another order."""
+    Tensor.where = _where  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty
+from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
     "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",
@@ -45,6 +46,7 @@ def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., T
                     args = (kwargs.pop(name),)
             return function(input, *args, **kwargs)
 
+        spread.spellings = dict.fromkeys(keywords, "*")  # type: ignore[attr-defined]
         return spread
 
     return decorate
@@ -94,13 +96,19 @@ def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
 
 
 @_spread("shape")
-def reshape(input: Any, *shape: Any) -> Tensor:
-    """The same elements in another shape; one dimension may be -1 and is what remains.
+def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor:
+    """Return the same elements in another shape.
 
-    A view when the strides allow it, else a copy.
+    Args:
+        input: a tensor-like of any shape and dtype.
+        shape: the lengths, as ints or one tuple; one of them may be -1 and is what remains.
+
+    Returns:
+        A view if the strides allow it, otherwise a copy.
 
     Raises:
-        ValueError: when the shape has room for more or fewer elements.
+        TypeError: a length is no int.
+        ValueError: the shape has another number of elements.
 
     Example:
         >>> from minitensor import Tensor, ops
@@ -130,13 +138,45 @@ def _reshaped(op: str, t: Tensor, shape: tuple[Any, ...], may_copy: bool = True)
 
 
 @_spread("shape", "size")
-def view(input: Tensor, *shape: Any) -> Tensor:
-    """`reshape` that never copies.  Raises ValueError where it would have to."""
+def view(input: TensorLike, *shape: ShapeLike) -> Tensor:
+    """Return a view in another shape, and never a copy.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        shape: the lengths, as ints or one tuple; one of them may be -1 and is what remains.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: a length is no int.
+        ValueError: the shape has another number of elements, or the strides allow no view.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.view(Tensor([1, 2, 3, 4]), 2, 2).shape
+        (2, 2)
+    """
     return _reshaped("view", as_tensor(input, "view"), shape, may_copy=False)
 
 
-def contiguous(input: Any) -> Tensor:
-    """The tensor itself if its elements lie in C order, else a copy in which they do."""
+def contiguous(input: TensorLike) -> Tensor:
+    """Return a tensor whose elements lie in C order.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+
+    Returns:
+        The tensor itself if it is contiguous, otherwise a copy.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.contiguous(Tensor([[1, 2], [3, 4]]).T).is_contiguous()
+        True
+    """
     t = as_tensor(input, "contiguous")
     return t if t.is_contiguous() else t.copy()
 
@@ -154,11 +194,19 @@ def _reordered(op: str, t: Tensor, axes: Sequence[Any]) -> Tensor:
 
 
 @_spread("axes", "axis", "perm", "input_perm")
-def transpose(input: Any, *axes: Any) -> Tensor:
-    """The dimensions in another order: in that of a tuple, all reversed, or two of them, given as two ints, swapped.  A view.
+def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
+    """Return a view with the dimensions in another order.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        axes: nothing reverses all dimensions, a tuple gives their order, two ints swap two of them.
+
+    Returns:
+        A view of the input's memory.
 
     Raises:
-        ValueError: when a tuple of axes is no permutation of the dimensions.
+        TypeError: an axis is no int.
+        ValueError: a tuple is no permutation of the dimensions, or an axis is out of range.
 
     Example:
         >>> from minitensor import ops
@@ -175,17 +223,48 @@ def transpose(input: Any, *axes: Any) -> Tensor:
 
 
 @_spread("axis", "dims", "axes")
-def permute(input: Any, *axis: Any) -> Tensor:
-    """The dimensions in the order of `axis`, a tuple or several ints.  A view.
+def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
+    """Return a view with the dimensions in the order of `axis`.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        axis: the order, as ints or one tuple; also spelled `dims`, `axes`.
+
+    Returns:
+        A view of the input's memory.
 
     Raises:
-        ValueError: when that is no permutation of the dimensions.
+        TypeError: an axis is no int.
+        ValueError: the axes are no permutation of the dimensions.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.permute(ops.zeros((2, 3, 4)), 2, 0, 1).shape
+        (4, 2, 3)
     """
     return _reordered("permute", as_tensor(input, "permute"), axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis)
 
 
-def swapaxes(input: Any, axis0: int, axis1: int) -> Tensor:
-    """Two dimensions change places.  A view."""
+def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
+    """Return a view with two dimensions swapped.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        axis0: one axis.
+        axis1: the other axis.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: an axis is no int.
+        ValueError: an axis is out of range.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.swapaxes(ops.zeros((2, 3, 4)), 0, 2).shape
+        (4, 3, 2)
+    """
     return _swapped("swapaxes", as_tensor(input, "swapaxes"), axis0, axis1)
 
 
@@ -196,8 +275,26 @@ def _swapped(op: str, t: Tensor, axis0: Any, axis1: Any) -> Tensor:
     return _permuted(t, order)
 
 
-def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
-    """Dimensions move to other places, the rest keep their order.  A view."""
+def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:
+    """Return a view with some dimensions at other places; the rest keep their order.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        source: the axis or the axes to move.
+        destination: the places to which they move, as many.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: an axis is no int.
+        ValueError: an axis is out of range or is named twice, or the numbers of axes differ.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.moveaxis(ops.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
     t = as_tensor(input, "moveaxis")
     places = [[normalize_axis("moveaxis", a, t.ndim) for a in (x if isinstance(x, (tuple, list)) else (x,))]
               for x in (source, destination)]  # fmt: skip
@@ -210,8 +307,25 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Tensor:
 
 
 @axis_aliases
-def expand_dims(input: Any, axis: Any) -> Tensor:
-    """A new dimension of length 1 (or several) at `axis`, counted in the result.  A view."""
+def expand_dims(input: TensorLike, axis: AxisLike) -> Tensor:
+    """Return a view with new dimensions of length 1.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        axis: the place or the places of the new dimensions in the result, also spelled `dim`.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: an axis is no int.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.expand_dims(ops.zeros((2, 3)), 0).shape
+        (1, 2, 3)
+    """
     t = as_tensor(input, "expand_dims")
     several = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     places = normalize_axes("expand_dims", several, t.ndim + len(several))
@@ -223,17 +337,48 @@ def expand_dims(input: Any, axis: Any) -> Tensor:
 
 
 @axis_aliases
-def unsqueeze(input: Any, dim: int) -> Tensor:
-    """The same as `expand_dims`."""
+def unsqueeze(input: TensorLike, dim: SupportsIndex) -> Tensor:
+    """Return a view with a new dimension of length 1; an alias of `expand_dims`.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        dim: the place of the new dimension in the result, also spelled `axis`.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: the axis is no int.
+        ValueError: the axis is out of range.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.unsqueeze(ops.zeros((2, 3)), -1).shape
+        (2, 3, 1)
+    """
     return expand_dims(input, dim)
 
 
 @axis_aliases
-def squeeze(input: Any, axis: Any = None) -> Tensor:
-    """Without the dimensions of length 1: all of them (None or ()), or those named.  A view.
+def squeeze(input: TensorLike, axis: AxisLike | None = None) -> Tensor:
+    """Return a view without dimensions of length 1.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        axis: the axis or the axes to leave out, also spelled `dim`; None or () means all of length
+            1.
+
+    Returns:
+        A view of the input's memory.
 
     Raises:
-        ValueError: when a dimension that is named is longer.
+        TypeError: an axis is no int.
+        ValueError: a named dimension is longer than 1, or an axis is out of range.
+
+    Example:
+        >>> from minitensor import ops
+        >>> ops.squeeze(ops.zeros((1, 2, 1))).shape
+        (2,)
     """
     t = as_tensor(input, "squeeze")
     every = axis is None or (isinstance(axis, (tuple, list)) and not axis)
@@ -245,16 +390,30 @@ def squeeze(input: Any, axis: Any = None) -> Tensor:
     return t._view([t.shape[d] for d in kept], [t.strides[d] for d in kept], t._offset)
 
 
-def flatten(input: Any, order: str = "C", *, start_dim: int = 1, end_dim: int = -1) -> Tensor:
-    """The dimensions from `start_dim` to `end_dim` as one; a batch stays one.  A view where it can be, else a copy.
+def flatten(
+    input: TensorLike,
+    order: Literal["C", "F"] = "C",
+    *,
+    start_dim: SupportsIndex = 1,
+    end_dim: SupportsIndex = -1,
+) -> Tensor:
+    """Return the dimensions from `start_dim` to `end_dim` as one; a batch stays one by default.
 
-    The method `t.flatten()` begins with dimension 0, and takes `t.flatten(start_dim, end_dim)`, too.
+    The method `t.flatten()` starts with dimension 0, and takes `t.flatten(start_dim, end_dim)`.
 
     Args:
-        order: "F" reverses the dimensions first, so that the first of them runs fastest.
+        input: a tensor-like of any shape and dtype.
+        order: "C", or "F" to reverse the dimensions first, so that the first of them runs fastest.
+        start_dim: the first dimension to join.
+        end_dim: the last dimension to join.
+
+    Returns:
+        A view if the strides allow it, otherwise a copy.
 
     Raises:
-        ValueError: for another order, or dimensions that are out of range or in the wrong order.
+        TypeError: a dimension is no int.
+        ValueError: the order is another one, or the dimensions are out of range or in the wrong
+            order.
 
     Example:
         >>> from minitensor import ops
@@ -278,8 +437,36 @@ def _flattened(t: Tensor, order: Any, start_dim: Any, end_dim: Any) -> Tensor:
     return _reshaped("flatten", t, ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),))
 
 
-def _flatten_method(self: Tensor, order: str | int = "C", end: int | None = None, *, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from `start_dim` to `end_dim` as one: `t.flatten(1)`, `t.flatten(0, 1)`; `t.flatten("F")` reverses all first."""
+def _flatten_method(
+    self: Tensor,
+    order: str | int = "C",
+    end: int | None = None,
+    *,
+    start_dim: int = 0,
+    end_dim: int = -1,
+) -> Tensor:
+    """Return the dimensions from `start_dim` to `end_dim` as one.
+
+    Args:
+        order: "C", or "F" to reverse the dimensions first; an int is `start_dim`.
+        end: `end_dim`, after an int.
+        start_dim: the first dimension to join.
+        end_dim: the last dimension to join.
+
+    Returns:
+        A view if the strides allow it, otherwise a copy.
+
+    Raises:
+        TypeError: a dimension is no int.
+        ValueError: the order is another one, or the dimensions are out of range or in the wrong
+            order.
+
+    Example:
+        >>> from minitensor import ops
+        >>> t = ops.zeros((2, 3, 4))
+        >>> t.flatten().shape, t.flatten(1).shape, t.flatten(0, 1).shape
+        ((24,), (2, 12), (6, 4))
+    """
     if isinstance(order, str):
         return _flattened(self, order, start_dim, end_dim)
     return _flattened(self, "C", order, end_dim if end is None else end)
@@ -288,18 +475,47 @@ def _flatten_method(self: Tensor, order: str | int = "C", end: int | None = None
 _flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
 
 
-def ravel(input: Any) -> Tensor:
-    """All elements in one dimension."""
+def ravel(input: TensorLike) -> Tensor:
+    """Return all elements in one dimension.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+
+    Returns:
+        A view if the strides allow it, otherwise a copy.
+
+    Raises:
+        TypeError: the input is not tensor-like.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.ravel(Tensor([[1, 2], [3, 4]])))
+        [1 2 3 4]
+    """
     t = as_tensor(input, "ravel")
     return _reshaped("ravel", t, (t.size,))
 
 
 @aliases(size="shape")
-def broadcast_to(input: Any, shape: Any) -> Tensor:
-    """The tensor as it looks in a wider shape, -1 keeping a length; a view in which elements stand in several places.
+def broadcast_to(input: TensorLike, shape: ShapeLike) -> Tensor:
+    """Return a view in a wider shape, in which an element stands at several places.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        shape: the shape, an int or a sequence of ints; -1 keeps a length.
+
+    Returns:
+        A view of the input's memory.
 
     Raises:
-        ValueError: when the shape is not one that it broadcasts to.
+        TypeError: a length is no int.
+        ValueError: the input does not broadcast to the shape.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.broadcast_to(Tensor([1, 2]), (2, 2)))
+        [[1 2]
+         [1 2]]
     """
     return _broadcast("broadcast_to", as_tensor(input, "broadcast_to"), shape)
 
@@ -317,13 +533,46 @@ def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
 
 
 @_spread("size", "shape")
-def expand(input: Any, *size: Any) -> Tensor:
-    """The same as `broadcast_to`."""
+def expand(input: TensorLike, *size: ShapeLike) -> Tensor:
+    """Return a view in a wider shape; an alias of `broadcast_to`.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        size: the lengths, as ints or one tuple; -1 keeps a length.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: a length is no int.
+        ValueError: the input does not broadcast to the shape.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> ops.expand(Tensor([1, 2]), 3, -1).shape
+        (3, 2)
+    """
     return _broadcast("expand", as_tensor(input, "expand"), size[0] if len(size) == 1 else size)
 
 
-def broadcast_tensors(*tensors: Any) -> list[Tensor]:
-    """All tensors as they look in the shape that they broadcast to."""
+def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
+    """Return views of all tensors in the shape that they broadcast to.
+
+    Args:
+        tensors: tensor-likes of any dtype.
+
+    Returns:
+        A list of views.
+
+    Raises:
+        TypeError: an argument is not tensor-like.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> [t.shape for t in ops.broadcast_tensors(Tensor([1, 2]), Tensor([[1], [2]]))]
+        [(2, 2), (2, 2)]
+    """
     several = [as_tensor(t, "broadcast_tensors") for t in tensors]
     try:
         shape = np.broadcast_shapes(*[t.shape for t in several])
@@ -333,8 +582,25 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
 
 
 @axis_aliases
-def flip(input: Any, dims: Any = None) -> Tensor:
-    """Backwards along some dimensions (None: all).  A view."""
+def flip(input: TensorLike, dims: AxisLike | None = None) -> Tensor:
+    """Return a view that is reversed along some dimensions.
+
+    Args:
+        input: a tensor-like of any shape and dtype.
+        dims: the axis or the axes to reverse, also spelled `axis`, `dim`; None means all.
+
+    Returns:
+        A view of the input's memory.
+
+    Raises:
+        TypeError: an axis is no int.
+        ValueError: an axis is out of range or is named twice.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.flip(Tensor([1, 2, 3])))
+        [3 2 1]
+    """
     t = as_tensor(input, "flip")
     strides, offset = list(t.strides), t._offset
     for d in normalize_axes("flip", dims, t.ndim):
@@ -350,11 +616,30 @@ def _slice(t: Tensor, axis: int, start: int, stop: int) -> Tensor:
 
 
 @axis_aliases
-def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """Views of pieces along `axis`: of one length (the last may be shorter), or of the lengths given.
+def split(
+    tensor: TensorLike, split_size_or_sections: int | Sequence[int], axis: SupportsIndex = 0
+) -> tuple[Tensor, ...]:
+    """Return views of consecutive pieces along `axis`.
+
+    Args:
+        tensor: a tensor-like of at least one dimension and any dtype.
+        split_size_or_sections: the length of a piece, of which the last may be shorter, or the
+            lengths
+            of all pieces.
+        axis: the axis to cut, also spelled `dim`.
+
+    Returns:
+        A tuple of views.
 
     Raises:
-        ValueError: when the lengths do not add up, or the length is not positive.
+        TypeError: a length or the axis is no int.
+        ValueError: the lengths do not add up, a length is not positive, or the axis is out of
+            range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> [t.tolist() for t in ops.split(Tensor([1, 2, 3]), 2)]
+        [[1, 2], [3]]
     """
     t = as_tensor(tensor, "split")
     axis = normalize_axis("split", axis, t.ndim)
@@ -373,8 +658,26 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], axis: int = 
 
 
 @axis_aliases
-def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views of equal length along `axis`, the last one shorter."""
+def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> tuple[Tensor, ...]:
+    """Return at most `chunks` views of equal length along `axis`; the last may be shorter.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        chunks: the number of pieces.
+        axis: the axis to cut, also spelled `dim`.
+
+    Returns:
+        A tuple of views.
+
+    Raises:
+        TypeError: `chunks` or the axis is no int.
+        ValueError: `chunks` is not positive, or the axis is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> [t.tolist() for t in ops.chunk(Tensor([1, 2, 3]), 2)]
+        [[1, 2], [3]]
+    """
     t = as_tensor(input, "chunk")
     count = _one_int("chunk", chunks, "chunks")
     if count <= 0:
@@ -383,8 +686,25 @@ def chunk(input: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 @axis_aliases
-def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of all that lies along `dim`, one by one, without that dimension."""
+def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
+    """Return views of the slices along `dim`, without that dimension.
+
+    Args:
+        input: a tensor-like of at least one dimension and any dtype.
+        dim: the dimension, also spelled `axis`.
+
+    Returns:
+        A tuple of views.
+
+    Raises:
+        TypeError: the dimension is no int.
+        ValueError: the dimension is out of range.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> [t.tolist() for t in ops.unbind(Tensor([[1, 2], [3, 4]]))]
+        [[1, 2], [3, 4]]
+    """
     t = as_tensor(input, "unbind")
     axis = normalize_axis("unbind", dim, t.ndim)
     shape, strides = (tuple(x for d, x in enumerate(v) if d != axis) for v in (t.shape, t.strides))
@@ -392,10 +712,10 @@ def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def install() -> None:
-    """The methods and properties of Tensor."""
+    """Give Tensor its methods and properties."""
     for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze,
                      ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.flatten = _flatten_method  # type: ignore[attr-defined]
-    Tensor.T = property(transpose, doc="All dimensions reversed; a view.")  # type: ignore[attr-defined]
-    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="The last two dimensions swapped; a view.")  # type: ignore[attr-defined]
+    Tensor.flatten = _flatten_method  # type: ignore[assignment]
+    Tensor.T = property(transpose, doc="Return a view with all dimensions reversed.")  # type: ignore[assignment]
+    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="Return a view with the last two dimensions swapped.")  # type: ignore[assignment]

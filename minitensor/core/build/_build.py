@@ -146,12 +146,12 @@ def kernels(dtypes: Any, ops: Any) -> str:
     return "#ifdef KERNEL1\n" + "".join(lines) + "#else\n" + "".join(table) + "#endif\n"
 
 
-def operators(ops: Any) -> str:
+def operators(ops: Any, docs: Any) -> str:
     """A line for each op, `OP<inputs>(name, doc, operands)`, and one for each operator, `SLOT<arguments>(slot, name)` or `COMPARE(code, name)`."""
     lines: dict[str, list[str]] = {"OP1": [], "OP2": [], "OP3": [], "SLOT1": [], "SLOT2": [], "SLOT3": [], "COMPARE": []}
     for op in ops.ELEMENTWISE:
         operands = ", ".join(map(string, op.params[: op.inputs]))
-        lines[f"OP{op.inputs}"].append(f"({op.name}, {string(op.documentation)}, {operands})")
+        lines[f"OP{op.inputs}"].append(f"({op.name}, {string(docs.documentation(op))}, {operands})")
         if op.operator in SLOTS:
             arguments = 3 if op.operator == "pow" else op.inputs  # the third of pow() is a modulus
             lines[f"SLOT{arguments}"].append(f"({SLOTS[op.operator]}, {op.name})")
@@ -167,7 +167,7 @@ def generate() -> None:
     write("generated.h", header)
     write("tables.c", source)
     write("kernels_gen.h", kernels(dtypes, ops))
-    write("operators_gen.h", operators(ops))
+    write("operators_gen.h", operators(ops, load("opdocs")))
 
 
 def check_compiler() -> None:
