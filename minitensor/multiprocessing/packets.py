@@ -54,8 +54,8 @@ _AWAKE_MS = 0.2  # so long a reader stays awake for the next message, if the las
 # and, above the lowest byte, how many references there are in the list that follows.
 # The byte has the format's number, too, which grows with each change of what a packet is.
 FORMAT = 1
-_PLAIN = bytes([4 * FORMAT])
-_INSIDE, _IN_BLOCK = 4 * FORMAT + 1, 4 * FORMAT + 2
+_PLAIN, _INSIDE, _IN_BLOCK = 4 * FORMAT, 4 * FORMAT + 1, 4 * FORMAT + 2
+_PLAIN_HEAD = bytes([_PLAIN])
 _BLOCK = struct.Struct("<qq")  # the token and the size of the block that has the message
 _LONGEST = 8 + PACKET
 _made = itemgetter(0)  # of a token's list: the token, or the status that says why there is none
@@ -111,7 +111,7 @@ class PacketEnd(Connection):
         """
         nbytes = len(head) + len(message)
         if not packet.tokens and nbytes <= PACKET:
-            packet.parts = (_PLAIN, head, message) if head else (_PLAIN, message)
+            packet.parts = (_PLAIN_HEAD, head, message) if head else (_PLAIN_HEAD, message)
             return
         tokens = packet.tokens if len(packet.tokens) <= LISTED else packet.tokens[:LISTED]
         listed = len(tokens)
@@ -243,7 +243,7 @@ class PacketEnd(Connection):
 
 def unpack(packet: bytes) -> memoryview:
     """The message of a packet that was read."""
-    if not packet[0]:  # _PLAIN
+    if packet[0] == _PLAIN:
         return memoryview(packet)[1:]
     if packet[0] >> 2 != FORMAT:
         raise ValueError(f"[get] the sender's packet has format {packet[0] >> 2}, and this process reads format {FORMAT}; "
