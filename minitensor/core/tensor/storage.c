@@ -3,17 +3,6 @@
 #include "base/host.h"
 #include "tensor/storage.h"
 
-/* A result this large is taken at the call, where the system's refusal rises best. */
-static const int64_t AT_THE_CALL = (int64_t)1 << 30;
-/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
-static const int64_t AT_ONCE = 1024;
-
-mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
-    mt_storage *storage = malloc(sizeof *storage);      /* not calloc, which glibc serves from no cache of the thread's */
-    if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
-    return storage;
-}
-
 void mt_storage_release(mt_storage *storage) {
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
     if (storage->block) mt_arena_drop(storage->block);
@@ -21,13 +10,6 @@ void mt_storage_release(mt_storage *storage) {
     else mt_host_release(storage->owner);
     if (storage->error) mt_error_release(storage->error);
     free(storage);
-}
-
-bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
-
-bool mt_storage_promise(mt_storage *s, bool take) {
-    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes, take || s->nbytes <= AT_ONCE ? &s->data : NULL);
-    return s->promised && (!(take || s->nbytes >= AT_THE_CALL) || mt_storage_take(s));
 }
 
 bool mt_storage_take_over(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->looks); }

@@ -1,6 +1,8 @@
 /* Storages: counted memory on one device, private or in the arena. */
 #ifndef MT_STORAGE_H
 #define MT_STORAGE_H
+#include <stdlib.h>
+
 #include "memory/allocator.h"
 
 /* A mark is a place in a stream: everything up to number `seq` of stream `stream`.  seq 0 is reached from the start. */
@@ -35,15 +37,28 @@ static inline bool mt_storage_visible(const mt_storage *s) {
     return s->everyone || atomic_load_explicit(&s->exports, memory_order_relaxed);
 }
 
+/* A result this large is taken at the call, where the system's refusal rises best. */
+static const int64_t MT_AT_THE_CALL = (int64_t)1 << 30;
+/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
+static const int64_t MT_AT_ONCE = 1024;
+
 /* Returns a storage without memory, with one count; NULL: no memory. */
-mt_storage *mt_storage_new(mt_device *device, int64_t nbytes);
+static inline mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
+    mt_storage *storage = malloc(sizeof *storage);      /* not calloc, which glibc serves from no cache of the thread's */
+    if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
+    return storage;
+}
+
 void mt_storage_release(mt_storage *storage);
 
-/* Gives the storage the promise of memory, and with `take` the memory; false: there is none now. */
-bool mt_storage_promise(mt_storage *storage, bool take);
-
 /* Gives the storage the memory that was promised; false: the system has none. */
-bool mt_storage_take(mt_storage *storage);
+static inline bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
+
+/* Gives the storage the promise of memory, and with `take` the memory; false: there is none now. */
+static inline bool mt_storage_promise(mt_storage *s, bool take) {
+    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes, take || s->nbytes <= MT_AT_ONCE ? &s->data : NULL);
+    return s->promised && (!(take || s->nbytes >= MT_AT_THE_CALL) || mt_storage_take(s));
+}
 
 /* Before a task writes: the storage has memory, and its bytes are its own.  Called by the one task that may touch it now; a status. */
 int mt_storage_own(mt_storage *storage);
