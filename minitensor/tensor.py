@@ -309,7 +309,7 @@ class Tensor(Exchange):
         """
         from minitensor import sharing
 
-        sharing.share_with_everyone(self)
+        sharing.make_shared(self)
         return self
 
     def is_shared(self) -> bool:

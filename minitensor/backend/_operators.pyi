@@ -51,7 +51,7 @@ def bind(
     dtypes: tuple[DType, ...] = ...,
     ndarray: type[np.ndarray] = ...,
     finish: Callable[[int], int] = ...,
-    slow: Callable[..., Any] = ...,
+    dispatch_slow: Callable[..., Any] = ...,
     site: Callable[[FrameType], int] = ...,
     synchronous: bool = ...,
 ) -> None: ...

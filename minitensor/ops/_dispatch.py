@@ -1,7 +1,7 @@
 """What every op goes through: from Python arguments to one call of the core.
 
 An elementwise op of tensors and numbers doesn't come here at all: its path is in C (core/python/py_operators.c), because each step that
-the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`_slowly`), and so do
+the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`_dispatch_slow`), and so do
 the ops that NumPy computes on the stream (`host`).
 """
 
@@ -63,7 +63,7 @@ def _weak(value: Any, op: str) -> int:
     return lib.mt_weak_float(value)
 
 
-def _slowly(code: int, operator: bool, *values: Any) -> Any:
+def _dispatch_slow(code: int, operator: bool, *values: Any) -> Any:
     """An elementwise op whose operands are not all tensors and everyday numbers; py_operators.c calls it."""
     op = ELEMENTWISE[code].name
     if operator and not all(map(is_operand, values)):
@@ -89,7 +89,7 @@ def _slowly(code: int, operator: bool, *values: Any) -> Any:
             lib.mt_release(ref)
 
 
-operators.bind(slow=_slowly)
+operators.bind(dispatch_slow=_dispatch_slow)
 
 
 def assign(target: Tensor, value: Any, op: str) -> None:

@@ -16,7 +16,7 @@ static inline void mt_task_init(mt_task *task, int kind, int op, int compute) {
     task->host_op[0] = 0;
     task->host = NULL;
     task->borrows = false;
-    task->steps = 0;
+    task->cost = 0;
     task->event = NULL;
     task->site = 0;
     task->seq = 0;
