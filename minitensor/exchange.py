@@ -72,7 +72,7 @@ def _export(t: Any, exclusive: bool) -> np.ndarray:
     if status != lib.MT_OK:
         raise MemoryError(f"[export] no memory for {memory.nbytes or t.nbytes} bytes")
     owner = ffi.gc(
-        memory.base, lambda _, look=memory.look, unexport=lib.mt_unexport: unexport(look)
+        memory.base, lambda _, view=memory.view, unexport=lib.mt_unexport: unexport(view)
     )
     buffer: Any = ffi.buffer(owner, memory.nbytes)
     if memory.read_only:  # through an array, because NumPy bypasses a memoryview

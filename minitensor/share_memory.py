@@ -37,4 +37,4 @@ def share_memory_(self: Tensor) -> Tensor:
 
 
 share_memory_.__qualname__ = "Tensor.share_memory_"
-Tensor.share_memory_ = share_memory_  # type: ignore[attr-defined]
+Tensor.share_memory_ = share_memory_  # type: ignore[assignment]

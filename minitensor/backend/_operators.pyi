@@ -43,8 +43,8 @@ def bind(
     tensor: type[Tensor] = ...,
     dtypes: tuple[DType, ...] = ...,
     ndarray: type[np.ndarray] = ...,
-    finish: Callable[[int], int] = ...,
-    slow: Callable[..., Any] = ...,
+    complete: Callable[[int], int] = ...,
+    dispatch_slow: Callable[..., Any] = ...,
     site: Callable[[FrameType], int] = ...,
     synchronous: bool = ...,
 ) -> None: ...

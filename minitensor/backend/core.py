@@ -53,8 +53,8 @@ def bind(tensor: type, dispatch_slow: Callable[..., Any]) -> None:
         tensor=tensor,
         dtypes=DTYPES,
         ndarray=np.ndarray,
-        finish=complete,
-        slow=dispatch_slow,
+        complete=complete,
+        dispatch_slow=dispatch_slow,
         site=call_sites.number_of,
         synchronous=_synchronous,
     )

@@ -70,7 +70,7 @@ int mt_assigns(mt_ref target, mt_ref source);
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
  * storage is then waited for before its call returns. */
 typedef struct mt_memory {
-    void *look;              /* for mt_unexport */
+    void *view;              /* for mt_unexport */
     char *base;              /* of the storage */
     int64_t nbytes;
     int32_t read_only;       /* other processes may have these bytes */
@@ -79,32 +79,32 @@ typedef struct mt_memory {
  * other process has or gets these bytes while the export lives, so the consumer may write to them; a
  * storage whose bytes may be shared is copied out of the arena. */
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
-void mt_unexport(void *look);
+void mt_unexport(void *view);
 
 void mt_pin(mt_ref tensor);                            /* its memory stays where it is until mt_unpin: shorter than an export */
 void mt_unpin(mt_ref tensor);
 
 /* --- tensors that travel (move_to_arena.c) ------------------------------------------------------------------------------------------------- */
-int mt_share(mt_ref tensor, int everyone);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
+int mt_share(mt_ref tensor, int shared_mutable);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
                                                            MT_VALUE_ERROR: NumPy looks at it */
-int mt_is_shared(mt_ref tensor);                        /* everyone writes to it */
+int mt_is_shared(mt_ref tensor);                        /* all processes that have it write to it */
 int mt_in_arena(mt_ref tensor);
 
 /* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
 typedef struct mt_extent {
-    int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a parcel without the tensor's own */
+    int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's own */
     int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
-    int32_t in_arena, everyone, device;
+    int32_t in_arena, shared_mutable, device;
     int32_t ready;                         /* it has its value, so that nothing is left to wait for */
 } mt_extent;
 mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);       /* small: so few bytes go inside the message; low, high: what has to travel, too */
 int64_t mt_send(mt_ref tensor, int64_t channel);            /* a token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at
                                                            work on it, again; -MT_VALUE_ERROR: NumPy looks at it */
-void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a parcel: head bytes, and the tensor's */
-mt_ref mt_receive(int device, const char *parcel, int64_t n);
-mt_ref mt_receive_from(int device, const char *parcel, int64_t n, const char *path, uint64_t inode, int *error);     /* a copy, from another family's
+void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a message: head bytes, and the tensor's */
+mt_ref mt_receive(int device, const char *message, int64_t n);
+mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode, int *error);     /* a copy, from another family's
                                                            arena; 0: it can't be read, for the reason *error (-errno) */
-mt_ref mt_receive_view(mt_ref first, const char *parcel, int64_t n);    /* a second view of what has arrived with the first */
+mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);    /* a second view of what has arrived with the first */
 mt_ref mt_empty_shared(int device, int64_t nbytes);     /* in the arena, uint8 */
 
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
@@ -126,7 +126,7 @@ const char *mt_call_op(mt_ref call);
 int mt_call_inputs(mt_ref call, mt_ref *inputs);      /* borrowed; returns how many (at most 3 for an elementwise op) */
 mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none */
 int mt_call_compute_dtype(mt_ref call);
-void mt_call_host(mt_ref call, void *handle, int64_t steps);  /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
+void mt_call_host(mt_ref call, void *handle, int64_t cost);  /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
                                                          steps: about how many it takes; 0: it may wait for somebody, so only the worker runs it */
 int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
 mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
@@ -227,7 +227,7 @@ typedef struct mt_arena_numbers {
 } mt_arena_numbers;
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
-int mt_arena_check(char *text, int room);               /* how many faults there are in the books; when nobody is at work */
+int mt_arena_check(char *text, int room);               /* how many invariants are broken; when nobody is at work */
 void mt_arena_refuse_places(int error);                 /* for tests: a process that is started now finds no place, for this errno; 0: it does */
 void mt_arena_refuse_ways(int ways);                    /* for tests: the system refuses some of the ways to take pages; arena/allocate.c */
 void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */

@@ -171,7 +171,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
     made = [0]  # set in the same step that makes a token: Ctrl-C finds it noted, or not made
     if message is not None:
         message.tokens.append(made)
-    whole = extent.in_arena or extent.everyone or (extent.low, extent.high) == (0, extent.nbytes)
+    whole = extent.in_arena or extent.shared_mutable or (extent.low, extent.high) == (0, extent.nbytes)
     if whole:
         for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break
@@ -185,7 +185,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
         core.wait(t._ref, unused=True)
         for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break
-    if made[0] in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.everyone:
+    if made[0] in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.shared_mutable:
         # Other threads don't let go of it, an array looks at it, or only a part travels.
         copy = _copy(t, extent.low, extent.high - extent.low)
         for made[0] in () if copy is None else map(lib.mt_send, (copy._ref,), (channel,)):
@@ -205,10 +205,10 @@ def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
     return copy
 
 
-def _parcel(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
-    parcel = bytearray(extent.head + (extent.high - extent.low if with_bytes else 0))
-    lib.mt_pack(t._ref, extent.low, extent.high, token, with_bytes, ffi.from_buffer(parcel))
-    return parcel
+def _pack(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
+    packed = bytearray(extent.head + (extent.high - extent.low if with_bytes else 0))
+    lib.mt_pack(t._ref, extent.low, extent.high, token, with_bytes, ffi.from_buffer(packed))
+    return packed
 
 
 def reduce(t: Tensor) -> tuple[Any, ...]:
@@ -224,19 +224,19 @@ def reduce(t: Tensor) -> tuple[Any, ...]:
         return empty, (t.shape, t.dtype, None)
     first, extent = _first(t, extent)
     if first is not t:
-        return _receive_view, (first, _parcel(t, extent))
-    if extent.high - extent.low > small or extent.everyone:
+        return _receive_view, (first, _pack(t, extent))
+    if extent.high - extent.low > small or extent.shared_mutable:
         readers = _readers()
         token = 0 if readers is None else _token(t, extent, readers[0])
         if token:
-            return _receive, (_parcel(t, extent, token), readers[1] or address())  # type: ignore[index]
-        if extent.everyone and readers is None:
+            return _receive, (_pack(t, extent, token), readers[1] or address())  # type: ignore[index]
+        if extent.shared_mutable and readers is None:
             reason = "the reader may not be able to" if lib.mt_arena_member() else why_no_arena()
             raise RuntimeError(f"[pickle] memory that all processes write to can't be handed on: {reason}; a copy, t.copy(), can")
-        if extent.everyone:
+        if extent.shared_mutable:
             raise MemoryError(f"[pickle] no other reference to memory that all processes write to can be made: {room_text()}")
     lib.mt_arena_note(0, 1)
-    return _receive, (_parcel(t, extent, with_bytes=True),)
+    return _receive, (_pack(t, extent, with_bytes=True),)
 
 
 def _move(t: Tensor) -> int:
@@ -266,11 +266,11 @@ def make_shared(t: Tensor) -> None:
 
 
 # --- receiving -------------------------------------------------------------------------------------------------------
-def _receive(parcel: bytes, address: str | None = None) -> Tensor:
-    """The tensor of a parcel; `address` is the sender's arena, where that has the bytes."""
+def _receive(packed: bytes, address: str | None = None) -> Tensor:
+    """The tensor of a packed; `address` is the sender's arena, where that has the bytes."""
     device = _cpu.activate()
     here = address is None or is_here(address)
-    given: Any = device, ffi.from_buffer(parcel), len(parcel)
+    given: Any = device, ffi.from_buffer(packed), len(packed)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))
     ref: int = 0
     tensor: Any = None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
@@ -291,12 +291,12 @@ def _receive(parcel: bytes, address: str | None = None) -> Tensor:
         raise
 
 
-def _receive_from(address: str, device: int, parcel: Any, n: int) -> int:
+def _receive_from(address: str, device: int, packed: Any, n: int) -> int:
     """A copy from the arena of another family, if this process may look into it."""
     inode, places = places_of(address)
     error = ffi.new("int *")
     for pid, fd in reversed(places):
-        ref = lib.mt_receive_from(device, parcel, n, f"/proc/{pid}/fd/{fd}".encode(), inode, error)
+        ref = lib.mt_receive_from(device, packed, n, f"/proc/{pid}/fd/{fd}".encode(), inode, error)
         if ref:
             return ref
         if error[0] == -errno.EXDEV:
@@ -313,8 +313,8 @@ def _receive_from(address: str, device: int, parcel: Any, n: int) -> int:
     )
 
 
-def _receive_view(first: Tensor, parcel: bytes) -> Tensor:
-    return wrap(_checked(lib.mt_receive_view(first._ref, ffi.from_buffer(parcel), len(parcel))))
+def _receive_view(first: Tensor, packed: bytes) -> Tensor:
+    return wrap(_checked(lib.mt_receive_view(first._ref, ffi.from_buffer(packed), len(packed))))
 
 
 # --- seeing it -------------------------------------------------------------------------------------------------------

@@ -5,16 +5,16 @@
 #include "executor/pending.h"
 #include "executor/submit.h"
 
-static bool find_memory(mt_storage *s, bool take) {
-    if (mt_storage_promise(s, take)) return true;
-    s->bare = mt_work_under_way();                          /* it may be about to free some */
-    return s->bare || mt_storage_promise(s, take);          /* the last of it may just have ended */
+static bool find_memory(mt_storage *s, bool commit) {
+    if (mt_storage_reserve(s, commit)) return true;
+    s->unbacked = mt_work_under_way();                          /* it may be about to free some */
+    return s->unbacked || mt_storage_reserve(s, commit);          /* the last of it may just have ended */
 }
 
-mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool take) {
+mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool commit) {
     mt_storage *storage = mt_storage_new(&mt_devices[device], mt_size(ndim, shape) * MT_ITEMSIZE[dtype]);
     if (!storage) return NULL;
-    mt_tensor *t = find_memory(storage, take) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    mt_tensor *t = find_memory(storage, commit) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
     if (!t) mt_storage_release(storage);
     return t;
 }
@@ -33,7 +33,7 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
     mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape, true);
     if (!t) return mt_no_memory("empty", device, size * MT_ITEMSIZE[dtype]);
-    return t->storage->bare ? mt_call_for_memory("empty", t) : mt_ref_of(t);
+    return t->storage->unbacked ? mt_call_for_memory("empty", t) : mt_ref_of(t);
 }
 
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,

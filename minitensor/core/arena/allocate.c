@@ -25,15 +25,15 @@ static int class_of(int64_t nbytes, int64_t *size) {
 
 static uint32_t find(int class) {
     uint32_t recent = atomic_load(&ARENA->classes[class].recent), other = 0;
-    if (recent && look(&BLOCK(recent)->word).state == FREE && atomic_load(&BLOCK(recent)->committed) && mt_block_try_own(recent)) return recent;
+    if (recent && load_word(&BLOCK(recent)->word).state == FREE && atomic_load(&BLOCK(recent)->committed) && mt_arena_block_try_own(recent)) return recent;
     if (atomic_load(&ARENA->classes[class].free) <= 0) return 0;
     for (uint32_t b = atomic_load(&ARENA->classes[class].head); b; b = BLOCK(b)->next) {
-        if (look(&BLOCK(b)->word).state != FREE) continue;
+        if (load_word(&BLOCK(b)->word).state != FREE) continue;
         if (atomic_load(&BLOCK(b)->committed)) {
-            if (mt_block_try_own(b)) return b;
+            if (mt_arena_block_try_own(b)) return b;
         } else if (!other) other = b;
     }
-    return other && mt_block_try_own(other) ? other : 0;
+    return other && mt_arena_block_try_own(other) ? other : 0;
 }
 
 static uint32_t create(int class, int64_t size) {          /* 0: the arena is full */
@@ -109,7 +109,7 @@ static void reap_now_and_then(void) {
     if (now.tv_sec > last && mt_arena_file() >= 0 && atomic_compare_exchange_strong(&ARENA->reaped_at, &last, now.tv_sec)) mt_reap_locked();
 }
 
-uint32_t mt_block_obtain(int64_t nbytes) {
+uint32_t mt_arena_block_obtain(int64_t nbytes) {
     int64_t size;
     int class = class_of(nbytes, &size);
     if (class >= MT_SHARED_CLASSES) return mt_arena_refuse(MT_TOO_LARGE, nbytes, 0), 0;
@@ -125,19 +125,19 @@ uint32_t mt_block_obtain(int64_t nbytes) {
             atomic_store(&BLOCK(b)->mutable, false);
             return b;
         }
-        if (b) mt_block_disown(b);
+        if (b) mt_arena_block_disown(b);
     }
     return 0;
 }
 
 int64_t mt_arena_alloc(int64_t nbytes) {
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t b = mt_my.me ? mt_block_obtain(nbytes) : 0;
+    uint32_t b = mt_my.me ? mt_arena_block_obtain(nbytes) : 0;
     if (b) {
         add(mt_holders(b), *mt_my.me);
         step();
         mt_my.holds[b] = 1;
-        mt_word w = look(&BLOCK(b)->word), to = w;
+        mt_word w = load_word(&BLOCK(b)->word), to = w;
         to.state = LIVE;
         to.owner = 0;
         change(&BLOCK(b)->word, w, to);

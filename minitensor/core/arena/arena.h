@@ -39,7 +39,7 @@ static inline uint64_t pack(mt_word w) {
 static inline mt_word unpack(uint64_t w) {
     return (mt_word){w & 3, w >> 2 & 0x3fff, w >> 16 & 0xffff, w >> 32 & 0xffff, w >> 48 & 0xffff};
 }
-static inline mt_word look(_Atomic uint64_t *word) { return unpack(atomic_load(word)); }
+static inline mt_word load_word(_Atomic uint64_t *word) { return unpack(atomic_load(word)); }
 /* True: nothing came in between, and the word is `to` with its seq stepped. */
 static inline bool change(_Atomic uint64_t *word, mt_word from, mt_word to) {
     uint64_t expected = pack(from);
@@ -48,7 +48,7 @@ static inline bool change(_Atomic uint64_t *word, mt_word from, mt_word to) {
 }
 /* Steps the word: a swap by a process that has read it before fails. */
 static inline void touch(_Atomic uint64_t *word) {
-    for (mt_word w = look(word); !change(word, w, w);) w = look(word);
+    for (mt_word w = load_word(word); !change(word, w, w);) w = load_word(word);
 }
 
 typedef struct {
@@ -160,16 +160,16 @@ bool mt_slot_dead(int probe, mt_member m);          /* true: and its byte is loc
 void mt_slot_give_back(int probe, mt_member m);
 enum mt_refusal { MT_NOT_A_MEMBER, MT_TOO_LARGE, MT_NO_SPACE, MT_NO_ENTRY, MT_NO_PAGES, MT_NO_TOKEN };
 int64_t mt_arena_refuse(enum mt_refusal why, int64_t nbytes, int error);     /* notes why this thread finds no room; a status */
-uint32_t mt_block_obtain(int64_t nbytes);           /* a block with memory, OWNED by us; 0: there is none */
-void mt_block_hold_for(mt_member m, uint32_t block); /* which we hold: its bit, and a step of the word */
-void mt_block_maybe_free(uint32_t block);
-void mt_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
+uint32_t mt_arena_block_obtain(int64_t nbytes);           /* a block with memory, OWNED by us; 0: there is none */
+void mt_arena_block_hold_for(mt_member m, uint32_t block); /* which we hold: its bit, and a step of the word */
+void mt_arena_block_maybe_free(uint32_t block);
+void mt_arena_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
 bool mt_trim_to(int64_t bytes);                     /* gives free memory back until so little is left; false: there was none */
-bool mt_block_try_own(uint32_t block);              /* FREE -> OWNED by us */
-void mt_block_let_go(uint32_t block);               /* of our bit, unless we hold the block */
+bool mt_arena_block_try_own(uint32_t block);              /* FREE -> OWNED by us */
+void mt_arena_block_let_go(uint32_t block);               /* of our bit, unless we hold the block */
 uint32_t mt_token_obtain(uint32_t block, int64_t channel);      /* OWNED by us; 0: there is none */
 int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what goes into the message */
-bool mt_token_land(uint32_t token, mt_word word);    /* ends its flight; false: another process was faster */
+bool mt_token_claim(uint32_t token, mt_word word);    /* ends its flight; false: another process was faster */
 bool mt_token_flies(const mt_arena *arena, int64_t id);
 bool mt_token_end(mt_arena *arena, int64_t id);     /* ends its flight for a process that is no member; false: another process was faster */
 uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark);    /* NEVER or

@@ -13,11 +13,11 @@ static void give_pages_back(const mt_shared_block *block) {
 }
 
 /* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its owner was killed. */
-void mt_block_disown(uint32_t b) {
+void mt_arena_block_disown(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     if (!atomic_load(&block->committed) && block->size) give_pages_back(block);
     step();
-    mt_word w = look(&block->word), to = w;
+    mt_word w = load_word(&block->word), to = w;
     to.state = FREE;
     to.owner = to.count = 0;
     if (!change(&block->word, w, to) || !block->size) return;
@@ -29,8 +29,8 @@ void mt_block_disown(uint32_t b) {
 }
 
 /* FREE -> OWNED by us. */
-bool mt_block_try_own(uint32_t b) {
-    mt_word w = look(&BLOCK(b)->word), to = w;
+bool mt_arena_block_try_own(uint32_t b) {
+    mt_word w = load_word(&BLOCK(b)->word), to = w;
     if (w.state != FREE) return false;
     to.state = OWNED;
     to.owner = mt_owner().slot;
@@ -44,21 +44,21 @@ bool mt_block_try_own(uint32_t b) {
 static void punch(uint32_t b) {                             /* OWNED by us, committed */
     atomic_store(&BLOCK(b)->committed, false);              /* first: if we die in between, the reaper punches */
     step();
-    mt_block_disown(b);
+    mt_arena_block_disown(b);
 }
 
 bool mt_trim_to(int64_t bytes) {
     bool any = false;
     uint32_t n = atomic_load(&ARENA->n_blocks);
     for (uint32_t b = n; b-- > 1 && atomic_load(&ARENA->free_bytes) > bytes;)
-        if (look(&BLOCK(b)->word).state == FREE && atomic_load(&BLOCK(b)->committed) && mt_block_try_own(b)) punch(b), any = true;
+        if (load_word(&BLOCK(b)->word).state == FREE && atomic_load(&BLOCK(b)->committed) && mt_arena_block_try_own(b)) punch(b), any = true;
     return any;
 }
 
-void mt_block_maybe_free(uint32_t b) {
+void mt_arena_block_maybe_free(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     for (;;) {
-        mt_word w = look(&block->word), to = w;             /* the word first: a claim counts down after its bit is set */
+        mt_word w = load_word(&block->word), to = w;             /* the word first: a claim counts down after its bit is set */
         if (w.state != LIVE || w.count || !empty(mt_holders(b))) return;
         step();
         to.state = FREE;
@@ -69,7 +69,7 @@ void mt_block_maybe_free(uint32_t b) {
     atomic_fetch_add(&ARENA->classes[block->class].free, 1);
     atomic_store(&ARENA->classes[block->class].recent, b);
     bool full = atomic_fetch_add(&ARENA->free_bytes, block->size) + block->size > ARENA->cap;
-    if (full && mt_my.me && mt_block_try_own(b)) punch(b);
+    if (full && mt_my.me && mt_arena_block_try_own(b)) punch(b);
 }
 
 char *mt_arena_data(int64_t b) { return mt_my.data + BLOCK(b)->offset; }
@@ -78,7 +78,7 @@ void mt_arena_mark_mutable(int64_t b) { atomic_store(&BLOCK(b)->mutable, true); 
 int64_t mt_arena_size(int64_t b) { return BLOCK(b)->size; }
 
 /* With a step of the word: a process that is reading the set reads it again. */
-void mt_block_hold_for(mt_member m, uint32_t b) {
+void mt_arena_block_hold_for(mt_member m, uint32_t b) {
     add(mt_holders(b), m);
     step();
     touch(&BLOCK(b)->word);
@@ -102,7 +102,7 @@ void mt_arena_drop(int64_t b) {
     else if (mt_my.holds[b] == 0) {
         discard(mt_holders((uint32_t)b), *mt_my.me);
         step();
-        mt_block_maybe_free((uint32_t)b);
+        mt_arena_block_maybe_free((uint32_t)b);
     }
     pthread_mutex_unlock(&mt_my.lock);
 }
@@ -117,7 +117,7 @@ int mt_arena_own(int64_t b, int holds) {
     pthread_mutex_lock(&mt_my.lock);
     if (!mt_my.me) ours = mt_my.copied[b] && mt_my.holds[b] == (uint32_t)holds;
     while (mt_my.me && !ours && mt_my.holds[b] == (uint32_t)holds) {
-        mt_word w = look(&block->word), to = w;
+        mt_word w = load_word(&block->word), to = w;
         step();
         if (w.count || !only(mt_holders((uint32_t)b), *mt_my.me)) break;
         step();

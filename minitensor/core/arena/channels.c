@@ -18,7 +18,7 @@ int64_t mt_channel_new(void) {
         mt_my.uses[c] = 1;
         atomic_store(&CHANNEL(c)->guests, 0);
         mt_entry_set(channel_word(c), LIVE);
-        id = (int64_t)look(channel_word(c)).gen << 16 | c;
+        id = (int64_t)load_word(channel_word(c)).gen << 16 | c;
     }
     pthread_mutex_unlock(&mt_my.lock);
     return id;
@@ -31,8 +31,8 @@ int mt_channel_join(int64_t id) {
     pthread_mutex_lock(&mt_my.lock);
     if (!mt_my.uses[c]) add(mt_users(c), *mt_my.me);
     step();
-    mt_word w = look(channel_word(c));
-    while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w)) w = look(channel_word(c));
+    mt_word w = load_word(channel_word(c));
+    while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w)) w = load_word(channel_word(c));
     if (w.state == LIVE && w.gen == gen) {
         mt_my.uses[c]++;
         status = MT_OK;
@@ -44,11 +44,11 @@ int mt_channel_join(int64_t id) {
 void mt_channel_sweep(uint32_t c) {
     uint32_t n = atomic_load(&ARENA->n_tokens);
     for (uint32_t t = 1; t < n; t++) {
-        mt_word w = look(token_word(t));
+        mt_word w = load_word(token_word(t));
         if (w.state != LIVE || atomic_load(&TOKEN(t)->channel) != c) continue;
         uint32_t b = atomic_load(&TOKEN(t)->block);
-        mt_token_land(t, w);
-        mt_block_let_go(b);
+        mt_token_claim(t, w);
+        mt_arena_block_let_go(b);
     }
     mt_entry_set(channel_word(c), FREE);
 }
@@ -57,13 +57,13 @@ void mt_channel_sweep(uint32_t c) {
 static bool is_waited_for(uint32_t c) {
     if (!atomic_load(&CHANNEL(c)->guests)) return false;
     for (uint32_t t = 1, n = atomic_load(&ARENA->n_tokens); t < n; t++)
-        if (look(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c) return true;
+        if (load_word(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c) return true;
     return false;
 }
 
 void mt_channel_maybe_sweep(uint32_t c) {
     for (;;) {
-        mt_word w = look(channel_word(c)), to = w;
+        mt_word w = load_word(channel_word(c)), to = w;
         if (w.state != LIVE || !empty(mt_users(c)) || is_waited_for(c)) return;
         to.state = OWNED;
         to.owner = mt_owner().slot;
@@ -93,7 +93,7 @@ void mt_channel_add_guest(int64_t id, int stranger) {
 int mt_channel_carries(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
     if (!mt_my.arena || c == 0 || c >= MT_CHANNELS || atomic_load(&CHANNEL(c)->guests) == 2) return 0;
-    mt_word w = look(channel_word(c));
+    mt_word w = load_word(channel_word(c));
     return w.state != LIVE || w.gen != ((uint32_t)(id >> 16) & 0xffff) ? 0 : mt_my.me ? 2 : 1;
 }
 

@@ -1,4 +1,4 @@
-/* The books and what people see.  The essay is in arena.c. */
+/* Invariants and statistics.  The essay is in arena.c. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +22,12 @@ int mt_arena_stats(mt_arena_numbers *out) {
     for (uint32_t s = 1; s < slots; s++) out->processes += atomic_load(&ARENA->slots[s].state) > FREE;
     for (uint32_t b = 1; b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
-        unsigned state = look(&block->word).state;
+        unsigned state = load_word(&block->word).state;
         if (state > FREE) out->blocks++, out->bytes += block->size;
         else if (atomic_load(&block->committed)) out->free_bytes += block->size;
     }
-    for (uint32_t t = 1; t < tokens; t++) out->in_flight += look(&ARENA->tokens[t].word).state == LIVE;
-    for (uint32_t c = 1; c < channels; c++) out->channels += look(&ARENA->channels[c].word).state > FREE;
+    for (uint32_t t = 1; t < tokens; t++) out->in_flight += load_word(&ARENA->tokens[t].word).state == LIVE;
+    for (uint32_t c = 1; c < channels; c++) out->channels += load_word(&ARENA->channels[c].word).state > FREE;
     out->reaped = atomic_load(&ARENA->reaped);
     out->copied = atomic_load(&ARENA->copied);
     out->inline_sent = atomic_load(&ARENA->inline_sent);
@@ -60,17 +60,17 @@ int mt_arena_check(char *text, int room) {
     if (!flying) fault(&r, "no memory to check\n");
     for (uint32_t t = 1; flying && t < tokens; t++) {
         mt_token *token = &ARENA->tokens[t];
-        mt_word w = look(&token->word);
+        mt_word w = load_word(&token->word);
         uint32_t b = atomic_load(&token->block), c = atomic_load(&token->channel);
         if (w.state == OWNED) fault(&r, "token %u is still owned by slot %u\n", t, w.owner);
         if (w.state != LIVE) continue;
         if (b == 0 || b >= blocks) fault(&r, "token %u of no block\n", t);
         else flying[b]++;
-        if (c && look(&ARENA->channels[c % MT_CHANNELS].word).state != LIVE) fault(&r, "token %u in channel %u, which nobody uses\n", t, c);
+        if (c && load_word(&ARENA->channels[c % MT_CHANNELS].word).state != LIVE) fault(&r, "token %u in channel %u, which nobody uses\n", t, c);
     }
     for (uint32_t b = 1; flying && b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
-        mt_word w = look(&block->word);
+        mt_word w = load_word(&block->word);
         bool held = !empty(mt_holders(b));
         if (w.state == OWNED) fault(&r, "block %u is still owned by slot %u\n", b, w.owner);
         if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && mt_countable(b)))) fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
@@ -81,7 +81,7 @@ int mt_arena_check(char *text, int room) {
             if (has(mt_holders(b), (mt_member){s}) && atomic_load(&ARENA->slots[s].state) <= FREE) fault(&r, "block %u is held by slot %u, which is free\n", b, s);
     }
     for (uint32_t c = 1; c < channels; c++) {
-        mt_word w = look(&ARENA->channels[c].word);
+        mt_word w = load_word(&ARENA->channels[c].word);
         if (w.state == OWNED) fault(&r, "channel %u is still owned by slot %u\n", c, w.owner);
         if (w.state == LIVE && !atomic_load(&ARENA->channels[c].guests) && empty(mt_users(c))) fault(&r, "channel %u lives, and nobody uses it\n", c);
     }

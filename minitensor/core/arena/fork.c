@@ -37,7 +37,7 @@ static struct {                                     /* what the fork under way h
 static void share_with(mt_member child) {
     uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
-        if (mt_my.holds[b]) mt_block_hold_for(child, b);
+        if (mt_my.holds[b]) mt_arena_block_hold_for(child, b);
     for (uint32_t c = 1; c < channels; c++)
         if (mt_my.uses[c]) {
             add(mt_users(c), child);
@@ -61,7 +61,7 @@ static bool copy_block(uint32_t b) {
 static void copy_for_guest(void) {
     uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
-        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b))) mt_block_hold_for(MT_WARDEN, b);
+        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b))) mt_arena_block_hold_for(MT_WARDEN, b);
     for (uint32_t c = 1; c < channels; c++)
         if (mt_my.uses[c]) mt_channel_add_guest(c, 0);
 }

@@ -49,10 +49,10 @@ static int copy_out(source from, int64_t id, char *out, int64_t nbytes, bool *en
         if (!read_block(from, b, out, nbytes)) return MT_STALE;
         if ((*ended = mt_token_end(from.arena, id))) return MT_OK;
     }
-    mt_word before = look(&from.arena->blocks[b].word);
+    mt_word before = load_word(&from.arena->blocks[b].word);
     bool read = before.state == LIVE && before.gen == gen && read_block(from, b, out, nbytes);
     atomic_thread_fence(memory_order_acquire);
-    mt_word after = look(&from.arena->blocks[b].word);
+    mt_word after = load_word(&from.arena->blocks[b].word);
     return read && after.state == LIVE && after.gen == gen ? MT_OK : MT_STALE;
 }
 
@@ -60,7 +60,7 @@ int mt_arena_copy_out(int64_t id, char *out, int64_t nbytes) {
     bool ended = false;
     pthread_mutex_lock(&mt_my.lock);
     int status = mt_my.arena ? copy_out(own_family(), id, out, nbytes, &ended) : MT_STALE;
-    if (ended) mt_block_maybe_free(mt_token_block(id));
+    if (ended) mt_arena_block_maybe_free(mt_token_block(id));
     pthread_mutex_unlock(&mt_my.lock);
     return status;
 }
@@ -92,15 +92,15 @@ int64_t mt_guest_share(int64_t id) {
     pthread_mutex_lock(&mt_my.lock);
     if (block->offset + block->size <= mt_my.reach && !mt_my.copied[b]) {
         bool held = has(mt_holders(b), MT_WARDEN);
-        mt_block_hold_for(MT_WARDEN, b);
-        mt_word w = look(&block->word);
+        mt_arena_block_hold_for(MT_WARDEN, b);
+        mt_word w = load_word(&block->word);
         if (w.state == LIVE && w.gen == gen) {
-            if (mt_token_end(mt_my.arena, id)) mt_block_maybe_free(b);
+            if (mt_token_end(mt_my.arena, id)) mt_arena_block_maybe_free(b);
             mt_my.holds[b]++;
             result = b;
         } else if (!held) {
             discard(mt_holders(b), MT_WARDEN);
-            mt_block_maybe_free(b);
+            mt_arena_block_maybe_free(b);
         }
     }
     pthread_mutex_unlock(&mt_my.lock);
@@ -125,20 +125,20 @@ static bool write_block(const mt_shared_block *block, int64_t at, const char *by
 int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel) {
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t b = mt_my.arena ? mt_block_obtain(n_head + n_body) : 0;
+    uint32_t b = mt_my.arena ? mt_arena_block_obtain(n_head + n_body) : 0;
     if (b) {
         mt_shared_block *block = &mt_my.arena->blocks[b];
         bool written = write_block(block, 0, head, n_head) && write_block(block, n_head, body, n_body);
         uint32_t t = written ? mt_token_obtain(b, channel) : 0;
         if (t) {
-            mt_word w = look(&block->word), to = w;
+            mt_word w = load_word(&block->word), to = w;
             to.state = LIVE;
             to.owner = 0;
             to.count = 1;
             change(&block->word, w, to);
             step();
             result = mt_token_send(t, b);
-        } else mt_block_disown(b);
+        } else mt_arena_block_disown(b);
     }
     pthread_mutex_unlock(&mt_my.lock);
     return result;

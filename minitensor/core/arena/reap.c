@@ -6,10 +6,10 @@
 #define ARENA mt_my.arena
 
 /* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been done before by a reaper that died. */
-static void bury(mt_member dead) {
+static void reap_process(mt_member dead) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens), channels = atomic_load(&ARENA->n_channels);
     for (uint32_t t = 1; t < tokens; t++) {
-        mt_word w = look(&ARENA->tokens[t].word), to = w;
+        mt_word w = load_word(&ARENA->tokens[t].word), to = w;
         to.state = FREE;
         if (w.state == OWNED && w.owner == dead.slot) change(&ARENA->tokens[t].word, w, to);
     }
@@ -18,15 +18,15 @@ static void bury(mt_member dead) {
         mt_shared_block *block = &ARENA->blocks[b];
         bool held = has(mt_holders(b), dead);
         if (held) discard(mt_holders(b), dead);
-        mt_word w = look(&block->word);
-        if (w.state == OWNED && w.owner == dead.slot) mt_block_disown(b);
-        else if (held) mt_block_maybe_free(b);
+        mt_word w = load_word(&block->word);
+        if (w.state == OWNED && w.owner == dead.slot) mt_arena_block_disown(b);
+        else if (held) mt_arena_block_maybe_free(b);
     }
     step();
     for (uint32_t c = 1; c < channels; c++) {
         mt_channel *channel = &ARENA->channels[c];
         if (has(mt_users(c), dead)) discard(mt_users(c), dead);
-        mt_word w = look(&channel->word);
+        mt_word w = load_word(&channel->word);
         if (w.state == OWNED && w.owner == dead.slot) mt_channel_sweep(c);
         else mt_channel_maybe_sweep(c);
     }
@@ -43,10 +43,10 @@ static void recount(void) {
     uint32_t *flying = NULL;
     uint64_t *before = NULL;
     for (uint32_t b = 1; b < blocks; b++) {
-        mt_word w = look(&ARENA->blocks[b].word);
+        mt_word w = load_word(&ARENA->blocks[b].word);
         if (w.state != LIVE || !mt_countable(b)) continue;
         if (!w.count) {
-            mt_block_maybe_free(b);
+            mt_arena_block_maybe_free(b);
             continue;
         }
         if (!flying && (!(flying = calloc(MT_BLOCKS, sizeof *flying)) || !(before = calloc(MT_BLOCKS, sizeof *before)))) break;
@@ -56,13 +56,13 @@ static void recount(void) {
         step();
         uint32_t tokens = atomic_load(&ARENA->n_tokens);    /* after the counts: what they have counted lies below this mark */
         for (uint32_t t = 1; t < tokens; t++)
-            if (look(&ARENA->tokens[t].word).state >= OWNED) flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
+            if (load_word(&ARENA->tokens[t].word).state >= OWNED) flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
         for (uint32_t b = 1; b < blocks; b++) {
             mt_word w = unpack(before[b]), to = w;
             if (!before[b] || flying[b] >= w.count || !mt_countable(b)) continue;
             step();
             to.count = flying[b];
-            if (change(&ARENA->blocks[b].word, w, to)) mt_block_maybe_free(b);
+            if (change(&ARENA->blocks[b].word, w, to)) mt_arena_block_maybe_free(b);
         }
     }
     free(flying);
@@ -71,7 +71,7 @@ static void recount(void) {
     int free_of[MT_SHARED_CLASSES] = {0};
     for (uint32_t b = 1; b < blocks; b++) {                 /* the hints */
         mt_shared_block *block = &ARENA->blocks[b];
-        if (look(&block->word).state != FREE || !block->size) continue;
+        if (load_word(&block->word).state != FREE || !block->size) continue;
         free_of[block->class]++;
         if (atomic_load(&block->committed)) idle += block->size;
     }
@@ -82,7 +82,7 @@ static void recount(void) {
 bool mt_reap_if_dead(int probe, mt_member m) {
     if (!mt_slot_dead(probe, m)) return false;
     if (atomic_load(&ARENA->slots[m.slot].state) > FREE) {  /* no other reaper was faster */
-        bury(m);
+        reap_process(m);
         atomic_fetch_add(&ARENA->reaped, 1);
     }
     mt_slot_give_back(probe, m);

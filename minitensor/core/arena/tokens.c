@@ -15,7 +15,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
         uint32_t i = *next;
         *next = i + 1 < n ? i + 1 : first;
         if (i < first) continue;
-        mt_word w = look(word_of(i)), to = w;
+        mt_word w = load_word(word_of(i)), to = w;
         if (w.state > FREE) continue;
         to.state = OWNED;
         to.owner = mt_owner().slot;
@@ -32,7 +32,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
 static _Atomic uint64_t *token_word(uint32_t i) { return &TOKEN(i)->word; }
 
 void mt_entry_set(_Atomic uint64_t *word, unsigned state) {     /* of an entry that we own */
-    mt_word w = look(word), to = w;
+    mt_word w = load_word(word), to = w;
     to.state = state;
     to.owner = 0;
     change(word, w, to);
@@ -41,7 +41,7 @@ void mt_entry_set(_Atomic uint64_t *word, unsigned state) {     /* of an entry t
 
 static bool count(uint32_t block, int by) {                 /* false: the count is at its end */
     for (;;) {
-        mt_word w = look(&ARENA->blocks[block].word), to = w;
+        mt_word w = load_word(&ARENA->blocks[block].word), to = w;
         if (by > 0 && w.count == 0xffff) return false;
         if (by < 0 && w.count == 0) return true;            /* the reaper has set it right already */
         to.count += (unsigned)by;
@@ -51,7 +51,7 @@ static bool count(uint32_t block, int by) {                 /* false: the count 
 
 /* Ends a token's flight, if nobody was faster.  Our bit is set before and as long as the count is wrong: the recount leaves blocks
  * alone that have a holder. */
-bool mt_token_land(uint32_t t, mt_word w) {
+bool mt_token_claim(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
     to.state = FREE;
@@ -64,16 +64,16 @@ bool mt_token_land(uint32_t t, mt_word w) {
     return landed;
 }
 
-void mt_block_let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
+void mt_arena_block_let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
     if (mt_my.holds[b]) return;
     discard(mt_holders(b), *mt_my.me);
     step();
-    mt_block_maybe_free(b);                                 /* our bit may have kept somebody from it */
+    mt_arena_block_maybe_free(b);                                 /* our bit may have kept somebody from it */
 }
 
 /* What goes into the message: which token, its generation, which block, its generation. */
 static int64_t id_of(uint32_t token, uint32_t block) {
-    return (int64_t)token << 48 | (int64_t)(look(&TOKEN(token)->word).gen & 0x7fff) << 32 | (int64_t)look(&ARENA->blocks[block].word).gen << 16 |
+    return (int64_t)token << 48 | (int64_t)(load_word(&TOKEN(token)->word).gen & 0x7fff) << 32 | (int64_t)load_word(&ARENA->blocks[block].word).gen << 16 |
            (int64_t)block;
 }
 
@@ -111,19 +111,19 @@ int64_t mt_arena_claim(int64_t id) {
     int64_t result = -MT_STALE;
     pthread_mutex_lock(&mt_my.lock);
     mt_shared_block *block = &ARENA->blocks[b];
-    mt_word w = look(token_word(t));
-    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b && mt_token_land(t, w)) {
+    mt_word w = load_word(token_word(t));
+    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b && mt_token_claim(t, w)) {
         mt_my.holds[b]++;
         result = b;
     } else {                                                /* the same bytes a second time: fine while the value lives */
         if (!mt_my.holds[b]) add(mt_holders(b), *mt_my.me);
         step();
-        mt_word live = look(&block->word);
-        while (live.state == LIVE && live.gen == gen_b && !change(&block->word, live, live)) live = look(&block->word);
+        mt_word live = load_word(&block->word);
+        while (live.state == LIVE && live.gen == gen_b && !change(&block->word, live, live)) live = load_word(&block->word);
         if (live.state == LIVE && live.gen == gen_b) {
             mt_my.holds[b]++;
             result = b;
-        } else mt_block_let_go(b);
+        } else mt_arena_block_let_go(b);
     }
     pthread_mutex_unlock(&mt_my.lock);
     return result;
@@ -135,25 +135,25 @@ bool mt_token_flies(const mt_arena *arena, int64_t id) {
     uint32_t t = (uint32_t)(id >> 48);
     if (t == 0 || t >= MT_TOKENS) return false;
     mt_token *token = (mt_token *)&arena->tokens[t];
-    mt_word w = look(&token->word);
+    mt_word w = load_word(&token->word);
     return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == mt_token_block(id);
 }
 
 /* Ends a token's flight, if no other process was faster. */
 bool mt_token_end(mt_arena *arena, int64_t id) {
     _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word, *block = &arena->blocks[mt_token_block(id)].word;
-    mt_word w = look(token), to = w;
+    mt_word w = load_word(token), to = w;
     to.state = OWNED;
     to.owner = MT_WARDEN.slot;
     if (!mt_token_flies(arena, id) || w.state != LIVE || !change(token, w, to)) return false;
     step();
-    for (mt_word word = look(block); word.count; word = look(block)) {
+    for (mt_word word = load_word(block); word.count; word = load_word(block)) {
         mt_word less = word;
         less.count--;
         if (change(block, word, less)) break;
     }
     step();
-    w = to = look(token);
+    w = to = load_word(token);
     to.state = FREE;
     to.owner = 0;
     change(token, w, to);
@@ -162,7 +162,7 @@ bool mt_token_end(mt_arena *arena, int64_t id) {
 
 static bool guest_end_token(int64_t id) {
     if (id <= 0 || !mt_my.arena || !mt_token_end(mt_my.arena, id)) return false;
-    mt_block_maybe_free(mt_token_block(id));
+    mt_arena_block_maybe_free(mt_token_block(id));
     return true;
 }
 
@@ -172,12 +172,12 @@ void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
     if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;
     pthread_mutex_lock(&mt_my.lock);
-    mt_word w = look(token_word(t));
+    mt_word w = load_word(token_word(t));
     if (!mt_my.me) guest_end_token(id);
     else if (w.state == LIVE && (w.gen & 0x7fff) == gen) {
         uint32_t b = atomic_load(&TOKEN(t)->block);
-        mt_token_land(t, w);
-        mt_block_let_go(b);
+        mt_token_claim(t, w);
+        mt_arena_block_let_go(b);
     }
     pthread_mutex_unlock(&mt_my.lock);
 }

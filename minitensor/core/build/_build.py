@@ -138,8 +138,8 @@ def kernels(dtypes: Any, ops: Any) -> str:
             out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
             first = "uint8_t" if op.rule == "where" else d.ctype
             name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
-            if op.rare[0]:
-                lines.append(f"KERNEL1_RARE({name}, {d.ctype}, {unsigned}, {op.rare[0]}, {op.rare[1]}, {expression})\n")
+            if op.special_case[0]:
+                lines.append(f"KERNEL1_SPECIAL({name}, {d.ctype}, {unsigned}, {op.special_case[0]}, {op.special_case[1]}, {expression})\n")
             else:
                 lines.append(f"KERNEL{op.inputs}({name}, {out}, {first}, {d.ctype}, {unsigned}, {expression})\n")
             table.append(f"[MT_OP_{op.name}][MT_DT_{d.name}] = {name},\n")

@@ -14,9 +14,9 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
     snprintf(task->host_op, sizeof task->host_op, record ? "Event.record" : "Event.wait");
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[id];
-    while (mt_exec.gate_closed && !mt_alone() && status == MT_OK)
+    while (mt_exec.gate_closed && !mt_runs_inline() && status == MT_OK)
         if (!mt_wait_progress(s, &deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
-    bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_alone();
+    bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_runs_inline();
     if (status == MT_OK && needed) mt_ensure_worker(s);     /* without one a waiter serves the marker */
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};

@@ -18,14 +18,14 @@
  * from outside the streams (by NumPy arrays, or by other processes after share_memory_), because a
  * write has to be there, and a read over, when the caller goes on; ops inside a host task, which must
  * not wait for the stream they run on; everything in the thread that is just forking.  And a thread
- * that waits for a short host task that its worker has not begun runs the task itself (do_instead).
+ * that waits for a short host task that its worker has not begun runs the task itself (run_inline).
  *
  * The system may refuse a thread (RLIMIT_NPROC, a cgroup's limit).  A stream without a worker is no
  * error: an op whose stream is idle runs in its submitter's thread, what can't run yet stays queued,
  * and every thread that waits for it, by whatever call, runs the queue up to there itself (mt_serve).
  * Each attempt asks for a thread again, so the worker is back when the system allows one.
  *
- * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (gather; fuse.c,
+ * A worker sees its whole queue, not one task.  Neighbours that go over the same elements are done as one pass over memory (collect_batch; fuse.c,
  * plan.c, execute.c), and a large op is cut into pieces that other threads help with (threadpool.c).  Neither changes a value.
  *
  * Failing.  A task that fails leaves an error in its outputs' storages instead of a value; tasks that read such a storage do not

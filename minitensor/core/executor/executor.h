@@ -16,8 +16,8 @@ typedef struct mt_stream {
     int64_t queued, queued_bytes;
     mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
     int awaited;                 /* threads and streams that wait for it */
-    atomic_uint news;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
-    int luck;                    /* of waiting for company (worker.c) */
+    atomic_uint epoch;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
+    int fusion_credit;                    /* of waiting for company (worker.c) */
     mt_error *first_error, *last_error;      /* its errors neither read nor told, the oldest first */
     int n_errors;                /* in the list: at most MT_ERRORS_KEPT */
     int64_t more_errors;         /* neither read nor told, and not in the list */
@@ -56,7 +56,7 @@ extern _Thread_local mt_stream *mt_working_on;                  /* inside a host
 static inline bool mt_idle(const mt_stream *s) { return s->submitted == s->done; }
 static inline bool mt_reached(mt_mark mark) { return mark.stream == 0 || mt_exec.streams[mark.stream]->done >= mark.seq; }
 static inline bool mt_forking(void) { return mt_exec.gate_closed && pthread_equal(mt_exec.gate_owner, pthread_self()); }
-static inline bool mt_alone(void) { return mt_working_on || mt_forking() || mt_exec.shut_down; }   /* its ops run at once, beside the streams */
+static inline bool mt_runs_inline(void) { return mt_working_on || mt_forking() || mt_exec.shut_down; }   /* its ops run at once, beside the streams */
 mt_stream *mt_stream_of_thread(int device);
 bool mt_ensure_worker(mt_stream *s);                            /* false: the system refuses a thread */
 /* Runs the next task of a stream that has no worker; false: it has one, or no task can run. */
@@ -67,13 +67,14 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
 uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
 bool mt_waits_over(const mt_task *task);
 bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
-static inline bool mt_storage_quiet(const mt_storage *s) {        /* no task is at work on it, and none is queued */
+static inline bool mt_storage_is_idle(const mt_storage *s) {        /* no task is at work on it, and none is queued */
     return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read);
 }
 bool mt_visible(const mt_task *task);       /* it touches memory seen from outside the streams */
 void mt_enqueue(mt_stream *s, mt_task *task);
 void mt_poison(const mt_task *task, mt_error *error);
-void mt_await(mt_mark mark, int by);                            /* somebody begins (1) or ends (-1) to wait for a mark */
+void mt_waiter_add(mt_mark mark);       /* a thread begins to wait for the mark, */
+void mt_waiter_remove(mt_mark mark);    /* and ends */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
 void mt_error_report(mt_stream *s, mt_error *error);            /* enters an error into its stream's account */
 void mt_errors_forget(mt_stream *s);                            /* empties the account */

@@ -3,30 +3,30 @@
 
 #include "executor/executor.h"
 
-typedef struct { mt_storage *storage; int64_t block; } look;
+typedef struct { mt_storage *storage; int64_t block; } array_view;
 
 /* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.
  * Memory that is shared by name stays.  MT_TIMEOUT: a task is at work on the storage. */
 static int leave_arena(mt_storage *s) {
     pthread_mutex_lock(&mt_exec.lock);
-    int64_t block = s->everyone ? 0 : s->block;
+    int64_t block = s->shared_mutable ? 0 : s->block;
     uint32_t writes = s->writes;
     const char *from = s->data;
-    bool still = mt_storage_quiet(s);
+    bool still = mt_storage_is_idle(s);
     pthread_mutex_unlock(&mt_exec.lock);
     if (!block) return MT_OK;
     if (!still) return MT_TIMEOUT;
-    if (!mt_block_promise(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
-    char *data = mt_block_take(s->device, s->nbytes);
+    if (!mt_block_reserve(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
+    char *data = mt_block_commit(s->device, s->nbytes);
     if (data) memcpy(data, from, (size_t)s->nbytes);   /* no lock: the arena's memory stays mapped */
     pthread_mutex_lock(&mt_exec.lock);
-    bool unchanged = data && mt_storage_quiet(s) && s->writes == writes && s->block == block && !s->everyone;
+    bool unchanged = data && mt_storage_is_idle(s) && s->writes == writes && s->block == block && !s->shared_mutable;
     if (unchanged) {
         mt_storage_leave(s);
         s->data = data;
         s->block = 0;
-        s->promised = true;
-        s->looks = 0;
+        s->reserved = true;
+        s->array_views = 0;
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (unchanged) mt_arena_note(1, 0);
@@ -36,10 +36,10 @@ static int leave_arena(mt_storage *s) {
 
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     mt_storage *s = mt_t(tensor)->storage;
-    look *l = malloc(sizeof *l);
+    array_view *l = malloc(sizeof *l);
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
-    while (exclusive && s->block && !s->everyone) {    /* the export is counted under the same lock */
+    while (exclusive && s->block && !s->shared_mutable) {    /* the export is counted under the same lock */
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {
@@ -48,23 +48,23 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
         }
         pthread_mutex_lock(&mt_exec.lock);
     }
-    *l = (look){s, s->block};
+    *l = (array_view){s, s->block};
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     atomic_fetch_add(&s->exports, 1);
     if (s->block) {
-        s->looks++;
+        s->array_views++;
         mt_arena_hold(s->block);
     }
-    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->everyone};
+    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->shared_mutable};
     pthread_mutex_unlock(&mt_exec.lock);
     return MT_OK;
 }
 
 void mt_unexport(void *handle) {
-    look *l = handle;
+    array_view *l = handle;
     pthread_mutex_lock(&mt_exec.lock);
     atomic_fetch_sub(&l->storage->exports, 1);
-    if (l->block && l->block == l->storage->block) l->storage->looks--;
+    if (l->block && l->block == l->storage->block) l->storage->array_views--;
     pthread_mutex_unlock(&mt_exec.lock);
     if (l->block) mt_arena_drop(l->block);
     mt_storage_release(l->storage);

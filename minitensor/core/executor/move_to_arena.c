@@ -5,7 +5,7 @@
  * writes to a storage whose block somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
  * executor, before the task that writes).  All views of the storage follow, because they look at the storage's memory and not at their own.
  *
- * `everyone` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
+ * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
  *
  * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
  * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
@@ -20,18 +20,18 @@
 static bool is_moving(const mt_storage *s) { return s->moving == atomic_load(&mt_exec.generation) + 1; }
 
 /* Moves a tensor's storage into the arena, if it is not there yet. */
-int mt_share(mt_ref ref, int everyone) {
+int mt_share(mt_ref ref, int shared_mutable) {
     mt_storage *s = mt_t(ref)->storage;
     int status = MT_OK;
     struct timespec deadline = mt_deadline_in(MT_SLICE_MS);
     pthread_mutex_lock(&mt_exec.lock);
     while (is_moving(s) && mt_wait_progress(NULL, &deadline)) continue;
     uint32_t writes = s->writes;
-    if (is_moving(s) || !mt_storage_quiet(s)) status = MT_TIMEOUT;
+    if (is_moving(s) || !mt_storage_is_idle(s)) status = MT_TIMEOUT;
     else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
-    bool there = s->block && (!everyone || s->everyone || mt_storage_take_over(s));
-    if (status == MT_OK && there && everyone) {
-        s->everyone = true;
+    bool there = s->block && (!shared_mutable || s->shared_mutable || mt_storage_make_sole(s));
+    if (status == MT_OK && there && shared_mutable) {
+        s->shared_mutable = true;
         mt_arena_mark_mutable(s->block);
     }
     bool move = status == MT_OK && !there;
@@ -41,20 +41,20 @@ int mt_share(mt_ref ref, int everyone) {
 
     int64_t block = mt_arena_alloc(s->nbytes);
     if (block > 0) {
-        if (everyone) mt_arena_mark_mutable(block);
+        if (shared_mutable) mt_arena_mark_mutable(block);
         mt_point(MT_POINT_MOVE);
         memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
     }
     pthread_mutex_lock(&mt_exec.lock);
     s->moving = 0;
     pthread_cond_broadcast(&mt_exec.progress);
-    bool unchanged = block > 0 && mt_storage_quiet(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
     if (unchanged) {
         mt_storage_leave(s);
         s->data = mt_arena_data(block);
         s->block = block;
-        s->looks = 0;
-        s->everyone = everyone;
+        s->array_views = 0;
+        s->shared_mutable = shared_mutable;
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (block < 0) return (int)-block;
@@ -62,7 +62,7 @@ int mt_share(mt_ref ref, int everyone) {
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
 
-int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->everyone; }
+int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->shared_mutable; }
 int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
 
 /* A token of the tensor's storage, which moves into the arena if it is not there yet. */

@@ -1,10 +1,13 @@
 /* Which task comes after which: marks, and what a task waits for.  The essay is in executor.c. */
 #include "executor/executor.h"
 
-void mt_await(mt_mark mark, int by) {
+static void count_waiter(mt_mark mark, int by) {
     mt_exec.streams[mark.stream]->awaited += by;
-    atomic_fetch_add(&mt_exec.streams[mark.stream]->news, 1);
+    atomic_fetch_add(&mt_exec.streams[mark.stream]->epoch, 1);
 }
+
+void mt_waiter_add(mt_mark mark) { count_waiter(mark, 1); }
+void mt_waiter_remove(mt_mark mark) { count_waiter(mark, -1); }
 
 static void wait_for(mt_task *task, const mt_stream *s, mt_mark mark) {
     if (mark.stream != s->id && !mt_reached(mark)) task->wait[task->n_wait++] = mark;
@@ -59,6 +62,6 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
     s->tail = task;
     s->queued++;
     s->queued_bytes += task->bytes;
-    atomic_fetch_add(&s->news, 1);
+    atomic_fetch_add(&s->epoch, 1);
     pthread_cond_signal(&s->work);
 }

@@ -66,9 +66,9 @@ const char *mt_call_op(mt_ref call) { return mt_c(call)->task ? mt_task_op(mt_c(
 mt_ref mt_call_output(mt_ref call) { return mt_c(call)->result ? mt_ref_of(mt_c(call)->result) : 0; }
 int mt_call_compute_dtype(mt_ref call) { return mt_c(call)->task->compute; }
 
-void mt_call_host(mt_ref call, void *handle, int64_t steps) {
+void mt_call_host(mt_ref call, void *handle, int64_t cost) {
     mt_c(call)->task->host = handle;
-    mt_c(call)->task->steps = steps;
+    mt_c(call)->task->cost = cost;
 }
 
 int mt_call_inputs(mt_ref call, mt_ref *inputs) {

@@ -19,7 +19,7 @@ static int64_t effort(const mt_task *task) {
 }
 
 /* The same task on the heap, with counts of its own; NULL: no memory. */
-static mt_task *keep(const mt_task *task) {
+static mt_task *task_to_heap(const mt_task *task) {
     mt_task *copy = mt_task_new(task->n_in, task->n_out);
     if (!copy) return NULL;
     mt_tensor **in = copy->in, **out = copy->out;
@@ -41,10 +41,10 @@ static mt_task *keep(const mt_task *task) {
 }
 
 /* A task on the stack becomes a call that waits for mt_submit; one that has failed already only waits for its site. */
-static mt_ref postpone(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
+static mt_ref defer(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);
-    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : keep(task);
+    mt_task *copy = call->status == MT_MEMORY_ERROR || failed ? NULL : task_to_heap(task);
     if (call->status == MT_MEMORY_ERROR || (!failed && !copy)) {
         mt_call_drop(ref);
         mt_tensor_release(result);
@@ -63,12 +63,12 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     mt_mark blocking;
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_stream_of_thread(result->device);
-    bool beside = mt_alone();
-    bool now = task->kind != MT_TASK_HOST && !result->storage->bare && mt_ready(task, &blocking) &&
+    bool beside = mt_runs_inline();
+    bool now = task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
                (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
-    return now && !error ? mt_ref_of(result) : postpone(task, result, s->id, error);
+    return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);
 }
 
 static int refuse(mt_call *call, int status, const char *why) {
@@ -84,18 +84,18 @@ static int await_memory(mt_call *call, const struct timespec *deadline) {
     mt_storage *s = call->result->storage;
     bool busy = true, time_left = true;
     pthread_mutex_lock(&mt_exec.lock);
-    while (s->bare && busy && time_left) {
+    while (s->unbacked && busy && time_left) {
         uint64_t ended = mt_tasks_ended(&busy);             /* before the attempt: what ends after it is worth another */
         pthread_mutex_unlock(&mt_exec.lock);
-        s->bare = !mt_storage_promise(s, !call->task);
+        s->unbacked = !mt_storage_reserve(s, !call->task);
         pthread_mutex_lock(&mt_exec.lock);
         if (!call->patience || ended != call->ended) call->patience = mt_now_ms() + MEMORY_PATIENCE_MS;
         call->ended = ended;
-        busy &= !mt_alone() && mt_now_ms() < call->patience;
-        while (s->bare && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(NULL, deadline);
+        busy &= !mt_runs_inline() && mt_now_ms() < call->patience;
+        while (s->unbacked && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(NULL, deadline);
     }
     pthread_mutex_unlock(&mt_exec.lock);
-    if (!s->bare) return MT_OK;
+    if (!s->unbacked) return MT_OK;
     if (busy) return MT_TIMEOUT;
     if (call->task) snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
     mt_no_memory_text(call->message, sizeof call->message, call->result->device, s->nbytes);
@@ -124,7 +124,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
         pthread_mutex_unlock(&mt_exec.lock);
         return MT_OK;
     }
-    if (!call->queued && call->result->storage && call->result->storage->bare) status = await_memory(call, &deadline);
+    if (!call->queued && call->result->storage && call->result->storage->unbacked) status = await_memory(call, &deadline);
     if (status != MT_OK || (!call->task && !call->queued)) return status;
     mt_task *task = call->task;
     mt_stream *s = mt_exec.streams[call->stream];
@@ -133,7 +133,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     bool wait = call->queued, finished = false;
     if (!call->queued) {
         task->site = site;
-        if (mt_alone()) {
+        if (mt_runs_inline()) {
             status = submit_beside(call, s, &deadline);
             pthread_mutex_unlock(&mt_exec.lock);
             return status;
@@ -144,8 +144,8 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return MT_TIMEOUT;
         }
         wait = mt_exec.synchronous || mt_visible(task);
-        bool here = wait || (task->steps && effort(task) <= mt_exec.inline_limit);
-        here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->steps));
+        bool here = wait || (task->cost && effort(task) <= mt_exec.inline_limit);
+        here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->cost));
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);
             finished = true;

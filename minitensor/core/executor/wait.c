@@ -25,26 +25,26 @@ static bool reached(const void *mark) {
 
 /* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
  * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
-static void do_instead(mt_mark mark) {
+static void run_inline(mt_mark mark) {
     const int64_t SHORT = (int64_t)1 << 30;                 /* steps: some 50 ms of a matrix product on one core */
     mt_stream *s = mt_exec.streams[mark.stream];
     const mt_task *task = s->head;
-    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->steps || task->steps > SHORT) return;
-    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_alone()) return;
+    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->cost || task->cost > SHORT) return;
+    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_runs_inline()) return;
     mt_run_claimed(s, 1);
 }
 
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
-    if (!mt_reached(mark)) do_instead(mark);
+    if (!mt_reached(mark)) run_inline(mark);
     if (mt_reached(mark)) return true;
     bool in_time = true;
     unsigned born = atomic_load(&mt_exec.generation);
-    mt_await(mark, 1);
+    mt_waiter_add(mark);
     pthread_mutex_unlock(&mt_exec.lock);
     mt_pool_lend(mt_in_ms(deadline), reached, &mark);
     pthread_mutex_lock(&mt_exec.lock);
     while (in_time && !mt_reached(mark)) in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
-    if (born == atomic_load(&mt_exec.generation)) mt_await(mark, -1);
+    if (born == atomic_load(&mt_exec.generation)) mt_waiter_remove(mark);
     return in_time || mt_reached(mark);
 }
 
@@ -77,7 +77,7 @@ void mt_withdraw(mt_call *call) {
     while (task && task->seq != call->seq) task = task->next;
     if (task) {
         task->kind = MT_TASK_NOTHING;
-        atomic_fetch_add(&s->news, 1);                      /* a worker may have counted it into a pass */
+        atomic_fetch_add(&s->epoch, 1);                      /* a worker may have counted it into a pass */
     }
     for (task = s->running; task && task->seq != call->seq;) task = task->next;
     bool ends = task && task->kind != MT_TASK_HOST;
@@ -102,7 +102,7 @@ bool mt_work_under_way(void) {
     bool busy;
     pthread_mutex_lock(&mt_exec.lock);
     mt_tasks_ended(&busy);
-    busy &= !mt_alone();
+    busy &= !mt_runs_inline();
     pthread_mutex_unlock(&mt_exec.lock);
     return busy;
 }

@@ -96,27 +96,27 @@ mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
  * temporaries are let go of only when the next op has been queued; a worker that is fast would always see one op.  So it waits for more to
  * come, for some 20 us after the last and a few hundredths of the op's own time, unless somebody waits for what is there already, or waiting was
  * in vain of late.  It looks without the lock: a submitter that meets it there sleeps, and is back when it is too late. */
-static int gather(mt_stream *s) {
+static int collect_batch(mt_stream *s) {
     enum { PATIENT = 8, NOW_AND_THEN = 64 };
     if (!mt_exec.fusion) return 1;
     int n = mt_fuse(s->head, mt_waits_over);
     if (n == 1 && !mt_fusible(s->head)) return 1;
-    if (n > 1) s->luck = PATIENT;                           /* they came while it was not looking */
-    if (s->luck <= 0 && s->luck-- > -NOW_AND_THEN) return n;
+    if (n > 1) s->fusion_credit = PATIENT;                           /* they came while it was not looking */
+    if (s->fusion_credit <= 0 && s->fusion_credit-- > -NOW_AND_THEN) return n;
     double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8, until = mt_now_ms() + patience_ms;
     for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
-        unsigned seen = atomic_load(&s->news);
+        unsigned seen = atomic_load(&s->epoch);
         double now;
         pthread_mutex_unlock(&mt_exec.lock);
         do {
             sched_yield();                                  /* on one core the submitter has to get it */
             now = mt_now_ms();
-        } while (atomic_load(&s->news) == seen && now < until);
+        } while (atomic_load(&s->epoch) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
-        if (atomic_load(&s->news) != seen) n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
+        if (atomic_load(&s->epoch) != seen) n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
         else if (now >= until) break;
     }
-    s->luck = n > 1 ? PATIENT : s->luck > 0 ? s->luck - 1 : 0;
+    s->fusion_credit = n > 1 ? PATIENT : s->fusion_credit > 0 ? s->fusion_credit - 1 : 0;
     return n;
 }
 
@@ -191,7 +191,7 @@ static void *work(void *argument) {
         mt_task *task = s->head;
         if (!mt_waits_over(task)) {
             s->waiting = true;
-            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], 1);
+            for (int i = 0; i < task->n_wait; i++) mt_waiter_add(task->wait[i]);
             unsigned born = atomic_load(&mt_exec.generation);
             while (!mt_waits_over(task) && !s->stop) {
                 s->serving = true;
@@ -201,11 +201,11 @@ static void *work(void *argument) {
                 if (born != atomic_load(&mt_exec.generation)) break;
             }
             if (born != atomic_load(&mt_exec.generation)) break;    /* in a served task's child */
-            for (int i = 0; i < task->n_wait; i++) mt_await(task->wait[i], -1);
+            for (int i = 0; i < task->n_wait; i++) mt_waiter_remove(task->wait[i]);
             s->waiting = false;
         }
         if (s->stop) break;
-        int n = gather(s);
+        int n = collect_batch(s);
         if (s->stop) break;
         if (!run_queued(s, n)) {
             pthread_mutex_unlock(&mt_exec.lock);

@@ -29,7 +29,7 @@ void mt_pass_stats(mt_pass_numbers *out) {
 static void count(const mt_pass *p) {
     for (int k = 0; k < p->n; k++) {
         if (!p->seen[k]) atomic_fetch_add_explicit(&unwritten, 1, memory_order_relaxed);
-        if (p->donors[k]) atomic_fetch_add_explicit(&taken_over, 1, memory_order_relaxed);
+        if (p->reused[k]) atomic_fetch_add_explicit(&taken_over, 1, memory_order_relaxed);
     }
     if (p->n == 1) return;
     atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed);
@@ -130,7 +130,7 @@ static const char *next_run(worker *w, int64_t element, int64_t n, char *whole) 
 static void fold_runs(worker *w, int64_t element, int64_t n, void *acc, void *aux, char *whole) {
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < RUN ? n - i : RUN;
-        w->pass->fold->along(acc, aux, next_run(w, element + i, m, whole), m, i);
+        w->pass->fold->accumulate_run(acc, aux, next_run(w, element + i, m, whole), m, i);
     }
 }
 
@@ -151,7 +151,7 @@ static void run_results(void *job, int64_t first, int64_t last) {
         const char *x = p->count <= RUN ? next_run(&w, r * p->count, n * p->count, whole.bytes) : NULL;
         for (int64_t k = 0; k < n; k++) {
             p->fold->start(&acc, &aux, 1);
-            if (x) p->fold->along(&acc, &aux, x + k * p->count * size, p->count, 0);
+            if (x) p->fold->accumulate_run(&acc, &aux, x + k * p->count * size, p->count, 0);
             else fold_runs(&w, r * p->count, p->count, &acc, &aux, whole.bytes);
             finish(p, &acc, &aux, done.bytes + k * result);
         }
@@ -249,14 +249,14 @@ int mt_pass_run(mt_task *const *tasks, int n, int *status) {
     }
     count(&p);
     atomic_init(&p.bad, 0);
-    mt_straighten(&p);
+    mt_materialize(&p);
     int ops = p.n_values - p.n_loads - p.n_consts;
     int64_t piece = PIECE / (ops > 0 ? ops : 1) / MT_TILE * MT_TILE;
     if (p.reduce) {
         reduce(&p);
         free(p.acc);
     } else mt_parallel(p.size, piece > LEAST_PIECE ? piece : LEAST_PIECE, run_elements, &p);
-    mt_let_go(&p);
+    mt_free_materialized(&p);
     if (atomic_load(&p.bad)) *status = MT_OP_ERROR_STATUS[tasks[0]->op];
     return n;
 }

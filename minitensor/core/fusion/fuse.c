@@ -19,7 +19,7 @@
 #include "fusion/fuse.h"
 #include "fusion/pass.h"
 
-static bool quiet(const mt_storage *s) { return !s->error && !mt_storage_visible(s); }
+static bool fusable_storage(const mt_storage *s) { return !s->error && !mt_storage_visible(s); }
 
 static bool may_fail(const mt_task *task) { return MT_OP_ERROR_TEXT[task->op][0] && MT_KIND[task->compute] != 'f'; }
 
@@ -30,8 +30,8 @@ bool mt_fusible(const mt_task *task) {
         if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in))) return false;      /* copy.c has better ways to transpose */
     } else if (task->kind != MT_TASK_ELEMENTWISE || may_fail(task)) return false;
     for (int i = 0; i < task->n_in; i++)
-        if (task->in[i]->storage && !quiet(task->in[i]->storage)) return false;
-    return quiet(task->out[0]->storage) && task->out[0]->size > 0;
+        if (task->in[i]->storage && !fusable_storage(task->in[i]->storage)) return false;
+    return fusable_storage(task->out[0]->storage) && task->out[0]->size > 0;
 }
 
 /* What the group does with a storage so far. */
@@ -77,7 +77,7 @@ static bool folds(const mt_task *first, int n, const mt_task *task, bool (*ready
     bool trailing = task->axes == (((uint64_t)1 << in->ndim) - 1) >> kept << kept, made = false;
     for (const mt_task *one = first; n > 0; one = one->next, n--)
         if (one->out[0]->storage == in->storage) made = mt_same_view(one->out[0], in);
-    return trailing && made && quiet(task->out[0]->storage) && in->size > 0 && ready(task);
+    return trailing && made && fusable_storage(task->out[0]->storage) && in->size > 0 && ready(task);
 }
 
 int mt_fuse(const mt_task *first, bool (*ready)(const mt_task *)) {

@@ -27,7 +27,7 @@ typedef struct {
 } mt_value;
 
 /* A copy of an operand in the order of the pass. */
-typedef struct { mt_device *device; char *data; int64_t nbytes; } mt_straight;
+typedef struct { mt_device *device; char *data; int64_t nbytes; } mt_materialized;
 
 typedef struct {
     mt_task *const *tasks;                   /* the last may be a reduction */
@@ -38,13 +38,13 @@ typedef struct {
     int64_t size;
     int result[MT_PASS_TASKS];               /* the value that each task returns, or reduces */
     bool seen[MT_PASS_TASKS];                /* somebody can ask for it */
-    mt_storage *donors[MT_PASS_TASKS];       /* whose memory its output takes over */
+    mt_storage *reused[MT_PASS_TASKS];       /* whose memory its output takes over */
     bool in_tiles;                           /* some value is in a tile, so the elements are taken by tiles */
     mt_value values[MT_PASS_VALUES];
     mt_walk loads[MT_PASS_LOADS];
     mt_pass_tile consts[MT_PASS_CONSTS];
-    mt_straight straight[MT_PASS_LOADS];
-    int n_straight;
+    mt_materialized materialized[MT_PASS_LOADS];
+    int n_materialized;
     atomic_int bad;
     /* A reduction: */
     const mt_fold *fold;
@@ -57,10 +57,10 @@ typedef struct {
 bool mt_plan(mt_pass *p, mt_task *const *tasks, int n);
 
 /* Copies operands that would be collected element by element, where there is memory for it. */
-void mt_straighten(mt_pass *p);
+void mt_materialize(mt_pass *p);
 
 /* Frees these copies. */
-void mt_let_go(mt_pass *p);
+void mt_free_materialized(mt_pass *p);
 
 /* Gives memory to all outputs that can be asked for; false: there is none, and no value has changed. */
 bool mt_give_memory(mt_pass *p);

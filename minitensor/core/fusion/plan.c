@@ -10,10 +10,10 @@
  *
  * Large outputs go past the cache: a store would first load the line that it overwrites, a third of all traffic.
  *
- * Operands that lie across, such as transposed matrices, are copied first (mt_straighten): with the transposing copy that goes by blocks, both
+ * Operands that lie across, such as transposed matrices, are copied first (mt_materialize): with the transposing copy that goes by blocks, both
  * together take a fifth of the time of collecting each tile from as many lines as it has elements.
  *
- * Memory.  Outputs were promised theirs and take it here (allocator.c).  One may take over the block of an input that ends here, when both have
+ * Memory.  Outputs have reserved theirs and commit it here (allocator.c).  One may take over the block of an input that ends here, when both have
  * the same size and the input is not needed after the output is written. */
 #include "fusion/pass.h"
 #include "fusion/reduction_layout.h"
@@ -113,7 +113,7 @@ static bool seen(const mt_pass *p, int k) {
 }
 
 /* An input that ends here and can give its memory to the output of task k; NULL: none. */
-static mt_storage *donor(const mt_pass *p, int k) {
+static mt_storage *reusable_input(const mt_pass *p, int k) {
     const mt_storage *out = p->tasks[k]->out[0]->storage;
     int made = p->result[k], size = MT_ITEMSIZE[p->values[made].dtype];
     for (int i = 0; i < made; i++) {
@@ -123,7 +123,7 @@ static mt_storage *donor(const mt_pass *p, int k) {
         bool fits = s->data && s->nbytes == out->nbytes && s->nbytes == p->size * size && s->device == out->device;
         if (!fits || s->block || s->external || !dead(p, v->source)) continue;
         for (int j = 0; j < p->n_values && fits; j++) fits = !(p->values[j].kind == MT_LOAD && p->values[j].source->storage == s && p->values[j].last > made);
-        for (int other = 0; other < p->n && fits; other++) fits = p->donors[other] != s && p->tasks[other]->out[0]->storage != s;
+        for (int other = 0; other < p->n && fits; other++) fits = p->reused[other] != s && p->tasks[other]->out[0]->storage != s;
         if (fits) return s;
     }
     return NULL;
@@ -161,11 +161,11 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
     const mt_tensor *all = last->kind == MT_TASK_REDUCE ? last->in[0] : last->out[0];
     p->tasks = tasks, p->n = n, p->ndim = all->ndim, p->shape = all->shape, p->size = all->size;
     p->reduce = last->kind == MT_TASK_REDUCE ? last : NULL;
-    p->n_values = p->n_loads = p->n_consts = p->n_straight = 0;
+    p->n_values = p->n_loads = p->n_consts = p->n_materialized = 0;
     p->in_tiles = p->reduce != NULL;
     if (p->reduce && n == 1) mt_reduction_order(last, p->order);
     else for (int d = 0; d < p->ndim; d++) p->order[d] = d;
-    for (int k = 0; k < n; k++) p->seen[k] = tasks[k] == p->reduce || seen(p, k), p->donors[k] = NULL;
+    for (int k = 0; k < n; k++) p->seen[k] = tasks[k] == p->reduce || seen(p, k), p->reused[k] = NULL;
     for (int k = 0; k < n; k++)
         if (!write_down(p, k)) return false;
     return give_tiles(p);
@@ -175,7 +175,7 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
 
 /* Would each tile of this operand, taken in the order of the pass, be collected from as many lines of the cache as it has elements, though it has
  * rows in another order?  A transposed matrix is so. */
-static bool lies_across(const mt_pass *p, const mt_tensor *t) {
+static bool strided_against(const mt_pass *p, const mt_tensor *t) {
     enum { LARGE = 1 << 15, A_ROW = 16 };    /* elements: what is smaller stays in the cache */
     int64_t size = MT_ITEMSIZE[t->dtype];
     if (p->reduce || t->size != p->size || t->size < LARGE || t->ndim != p->ndim) return false;
@@ -186,16 +186,16 @@ static bool lies_across(const mt_pass *p, const mt_tensor *t) {
     return rows && t->strides[last] != size;
 }
 
-void mt_straighten(mt_pass *p) {
+void mt_materialize(mt_pass *p) {
     for (int i = 0; i < p->n_values; i++) {
         const mt_value *v = &p->values[i];
-        if (v->kind != MT_LOAD || !lies_across(p, v->source)) continue;
+        if (v->kind != MT_LOAD || !strided_against(p, v->source)) continue;
         const mt_tensor *t = v->source;
-        mt_straight *s = &p->straight[p->n_straight];
-        *s = (mt_straight){.device = t->storage->device, .nbytes = t->size * MT_ITEMSIZE[t->dtype]};
-        if (!mt_block_promise(s->device, s->nbytes, NULL)) return;
-        p->n_straight++;
-        if (!(s->data = mt_block_take(s->device, s->nbytes))) return;
+        mt_materialized *s = &p->materialized[p->n_materialized];
+        *s = (mt_materialized){.device = t->storage->device, .nbytes = t->size * MT_ITEMSIZE[t->dtype]};
+        if (!mt_block_reserve(s->device, s->nbytes, NULL)) return;
+        p->n_materialized++;
+        if (!(s->data = mt_block_commit(s->device, s->nbytes))) return;
         mt_operand in = mt_broadcast(t, p->ndim, p->shape), straight = {.data = s->data, .dtype = t->dtype};
         int64_t step = MT_ITEMSIZE[t->dtype];
         for (int d = p->ndim - 1; d >= 0; step *= p->shape[d--]) straight.strides[d] = step;
@@ -204,8 +204,8 @@ void mt_straighten(mt_pass *p) {
     }
 }
 
-void mt_let_go(mt_pass *p) {
-    for (int i = 0; i < p->n_straight; i++) mt_block_free(p->straight[i].device, p->straight[i].data, p->straight[i].nbytes);
+void mt_free_materialized(mt_pass *p) {
+    for (int i = 0; i < p->n_materialized; i++) mt_block_free(p->materialized[i].device, p->materialized[i].data, p->materialized[i].nbytes);
 }
 
 /* --- memory --------------------------------------------------------------------------------------------------------------------------- */
@@ -214,14 +214,14 @@ bool mt_give_memory(mt_pass *p) {
     for (int k = 0; k < p->n; k++) {
         mt_storage *storage = p->tasks[k]->out[0]->storage;
         if (!p->seen[k]) continue;
-        p->donors[k] = storage->data || p->tasks[k] == p->reduce ? NULL : donor(p, k);
-        if (!p->donors[k] && mt_storage_own(storage) != MT_OK) return false;
+        p->reused[k] = storage->data || p->tasks[k] == p->reduce ? NULL : reusable_input(p, k);
+        if (!p->reused[k] && mt_storage_own(storage) != MT_OK) return false;
     }
     for (int k = 0; k < p->n; k++) {
         if (!p->seen[k]) continue;
-        if (p->donors[k]) {                  /* the walks know where it is */
-            p->tasks[k]->out[0]->storage->data = p->donors[k]->data;
-            p->donors[k]->data = NULL;
+        if (p->reused[k]) {                  /* the walks know where it is */
+            p->tasks[k]->out[0]->storage->data = p->reused[k]->data;
+            p->reused[k]->data = NULL;
         }
         if (p->tasks[k] != p->reduce) p->values[p->result[k]].out = mt_tensor_data(p->tasks[k]->out[0]);
     }

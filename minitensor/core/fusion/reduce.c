@@ -50,7 +50,7 @@ static void fold_rows(const job *b, const mt_walk *kept, int64_t n, int64_t firs
     for (int64_t index = 0, m; index < rows; index += m) {
         const char *at = kept->at + (along.at - b->reduced.at);
         m = ready ? (along.left < rows - index ? along.left : rows - index) : 1;
-        if (ready) b->fold->across(acc, aux, at, along.strides[0], m, n, index);
+        if (ready) b->fold->accumulate_rows(acc, aux, at, along.strides[0], m, n, index);
         else {
             if (one_piece) kept->cast(tile, b->itemsize, at, kept->strides[0], n);      /* no need to walk */
             else {
@@ -58,7 +58,7 @@ static void fold_rows(const job *b, const mt_walk *kept, int64_t n, int64_t firs
                 next.at += along.at - b->reduced.at;
                 mt_walk_move(&next, tile, b->itemsize, n, false);
             }
-            b->fold->across(acc, aux, tile, 0, 1, n, index);
+            b->fold->accumulate_rows(acc, aux, tile, 0, 1, n, index);
         }
         mt_walk_skip(&along, m);
     }

@@ -7,7 +7,7 @@
  * another's.
  *
  * Rare elements.  Most arguments of log are normal numbers, but most of the instructions of a log that takes any argument serve
- * those that aren't.  So a row may have a second expression and say where that one holds (`rare` of an Op).  Its kernel goes by blocks:
+ * those that aren't.  So a row may have a second expression and say where that one holds (`special_case` of an Op).  Its kernel goes by blocks:
  * it computes all of a block by the first, which need only be right for ordinary arguments, and notes in the same loop how rare the
  * rarest is; if it is too much so, a second loop replaces the rare ones.  What an ordinary argument gives depends on no neighbour.  In
  * place, a block's arguments are set aside first, since the first loop overwrites them.
@@ -40,13 +40,13 @@
 #define KERNEL2(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS2(A), (__VA_ARGS__))
 #define KERNEL3(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS3(A), (__VA_ARGS__))
 #define RAREST(any, m) (sizeof(any) == 4 ? ((m) > (any) ? (m) : (any)) : ((any) | (m)))
-#define KERNEL1_RARE(name, T, UT, rare, full, ...)                                                                        \
+#define KERNEL1_SPECIAL(name, T, UT, special, full, ...)                                                                        \
     static __attribute__((noinline)) UT name##_plain(T *o, const T *x, int n) {                                           \
         UT any = 0;                                                                                                        \
         IVDEP for (int i = 0; i < n; i++) {                                                                                \
             const T a = x[i];                                                                                              \
             o[i] = (__VA_ARGS__);                                                                                          \
-            const UT rarity = rare##_RARITY(a);                                                                            \
+            const UT rarity = special##_RARITY(a);                                                                            \
             any = RAREST(any, rarity);                                                                                     \
         }                                                                                                                  \
         return any;                                                                                                        \
@@ -59,10 +59,10 @@
         for (; n > 0; n -= BLOCK, xa += BLOCK, o += BLOCK) {                                                               \
             int m = n < BLOCK ? (int)n : BLOCK;                                                                            \
             const T *x = out == pa ? memcpy(aside, xa, (size_t)m * sizeof(T)) : xa;                                        \
-            if (name##_plain(o, x, m) >= rare##_FROM(*x))                                                                  \
+            if (name##_plain(o, x, m) >= special##_FROM(*x))                                                                  \
                 IVDEP for (int i = 0; i < m; i++) {                                                                        \
                     const T a = x[i];                                                                                      \
-                    o[i] = rare##_RARITY(a) >= rare##_FROM(a) ? (full) : o[i];                                             \
+                    o[i] = special##_RARITY(a) >= special##_FROM(a) ? (full) : o[i];                                             \
                 }                                                                                                          \
         }                                                                                                                  \
         return 0;                                                                                                          \

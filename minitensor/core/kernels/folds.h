@@ -14,7 +14,7 @@ enum { LANES = 32 };
 #define AHEAD(at, T)                                                                                                      \
     for (int j_ = 0; j_ < LANES; j_ += 64 / (int)sizeof(T)) __builtin_prefetch((const void *)((uintptr_t)((at) + j_) + 4096));
 
-#define FOLDS(name) {name##_start, name##_along, name##_across, name##_merge, name##_finish}
+#define FOLDS(name) {name##_start, name##_accumulate_run, name##_accumulate_rows, name##_merge, name##_finish}
 /* row i of those that lie `stride` bytes apart from x on */
 #define ROWS(i) ((const void *)((const char *)x + (i) * stride))
 #define START(name, ACC, identity)                                                                                        \
@@ -27,7 +27,7 @@ enum { LANES = 32 };
 /* sum and prod in an accumulator that is wider than the elements */
 #define WIDE(name, T, ACC, identity, zero, OP)                                                                            \
     START(name, ACC, identity)                                                                                            \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
+    static void name##_accumulate_run(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
         const T *v = x;                                                                                                   \
         ACC lane[LANES], r = *(ACC *)acc;                                                                                 \
         int64_t i = 0;                                                                                                    \
@@ -45,7 +45,7 @@ enum { LANES = 32 };
         for (; i < n; i++) r = r OP (ACC)v[i];                                                                            \
         *(ACC *)acc = r;                                                                                                  \
     }                                                                                                                     \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+    static void name##_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
         ACC *restrict r = acc;                                                                                            \
         (void)aux, (void)index;                                                                                           \
         for (; rows >= 4; rows -= 4, x = (const char *)x + 4 * stride) {                                                  \
@@ -78,7 +78,7 @@ enum { LANES = 32 };
         (s) = t_;                                                                                                         \
     } while (0)
 START(sum_f64, double, -0.0)
-static void sum_f64_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
+static void sum_f64_accumulate_run(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
     const double *v = x;
     double s[LANES], e[LANES] = {0}, sum = *(double *)acc, error = *(double *)aux;
     int64_t i = 0;
@@ -95,7 +95,7 @@ static void sum_f64_along(void *acc, void *aux, const void *x, int64_t n, int64_
     for (; i < n; i++) TWO_SUM(sum, error, v[i]);
     *(double *)acc = sum, *(double *)aux = error;
 }
-static void sum_f64_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {
+static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {
     double *restrict s = acc, *restrict e = aux;
     (void)index;
     for (; rows >= 2; rows -= 2, x = (const char *)x + 2 * stride) {
@@ -138,7 +138,7 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
         (void)aux;                                                                                                        \
         for (int64_t j = 0; j < n; j++) r[j] = identity;                                                                  \
     }                                                                                                                     \
-    static void name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
+    static void name##_accumulate_run(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                             \
         const T *v = x;                                                                                                   \
         T lane[LANES], r = index ? *(T *)acc : v[0];                                                                      \
         int64_t i = 0;                                                                                                    \
@@ -152,7 +152,7 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
         for (; i < n; i++) r = BETTER(r, v[i], LOSES) ? v[i] : r;                                                         \
         *(T *)acc = r;                                                                                                    \
     }                                                                                                                     \
-    static void name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+    static void name##_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
         T *restrict r = acc;                                                                                              \
         (void)aux;                                                                                                        \
         if (index == 0) memcpy(r, x, (size_t)n * sizeof(T)), rows--, x = ROWS(1);                                         \
@@ -182,19 +182,19 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
         memcpy(out, acc, (size_t)n * sizeof(T));                                                                          \
     }                                                                                                                     \
     /* Where the extreme is: find it a tile at a time, and search a tile only when it has a better one. */                \
-    static void arg_##name##_along(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                       \
+    static void arg_##name##_accumulate_run(void *acc, void *aux, const void *x, int64_t n, int64_t index) {                       \
         T *r = acc;                                                                                                       \
         for (int64_t i = 0; i < n; i += MT_TILE) {                                                                        \
             const T *v = (const T *)x + i;                                                                                \
             int64_t m = n - i < MT_TILE ? n - i : MT_TILE, at = 0;                                                        \
             T best;                                                                                                       \
-            name##_along(&best, NULL, v, m, 0);                                                                           \
+            name##_accumulate_run(&best, NULL, v, m, 0);                                                                           \
             if (index + i > 0 && !BETTER(*r, best, LOSES)) continue;                                                      \
             while (best == best ? v[at] != best : v[at] == v[at]) at++;                                                   \
             *r = best, *(int64_t *)aux = index + i + at;                                                                  \
         }                                                                                                                 \
     }                                                                                                                     \
-    static void arg_##name##_across(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
+    static void arg_##name##_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {\
         T *restrict r = acc;                                                                                              \
         int64_t *restrict where = aux;                                                                                    \
         for (; rows > 0; rows--, index++, x = ROWS(1)) {                                                                  \
@@ -243,8 +243,8 @@ EXTREME(max_f64, double, 0, <=)
 
 #define ROW(s)                                                                                                            \
     {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                     \
-     {min_##s##_start, arg_min_##s##_along, arg_min_##s##_across, arg_min_##s##_merge, arg_finish},                                            \
-     {max_##s##_start, arg_max_##s##_along, arg_max_##s##_across, arg_max_##s##_merge, arg_finish}}
+     {min_##s##_start, arg_min_##s##_accumulate_run, arg_min_##s##_accumulate_rows, arg_min_##s##_merge, arg_finish},                                            \
+     {max_##s##_start, arg_max_##s##_accumulate_run, arg_max_##s##_accumulate_rows, arg_max_##s##_merge, arg_finish}}
 #define MT_FOLD_TABLE                                                                                                     \
     {                                                                                                                     \
         [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),       \

@@ -17,8 +17,8 @@
  * elements that a result has seen before. */
 typedef struct {
     void (*start)(void *acc, void *aux, int64_t n);                                      /* the result of no elements */
-    void (*along)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
-    void (*across)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index);
+    void (*accumulate_run)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
+    void (*accumulate_rows)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index);
     void (*merge)(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index);    /* index: of the others' first element */
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean);
 } mt_fold;

@@ -5,9 +5,9 @@
  * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
  * is bounded (MT_SETTING_CACHE), and given back to the system when an allocation fails.
  *
- * Memory is promised at the call of an op and taken when the op runs.  So a user is told at the call when a device is full, and yet
+ * Memory is reserved at the call of an op and committed when the op runs.  So a user is told at the call when a device is full, and yet
  * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
- * (plan.c) takes none.  Promised memory counts as allocated.
+ * (plan.c) takes none.  Reserved memory counts as allocated.
  *
  * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
  *
@@ -117,11 +117,11 @@ static char *take_cached(mt_device *device, int class, int64_t size) {
     if (!block) return NULL;
     device->cache[class] = block->next;
     device->stats.cached_blocks--;
-    device->stats.reserved -= size;                                    /* it was counted as cached, and as promised */
+    device->stats.reserved -= size;                                    /* it was counted as cached, and as reserved */
     return (char *)block;
 }
 
-bool mt_block_promise(mt_device *device, int64_t nbytes, char **data) {
+bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data) {
     if (nbytes > INT64_MAX / 2) return false;
     int64_t size;
     mt_block *chain = NULL;
@@ -136,7 +136,7 @@ bool mt_block_promise(mt_device *device, int64_t nbytes, char **data) {
     return fits;
 }
 
-char *mt_block_take(mt_device *device, int64_t nbytes) {
+char *mt_block_commit(mt_device *device, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);

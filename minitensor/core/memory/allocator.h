@@ -21,14 +21,14 @@ extern atomic_int mt_device_count;
 /* Enters a device without a stream; returns its id; -1: there are as many as there can be. */
 int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment);
 
-/* Counts a block's memory as the device's; false: it would be more than the device has.  data: if not NULL, where a block goes that is at hand,
- * which is taken then. */
-bool mt_block_promise(mt_device *device, int64_t nbytes, char **data);
+/* Reserves a block: counts its memory as the device's; false: it would be more than the device has.  data: if not NULL, where a block goes that is at hand,
+ * which is committed then. */
+bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data);
 
-/* Returns the memory that was promised; NULL: the system has none, and the promise stays. */
-char *mt_block_take(mt_device *device, int64_t nbytes);
+/* Commits the memory that is reserved and returns it; NULL: the system has none, and the reservation stays. */
+char *mt_block_commit(mt_device *device, int64_t nbytes);
 
-/* Gives a block back; data NULL: what was promised and not taken. */
+/* Gives a block back; data NULL: what was reserved and not committed. */
 void mt_block_free(mt_device *device, char *data, int64_t nbytes);
 
 /* Fork: takes all devices' locks, gives them back, makes them anew in a child. */

@@ -23,8 +23,8 @@ typedef struct {
     PyObject *dtypes;            /* its dtypes, a tuple by code */
     PyObject *numpy[MT_NUM_DTYPES];      /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
     PyObject *ndarray;           /* numpy.ndarray */
-    PyObject *finish;            /* finish(ref): brings a call to its end */
-    PyObject *slow;              /* slow(op, operator, *operands): with operands that are not all tensors and numbers */
+    PyObject *complete;          /* complete(ref): brings a call to its end */
+    PyObject *dispatch_slow;     /* dispatch_slow(op, operator, *operands): with operands that are not all tensors and numbers */
     PyObject *site;              /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not that frame's */
     PyObject *synchronous;       /* True: each op fails at its call */
 } mt_python;

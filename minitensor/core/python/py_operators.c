@@ -6,7 +6,7 @@
  *
  * The solution.  The path of every call is in C, and short: an operator is a slot of the type, so `x + y` comes here without a look-up;
  * the result is an object of Tensor whose only content is its reference; it is given back where the object dies.  All else (an operand that
- * is neither a tensor nor a number, a full queue, an error) leaves for Python: `slow` and `finish`, as the other ops do.
+ * is neither a tensor nor a number, a full queue, an error) leaves for Python: `dispatch_slow` and `complete`, as the other ops do.
  *
  * One module more in the shared object of the core, minitensor.backend._operators, against the stable ABI of 3.10.  What it defines
  * comes from the op table: operators_gen.h has one line for each op and one for each operator.
@@ -61,7 +61,7 @@ static bool site_of_caller(uint32_t *site) {
     return true;
 }
 
-/* Brings a call to its end: queues it, if that is all there is to do, and else as `finish` does.  0: an exception. */
+/* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.  0: an exception. */
 static mt_ref end_of(mt_ref call) {
     uint32_t site;
     int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True ? MT_TIMEOUT : MT_RUNTIME_ERROR;
@@ -81,7 +81,7 @@ static mt_ref end_of(mt_ref call) {
         }
     }
     if (status == MT_OK) return mt_call_end(call);
-    PyObject *end = PyObject_CallFunction(python.finish, "L", (long long)call);
+    PyObject *end = PyObject_CallFunction(python.complete, "L", (long long)call);
     mt_ref ref = end ? PyLong_AsLongLong(end) : 0;
     Py_XDECREF(end);
     return PyErr_Occurred() ? 0 : ref;
@@ -95,7 +95,7 @@ static PyObject *finished(mt_ref ref) {
 
 /* --- calls of ops ----------------------------------------------------------------------------------------------------------------------- */
 
-static PyObject *slow(int op, bool is_operator, int n, PyObject *const *operands) {
+static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const *operands) {
     PyObject *arguments = PyTuple_New(n + 2), *result = NULL;
     if (!arguments) return NULL;
     PyTuple_SetItem(arguments, 0, PyLong_FromLong(op));
@@ -104,14 +104,14 @@ static PyObject *slow(int op, bool is_operator, int n, PyObject *const *operands
         Py_INCREF(operands[i]);
         PyTuple_SetItem(arguments, i + 2, operands[i]);
     }
-    if (!PyErr_Occurred()) result = PyObject_CallObject(python.slow, arguments);
+    if (!PyErr_Occurred()) result = PyObject_CallObject(python.dispatch_slow, arguments);
     Py_DECREF(arguments);
     return result;
 }
 
 static PyObject *unary(int op, PyObject *a, bool is_operator) {
     mt_ref x = mt_py_ref(a), result;
-    if (!x) return slow(op, is_operator, 1, &a);
+    if (!x) return dispatch_slow(op, is_operator, 1, &a);
     CALL(keeps_gil(x), result = mt_unary(op, x))
     return finished(result);
 }
@@ -136,12 +136,12 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
             return finished(result);
         }
     }
-    return slow(op, is_operator, 2, (PyObject *[]){a, b});
+    return dispatch_slow(op, is_operator, 2, (PyObject *[]){a, b});
 }
 
 static PyObject *ternary(int op, PyObject *const *operands) {
     mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]), result;
-    if (!x || !y || !z) return slow(op, false, 3, operands);
+    if (!x || !y || !z) return dispatch_slow(op, false, 3, operands);
     CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
     return finished(result);
 }

@@ -124,8 +124,8 @@ static PyTypeObject *make_type(void) {
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
     enum { N = 7 };
-    static char *names[N + 1] = {"tensor", "dtypes", "ndarray", "finish", "slow", "site", "synchronous", NULL};
-    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.ndarray, &python.finish, &python.slow, &python.site, &python.synchronous};
+    static char *names[N + 1] = {"tensor", "dtypes", "ndarray", "complete", "dispatch_slow", "site", "synchronous", NULL};
+    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.ndarray, &python.complete, &python.dispatch_slow, &python.site, &python.synchronous};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOO:bind", names, &given[0], &given[1], &given[2], &given[3], &given[4], &given[5],
                                      &given[6]))
         return NULL;
@@ -217,7 +217,7 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
-     "bind($module, *, tensor=None, dtypes=None, ndarray=None, finish=None, slow=None, site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
+     "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
     {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
     {"become", AS_METHOD(become), METH_FASTCALL,
      "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return it."},

@@ -3,55 +3,37 @@
 #include "base/host.h"
 #include "tensor/storage.h"
 
-/* A result this large is taken at the call, where the system's refusal rises best. */
-static const int64_t AT_THE_CALL = (int64_t)1 << 30;
-/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
-static const int64_t AT_ONCE = 1024;
-
-mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
-    mt_storage *storage = malloc(sizeof *storage);      /* not calloc, which glibc serves from no cache of the thread's */
-    if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
-    return storage;
-}
-
 void mt_storage_release(mt_storage *storage) {
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1) return;
     if (storage->block) mt_arena_drop(storage->block);
-    else if (storage->promised) mt_block_free(storage->device, storage->data, storage->nbytes);
+    else if (storage->reserved) mt_block_free(storage->device, storage->data, storage->nbytes);
     else mt_host_release(storage->owner);
     if (storage->error) mt_error_release(storage->error);
     free(storage);
 }
 
-bool mt_storage_take(mt_storage *s) { return s->data || (s->data = mt_block_take(s->device, s->nbytes)); }
-
-bool mt_storage_promise(mt_storage *s, bool take) {
-    if (!s->promised) s->promised = mt_block_promise(s->device, s->nbytes, take || s->nbytes <= AT_ONCE ? &s->data : NULL);
-    return s->promised && (!(take || s->nbytes >= AT_THE_CALL) || mt_storage_take(s));
-}
-
-bool mt_storage_take_over(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->looks); }
+bool mt_storage_make_sole(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->array_views); }
 
 void mt_storage_leave(mt_storage *s) {
     if (s->block) mt_arena_drop(s->block);
     else mt_block_free(s->device, s->data, s->nbytes);
-    s->promised = false;
+    s->reserved = false;
 }
 
 int mt_storage_own(mt_storage *s) {
-    if (!s->data) return mt_storage_take(s) ? MT_OK : MT_MEMORY_ERROR;
-    if (!s->block || s->everyone || mt_storage_take_over(s)) return MT_OK;
+    if (!s->data) return mt_storage_commit(s) ? MT_OK : MT_MEMORY_ERROR;
+    if (!s->block || s->shared_mutable || mt_storage_make_sole(s)) return MT_OK;
     int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
-    bool promised = block < 0 && mt_block_promise(s->device, s->nbytes, NULL);
-    char *data = block > 0 ? mt_arena_data(block) : promised ? mt_block_take(s->device, s->nbytes) : NULL;
-    if (!data && promised) mt_block_free(s->device, NULL, s->nbytes);
+    bool reserved = block < 0 && mt_block_reserve(s->device, s->nbytes, NULL);
+    char *data = block > 0 ? mt_arena_data(block) : reserved ? mt_block_commit(s->device, s->nbytes) : NULL;
+    if (!data && reserved) mt_block_free(s->device, NULL, s->nbytes);
     if (!data) return MT_MEMORY_ERROR;
     memcpy(data, s->data, (size_t)s->nbytes);
     mt_arena_note(1, 0);
     mt_storage_leave(s);
     s->data = data;
     s->block = block > 0 ? block : 0;
-    s->promised = promised;
-    s->looks = 0;
+    s->reserved = reserved;
+    s->array_views = 0;
     return MT_OK;
 }

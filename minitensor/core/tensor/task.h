@@ -12,7 +12,7 @@ typedef struct mt_task {
     char host_op[32];                /* a host task's name */
     void *host;                      /* its handle, until it has run */
     bool borrows;                    /* it lies on the stack of a call that is under way, and so do the counts of its tensors */
-    int64_t steps;                   /* a host task's size, if it waits for nobody: a small one may run in its submitter's thread, like a kernel, and
+    int64_t cost;                    /* a host task's size, if it waits for nobody: a small one may run in its submitter's thread, like a kernel, and
                                         a short one in that of somebody who waits for it; 0: neither */
     mt_event *event;
     uint32_t site;                   /* the user's line; Python keeps the table */

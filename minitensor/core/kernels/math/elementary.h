@@ -5,7 +5,7 @@
  * put together.  What is written down is plain C of one element; the compiler does the rest, for every instruction set.
  *
  * Special values.  The functions that programs live by hold for ordinary arguments only: exp where the result is a normal
- * number, log of normal numbers.  Their twins, named _rare, hold for the others, and the kernel comes back for those (elementwise.h);
+ * number, log of normal numbers.  Their twins, named _special, hold for the others, and the kernel comes back for those (elementwise.h);
  * they are straight lines, too, since zeros are no rarity in what people take logs of.  The rest select special values at the end.
  *
  * Float32.  What programs live by is computed in float32.  The others are computed in double and rounded
@@ -73,17 +73,17 @@ INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f80000
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
 INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
 
-/* --- how rare an argument is (elementwise.h) ------------------------------------------------------------------------------------------ */
+/* --- whether an argument is a special case (elementwise.h) ------------------------------------------------------------------------------------------ */
 INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }             /* |x|: floats are in the order of their bits */
 INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }      /* zeros, subnormals and negative numbers come out above all others */
 INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }
 INLINE uint64_t mt_yes(int yes) { return bits(yes ? 1.0 : 0.0); }                 /* GCC would make a bool of it, for which SSE2 has no mask */
-INLINE uint64_t mt_exp_is_rare(double x) { return mt_yes(!(fabs(x) < 708)); }
-INLINE uint64_t mt_exp2_is_rare(double x) { return mt_yes(!(fabs(x) < 1022)); }
-INLINE uint64_t mt_log_is_rare(double x) { return mt_yes(!(x - x + x >= 0x1p-1022)); }       /* x - x is NaN for an infinity */
-INLINE uint64_t mt_log1p_is_rare(double x) { return mt_yes(!(x * x - x * x + x > -1)); }     /* as is x² - x² for what is large */
+INLINE uint64_t mt_exp_is_special(double x) { return mt_yes(!(fabs(x) < 708)); }
+INLINE uint64_t mt_exp2_is_special(double x) { return mt_yes(!(fabs(x) < 1022)); }
+INLINE uint64_t mt_log_is_special(double x) { return mt_yes(!(x - x + x >= 0x1p-1022)); }       /* x - x is NaN for an infinity */
+INLINE uint64_t mt_log1p_is_special(double x) { return mt_yes(!(x * x - x * x + x > -1)); }     /* as is x² - x² for what is large */
 #define MT_TRIG_MAX 0x1.8p20
-INLINE uint64_t mt_angle_is_rare(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
+INLINE uint64_t mt_angle_is_special(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
 
 /* --- exp and what is made of it ----------------------------------------------------------------------------------------------
  * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
@@ -133,7 +133,7 @@ INLINE double mt_exp_or_nan(double x) {
 }
 #define MT_EXP(T, name, suffix, power, round, infix, least, most)                                                        \
     INLINE T mt_##name##suffix(T x) { return mt_normal##infix(mt_power_##name##infix(x)); }                             \
-    INLINE T mt_##name##_rare##suffix(T x) {                                                                              \
+    INLINE T mt_##name##_special##suffix(T x) {                                                                              \
         power v = mt_power_##name##infix(x < least ? least : x > most ? most : x);                                       \
         return mt_scale##infix(v.p, v.z - round);                                                                        \
     }
@@ -163,8 +163,8 @@ INLINE float mt_expm1f(float x) {
     float s = power_f(v.z);
     return copysignf(MADD(s, v.p, s - 1), x);
 }
-INLINE float mt_expm1_raref(float x) { return x < 0 ? -1 : mt_exp_raref(x); }
-INLINE double mt_expm1_rare(double x) { return x < 0 ? -1 : mt_exp_rare(x); }
+INLINE float mt_expm1_specialf(float x) { return x < 0 ? -1 : mt_exp_specialf(x); }
+INLINE double mt_expm1_special(double x) { return x < 0 ? -1 : mt_exp_special(x); }
 /* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
 INLINE double mt_sigmoid(double x) {
     mt_reduced v = mt_reduce_exp(-fabs(x));
@@ -177,8 +177,8 @@ INLINE float mt_sigmoidf(float x) {                           /* 1 / (1 + s + s 
     float s = power_f(v.z), sum = s + 1, lost = (s - sum) + 1;
     return 1 / (sum + MADD(s, v.p, lost));
 }
-INLINE float mt_sigmoid_raref(float x) { return x > 0 ? 1 : mt_exp_raref(x); }
-INLINE double mt_sigmoid_rare(double x) { return x > 0 ? 1 : mt_exp_rare(x); }
+INLINE float mt_sigmoid_specialf(float x) { return x > 0 ? 1 : mt_exp_specialf(x); }
+INLINE double mt_sigmoid_special(double x) { return x > 0 ? 1 : mt_exp_special(x); }
 
 INLINE double mt_tanh(double x) {
     double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH);

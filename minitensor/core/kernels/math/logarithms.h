@@ -31,7 +31,7 @@ INLINE mt_split mt_split_log(double x, double more) {
     return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
 }
 /* what a logarithm is where it isn't a finite number */
-INLINE double mt_log_special(double x, double y) {
+INLINE double mt_log_at_ends(double x, double y) {
     y = x < INFINITY ? y : x;
     y = x < 0 ? NAN : y;
     return x == 0 ? -INFINITY : y;
@@ -58,7 +58,7 @@ MT_LOG_BASE(mt_log2_of, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
 MT_LOG_BASE(mt_log10_of, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
 #define MT_LOG(T, name, suffix, infix, times, more)                                                                       \
     INLINE T mt_##name##suffix(T x) { return mt_##name##_of##infix(mt_split_log##infix(x, 0)); }                           \
-    INLINE T mt_##name##_rare##suffix(T x) {                                                                               \
+    INLINE T mt_##name##_special##suffix(T x) {                                                                               \
         T y = mt_##name##_of##infix(mt_split_log##infix(x * times, -more));                                                \
         y = x < INFINITY ? y : x;                                                                                          \
         y = x < 0 ? NAN : y;                                                                                               \
@@ -77,7 +77,7 @@ INLINE double mt_log_of_sum(double x, double low, double more) {
     bool near_one = v.k == 0 && more == 0;
     double correction = (near_one ? low : more == 0 ? lost + low : 0) / u, f = near_one ? x : v.f, k = v.k + more;
     double half = 0.5 * f * f, tail = mt_log_tail(f, half);
-    return mt_log_special(u, k * MT_LN2_0 - ((half - (tail + (k * MT_LN2_1 + correction))) - f));
+    return mt_log_at_ends(u, k * MT_LN2_0 - ((half - (tail + (k * MT_LN2_1 + correction))) - f));
 }
 INLINE double mt_log1p(double x) { return with_sign(mt_log_of_sum(x, 0, 0), x); }
 INLINE double mt_asinh(double x) {
@@ -101,7 +101,7 @@ INLINE double mt_log_fd(double x) {                           /* x normal, or 0,
     uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
     double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f), z = s * s;
-    return mt_log_special(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
+    return mt_log_at_ends(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
 }
 /* log(1 + x) of a double for float32 results; lost: what the rounding of 1 + x took */
 INLINE double mt_log1p_fd(double x) {
@@ -115,11 +115,11 @@ INLINE float mt_log1pf(float x) {
     v.f = MADD(lost, from_bits_f(0x3f800000u - ((bits_f(u) - 0x3f3504f3u) & 0xff800000u)), v.f);
     return copysignf(mt_log_of_f(v), x);
 }
-INLINE float mt_log1p_raref(float x) {
+INLINE float mt_log1p_specialf(float x) {
     float y = x < INFINITY ? mt_logf(x) : x;
     return x == -1 ? -INFINITY : x < -1 ? NAN : y;
 }
-INLINE double mt_log1p_rare(double x) {
+INLINE double mt_log1p_special(double x) {
     double y = x < INFINITY ? mt_log(x) : x;
     return x == -1 ? -INFINITY : x < -1 ? NAN : y;
 }
