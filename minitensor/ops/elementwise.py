@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
-from minitensor.typing import DTypeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import DTypeLike, TensorLike
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (backend/native/python_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from minitensor.backend.native import ffi, finish, lib
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
 from minitensor.tensor import Tensor, wrap
-from minitensor.typing import IndexLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import IndexLike, TensorLike
 
 __all__: list[str] = []  # it is all in t[...]
 

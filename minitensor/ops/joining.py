@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
-from minitensor.typing import AxisLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
 

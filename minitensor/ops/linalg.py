@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty, wrap
-from minitensor.typing import AxisLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, TensorLike
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip

@@ -6,7 +6,7 @@ float16 ends at 65504, and sums of squares or exponentials do not: what adds up 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
 from minitensor.tensor import Tensor
-from minitensor.typing import ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",

@@ -7,7 +7,7 @@ how many elements a mask chooses, waits for it.
 from __future__ import annotations
 
 import builtins
-from typing import Any, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, 
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.tensor import Tensor
-from minitensor.typing import TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import TensorLike
 
 __all__ = [
     "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",

@@ -10,7 +10,7 @@ import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty
-from minitensor.typing import AxisLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
     "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",
