@@ -254,7 +254,14 @@ def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
         >>> print(Tensor([1.7, -1.7]).astype("int8"))
         [ 1 -1]
     """
-    return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
+    wanted = as_dtype(dtype, "astype")
+    if not copy and wanted is self.dtype:
+        return self
+    try:
+        return cast(self, wanted)
+    except WRONG as error:
+        name_op(error, "astype")
+        raise
 
 
 @named
