@@ -1,6 +1,7 @@
-"""Elements put together anew: joined, repeated, moved, padded.
+"""Ops that join, repeat, move and pad elements.
 
-The result is new memory, written piece by piece by copies into views of it, which run on every device and for every dtype.
+The result is new memory, which copies into views of it fill piece by piece; they run on every
+device and for every dtype.
 """
 
 from __future__ import annotations

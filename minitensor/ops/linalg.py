@@ -1,8 +1,9 @@
-"""Matrices: NumPy's BLAS and LAPACK, on the stream.
+"""Linear algebra: NumPy's BLAS and LAPACK on the stream.
 
-Products of two small float matrices are the core's (matmul.c): NumPy would take longer to be asked than to multiply.  Shapes and
-dtypes are checked at the call; what only the numbers can tell (a singular matrix) rises where the result is read.  Half
-precision is multiplied in float32 and rounded once.
+The core multiplies two small float matrices itself (matmul.c): a call of NumPy would take longer
+than the product.  The call checks shapes and dtypes; an error that only the numbers show (a
+singular matrix) is raised by the read of the value.  Half precision is multiplied in float32 and
+rounded once.
 """
 
 from __future__ import annotations

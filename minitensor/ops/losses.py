@@ -1,4 +1,4 @@
-"""Losses: how far an output is from its target.  Made of the table's ops, like all of nn.py."""
+"""Losses, made of ops of the table, as nn.py is."""
 
 from __future__ import annotations
 

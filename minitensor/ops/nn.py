@@ -1,6 +1,7 @@
-"""Functions of neural networks, made of the table's ops, so that they run wherever those do and keep the dtype of floats.
+"""Functions of neural networks, made of ops of the table.
 
-float16 ends at 65504, and sums of squares or exponentials do not: what adds up computes halves in float32 and rounds the result.
+They run on every device and keep the dtype of floats.  float16 ends at 65504, and sums of squares
+or exponentials exceed it: functions that add up compute halves in float32 and round the result.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Elements chosen: by their positions (gather, scatter), by a condition (masks), by their order (sort, topk).
+"""Ops that choose elements: by position (gather, scatter), by mask, by order (sort, topk).
 
-What follows from shapes alone is made on the stream, and an index out of range is found there.  What only the value decides, such as
-how many elements a mask chooses, waits for it.
+The stream computes what follows from shapes alone, and finds an index that is out of range.  An op
+whose result's shape depends on values, such as `masked_select`, waits for them.
 """
 
 from __future__ import annotations
