@@ -35,7 +35,7 @@ IMPORTS = {  # what annotations name, in the order in which ruff sorts it
     ],
 }  # fmt: skip
 WIDTH = 100
-IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")  # fmt: skip
+IN_PLACE = "add sub mul truediv floordiv mod pow and or xor lshift rshift".split()
 BY_HAND = """    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]: ...
     def __round__(self, ndigits: int | None = 0) -> Tensor: ...
     def __matmul__(self, other: Operand) -> Tensor: ...
@@ -77,7 +77,9 @@ def definition(name: str, given: list[Parameter], returns: str, doc: str, indent
     end = " ...\n"
     if doc:
         if len(indent) + len(doc) + 7 > WIDTH:
-            doc = textwrap.fill(doc, WIDTH - 7, subsequent_indent=f"{indent}    ")
+            ahead = " " * (len(indent) + 7)
+            doc = textwrap.fill(doc, WIDTH, initial_indent=ahead, subsequent_indent=ahead[:-3])
+            doc = doc.lstrip()
         close = '"""' if len(indent) + len(doc) + 10 <= WIDTH else f'\n{indent}    """'
         end = f'\n{indent}    """{doc}{close}\n'
     line = f"{indent}def {name}({', '.join(parts)}) -> {returns}:"

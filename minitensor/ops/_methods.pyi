@@ -234,7 +234,8 @@ class TensorMethods:
     ) -> tuple[Tensor, ...]:
         """Return at most `chunks` views of equal length along `axis`; the last may be shorter."""
     def clamp(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
-        """Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.
+        """Limit the elements to the range from `min` to `max`, each of which may be None; NaN
+        stays.
         """
     def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
         """Limit the elements to the range from `min` to `max`; an alias of `clamp`."""
@@ -290,7 +291,8 @@ class TensorMethods:
     ) -> Tensor:
         """Return the quotient, rounded as `rounding_mode` says."""
     def dot(self, other: TensorLike) -> Tensor:
-        """Return the sum of products over the last dimension of one and the last but one of the other.
+        """Return the sum of products over the last dimension of one and the last but one of the
+        other.
         """
     def eq(self, other: TensorLike) -> Tensor:
         """Return True where the operands are equal."""
@@ -759,10 +761,12 @@ class TensorMethods:
     @overload
     def transpose(self, *, input_perm: AxisLike | None) -> Tensor: ...
     def tril(self, diagonal: SupportsIndex = 0) -> Tensor:
-        """Return the elements on and below a diagonal of the last two dimensions, and zeros above it.
+        """Return the elements on and below a diagonal of the last two dimensions, and zeros above
+        it.
         """
     def triu(self, diagonal: SupportsIndex = 0) -> Tensor:
-        """Return the elements on and above a diagonal of the last two dimensions, and zeros below it.
+        """Return the elements on and above a diagonal of the last two dimensions, and zeros below
+        it.
         """
     def true_divide(self, other: TensorLike) -> Tensor:
         """Return the quotient, as a float or complex number."""
@@ -797,7 +801,8 @@ class TensorMethods:
         keepdim: bool = ...,
         keep_dims: bool = ...,
     ) -> Tensor:
-        """Return the variance over `axis`: the squared distances from the mean, summed, over N - ddof.
+        """Return the variance over `axis`: the squared distances from the mean, summed, over N -
+        ddof.
         """
     @overload
     def view(self, *shape: ShapeLike) -> Tensor: ...
