@@ -83,7 +83,9 @@ def _example(op: Op) -> str:
 
 def _comparison(op: Op) -> str:
     """Return the example of a row without one: the op and NumPy agree."""
-    values = [0.5, 1.0, 2.0] if op.domain is None else [op.domain[0], sum(op.domain) / 2, op.domain[1]]
+    values = (
+        [0.5, 1.0, 2.0] if op.domain is None else [op.domain[0], sum(op.domain) / 2, op.domain[1]]
+    )
     operands = "abc"[: op.inputs]
     lines = ["import numpy as np", "from minitensor import Tensor, ops"]
     lines += [f"{name} = np.array({values}, np.float32)" for name in operands]

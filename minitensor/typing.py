@@ -21,8 +21,8 @@ from minitensor.dtype import DType
 from minitensor.tensor import Tensor
 
 __all__ = [
-    "AxisLike", "DTypeLike", "DeviceLike", "IndexLike", "Number", "Operand", "RealLike", "Reduction",
-    "ShapeLike", "SupportsArray", "SupportsDLPack", "TensorLike",
+    "AxisLike", "DTypeLike", "DeviceLike", "IndexLike", "Number", "Operand", "RealLike",
+    "Reduction", "ShapeLike", "SupportsArray", "SupportsDLPack", "TensorLike",
 ]  # fmt: skip
 
 

@@ -29,7 +29,9 @@ def functions() -> dict[str, Callable[..., Any]]:
     for module in (context, runtime):
         for name in module.__all__:
             if inspect.isfunction(getattr(module, name)):
-                found.setdefault(f"{module.__name__.rpartition('.')[2]}.{name}", getattr(module, name))
+                found.setdefault(
+                    f"{module.__name__.rpartition('.')[2]}.{name}", getattr(module, name)
+                )
     return found
 
 

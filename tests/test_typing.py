@@ -60,7 +60,9 @@ def mypy(*files: Path) -> Findings:
     said = run("mypy", "--strict", "--config-file=", "--cache-dir", os.devnull, *files)
     lines = re.findall(r"^(\w+\.py):(\d+): (\w+): (.*)$", said, re.MULTILINE)
     names = {"note": "information"}
-    return [(HERE / name, int(line), names.get(kind, kind), text) for name, line, kind, text in lines]
+    return [
+        (HERE / name, int(line), names.get(kind, kind), text) for name, line, kind, text in lines
+    ]
 
 
 def pyright(*files: Path) -> Findings:

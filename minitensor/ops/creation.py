@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, n
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
-from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
 
 __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE, Op
 from minitensor.tensor import Tensor, wrap
-from minitensor.typing import DTypeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import DTypeLike, TensorLike
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (core/python/py_operators.c)
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
@@ -252,7 +254,14 @@ def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
         >>> print(Tensor([1.7, -1.7]).astype("int8"))
         [ 1 -1]
     """
-    return self if not copy and as_dtype(dtype, "astype") is self.dtype else cast(self, dtype)
+    wanted = as_dtype(dtype, "astype")
+    if not copy and wanted is self.dtype:
+        return self
+    try:
+        return cast(self, wanted)
+    except WRONG as error:
+        name_op(error, "astype")
+        raise
 
 
 @named

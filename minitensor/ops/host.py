@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import as_ints, as_tensor, host
 from minitensor.tensor import Tensor
-from minitensor.typing import DTypeLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = ["host_call"]
 

@@ -1,10 +1,11 @@
-"""Elements by their places: `t[...]`.
+"""Indexing: `t[...]`.
 
-Ints, slices, None and Ellipsis give views, by arithmetic on strides.  Integer tensors copy: the shape of the result follows from
-shapes alone, so it is made on the stream, and an index that is out of range is found there; arrays and lists copy too, and as their
-values are known, they are checked at the call.  How many elements a bool mask chooses only its value says: such an index waits for
-the mask, except where a single number is assigned.  A tensor of one integer without dimensions is an int, so it waits as well.  The
-rules are NumPy's.
+Ints, slices, None and Ellipsis give views, by arithmetic on strides.  Integer tensors copy: the
+shape of the result follows from shapes alone, so the stream computes it and finds an index that is
+out of range.  Lists and arrays copy too; the call checks them, since their values are known.  The
+length of a bool mask's result depends on its value, so such an index waits for the mask, except
+where the program assigns a single number.  A tensor of one integer without dimensions is an int,
+and the index waits for it.  The rules are NumPy's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from minitensor.backend.core import complete, ffi, lib
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
 from minitensor.tensor import Tensor, wrap
-from minitensor.typing import IndexLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import IndexLike, TensorLike
 
 __all__: list[str] = []  # it is all in t[...]
 
@@ -35,9 +38,13 @@ def _out_of_bounds(index: int, length: int) -> IndexError:
 
 
 def _indexed(
-    op: str, function: Callable[..., np.ndarray], inputs: Sequence[Tensor], shape: Sequence[int], dtype: DType
+    op: str,
+    function: Callable[..., np.ndarray],
+    inputs: Sequence[Tensor],
+    shape: Sequence[int],
+    dtype: DType,
 ) -> Tensor:
-    """`host` for a function that indexes: NumPy's error in our words."""
+    """Run `host` for a function that indexes; word NumPy's IndexError as ours."""
 
     def run(*arrays: np.ndarray) -> np.ndarray:
         try:
@@ -145,7 +152,7 @@ def _index_array(values: Any) -> np.ndarray:
 
 
 def _basic(t: Tensor, parts: list[Any]) -> Tensor:
-    """The view that ints, slices and None make."""
+    """Return the view that ints, slices and None make."""
     shape: list[int] = []
     strides: list[int] = []
     offset, d = t._offset, 0
@@ -235,11 +242,12 @@ def _key(rest: list[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
 
 
 def getitem(self: Tensor, key: IndexLike) -> Tensor:
-    """`t[key]`: a view for ints, slices, None and Ellipsis; a copy for lists, arrays, tensors and masks.
+    """Return `t[key]`: a view for ints, slices, None and Ellipsis, otherwise a copy.
 
     Raises:
-        IndexError: for an index out of range, too many of them, or one that is no index.  For an integer tensor it rises where the
-            result is read.
+        IndexError: an index is out of range, is one too many, or is no index.  The read of the
+            value
+            raises it for an integer tensor.
     """
     view = _quickly(self, key)
     if view is not None:
@@ -254,11 +262,11 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
 
 
 def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
-    """`t[key] = value`: broadcast and cast into the elements that `t[key]` names, in the storage that `t` views.
+    """Assign to the elements that `t[key]` names; the value is broadcast and cast.
 
     Raises:
-        IndexError: as for `t[key]`; for an integer tensor where the tensor is read.
-        ValueError: when the value's shape does not fit.
+        IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
+        ValueError: the value's shape does not fit.
     """
     view = _quickly(self, key)
     if view is not None:
@@ -303,6 +311,6 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
 
 
 def install() -> None:
-    """t[...] of Tensor."""
+    """Give Tensor `t[...]`."""
     Tensor.__getitem__ = getitem  # type: ignore[assignment]
     Tensor.__setitem__ = setitem  # type: ignore[assignment]

@@ -1,13 +1,14 @@
-"""Elements put together anew: joined, repeated, moved, padded.
+"""Ops that join, repeat, move and pad elements.
 
-The result is new memory, written piece by piece by copies into views of it, which run on every device and for every dtype.
+The result is new memory, which copies into views of it fill piece by piece; they run on every
+device and for every dtype.
 """
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from minitensor.ops.creation import arange
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
 from minitensor.tensor import Tensor, empty
-from minitensor.typing import AxisLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
 

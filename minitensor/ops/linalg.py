@@ -1,8 +1,9 @@
-"""Matrices: NumPy's BLAS and LAPACK, on the stream.
+"""Linear algebra: NumPy's BLAS and LAPACK on the stream.
 
-Products of two small float matrices are the core's (matmul.c): NumPy would take longer to be asked than to multiply.  Shapes and
-dtypes are checked at the call; what only the numbers can tell (a singular matrix) rises where the result is read.  Half
-precision is multiplied in float32 and rounded once.
+The core multiplies two small float matrices itself (matmul.c): a call of NumPy would take longer
+than the product.  The call checks shapes and dtypes; an error that only the numbers show (a
+singular matrix) is raised by the read of the value.  Half precision is multiplied in float32 and
+rounded once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -31,7 +32,9 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty, wrap
-from minitensor.typing import AxisLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, TensorLike
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
            "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip

@@ -1,8 +1,8 @@
-"""Losses: how far an output is from its target.  Made of the table's ops, like all of nn.py."""
+"""Losses, made of ops of the table, as nn.py is."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from minitensor.ops._dispatch import as_tensor, host_many, named
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
 from minitensor.tensor import Tensor
-from minitensor.typing import Reduction, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import Reduction, TensorLike
 
 __all__ = [
     "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy",

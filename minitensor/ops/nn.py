@@ -1,12 +1,13 @@
-"""Functions of neural networks, made of the table's ops, so that they run wherever those do and keep the dtype of floats.
+"""Functions of neural networks, made of ops of the table.
 
-float16 ends at 65504, and sums of squares or exponentials do not: what adds up computes halves in float32 and rounds the result.
+They run on every device and keep the dtype of floats.  float16 ends at 65504, and sums of squares
+or exponentials exceed it: functions that add up compute halves in float32 and round the result.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
 from minitensor.tensor import Tensor
-from minitensor.typing import ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",

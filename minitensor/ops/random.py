@@ -20,7 +20,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex, TypeGuard
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from minitensor.backend import Device, core
 from minitensor.dtype import DType, as_dtype, float32, int64
 from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
 from minitensor.tensor import Tensor, empty
-from minitensor.typing import DTypeLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = [
     "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.optable import CODES
 from minitensor.tensor import Tensor, wrap
-from minitensor.typing import AxisLike, DTypeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, DTypeLike, TensorLike
 
 __all__ = ["sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var", "std", "ptp",
            "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median"]  # fmt: skip

@@ -1,13 +1,13 @@
-"""Elements chosen: by their positions (gather, scatter), by a condition (masks), by their order (sort, topk).
+"""Ops that choose elements: by position (gather, scatter), by mask, by order (sort, topk).
 
-What follows from shapes alone is made on the stream, and an index out of range is found there.  What only the value decides, such as
-how many elements a mask chooses, waits for it.
+The stream computes what follows from shapes alone, and finds an index that is out of range.  An op
+whose result's shape depends on values, such as `masked_select`, waits for them.
 """
 
 from __future__ import annotations
 
 import builtins
-from typing import Any, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
-from minitensor.typing import TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import TensorLike
 
 __all__ = [
     "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",

@@ -1,7 +1,8 @@
-"""Functions of shapes: other views of the same elements.
+"""Shape ops: views of the same elements.
 
-What can be a view is one (`reshape` where the strides allow it, `transpose`, `flip`, `broadcast_to`, `split` and their like): no data
-moves, and who writes to it writes to the base.  What puts elements together anew is in joining.py.
+An op returns a view where strides allow it (`transpose`, `flip`, `broadcast_to`, `split`, and
+`reshape` of most tensors): no data moves, and a write to the view writes to the base.  The ops that
+put elements together anew are in joining.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -23,7 +24,9 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.tensor import Tensor, empty
-from minitensor.typing import AxisLike, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
     "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",

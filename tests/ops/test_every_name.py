@@ -93,6 +93,25 @@ def test_mistakes_name_the_function(name: str, scope: dict[str, object]) -> None
         assert str(raised.value).startswith((f"[{canonical}] ", f"{canonical}() ")), f"ops.{name}({call}): {raised.value}"
 
 
+@pytest.mark.parametrize("name", OWN)
+def test_mistakes_name_the_method(name: str, scope: dict[str, object]) -> None:
+    """A wrong value for each argument, and an unknown keyword; a device's name is checked as one."""
+    canonical = getattr(Tensor, name).__name__
+    object_, _, rest = (METHODS.get(name) or FUNCTIONS[name]).partition(", ")
+    given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", rest)] if rest else []
+    if name.startswith("from_"):
+        object_, given = "Tensor", [object_]
+    calls = [", ".join([*given[:k], "{}", *given[k + 1 :]]) for k in range(len(given))]
+    for call in [", ".join([*given, "nonsense=1"]), *calls]:
+        with pytest.raises((TypeError, ValueError, IndexError)) as raised:
+            eval(f"{object_}.{name}({call})", scope)
+        named = (rf"(\[{canonical}\] |(\w+\.)?{canonical}\(\) )", r"\[device\] device must be")
+        assert re.match(named[name == "to" and "nonsense" not in call], str(raised.value)), call
+    if name == "astype":
+        with pytest.raises(TypeError, match=r"^\[astype\] "):
+            scope["z"].astype("int8")  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_errors_name_the_function(name: str, scope: dict[str, object]) -> None:
     canonical = getattr(ops, name).__name__
