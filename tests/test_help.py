@@ -36,8 +36,7 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 
 FUNCTIONS = functions()
-OTHERS = (context.__name__, runtime.__name__)
-OWN = sorted(n for n, it in FUNCTIONS.items() if getattr(it, "__module__", "") not in OTHERS)
+OWN = sorted(FUNCTIONS)
 
 
 def sections(text: str) -> dict[str, str]:

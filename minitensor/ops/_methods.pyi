@@ -637,7 +637,9 @@ class TensorMethods:
     @overload
     def scatter_add(self, *, dims: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     def share_memory_(self) -> Tensor:
-        """Move the tensor's memory to where all processes that receive it from now on write to it, too."""
+        """Move the tensor's memory to where all processes that receive it from now on write to it,
+        too.
+        """
     def sigmoid(self) -> Tensor:
         """Return the logistic function, 1 / (1 + exp(-input))."""
     def sign(self) -> Tensor:
