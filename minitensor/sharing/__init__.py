@@ -13,7 +13,7 @@ from minitensor.tensor import Tensor
 
 from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .channel import Channel
-from .pickling import pack, reduce, make_shared, sharing_stats
+from .pickling import make_shared, pack, reduce, sharing_stats
 
 __all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "make_shared", "sharing_stats", "started", "why_no_arena"]
 
