@@ -56,9 +56,10 @@ bench-interrupts: .venv/.installed ## how soon Ctrl-C ends each kind of wait
 bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch where it is installed; ARGS=--page writes docs/transport.md
 	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
-lint: .venv/.lint ## ruff and mypy
+lint: .venv/.lint ## ruff, mypy and clang-format
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/clang-format --dry-run -Werror $$(git ls-files 'minitensor/core/*.[ch]' 'minitensor/core/*.inc' 'tests/core/*.c')
 
 accuracy: .venv/.installed ## how far the elementary functions are from the truth, in docs/accuracy.md; ARGS="--step 1009" is quick
 	@$(BIN)/python tools/accuracy.py $(ARGS)
@@ -93,8 +94,8 @@ clean: ## everything that was made here, the environment included
 	@touch $@
 
 .venv/.lint: .venv/.made pyproject.toml
-	@echo "· ruff, mypy and pyright"
-	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy 'pyright[nodejs]'
+	@echo "· ruff, mypy, pyright and clang-format"
+	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy 'pyright[nodejs]' 'clang-format>=23,<24'
 	@touch $@
 
 build/wheels/.made: .venv/.made $(SOURCES)

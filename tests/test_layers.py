@@ -308,6 +308,15 @@ def test_every_symbol_is_public_or_in_a_header_of_its_floor():
         assert symbol in public or declared or symbol.startswith("PyInit_"), f"{symbol} of {name} is in no header of its floor"
 
 
+def test_every_prototype_has_a_definition():
+    where = definitions()
+    for name, text in c_files().items():
+        if name.endswith(".h") and not name.startswith(("generated/", "kernels/math/")):
+            outside = re.sub(r"\{[^{}]*\}", "{}", re.sub(r"^\s*#(?:\\\n|[^\n])*", "", text, flags=re.M))
+            missing = set(re.findall(r"^(?!static|typedef)\w[\w *]*?\b(\w+)\([^{}]*?\);", outside, flags=re.M)) - set(where)
+            assert not missing, f"{name} declares what no file defines: {missing}"
+
+
 def test_the_map_shows_every_file():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     chart = set(re.findall(r"\w+", text[text.index("core/  the C core") : text.index("────", text.index("core/  the C core"))]))

@@ -31,7 +31,8 @@ enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
 enum { MT_SLICE_MS = 50 };              /* how long a wait lasts before Python looks at signals */
 enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
 
-uint64_t mt_fingerprint(void);          /* of the sources that the core was built from: minitensor/fingerprint.py */
+/* Of the sources that the core was built from: minitensor/fingerprint.py. */
+uint64_t mt_fingerprint(void);
 
 /* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
 typedef struct mt_storage mt_storage;
@@ -45,26 +46,42 @@ typedef struct mt_tensor {
     ...;
 } mt_tensor;
 
-mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);          /* C order; a call when its memory has to be waited for */
-mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
-                   void *base, int64_t nbytes, int64_t offset, void *owner);       /* memory of somebody else's; owner goes to mt_py_release at the end, also of a failure */
+/* C order; a call when its memory has to be waited for. */
+mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);
+
+/* Memory of somebody else's; owner goes to mt_py_release at the end, also of a failure. */
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes, int64_t offset, void *owner);
 mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
-mt_ref mt_weak_int(int64_t value, int is_bool);      /* Python scalars: they take part in promotion by kind only */
+
+/* Python scalars: they take part in promotion by kind only. */
+mt_ref mt_weak_int(int64_t value, int is_bool);
 mt_ref mt_weak_float(double value);
 mt_ref mt_weak_complex(double real, double imag);
-mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);      /* the view t[i, j, ...]; negative ones count from the end */
+
+/* The view t[i, j, ...]; negative ones count from the end. */
+mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);
 typedef struct mt_number {
     int32_t kind;            /* of the dtype; 0: it is not a number that can be had right now, go the long way */
     int64_t i;
     uint64_t u;
     double f;
 } mt_number;
-mt_number mt_item(mt_ref tensor);                     /* the only element */
+
+/* The only element. */
+mt_number mt_item(mt_ref tensor);
 void mt_release(mt_ref tensor);
-char *mt_data(mt_ref tensor);                         /* address of element 0; the caller has waited */
-char *mt_storage_base(mt_ref tensor, int64_t *nbytes);   /* nbytes may be NULL */
-int64_t mt_storage_id(mt_ref tensor);                 /* equal for views of one storage */
-int mt_overlaps(mt_ref first, mt_ref second);         /* 1: they may have bytes in common */
+
+/* Address of element 0; the caller has waited. */
+char *mt_data(mt_ref tensor);
+
+/* Address of the storage; nbytes may be NULL. */
+char *mt_storage_base(mt_ref tensor, int64_t *nbytes);
+
+/* Equal for views of one storage. */
+int64_t mt_storage_id(mt_ref tensor);
+
+/* 1: they may have bytes in common. */
+int mt_overlaps(mt_ref first, mt_ref second);
 /* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses one. */
 int mt_assigns(mt_ref target, mt_ref source);
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
@@ -81,13 +98,18 @@ typedef struct mt_memory {
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
 void mt_unexport(void *view);
 
-void mt_pin(mt_ref tensor);                            /* its memory stays where it is until mt_unpin: shorter than an export */
+/* Its memory stays where it is until mt_unpin: shorter than an export. */
+void mt_pin(mt_ref tensor);
 void mt_unpin(mt_ref tensor);
 
 /* --- tensors that travel (move_to_arena.c) ------------------------------------------------------------------------------------------------- */
-int mt_share(mt_ref tensor, int shared_mutable);              /* moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
-                                                           MT_VALUE_ERROR: NumPy looks at it */
-int mt_is_shared(mt_ref tensor);                        /* all processes that have it write to it */
+
+/* Moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
+ * MT_VALUE_ERROR: NumPy looks at it. */
+int mt_share(mt_ref tensor, int shared_mutable);
+
+/* All processes that have it write to it. */
+int mt_is_shared(mt_ref tensor);
 int mt_in_arena(mt_ref tensor);
 
 /* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
@@ -97,39 +119,72 @@ typedef struct mt_extent {
     int32_t in_arena, shared_mutable, device;
     int32_t ready;                         /* it has its value, so that nothing is left to wait for */
 } mt_extent;
-mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);       /* small: so few bytes go inside the message; low, high: what has to travel, too */
-int64_t mt_send(mt_ref tensor, int64_t channel);            /* a token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at
-                                                           work on it, again; -MT_VALUE_ERROR: NumPy looks at it */
-void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);       /* a message: head bytes, and the tensor's */
+
+/* small: so few bytes go inside the message; low, high: what has to travel, too. */
+mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);
+
+/* A token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at work on it,
+ * again; -MT_VALUE_ERROR: NumPy looks at it. */
+int64_t mt_send(mt_ref tensor, int64_t channel);
+
+/* A message: head bytes, and the tensor's. */
+void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_bytes, char *out);
 mt_ref mt_receive(int device, const char *message, int64_t n);
-mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode, int *error);     /* a copy, from another family's
-                                                           arena; 0: it can't be read, for the reason *error (-errno) */
-mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);    /* a second view of what has arrived with the first */
-mt_ref mt_empty_shared(int device, int64_t nbytes);     /* in the arena, uint8 */
+
+/* A copy, from another family's arena; 0: it can't be read, for the reason *error (-errno). */
+mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode, int *error);
+
+/* A second view of what has arrived with the first. */
+mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
+
+/* In the arena, uint8. */
+mt_ref mt_empty_shared(int device, int64_t nbytes);
 
 /* --- ops ------------------------------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);
 mt_ref mt_binary(int op, mt_ref a, mt_ref b);
-mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected);      /* with a Python number, which is the first operand when reflected */
+
+/* With a Python number, which is the first operand when reflected. */
+mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected);
 mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected);
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
-mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype);       /* bit i of axes: dimension i; dtype -1: by the rule */
-mt_ref mt_matmul(mt_ref a, mt_ref b);                 /* 0: these are not what our kernel multiplies, NumPy has to */
-mt_ref mt_cast(mt_ref a, int dtype);                  /* a contiguous copy in another dtype, or the same */
-mt_ref mt_copy(mt_ref target, mt_ref source);         /* into target's elements, broadcasting and casting; returns a new count of target */
-mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);  /* a call in state MT_HOST; returns the first output, or a weak 0 when none */
+
+/* Bit i of axes: dimension i; dtype -1: by the rule. */
+mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype);
+
+/* 0: these are not what our kernel multiplies, NumPy has to. */
+mt_ref mt_matmul(mt_ref a, mt_ref b);
+
+/* A contiguous copy in another dtype, or the same. */
+mt_ref mt_cast(mt_ref a, int dtype);
+
+/* Into target's elements, broadcasting and casting; returns a new count of target. */
+mt_ref mt_copy(mt_ref target, mt_ref source);
+
+/* A call in state MT_HOST; returns the first output, or a weak 0 when none. */
+mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);
 
 /* --- calls that are not over ------------------------------------------------------------------------------------------- */
 int mt_call_status(mt_ref call);
 const char *mt_call_message(mt_ref call);
 const char *mt_call_op(mt_ref call);
-int mt_call_inputs(mt_ref call, mt_ref *inputs);      /* borrowed; returns how many (at most 3 for an elementwise op) */
-mt_ref mt_call_output(mt_ref call);                    /* borrowed; 0 for none */
+
+/* Borrowed; returns how many (at most 3 for an elementwise op). */
+int mt_call_inputs(mt_ref call, mt_ref *inputs);
+
+/* Borrowed; 0 for none. */
+mt_ref mt_call_output(mt_ref call);
 int mt_call_compute_dtype(mt_ref call);
-void mt_call_host(mt_ref call, void *handle, int64_t cost);  /* the core calls mt_py_host(handle) once, then mt_py_release(handle);
-                                                         steps: about how many it takes; 0: it may wait for somebody, so only the worker runs it */
-int mt_submit(mt_ref call, uint32_t site, int timeout_ms);      /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong */
-mt_ref mt_call_end(mt_ref call);                       /* the result of a call that is over */
+
+/* The core calls mt_py_host(handle) once, then mt_py_release(handle); steps: about how many it
+ * takes; 0: it may wait for somebody, so only the worker runs it. */
+void mt_call_host(mt_ref call, void *handle, int64_t cost);
+
+/* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong. */
+int mt_submit(mt_ref call, uint32_t site, int timeout_ms);
+
+/* The result of a call that is over. */
+mt_ref mt_call_end(mt_ref call);
 /* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its task is
  * over or will never run, unless it is a host task under way.  Without the GIL. */
 void mt_call_drop(mt_ref call);
@@ -143,123 +198,260 @@ typedef struct mt_error {
     void *exception;          /* for MT_HOST_RAISED: what mt_py_host returned */
     ...;
 } mt_error;
-int mt_wait(mt_ref tensor, int timeout_ms);            /* MT_OK, MT_TIMEOUT, or the status of the error that the value is */
-int mt_wait_unused(mt_ref tensor, int timeout_ms);     /* the same, and nothing queued reads or writes it any more */
-mt_error *mt_error_of(mt_ref tensor);                  /* a new count, or NULL */
+
+/* MT_OK, MT_TIMEOUT, or the status of the error that the value is. */
+int mt_wait(mt_ref tensor, int timeout_ms);
+
+/* The same, and nothing queued reads or writes it any more. */
+int mt_wait_unused(mt_ref tensor, int timeout_ms);
+
+/* A new count, or NULL. */
+mt_error *mt_error_of(mt_ref tensor);
 void mt_error_release(mt_error *error);
 
 /* --- streams and events --------------------------------------------------------------------------------------------------- */
 typedef struct mt_event mt_event;
-int mt_stream_new(int device);                          /* an id; -1: out of memory */
-void mt_stream_release(int stream);                     /* what is queued still runs */
+
+/* An id; -1: out of memory. */
+int mt_stream_new(int device);
+
+/* What is queued still runs. */
+void mt_stream_release(int stream);
 void mt_stream_set_current(int device, int stream);
 int mt_stream_default(int device);
 int mt_stream_device(int stream);
-int mt_stream_count(void);                              /* ids go from 1 to this */
-int mt_stream_query(int stream);                        /* 1: nothing queued, nothing running */
+
+/* Ids go from 1 to this. */
+int mt_stream_count(void);
+
+/* 1: nothing queued, nothing running. */
+int mt_stream_query(int stream);
 int mt_stream_sync(int stream, int timeout_ms);
-int mt_device_sync(int device, int timeout_ms);          /* all its streams; MT_HOST_RAISED: done, and there is an error to take */
+
+/* All its streams; MT_HOST_RAISED: done, and there is an error to take. */
+int mt_device_sync(int device, int timeout_ms);
 enum { MT_ERRORS_KEPT = 10 };            /* errors that a stream keeps to be told; it counts the others */
 /* The oldest error that was neither read nor told; then one with the number of the others; then NULL. */
 mt_error *mt_stream_take_error(int stream);
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
-int mt_event_record(mt_event *event, int stream, int timeout_ms);   /* MT_TIMEOUT, here and below: a fork is under way */
-int mt_event_wait(mt_event *event, int stream, int timeout_ms);     /* work queued on stream from now on comes after the event */
+
+/* MT_TIMEOUT, here and below: a fork is under way. */
+int mt_event_record(mt_event *event, int stream, int timeout_ms);
+
+/* Work queued on stream from now on comes after the event. */
+int mt_event_wait(mt_event *event, int stream, int timeout_ms);
 int mt_event_query(mt_event *event);
 int mt_event_sync(mt_event *event, int timeout_ms);
-double mt_event_time_ms(mt_event *event);               /* when the stream reached it, on a monotonic clock; -1: not yet */
+
+/* When the stream reached it, on a monotonic clock; -1: not yet. */
+double mt_event_time_ms(mt_event *event);
 typedef struct mt_running { int32_t stream, running, queued; uint32_t site; char op[32]; } mt_running;
-int mt_busy(mt_running *out, int n);                    /* the streams that are at work now; how many were written */
+
+/* The streams that are at work now; how many were written. */
+int mt_busy(mt_running *out, int n);
 
 /* --- devices and memory ---------------------------------------------------------------------------------------------------- */
 typedef struct mt_memory_stats {
     int64_t allocated, max_allocated, reserved, max_reserved, cached_blocks, allocations, capacity;
 } mt_memory_stats;
-int mt_device_new(const char *name, int flags, int64_t capacity, int alignment);     /* an id; -1: no more */
+
+/* An id; -1: no more. */
+int mt_device_new(const char *name, int flags, int64_t capacity, int alignment);
 void mt_device_stats(int device, mt_memory_stats *out);
 void mt_device_reset_max(int device);
 void mt_device_set_capacity(int device, int64_t capacity);
-int64_t mt_device_trim(int device);                     /* cached blocks back to the system; bytes */
-void mt_device_lose(int device, const char *why);       /* its tensors can't be touched from now on; why is the error's text */
+
+/* Cached blocks back to the system; bytes. */
+int64_t mt_device_trim(int device);
+
+/* Its tensors can't be touched from now on; why is the error's text. */
+void mt_device_lose(int device, const char *why);
 
 /* --- memory that processes share (arena.c) ----------------------------------------------------------------------------------------
  * A process of the family is a member, which has a place in the arena, or a guest, which has copies. */
-int mt_arena_create(int64_t capacity, int64_t cap);     /* 0, or -errno; cap: so much free memory is kept */
-int mt_arena_attach(const char *path, uint64_t inode);  /* the same, of an arena that another process has open there */
-int mt_arena_reserve(int *lock_fd);                     /* a slot for a process to be started, whose lock the descriptor keeps; or -errno */
-int mt_arena_enter(int fd, int lock_fd, int slot);      /* in that process, with the file's descriptor, which it takes over, too: 0, a member; else
-                                                           -errno.  lock_fd -1: as a guest, with the -errno of mt_arena_reserve as slot */
-int mt_arena_member(void);                              /* 1: this process has a place in an arena */
-const char *mt_arena_why_guest(void);                   /* "": it is a member, or has no arena */
-int mt_arena_file(void);                                /* its descriptor; -1: the program has closed it */
-uint64_t mt_arena_inode(void);                          /* 0: this process has no arena, not even as a guest */
-int64_t mt_arena_alloc(int64_t nbytes);                 /* a block that we hold; or -status */
-void mt_arena_explain(char *text, int room);            /* why this thread's last mt_arena_alloc, mt_arena_send or what needs them found no room */
-char *mt_arena_data(int64_t block);                     /* of a block that we hold */
-char *mt_arena_members_data(int64_t block);             /* in a guest: the members' bytes */
-void mt_arena_mark_mutable(int64_t block);              /* all who hold it write to it */
+
+/* 0, or -errno; cap: so much free memory is kept. */
+int mt_arena_create(int64_t capacity, int64_t cap);
+
+/* The same, of an arena that another process has open there. */
+int mt_arena_attach(const char *path, uint64_t inode);
+
+/* A slot for a process to be started, whose lock the descriptor keeps; or -errno. */
+int mt_arena_reserve(int *lock_fd);
+
+/* In that process, with the file's descriptor, which it takes over, too: 0, a member; else
+ * -errno. lock_fd -1: as a guest, with the -errno of mt_arena_reserve as slot. */
+int mt_arena_enter(int fd, int lock_fd, int slot);
+
+/* 1: this process has a place in an arena. */
+int mt_arena_member(void);
+
+/* "": it is a member, or has no arena. */
+const char *mt_arena_why_guest(void);
+
+/* Its descriptor; -1: the program has closed it. */
+int mt_arena_file(void);
+
+/* 0: this process has no arena, not even as a guest. */
+uint64_t mt_arena_inode(void);
+
+/* A block that we hold; or -status. */
+int64_t mt_arena_alloc(int64_t nbytes);
+
+/* Why this thread's last mt_arena_alloc, mt_arena_send or what needs them found no room. */
+void mt_arena_explain(char *text, int room);
+
+/* Of a block that we hold. */
+char *mt_arena_data(int64_t block);
+
+/* In a guest: the members' bytes. */
+char *mt_arena_members_data(int64_t block);
+
+/* All who hold it write to it. */
+void mt_arena_mark_mutable(int64_t block);
 int64_t mt_arena_size(int64_t block);
-void mt_arena_hold(int64_t block);                      /* once more */
+
+/* Once more. */
+void mt_arena_hold(int64_t block);
 void mt_arena_drop(int64_t block);
-int mt_arena_sole(int64_t block);                       /* 1: nobody else has it, nor can get it but from us */
-int mt_arena_own(int64_t block, int holds);             /* the same, if we hold it so many times; what was sent before is stale from now on */
-int64_t mt_arena_send(int64_t block, int64_t channel);      /* a token, for a message; or -status */
-void mt_arena_unsend(int64_t token);                    /* ends its flight; nothing if it was claimed */
-int64_t mt_arena_claim(int64_t token);                  /* the block, which we hold; or -MT_STALE */
-int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);       /* in a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less */
-int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);      /* the same from another family's
-                                                           arena, which a process has open there; 0, or -errno: -ESTALE, its value is gone */
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);        /* in a guest: mt_message_send */
-int64_t mt_guest_share(int64_t token);                  /* in a guest: the block of memory that all write to, held for good; or -MT_STALE */
-int64_t mt_channel_new(void);                           /* an id; or -status */
-int mt_channel_join(int64_t channel);                   /* MT_STALE: nobody used it any more */
+
+/* 1: nobody else has it, nor can get it but from us. */
+int mt_arena_sole(int64_t block);
+
+/* The same, if we hold it so many times; what was sent before is stale from now on. */
+int mt_arena_own(int64_t block, int holds);
+
+/* A token, for a message; or -status. */
+int64_t mt_arena_send(int64_t block, int64_t channel);
+
+/* Ends its flight; nothing if it was claimed. */
+void mt_arena_unsend(int64_t token);
+
+/* The block, which we hold; or -MT_STALE. */
+int64_t mt_arena_claim(int64_t token);
+
+/* In a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less. */
+int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);
+
+/* The same from another family's arena, which a process has open there; 0, or -errno: -ESTALE,
+ * its value is gone. */
+int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);
+
+/* In a guest: mt_message_send. */
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);
+
+/* In a guest: the block of memory that all write to, held for good; or -MT_STALE. */
+int64_t mt_guest_share(int64_t token);
+
+/* An id; or -status. */
+int64_t mt_channel_new(void);
+
+/* MT_STALE: nobody used it any more. */
+int mt_channel_join(int64_t channel);
 void mt_channel_leave(int64_t channel);
-void mt_channel_join_for(int64_t channel, int slot);    /* so does the process that the slot is reserved for */
-void mt_channel_add_guest(int64_t channel, int stranger);      /* so does a process that is no member: its users can't be counted from now on;
-                                                           stranger: and it can't read what lies in the arena */
-int mt_channel_carries(int64_t channel);                /* what a message in it may refer to: 2: tensors and blocks; 1: blocks, since this process is a guest;
-                                                           0: nothing, a reader may be a stranger, or no process uses it any more */
-int mt_channel_has_others(int64_t channel);             /* 1: another process that lives uses it; -1: that can't be known, a guest may */
-int mt_arena_reap(void);                                /* how many dead were found */
+
+/* So does the process that the slot is reserved for. */
+void mt_channel_join_for(int64_t channel, int slot);
+
+/* So does a process that is no member: its users can't be counted from now on; stranger: and it
+ * can't read what lies in the arena. */
+void mt_channel_add_guest(int64_t channel, int stranger);
+
+/* What a message in it may refer to: 2: tensors and blocks; 1: blocks, since this process is a
+ * guest; 0: nothing, a reader may be a stranger, or no process uses it any more. */
+int mt_channel_carries(int64_t channel);
+
+/* 1: another process that lives uses it; -1: that can't be known, a guest may. */
+int mt_channel_has_others(int64_t channel);
+
+/* How many dead were found. */
+int mt_arena_reap(void);
 typedef struct mt_arena_numbers {
     int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent, capacity;
 } mt_arena_numbers;
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
-int mt_arena_check(char *text, int room);               /* how many invariants are broken; when nobody is at work */
-void mt_arena_refuse_places(int error);                 /* for tests: a process that is started now finds no place, for this errno; 0: it does */
-void mt_arena_refuse_ways(int ways);                    /* for tests: the system refuses some of the ways to take pages; arena/allocate.c */
-void mt_arena_signal_after(int64_t steps, int signal);  /* for tests: so many steps of the protocol from now this process gets it */
+
+/* How many invariants are broken; when nobody is at work. */
+int mt_arena_check(char *text, int room);
+
+/* For tests: a process that is started now finds no place, for this errno; 0: it does. */
+void mt_arena_refuse_places(int error);
+
+/* For tests: the system refuses some of the ways to take pages; arena/allocate.c. */
+void mt_arena_refuse_ways(int ways);
+
+/* For tests: so many steps of the protocol from now this process gets it. */
+void mt_arena_signal_after(int64_t steps, int signal);
 
 /* --- messages (readable_wait.c) -------------------------------------------------------------------------------------------------------- */
-double mt_packet_wait(int fd, int timeout_ms, double awake_ms);       /* until there may be something to read, or a signal came: the milliseconds that it
-                                                           took; -1: the time is over.  timeout_ms -1: it never is */
+
+/* Until there may be something to read, or a signal came: the milliseconds that it took; -1: the
+ * time is over. timeout_ms -1: it never is. */
+double mt_packet_wait(int fd, int timeout_ms, double awake_ms);
 /* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
  * nothing. */
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);      /* the token, or -MT_MEMORY_ERROR */
-char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);   /* its bytes, and what to close; NULL: they are gone.  A guest has a copy */
+
+/* The token, or -MT_MEMORY_ERROR. */
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);
+
+/* Its bytes, and what to close; NULL: they are gone. A guest has a copy. */
+char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);
 void mt_message_close(int64_t *held);
 
 /* --- the process -------------------------------------------------------------------------------------------------------------- */
-void mt_set_synchronous(int on);                        /* every op runs at its call */
-void mt_set_fusion(int on);                             /* tasks that follow each other may be done as one pass */
+
+/* Every op runs at its call. */
+void mt_set_synchronous(int on);
+
+/* Tasks that follow each other may be done as one pass. */
+void mt_set_fusion(int on);
 typedef struct mt_pass_numbers { int64_t passes, tasks, unwritten, taken_over; } mt_pass_numbers;
-void mt_pass_stats(mt_pass_numbers *out);               /* since the start: passes of several tasks, their tasks, results of those that nobody could
-                                                           ask for, and outputs of any that took over an input's memory */
-void mt_set_inline_limit(int64_t elements);             /* up to so many elements an op on an idle stream runs at its call */
-void mt_set_queue_bound(int64_t tasks, int64_t bytes);  /* per stream */
-int mt_configure(const char *name, int64_t value);      /* of an environment variable that config.py marks with `core`; MT_VALUE_ERROR: there is none */
-const char *mt_isa(void);                               /* the instruction set that the loops use now */
-const char *mt_isa_name(int i);                         /* those that this processor has, the plainest first; NULL at the end */
-int mt_set_isa(const char *name);                       /* "": the best; MT_VALUE_ERROR: not one of them */
-int mt_threads(void);                                   /* how many an op may use */
-void mt_set_threads(int n);                             /* 0: as many as the process may use cores */
-int mt_pool_size(void);                                 /* threads that help with large ops now */
-int mt_thread_count(void);                              /* workers of streams */
-int mt_fork_drain(int timeout_ms);                      /* closes the gate and waits until the streams are empty; MT_TIMEOUT: call again */
-void mt_fork_announce(void);                            /* before mt_fork_prepare, with the GIL: see py_operators.c */
-void mt_fork_prepare(void);                             /* joins the workers that have nothing in hand, takes every lock */
+
+/* Since the start: passes of several tasks, their tasks, results of those that nobody could ask
+ * for, and outputs of any that took over an input's memory. */
+void mt_pass_stats(mt_pass_numbers *out);
+
+/* Up to so many elements an op on an idle stream runs at its call. */
+void mt_set_inline_limit(int64_t elements);
+
+/* Per stream. */
+void mt_set_queue_bound(int64_t tasks, int64_t bytes);
+
+/* Sets an environment variable that config.py marks with `core`; MT_VALUE_ERROR: there is none of
+ * that name. */
+int mt_configure(const char *name, int64_t value);
+
+/* The instruction set that the loops use now. */
+const char *mt_isa(void);
+
+/* Those that this processor has, the plainest first; NULL at the end. */
+const char *mt_isa_name(int i);
+
+/* "": the best; MT_VALUE_ERROR: not one of them. */
+int mt_set_isa(const char *name);
+
+/* How many an op may use. */
+int mt_threads(void);
+
+/* 0: as many as the process may use cores. */
+void mt_set_threads(int n);
+
+/* Threads that help with large ops now. */
+int mt_pool_size(void);
+
+/* Workers of streams. */
+int mt_thread_count(void);
+
+/* Closes the gate and waits until the streams are empty; MT_TIMEOUT: call again. */
+int mt_fork_drain(int timeout_ms);
+
+/* Before mt_fork_prepare, with the GIL: see py_operators.c. */
+void mt_fork_announce(void);
+
+/* Joins the workers that have nothing in hand, takes every lock. */
+void mt_fork_prepare(void);
 void mt_fork_parent(void);
 void mt_fork_child(void);
 /* For tests that force a race: the next thread that comes to the point writes a byte to `reached` and goes on when it can read
@@ -274,8 +466,14 @@ enum mt_point {
     MT_POINTS
 };
 void mt_hold_at(int point, int reached, int go);
-void mt_refuse_threads(int n);                          /* for tests: the next n starts of threads fail; -1: all, 0: none */
-int64_t mt_error_count(void);                           /* for tests: errors that something holds */
-void mt_shutdown(void);                                 /* joins the workers; from now on every op runs at its call, and Python is not called */
+
+/* For tests: the next n starts of threads fail; -1: all, 0: none. */
+void mt_refuse_threads(int n);
+
+/* For tests: errors that something holds. */
+int64_t mt_error_count(void);
+
+/* Joins the workers; from now on every op runs at its call, and Python is not called. */
+void mt_shutdown(void);
 
 #endif

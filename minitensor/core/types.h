@@ -23,7 +23,9 @@
     uint32_t batch;                                                                                                        \
     struct mt_error *previous, *next; /* in that list */
 
-#include "generated/core_c.h"      /* core.h as C reads it: made by build/_build.py */
-#include "generated/generated.h"   /* dtypes, promotion and the op table: made by build/_build.py from dtype.py and optable.py */
+/* Made by build/_build.py: core.h as C reads it; dtypes, promotion and the op table, from dtype.py
+ * and optable.py. */
+#include "generated/core_c.h"
+#include "generated/generated.h"
 
 #endif

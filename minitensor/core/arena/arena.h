@@ -132,9 +132,18 @@ static inline bool only(mt_set set, mt_member m) {
     return true;
 }
 
-static inline bool mt_in_reach(const mt_shared_block *block) { return block->offset + block->size <= mt_my.reach; }
+/* Returns true if the block lies in what is mapped. */
+static inline bool mt_in_reach(const mt_shared_block *block) {
+    return block->offset + block->size <= mt_my.reach;
+}
+
+/* Returns the block of a token's number. */
 static inline uint32_t mt_token_block(int64_t id) { return (uint32_t)id & 0xffff; }
-static inline bool mt_countable(uint32_t b) { return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me); }     /* see reap.c */
+
+/* Returns true if at most this process holds the block, so that its tokens can be counted (reap.c). */
+static inline bool mt_countable(uint32_t b) {
+    return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me);
+}
 
 /* Between any two steps of the protocol a process may be killed, or stand still while others go on: the tests do it here. */
 extern _Atomic int64_t mt_steps_left;
@@ -147,37 +156,102 @@ static inline void step(void) {
 /* A place that is reserved for a process before it is started: its slot, OWNED, and what keeps the slot's lock. */
 typedef struct { mt_member member; int fd; void *anchor; } mt_reservation;
 
-/* With the lock held, all of them: */
-int mt_file_again(void);                            /* another open file description of the arena's file; -errno */
-mt_member mt_slot_take(int fd);                      /* a free slot, whose lock fd's description keeps; the warden's: there is none */
-int mt_slot_reserve(mt_reservation *out);           /* anchored; 0, or -errno: -EUSERS when every slot is taken */
-void mt_slot_settle(mt_reservation place);          /* it is ours from now on: a member */
-void mt_slot_anchor(void *anchor);                  /* from now on the lock lives as long as this process's memory, and no child's */
-void *mt_slot_hold(int fd);                         /* a mapping that keeps the locks of fd's description; NULL */
-const char *mt_slot_refusal(int error);             /* why there is no place, for people */
-int mt_slot_probe(void);                            /* a descriptor to ask for locks with; -1: this process can't */
-bool mt_slot_dead(int probe, mt_member m);          /* true: and its byte is locked by us, until mt_slot_give_back */
+/* --- with the lock held -------------------------------------------------------------------- */
+
+/* Opens another description of the arena's file; -errno. */
+int mt_file_again(void);
+
+/* Takes a free slot, whose lock fd's description keeps; the warden's: there is none. */
+mt_member mt_slot_take(int fd);
+
+/* Reserves a place, with its anchor; 0, or -errno: -EUSERS when every slot is taken. */
+int mt_slot_reserve(mt_reservation *out);
+
+/* Makes the place this process's own: it is a member from now on. */
+void mt_slot_settle(mt_reservation place);
+
+/* Returns a mapping that keeps the locks of fd's description; NULL: no address space. */
+void *mt_slot_hold(int fd);
+
+/* Returns a text that says why there is no place. */
+const char *mt_slot_refusal(int error);
+
+/* Opens a descriptor to ask for locks with; -1: this process can't. */
+int mt_slot_probe(void);
+
+/* Returns true if the member is dead; its byte is then locked by us, until mt_slot_give_back. */
+bool mt_slot_dead(int probe, mt_member m);
+
+/* Frees the slot of a dead member, and its byte. */
 void mt_slot_give_back(int probe, mt_member m);
-enum mt_refusal { MT_NOT_A_MEMBER, MT_TOO_LARGE, MT_NO_SPACE, MT_NO_ENTRY, MT_NO_PAGES, MT_NO_TOKEN };
-int64_t mt_arena_refuse(enum mt_refusal why, int64_t nbytes, int error);     /* notes why this thread finds no room; a status */
-uint32_t mt_arena_block_obtain(int64_t nbytes);           /* a block with memory, OWNED by us; 0: there is none */
-void mt_arena_block_hold_for(mt_member m, uint32_t block); /* which we hold: its bit, and a step of the word */
+
+enum mt_refusal {
+    MT_NOT_A_MEMBER, MT_TOO_LARGE, MT_NO_SPACE, MT_NO_ENTRY, MT_NO_PAGES, MT_NO_TOKEN
+};
+
+/* Notes why this thread finds no room (refusals.c); returns -MT_MEMORY_ERROR. */
+int64_t mt_arena_refuse(enum mt_refusal why, int64_t nbytes, int error);
+
+/* Returns a block with memory, OWNED by us; 0: there is none. */
+uint32_t mt_arena_block_obtain(int64_t nbytes);
+
+/* Makes a FREE block OWNED by us; false: another process was faster. */
+bool mt_arena_block_try_own(uint32_t block);
+
+/* Makes a block FREE that is OWNED by us or by a dead member, with memory or without. */
+void mt_arena_block_disown(uint32_t block);
+
+/* Sets a member's bit on a block that we hold, and steps the word. */
+void mt_arena_block_hold_for(mt_member m, uint32_t block);
+
+/* Clears our bit, unless this process holds the block. */
+void mt_arena_block_let_go(uint32_t block);
+
+/* Frees the block if it has no holder and no token. */
 void mt_arena_block_maybe_free(uint32_t block);
-void mt_arena_block_disown(uint32_t block);               /* OWNED by us or by a dead one: FREE again, with memory or without */
-bool mt_trim_to(int64_t bytes);                     /* gives free memory back until so little is left; false: there was none */
-bool mt_arena_block_try_own(uint32_t block);              /* FREE -> OWNED by us */
-void mt_arena_block_let_go(uint32_t block);               /* of our bit, unless we hold the block */
-uint32_t mt_token_obtain(uint32_t block, int64_t channel);      /* OWNED by us; 0: there is none */
-int64_t mt_token_send(uint32_t token, uint32_t block);      /* it flies; what goes into the message */
-bool mt_token_claim(uint32_t token, mt_word word);    /* ends its flight; false: another process was faster */
+
+/* Gives free memory back until `bytes` are left; false: there was none. */
+bool mt_trim_to(int64_t bytes);
+
+/* Takes an entry of a table that is NEVER or FREE: it is OWNED by us, with a new generation.
+ * Returns its number, at least `first`; 0: the table is full. */
+uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n,
+                       uint32_t *next, _Atomic uint32_t *mark);
+
+/* Sets the state of an entry that we own, which has no owner then. */
+void mt_entry_set(_Atomic uint64_t *word, unsigned state);
+
+/* Returns a token of the block, OWNED by us; 0: there is none. */
+uint32_t mt_token_obtain(uint32_t block, int64_t channel);
+
+/* Sends a token that is OWNED by us; returns the number that goes into the message. */
+int64_t mt_token_send(uint32_t token, uint32_t block);
+
+/* Ends the flight of a token whose word was read; false: another process was faster.  Our bit of
+ * the block is set. */
+bool mt_token_claim(uint32_t token, mt_word word);
+
+/* Returns true if the token of a message is in flight. */
 bool mt_token_flies(const mt_arena *arena, int64_t id);
-bool mt_token_end(mt_arena *arena, int64_t id);     /* ends its flight for a process that is no member; false: another process was faster */
-uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark);    /* NEVER or
-                                                       FREE -> OWNED by us, with a new generation; 0: the table is full */
-void mt_entry_set(_Atomic uint64_t *word, unsigned state);  /* of an entry that we own */
+
+/* Ends a token's flight for a process that is no member; false: another process was faster. */
+bool mt_token_end(mt_arena *arena, int64_t id);
+
+/* Drops the tokens of a channel that is OWNED by us or by a dead member, and frees the channel. */
+void mt_channel_sweep(uint32_t channel);
+
+/* Sweeps the channel if no member uses it. */
 void mt_channel_maybe_sweep(uint32_t channel);
-void mt_channel_sweep(uint32_t channel);            /* of a channel that is OWNED by us or by a dead one */
+
+/* Reaps the dead members; returns how many there were. */
 int mt_reap_locked(void);
-bool mt_reap_if_dead(int probe, mt_member m);       /* false: it lives */
-uint64_t mt_arena_layout(void);                     /* what has to be the same in two programs that share an arena; without the lock */
+
+/* Reaps a member that is dead; false: it lives. */
+bool mt_reap_if_dead(int probe, mt_member m);
+
+/* --- without the lock ----------------------------------------------------------------------- */
+
+/* Returns what has to be the same in two programs that share an arena. */
+uint64_t mt_arena_layout(void);
+
 #endif

@@ -49,38 +49,92 @@ typedef struct mt_executor {
 } mt_executor;
 
 extern mt_executor mt_exec;
-extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];     /* 0: the device's default */
-extern _Thread_local mt_stream *mt_working_on;                  /* inside a host task of this stream */
 
-/* --- to be called with the lock held -------------------------------------------------------------------------------------------- */
+/* By device: the stream that this thread has chosen; 0: the device's default. */
+extern _Thread_local int mt_current_stream[MT_MAX_DEVICES];
+
+/* The stream whose host task this thread runs; NULL: none. */
+extern _Thread_local mt_stream *mt_working_on;
+
+/* --- with the lock held ------------------------------------------------------------------- */
+
 static inline bool mt_idle(const mt_stream *s) { return s->submitted == s->done; }
-static inline bool mt_reached(mt_mark mark) { return mark.stream == 0 || mt_exec.streams[mark.stream]->done >= mark.seq; }
-static inline bool mt_forking(void) { return mt_exec.gate_closed && pthread_equal(mt_exec.gate_owner, pthread_self()); }
-static inline bool mt_runs_inline(void) { return mt_working_on || mt_forking() || mt_exec.shut_down; }   /* its ops run at once, beside the streams */
-mt_stream *mt_stream_of_thread(int device);
-bool mt_ensure_worker(mt_stream *s);                            /* false: the system refuses a thread */
-/* Runs the next task of a stream that has no worker; false: it has one, or no task can run. */
-bool mt_serve(mt_stream *s);
-/* Waits for a change, or serves s (NULL: any stream); false: the time is over. */
-bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
-bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
-uint64_t mt_tasks_ended(bool *busy);                             /* how many so far; are there any that have not? */
-bool mt_waits_over(const mt_task *task);
-bool mt_ready(const mt_task *task, mt_mark *blocking);          /* all is over that it would have to wait for; else *blocking is not */
-static inline bool mt_storage_is_idle(const mt_storage *s) {        /* no task is at work on it, and none is queued */
+static inline bool mt_reached(mt_mark mark) {
+    return mark.stream == 0 || mt_exec.streams[mark.stream]->done >= mark.seq;
+}
+
+/* Returns true in the thread that has closed the gate for a fork. */
+static inline bool mt_forking(void) {
+    return mt_exec.gate_closed && pthread_equal(mt_exec.gate_owner, pthread_self());
+}
+
+/* Returns true if this thread's ops run at once, beside the streams. */
+static inline bool mt_runs_inline(void) {
+    return mt_working_on || mt_forking() || mt_exec.shut_down;
+}
+
+/* Returns true if no task works on the storage, and none is queued that will. */
+static inline bool mt_storage_is_idle(const mt_storage *s) {
     return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read);
 }
-bool mt_visible(const mt_task *task);       /* it touches memory seen from outside the streams */
-void mt_enqueue(mt_stream *s, mt_task *task);
-void mt_poison(const mt_task *task, mt_error *error);
-void mt_waiter_add(mt_mark mark);       /* a thread begins to wait for the mark, */
-void mt_waiter_remove(mt_mark mark);    /* and ends */
-mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim); /* in this thread; with claim as the stream's next task, else beside it */
-void mt_error_report(mt_stream *s, mt_error *error);            /* enters an error into its stream's account */
-void mt_errors_forget(mt_stream *s);                            /* empties the account */
-void mt_run_claimed(mt_stream *s, int n);                       /* runs the first n tasks of a queue in a thread that is not the stream's worker */
 
-/* --- without it ---------------------------------------------------------------------------------- */
-void mt_withdraw(mt_call *call);        /* of a call that is dropped: its task is not run, or over */
+/* Returns the stream that this thread's ops on the device go to. */
+mt_stream *mt_stream_of_thread(int device);
+
+/* Starts the stream's worker if there is none; false: the system refuses a thread. */
+bool mt_ensure_worker(mt_stream *s);
+
+/* Runs the next task of a stream that has no worker; false: it has one, or no task can run.
+ * Gives up the lock meanwhile. */
+bool mt_serve(mt_stream *s);
+
+/* Runs the first n tasks of a queue in a thread that is not the stream's worker.  Gives up the
+ * lock meanwhile. */
+void mt_run_claimed(mt_stream *s, int n);
+
+/* Runs a task in this thread: with `claim` as the stream's next one, else beside the stream.
+ * Returns its error with a count of the caller's, or NULL.  Gives up the lock meanwhile. */
+mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim);
+
+/* Waits for a change, or serves s (NULL: any stream); false: the time is over.  Gives up the lock
+ * meanwhile, as mt_wait_mark does. */
+bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
+
+/* Waits until the mark is reached; false: the time is over. */
+bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
+
+/* Count a thread that waits for a mark, from the beginning of its wait to the end. */
+void mt_waiter_add(mt_mark mark);
+void mt_waiter_remove(mt_mark mark);
+
+/* Returns how many tasks have ended so far; *busy: there are some that have not. */
+uint64_t mt_tasks_ended(bool *busy);
+
+/* Returns true if all is over that a queued task waits for. */
+bool mt_waits_over(const mt_task *task);
+
+/* Returns true if all is over that a task would wait for that runs now; else *blocking is the
+ * first mark that is not reached. */
+bool mt_ready(const mt_task *task, mt_mark *blocking);
+
+/* Returns true if the task touches memory that is seen from outside the streams. */
+bool mt_visible(const mt_task *task);
+
+/* Appends a task to the queue, with the marks that it waits for; takes over the task. */
+void mt_enqueue(mt_stream *s, mt_task *task);
+
+/* Leaves the error in the outputs that have none, each with a count of its own. */
+void mt_poison(const mt_task *task, mt_error *error);
+
+/* Enters an error into its stream's account, with a count of the account's. */
+void mt_error_report(mt_stream *s, mt_error *error);
+
+/* Empties the account. */
+void mt_errors_forget(mt_stream *s);
+
+/* --- without the lock ---------------------------------------------------------------------- */
+
+/* Withdraws the task of a call that is dropped: it does not run any more, or is over. */
+void mt_withdraw(mt_call *call);
 
 #endif

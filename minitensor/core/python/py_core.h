@@ -29,15 +29,23 @@ typedef struct {
     PyObject *synchronous;       /* True: each op fails at its call */
 } mt_python;
 extern mt_python python;
-extern PyTypeObject *mt_tensor_base;         /* TensorBase */
-extern allocfunc mt_tensor_alloc;            /* Tensor's */
+
+/* TensorBase. */
+extern PyTypeObject *mt_tensor_base;
+
+/* Tensor's. */
+extern allocfunc mt_tensor_alloc;
 
 /* py_core.c */
-PyObject *mt_py_wrap(mt_ref ref);            /* the Tensor of a reference, which it takes over */
+
+/* The Tensor of a reference, which it takes over. */
+PyObject *mt_py_wrap(mt_ref ref);
 
 /* py_operators.c */
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
-extern PyType_Slot mt_op_slots[];            /* up to one that is 0 */
+
+/* Up to one that is 0. */
+extern PyType_Slot mt_op_slots[];
 PyObject *mt_op_compare(PyObject *a, PyObject *b, int code);
 
 static inline mt_ref mt_py_ref(PyObject *o) {      /* 0: it is no tensor, or one without a value */

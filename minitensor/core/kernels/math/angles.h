@@ -1,7 +1,7 @@
 /* Trigonometric functions and their inverses: a part of elementary.h, which has the tools. */
 #ifndef MT_ANGLES_H
 #define MT_ANGLES_H
-/* --- angles -------------------------------------------------------------------------------------------------------------------
+/* --- angles ------------------------------------------------------------
  * n of the quarter turn next to |x|, and the rest.  Each product with n is exact: n is below 2^20, the pieces have 33 bits. */
 typedef struct { uint64_t n; double r, low; } mt_angle;
 INLINE mt_angle mt_reduce_angle(double a) {

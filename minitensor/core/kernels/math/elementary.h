@@ -73,7 +73,7 @@ INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f80000
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
 INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
 
-/* --- whether an argument is a special case (elementwise.h) ------------------------------------------------------------------------------------------ */
+/* --- whether an argument is a special case (elementwise.h) ------------------------------------------------------------ */
 INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }             /* |x|: floats are in the order of their bits */
 INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }      /* zeros, subnormals and negative numbers come out above all others */
 INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }
@@ -85,7 +85,7 @@ INLINE uint64_t mt_log1p_is_special(double x) { return mt_yes(!(x * x - x * x + 
 #define MT_TRIG_MAX 0x1.8p20
 INLINE uint64_t mt_angle_is_special(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
 
-/* --- exp and what is made of it ----------------------------------------------------------------------------------------------
+/* --- exp and what is made of it ------------------------------------------------------------
  * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
  * a subnormal result is rounded once. */
 typedef struct { float p, z; } mt_power_f;                    /* p 2^n, and z = n + ROUND */
@@ -226,7 +226,7 @@ INLINE float mt_erff(float x) {
     return copysignf(a < 1 ? small : 1 - mt_exp_or_nan_f(POLY_F(b, MT_POLY_ERFC_F)), x);
 }
 
-/* --- two operands -------------------------------------------------------------------------------------------------------------
+/* --- two operands ------------------------------------------------------------
  * |a|^b = 2^(b log2 |a|), in double. */
 INLINE float mt_powf(float a, float b) {
     double x = fabsf(a), y = b;

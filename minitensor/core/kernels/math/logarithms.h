@@ -1,7 +1,7 @@
 /* Logarithms and the inverse hyperbolic functions: a part of elementary.h, which has the tools. */
 #ifndef MT_LOGARITHMS_H
 #define MT_LOGARITHMS_H
-/* --- logarithms ---------------------------------------------------------------------------------------------------------------
+/* --- logarithms ------------------------------------------------------------
  * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  x is a normal number; `more` is added to k.  What is rare is a
  * subnormal, multiplied first, or a special value, selected at the end. */
 typedef struct { float k, f; } mt_split_f;
