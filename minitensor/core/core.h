@@ -1,16 +1,18 @@
-/* The C core's face: everything that Python may call.  This one header is both the C declaration and what cffi reads
- * (_build.py drops the lines that begin with '#'), so nothing is declared twice.
+/* The C core's face: everything that Python may call.  This one header is both the C declaration
+ * and what cffi reads (_build.py drops the lines that begin with '#'), so nothing is declared
+ * twice.
  *
  * Conventions
- *   - cffi releases the GIL around every call, and py_operators.c wherever it may have to wait, so no thread ever waits long for a
- *     lock of the core while it holds the GIL.
- *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and gives back with
- *     mt_release; negative, a call that is not over (mt_call_status says why: an error to raise, work to queue with
- *     mt_submit, or work that the host has to do); never zero.
- *   - No function aborts on a user's mistake, and none raises: status codes go up, one place in Python
- *     (errors.py) makes exceptions of them.
- *   - Waits take a time-out in milliseconds and return MT_TIMEOUT, so that Python can look for signals in between.
- */
+ *   - cffi releases the GIL around every call, and py_operators.c wherever it may have to wait,
+ *     so no thread ever waits long for a lock of the core while it holds the GIL.
+ *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and
+ *     gives back with mt_release; negative, a call that is not over (mt_call_status says why: an
+ *     error to raise, work to queue with mt_submit, or work that the host has to do); never
+ *     zero.
+ *   - No function aborts on a user's mistake, and none raises: status codes go up, one place in
+ *     Python (errors.py) makes exceptions of them.
+ *   - Waits take a time-out in milliseconds and return MT_TIMEOUT, so that Python can look for
+ *     signals in between. */
 #ifndef MT_CORE_H
 #define MT_CORE_H
 #include <stdint.h>
@@ -18,28 +20,35 @@
 typedef int64_t mt_ref;
 
 enum mt_status {
-    MT_OK, MT_TIMEOUT,
-    MT_QUEUE,        /* a call: ready, give it to mt_submit */
-    MT_HOST,         /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
-    MT_TYPE_ERROR, MT_VALUE_ERROR, MT_INDEX_ERROR, MT_MEMORY_ERROR, MT_RUNTIME_ERROR, MT_ZERO_DIVISION_ERROR,
-    MT_DEVICE_LOST,  /* the tensor lies on a device that belongs to the process we were forked from */
-    MT_HOST_RAISED,  /* a host function raised; the error carries its exception */
-    MT_STALE         /* a reference from another process whose value is gone */
+    MT_OK,
+    MT_TIMEOUT,
+    MT_QUEUE, /* a call: ready, give it to mt_submit */
+    MT_HOST,  /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
+    MT_TYPE_ERROR,
+    MT_VALUE_ERROR,
+    MT_INDEX_ERROR,
+    MT_MEMORY_ERROR,
+    MT_RUNTIME_ERROR,
+    MT_ZERO_DIVISION_ERROR,
+    /* the tensor lies on a device that belongs to the process we were forked from */
+    MT_DEVICE_LOST,
+    MT_HOST_RAISED, /* a host function raised; the error carries its exception */
+    MT_STALE        /* a reference from another process whose value is gone */
 };
 
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
-enum { MT_SLICE_MS = 50 };              /* how long a wait lasts before Python looks at signals */
-enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
+enum { MT_SLICE_MS = 50 };     /* how long a wait lasts before Python looks at signals */
+enum { MT_DEVICE_NATIVE = 1 }; /* a device's flags: C kernels run there */
 
 /* Of the sources that the core was built from: minitensor/fingerprint.py. */
 uint64_t mt_fingerprint(void);
 
-/* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
+/* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage --- */
 typedef struct mt_storage mt_storage;
 typedef struct mt_tensor {
-    mt_storage *storage;     /* NULL for a weak scalar, whose value is inside */
-    int64_t offset;          /* bytes from the storage's start to the first element */
-    int64_t size;            /* elements */
+    mt_storage *storage; /* NULL for a weak scalar, whose value is inside */
+    int64_t offset;      /* bytes from the storage's start to the first element */
+    int64_t size;        /* elements */
     int32_t dtype, device, ndim, weak;
     int64_t *shape;
     int64_t *strides;
@@ -50,8 +59,10 @@ typedef struct mt_tensor {
 mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);
 
 /* Memory of somebody else's; owner goes to mt_py_release at the end, also of a failure. */
-mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes, int64_t offset, void *owner);
-mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                   void *base, int64_t nbytes, int64_t offset, void *owner);
+mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+               int64_t offset);
 
 /* Python scalars: they take part in promotion by kind only. */
 mt_ref mt_weak_int(int64_t value, int is_bool);
@@ -61,7 +72,8 @@ mt_ref mt_weak_complex(double real, double imag);
 /* The view t[i, j, ...]; negative ones count from the end. */
 mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);
 typedef struct mt_number {
-    int32_t kind;            /* of the dtype; 0: it is not a number that can be had right now, go the long way */
+    /* of the dtype; 0: it is not a number that can be had right now, go the long way */
+    int32_t kind;
     int64_t i;
     uint64_t u;
     double f;
@@ -82,19 +94,20 @@ int64_t mt_storage_id(mt_ref tensor);
 
 /* 1: they may have bytes in common. */
 int mt_overlaps(mt_ref first, mt_ref second);
-/* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses one. */
+/* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses
+ * one. */
 int mt_assigns(mt_ref target, mt_ref source);
-/* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
- * storage is then waited for before its call returns. */
+/* While exports are alive NumPy may read and write the memory behind our back; every task that
+ * touches such a storage is then waited for before its call returns. */
 typedef struct mt_memory {
-    void *view;              /* for mt_unexport */
-    char *base;              /* of the storage */
+    void *view; /* for mt_unexport */
+    char *base; /* of the storage */
     int64_t nbytes;
-    int32_t read_only;       /* other processes may have these bytes */
+    int32_t read_only; /* other processes may have these bytes */
 } mt_memory;
-/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive: no
- * other process has or gets these bytes while the export lives, so the consumer may write to them; a
- * storage whose bytes may be shared is copied out of the arena. */
+/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.
+ * exclusive: no other process has or gets these bytes while the export lives, so the consumer
+ * may write to them; a storage whose bytes may be shared is copied out of the arena. */
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
 void mt_unexport(void *view);
 
@@ -102,7 +115,7 @@ void mt_unexport(void *view);
 void mt_pin(mt_ref tensor);
 void mt_unpin(mt_ref tensor);
 
-/* --- tensors that travel (move_to_arena.c) ------------------------------------------------------------------------------------------------- */
+/* --- tensors that travel (move_to_arena.c) -------------------------------------------------- */
 
 /* Moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
  * MT_VALUE_ERROR: NumPy looks at it. */
@@ -112,10 +125,12 @@ int mt_share(mt_ref tensor, int shared_mutable);
 int mt_is_shared(mt_ref tensor);
 int mt_in_arena(mt_ref tensor);
 
-/* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
+/* --- tensors in messages (message.c) -------------------------------------------------------- */
 typedef struct mt_extent {
-    int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's own */
-    int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
+    /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's
+     * own */
+    int64_t storage, nbytes, size, head;
+    int64_t low, high; /* the first byte of the storage that travels, and the one after the last */
     int32_t in_arena, shared_mutable, device;
 } mt_extent;
 
@@ -131,7 +146,8 @@ void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_b
 mt_ref mt_receive(int device, const char *message, int64_t n);
 
 /* A copy, from another family's arena; 0: it can't be read, for the reason *error (-errno). */
-mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode, int *error);
+mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode,
+                       int *error);
 
 /* A second view of what has arrived with the first. */
 mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
@@ -139,7 +155,7 @@ mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
 /* In the arena, uint8. */
 mt_ref mt_empty_shared(int device, int64_t nbytes);
 
-/* --- ops ------------------------------------------------------------------------------------------------------------ */
+/* --- ops ------------------------------------------------------------------------------------ */
 mt_ref mt_unary(int op, mt_ref a);
 mt_ref mt_binary(int op, mt_ref a, mt_ref b);
 
@@ -161,9 +177,10 @@ mt_ref mt_cast(mt_ref a, int dtype);
 mt_ref mt_copy(mt_ref target, mt_ref source);
 
 /* A call in state MT_HOST; returns the first output, or a weak 0 when none. */
-mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);
+mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs,
+               const mt_ref *outputs);
 
-/* --- calls that are not over ------------------------------------------------------------------------------------------- */
+/* --- calls that are not over ---------------------------------------------------------------- */
 int mt_call_status(mt_ref call);
 const char *mt_call_message(mt_ref call);
 const char *mt_call_op(mt_ref call);
@@ -184,17 +201,17 @@ int mt_submit(mt_ref call, uint32_t site, int timeout_ms);
 
 /* The result of a call that is over. */
 mt_ref mt_call_end(mt_ref call);
-/* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its task is
- * over or will never run, unless it is a host task under way.  Without the GIL. */
+/* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its
+ * task is over or will never run, unless it is a host task under way.  Without the GIL. */
 void mt_call_drop(mt_ref call);
 
-/* --- waiting and errors ------------------------------------------------------------------------------------------------- */
+/* --- waiting and errors --------------------------------------------------------------------- */
 typedef struct mt_error {
     int32_t status;
     uint32_t site;
     char op[32];
     char message[256];
-    void *exception;          /* for MT_HOST_RAISED: what mt_py_host returned */
+    void *exception; /* for MT_HOST_RAISED: what mt_py_host returned */
     ...;
 } mt_error;
 
@@ -208,7 +225,7 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms);
 mt_error *mt_error_of(mt_ref tensor);
 void mt_error_release(mt_error *error);
 
-/* --- streams and events --------------------------------------------------------------------------------------------------- */
+/* --- streams and events --------------------------------------------------------------------- */
 typedef struct mt_event mt_event;
 
 /* An id; -1: out of memory. */
@@ -229,8 +246,9 @@ int mt_stream_sync(int stream, int timeout_ms);
 
 /* All its streams; MT_HOST_RAISED: done, and there is an error to take. */
 int mt_device_sync(int device, int timeout_ms);
-enum { MT_ERRORS_KEPT = 10 };            /* errors that a stream keeps to be told; it counts the others */
-/* The oldest error that was neither read nor told; then one with the number of the others; then NULL. */
+enum { MT_ERRORS_KEPT = 10 }; /* errors that a stream keeps to be told; it counts the others */
+/* The oldest error that was neither read nor told; then one with the number of the others; then
+ * NULL. */
 mt_error *mt_stream_take_error(int stream);
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
@@ -245,12 +263,16 @@ int mt_event_sync(mt_event *event, int timeout_ms);
 
 /* When the stream reached it, on a monotonic clock; -1: not yet. */
 double mt_event_time_ms(mt_event *event);
-typedef struct mt_running { int32_t stream, running, queued; uint32_t site; char op[32]; } mt_running;
+typedef struct mt_running {
+    int32_t stream, running, queued;
+    uint32_t site;
+    char op[32];
+} mt_running;
 
 /* The streams that are at work now; how many were written. */
 int mt_busy(mt_running *out, int n);
 
-/* --- devices and memory ---------------------------------------------------------------------------------------------------- */
+/* --- devices and memory --------------------------------------------------------------------- */
 typedef struct mt_memory_stats {
     int64_t allocated, max_allocated, reserved, max_reserved, cached_blocks, allocations, capacity;
 } mt_memory_stats;
@@ -267,8 +289,10 @@ int64_t mt_device_trim(int device);
 /* Its tensors can't be touched from now on; why is the error's text. */
 void mt_device_lose(int device, const char *why);
 
-/* --- memory that processes share (arena.c) ----------------------------------------------------------------------------------------
- * A process of the family is a member, which has a place in the arena, or a guest, which has copies. */
+/* --- memory that processes share (arena.c)
+ * ---------------------------------------------------------------------------------------- A
+ * process of the family is a member, which has a place in the arena, or a guest, which has
+ * copies. */
 
 /* 0, or -errno; cap: so much free memory is kept. */
 int mt_arena_create(int64_t capacity, int64_t cap);
@@ -338,7 +362,8 @@ int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);
 
 /* In a guest: mt_message_send. */
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                      int channel);
 
 /* In a guest: the block of memory that all write to, held for good; or -MT_STALE. */
 int64_t mt_guest_share(int64_t token);
@@ -367,7 +392,8 @@ int mt_channel_has_others(int64_t channel);
 /* How many dead were found. */
 int mt_arena_reap(void);
 typedef struct mt_arena_numbers {
-    int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent, capacity;
+    int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent,
+        capacity;
 } mt_arena_numbers;
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
@@ -384,29 +410,32 @@ void mt_arena_refuse_ways(int ways);
 /* For tests: so many steps of the protocol from now this process gets it. */
 void mt_arena_signal_after(int64_t steps, int signal);
 
-/* --- messages (readable_wait.c) -------------------------------------------------------------------------------------------------------- */
+/* --- messages (readable_wait.c) ------------------------------------------------------------- */
 
 /* Until there may be something to read, or a signal came: the milliseconds that it took; -1: the
  * time is over. timeout_ms -1: it never is. */
 double mt_packet_wait(int fd, int timeout_ms, double awake_ms);
-/* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
- * nothing. */
+/* A message that is too large for a packet lies in a block, which only its token holds.  One
+ * call each, so that Ctrl-C finds all of it done, or nothing. */
 
 /* The token, or -MT_MEMORY_ERROR. */
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int channel);
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                        int channel);
 
 /* Its bytes, and what to close; NULL: they are gone. A guest has a copy. */
 char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);
 void mt_message_close(int64_t *held);
 
-/* --- the process -------------------------------------------------------------------------------------------------------------- */
+/* --- the process ---------------------------------------------------------------------------- */
 
 /* Every op runs at its call. */
 void mt_set_synchronous(int on);
 
 /* Tasks that follow each other may be done as one pass. */
 void mt_set_fusion(int on);
-typedef struct mt_pass_numbers { int64_t passes, tasks, unwritten, taken_over; } mt_pass_numbers;
+typedef struct mt_pass_numbers {
+    int64_t passes, tasks, unwritten, taken_over;
+} mt_pass_numbers;
 
 /* Since the start: passes of several tasks, their tasks, results of those that nobody could ask
  * for, and outputs of any that took over an input's memory. */
@@ -450,15 +479,15 @@ void mt_fork_announce(void);
 void mt_fork_prepare(void);
 void mt_fork_parent(void);
 void mt_fork_child(void);
-/* For tests that force a race: the next thread that comes to the point writes a byte to `reached` and goes on when it can read
- * one from `go`. */
+/* For tests that force a race: the next thread that comes to the point writes a byte to
+ * `reached` and goes on when it can read one from `go`. */
 enum mt_point {
-    MT_POINT_SUBMIT,     /* a task is about to be queued; no lock is held, here nor at the others */
-    MT_POINT_TAKEN,      /* a worker has taken a task and not run it */
-    MT_POINT_RUN,        /* it has run the task, and nobody knows yet */
-    MT_POINT_JOIN,       /* a fork has told a worker to end, and not joined it */
-    MT_POINT_ALLOC,      /* memory is counted, and not there yet */
-    MT_POINT_MOVE,       /* a storage is about to be copied into the arena */
+    MT_POINT_SUBMIT, /* a task is about to be queued; no lock is held, here nor at the others */
+    MT_POINT_TAKEN,  /* a worker has taken a task and not run it */
+    MT_POINT_RUN,    /* it has run the task, and nobody knows yet */
+    MT_POINT_JOIN,   /* a fork has told a worker to end, and not joined it */
+    MT_POINT_ALLOC,  /* memory is counted, and not there yet */
+    MT_POINT_MOVE,   /* a storage is about to be copied into the arena */
     MT_POINTS
 };
 void mt_hold_at(int point, int reached, int go);

@@ -1,19 +1,24 @@
 /* The arena in a fork.
  *
- * The problem.  A forked child reads at once what it has inherited, so it must hold it before its parent can let go.  A member's child is a
- * member, too, but there may be no place for it: the program has closed the arena's descriptor, has changed its user, has no
- * descriptor left, lives where there is no /proc, or every slot is taken.
+ * The problem.  A forked child reads at once what it has inherited, so it must hold it before
+ * its parent can let go.  A member's child is a member, too, but there may be no place for it:
+ * the program has closed the arena's descriptor, has changed its user, has no descriptor left,
+ * lives where there is no /proc, or every slot is taken.
  *
- * What fails.  A child without a place that reads on where the parent's blocks were: the family gives those blocks to other
- * tensors.  Holding them for the child for ever is a leak, and the parent can't learn when such a child ends.
+ * What fails.  A child without a place that reads on where the parent's blocks were: the family
+ * gives those blocks to other tensors.  Holding them for the child for ever is a leak, and the
+ * parent can't learn when such a child ends.
  *
- * The solution.  A member or a copy, and nothing between.  Where the parent can't reserve a place, it copies what it holds before it forks, into
- * private memory, which the fork passes on.  The child, before any other code runs there, moves the copies to where the
- * blocks were, page by page, and is a guest (guest.c): the same addresses hold the same values, and they are its own.  So no storage, no view and no
- * array has to know.  The parent unmaps its copies.  Nothing has to be held, and no process has to be watched.
+ * The solution.  A member or a copy, and nothing between.  Where the parent can't reserve a
+ * place, it copies what it holds before it forks, into private memory, which the fork passes on.
+ * The child, before any other code runs there, moves the copies to where the blocks were, page
+ * by page, and is a guest (guest.c): the same addresses hold the same values, and they are its
+ * own.  So no storage, no view and no array has to know.  The parent unmaps its copies.  Nothing
+ * has to be held, and no process has to be watched.
  *
- * Two things can't be copied.  Memory that all write to (share_memory_) stays shared: the warden, a member that never dies, holds it from
- * then on until the family ends.  The same is done with what there is no memory to copy to. */
+ * Two things can't be copied.  Memory that all write to (share_memory_) stays shared: the
+ * warden, a member that never dies, holds it from then on until the family ends.  The same is
+ * done with what there is no memory to copy to. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,19 +28,23 @@
 #include "arena/fork.h"
 #include "base/sync.h"
 
-enum { MOST_COPIES = 16384 };                       /* blocks; each takes a mapping, of which Linux allows 65,530 */
+enum { MOST_COPIES = 16384 }; /* blocks; each takes a mapping, of which Linux allows 65,530 */
 
-typedef struct { uint32_t block; void *memory; } copy;
+typedef struct {
+    uint32_t block;
+    void *memory;
+} copy;
 
-static struct {                                     /* what the fork under way has prepared; guarded by mt_my.lock */
+static struct { /* what the fork under way has prepared; guarded by mt_my.lock */
     mt_reservation place;
-    int error;                                      /* why there is no place */
+    int error; /* why there is no place */
     copy *copies;
     uint32_t n;
 } plan;
 
 static void share_with(mt_member child) {
-    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
+    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks),
+             channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
         if (mt_my.holds[b]) mt_arena_block_hold_for(child, b);
     for (uint32_t c = 1; c < channels; c++)
@@ -51,7 +60,8 @@ static bool copy_block(uint32_t b) {
     const mt_shared_block *block = &mt_my.arena->blocks[b];
     if (plan.n == MOST_COPIES) return false;
     if (!plan.copies && !(plan.copies = malloc(MOST_COPIES * sizeof *plan.copies))) return false;
-    void *memory = mmap(NULL, (size_t)block->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, (size_t)block->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return false;
     memcpy(memory, mt_my.data + block->offset, (size_t)block->size);
     plan.copies[plan.n++] = (copy){b, memory};
@@ -59,9 +69,11 @@ static bool copy_block(uint32_t b) {
 }
 
 static void copy_for_guest(void) {
-    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
+    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks),
+             channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
-        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b))) mt_arena_block_hold_for(MT_WARDEN, b);
+        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b)))
+            mt_arena_block_hold_for(MT_WARDEN, b);
     for (uint32_t c = 1; c < channels; c++)
         if (mt_my.uses[c]) mt_channel_add_guest(c, 0);
 }
@@ -71,21 +83,24 @@ void mt_arena_before_fork(void) {
     plan.n = 0;
     plan.error = mt_my.me ? mt_slot_reserve(&plan.place) : -ENXIO;
     if (plan.error == 0) {
-        close(plan.place.fd);                       /* the anchor keeps the lock */
+        close(plan.place.fd); /* the anchor keeps the lock */
         share_with(plan.place.member);
-    } else if (mt_my.me) copy_for_guest();          /* a guest's child inherits its copies like all its memory */
+        /* a guest's child inherits its copies like all its memory */
+    } else if (mt_my.me) copy_for_guest();
 }
 
 static void forget_plan(void) {
-    if (!plan.copies) return;                       /* an allocator is not called in a fork without need */
+    if (!plan.copies) return; /* an allocator is not called in a fork without need */
     free(plan.copies);
     plan.copies = NULL;
     plan.n = 0;
 }
 
 void mt_arena_in_parent(void) {
-    if (mt_my.me && plan.error == 0) munmap(plan.place.anchor, MT_PAGE);   /* the child alone holds its slot's lock, if there is a child */
-    for (uint32_t i = 0; i < plan.n; i++) munmap(plan.copies[i].memory, (size_t)mt_my.arena->blocks[plan.copies[i].block].size);
+    /* the child alone holds its slot's lock, if there is a child */
+    if (mt_my.me && plan.error == 0) munmap(plan.place.anchor, MT_PAGE);
+    for (uint32_t i = 0; i < plan.n; i++)
+        munmap(plan.copies[i].memory, (size_t)mt_my.arena->blocks[plan.copies[i].block].size);
     forget_plan();
     pthread_mutex_unlock(&mt_my.lock);
 }
@@ -93,14 +108,18 @@ void mt_arena_in_parent(void) {
 static void become_guest(void) {
     snprintf(mt_my.why_guest, sizeof mt_my.why_guest, "%s", mt_slot_refusal(plan.error));
     mt_my.me = NULL;
-    void *again = mremap(mt_my.arena, 0, (size_t)mt_my.reach, MREMAP_MAYMOVE);     /* of a shared mapping: a second one */
+    /* of a shared mapping: a second one */
+    void *again = mremap(mt_my.arena, 0, (size_t)mt_my.reach, MREMAP_MAYMOVE);
     if (again != MAP_FAILED) mt_my.arena = again;
-    else mt_my.reach = (int64_t)sizeof(mt_arena);   /* it reads through the descriptor, if that is open */
+    /* it reads through the descriptor, if that is open */
+    else mt_my.reach = (int64_t)sizeof(mt_arena);
     for (uint32_t i = 0; i < plan.n; i++) {
         const mt_shared_block *block = &mt_my.arena->blocks[plan.copies[i].block];
         size_t size = (size_t)block->size;
-        if (mremap(plan.copies[i].memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, mt_my.data + block->offset) == MAP_FAILED) {
-            static const char text[] = "minitensor: [fork] the system refuses the child its copies of tensors; it ends, since their values would be others'\n";
+        if (mremap(plan.copies[i].memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                   mt_my.data + block->offset) == MAP_FAILED) {
+            static const char text[] = "minitensor: [fork] the system refuses the child its copies "
+                                       "of tensors; it ends, since their values would be others'\n";
             if (write(2, text, sizeof text - 1) < 0) _exit(126);
             _exit(127);
         }

@@ -1,22 +1,28 @@
 /* Places in the arena: slots, and which of their members are dead.
  *
- * The problem.  When a process has died, what it held must be given back, soon and never too early: however it died, whatever it
- * has forked, whatever it has done to its descriptors, and also when it only became another program (exec).
+ * The problem.  When a process has died, what it held must be given back, soon and never too
+ * early: however it died, whatever it has forked, whatever it has done to its descriptors, and
+ * also when it only became another program (exec).
  *
- * What fails.  A pid says little: it is used again, it outlives exec, and in another pid namespace it is another one.  A lock on a descriptor ends
- * when the program closes its descriptors, as daemons do, and goes on in every process that inherits the descriptor or a
+ * What fails.  A pid says little: it is used again, it outlives exec, and in another pid
+ * namespace it is another one.  A lock on a descriptor ends when the program closes its
+ * descriptors, as daemons do, and goes on in every process that inherits the descriptor or a
  * mapping that was made by it.
  *
- * The solution.  A member holds a lock on its slot's byte by an open file description that nothing else uses.  What keeps that description open
- * is a mapping of one page, the anchor, which children don't inherit (MADV_DONTFORK); the descriptor itself is closed at once.  So the
- * lock lives exactly as long as the process's memory: it survives closed descriptors, and the kernel drops it at exit, at SIGKILL and at exec,
- * whatever was forked meanwhile.  Dead means: the lock can be had.
+ * The solution.  A member holds a lock on its slot's byte by an open file description that
+ * nothing else uses.  What keeps that description open is a mapping of one page, the anchor,
+ * which children don't inherit (MADV_DONTFORK); the descriptor itself is closed at once.  So the
+ * lock lives exactly as long as the process's memory: it survives closed descriptors, and the
+ * kernel drops it at exit, at SIGKILL and at exec, whatever was forked meanwhile.  Dead means:
+ * the lock can be had.
  *
- * A process that asks for locks does so by another description (the probe), opened for the time of a look.  Descriptions are made by opening
- * /proc/self/fd/N; a process that can't do that can neither reap nor make places for its children.
+ * A process that asks for locks does so by another description (the probe), opened for the time
+ * of a look.  Descriptions are made by opening /proc/self/fd/N; a process that can't do that can
+ * neither reap nor make places for its children.
  *
- * A place for a process that is about to be started is reserved by its parent.  A forked child inherits the anchor, which its parent unmaps and which
- * it makes its own; a process that is spawned inherits the descriptor.  In between both hold the lock, so it is never free, and a
+ * A place for a process that is about to be started is reserved by its parent.  A forked child
+ * inherits the anchor, which its parent unmaps and which it makes its own; a process that is
+ * spawned inherits the descriptor.  In between both hold the lock, so it is never free, and a
  * child that is killed before its first instruction is a dead member like any other. */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +32,7 @@
 
 #include "arena/arena.h"
 
-static mt_member my_place;                          /* what mt_my.me points to */
+static mt_member my_place; /* what mt_my.me points to */
 
 static int lock_byte(int fd, uint32_t slot, int type) {
     struct flock byte = {.l_type = (short)type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
@@ -36,7 +42,10 @@ static int lock_byte(int fd, uint32_t slot, int type) {
 /* A program may close all its descriptors, and then another file may have our number. */
 int mt_arena_file(void) {
     struct stat status;
-    return mt_my.arena && mt_my.fd >= 0 && fstat(mt_my.fd, &status) == 0 && status.st_ino == mt_my.inode ? mt_my.fd : -1;
+    return mt_my.arena && mt_my.fd >= 0 && fstat(mt_my.fd, &status) == 0 &&
+                   status.st_ino == mt_my.inode
+               ? mt_my.fd
+               : -1;
 }
 
 int mt_file_again(void) {
@@ -50,15 +59,19 @@ int mt_file_again(void) {
 
 const char *mt_slot_refusal(int error) {
     switch (-error) {
-        case EBADF: return "the program has closed the descriptor of the shared memory";
-        case EACCES: case EPERM: return "the process has changed its user, and the shared memory is the former one's";
-        case ENOENT: case ENOTDIR: return "there is no /proc of this process to open the shared memory by";
-        case EMFILE: case ENFILE: return "no descriptor is left (ulimit -n)";
-        case EUSERS: return "every place in the shared memory is taken: 16383 processes";
-        case ENOMEM: return "no address space is left (ulimit -v)";
-        case ENXIO: return "the process that started it is no member, either";
-        case ESTALE: return "the shared memory is another program version's";
-        default: return strerror(-error);
+    case EBADF: return "the program has closed the descriptor of the shared memory";
+    case EACCES:
+    case EPERM:
+        return "the process has changed its user, and the shared memory is the former one's";
+    case ENOENT:
+    case ENOTDIR: return "there is no /proc of this process to open the shared memory by";
+    case EMFILE:
+    case ENFILE: return "no descriptor is left (ulimit -n)";
+    case EUSERS: return "every place in the shared memory is taken: 16383 processes";
+    case ENOMEM: return "no address space is left (ulimit -v)";
+    case ENXIO: return "the process that started it is no member, either";
+    case ESTALE: return "the shared memory is another program version's";
+    default: return strerror(-error);
     }
 }
 
@@ -69,7 +82,8 @@ mt_member mt_slot_take(int fd) {
         if (atomic_load(&arena->slots[s].state) > FREE || lock_byte(fd, s, F_WRLCK) != 0) continue;
         if (atomic_load(&arena->slots[s].state) <= FREE) {
             uint32_t seen = atomic_load(&arena->n_slots);
-            while (seen < s + 1 && !atomic_compare_exchange_weak(&arena->n_slots, &seen, s + 1)) continue;
+            while (seen < s + 1 && !atomic_compare_exchange_weak(&arena->n_slots, &seen, s + 1))
+                continue;
             atomic_store(&arena->slots[s].pid, 0);
             atomic_store(&arena->slots[s].state, OWNED);
             return (mt_member){s};

@@ -10,10 +10,12 @@
 #include "executor/executor.h"
 #include "memory/allocator.h"
 
-/* The C library calls these around every fork of the process, whoever asks for it: also when Python's hooks are not called (subprocess, a
- * library in C) or one of them was interrupted before it came to ours.  They only make sure that no lock is copied while somebody
- * else is inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them once more. */
-static _Thread_local int fork_errno;                /* why this thread's last fork failed; 0: it didn't */
+/* The C library calls these around every fork of the process, whoever asks for it: also when
+ * Python's hooks are not called (subprocess, a library in C) or one of them was interrupted
+ * before it came to ours.  They only make sure that no lock is copied while somebody else is
+ * inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread,
+ * and lock them once more. */
+static _Thread_local int fork_errno; /* why this thread's last fork failed; 0: it didn't */
 
 static void hold_locks(void) {
     pthread_mutex_lock(&mt_exec.lock);
@@ -35,8 +37,9 @@ static void after_fork(void) {
     release_locks();
 }
 
-/* In a child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
- * before ours may use tensors already; their ops run at once, since the gate is still closed. */
+/* In a child, before anything else there: a lock that the forking thread holds is held by nobody
+ * now.  Hooks that Python runs before ours may use tensors already; their ops run at once, since
+ * the gate is still closed. */
 static void renew_locks(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
@@ -51,13 +54,15 @@ __attribute__((constructor)) static void init(void) {
     pthread_atfork(hold_locks, after_fork, renew_locks);
 }
 
-/* Is there a stream that can still get on?  When the forking thread is inside a host task, its own
- * stream can't, nor can those whose next task waits for it: their worker waits, or they have none. */
+/* Is there a stream that can still get on?  When the forking thread is inside a host task, its
+ * own stream can't, nor can those whose next task waits for it: their worker waits, or they have
+ * none. */
 static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
         if (mt_idle(s) || s == mt_working_on) continue;
-        bool stands = s->head && (s->waiting || (!s->started && !s->claimed)) && !mt_waits_over(s->head);
+        bool stands =
+            s->head && (s->waiting || (!s->started && !s->claimed)) && !mt_waits_over(s->head);
         if (!mt_working_on || !stands) return true;
     }
     return false;
@@ -82,8 +87,8 @@ int mt_fork_drain(int timeout_ms) {
     return status;
 }
 
-/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given up, or the forking thread is
- * itself one. */
+/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given
+ * up, or the forking thread is itself one. */
 static void join_workers(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
@@ -113,7 +118,7 @@ void mt_fork_prepare(void) {
 
 void mt_fork_parent(void) {
     pthread_mutex_lock(&mt_exec.lock);
-    if (mt_forking()) {                                     /* not so when a before-hook was interrupted at its very beginning */
+    if (mt_forking()) { /* not so when a before-hook was interrupted at its very beginning */
         if (mt_exec.fork_depth > 0) {
             mt_exec.fork_depth--;
             atomic_fetch_sub(&mt_may_block, 1);
@@ -128,10 +133,11 @@ void mt_fork_parent(void) {
         }
     }
     pthread_mutex_unlock(&mt_exec.lock);
-    errno = fork_errno;                                     /* Python up to 3.11 looks at it only after all hooks */
+    errno = fork_errno; /* Python up to 3.11 looks at it only after all hooks */
 }
 
-/* The value of a task that the parent had not finished is the parent's to make; here it is an error that says so. */
+/* The value of a task that the parent had not finished is the parent's to make; here it is an
+ * error that says so. */
 static void abandon(const mt_task *task, const char *why) {
     mt_error *error = mt_error_new(mt_task_op(task), task->site, MT_RUNTIME_ERROR, why, NULL);
     mt_poison(task, error);
@@ -141,20 +147,22 @@ static void abandon(const mt_task *task, const char *why) {
 void mt_fork_child(void) {
     atomic_fetch_add(&mt_exec.generation, 1);
     mt_exec.gate_closed = false;
-    atomic_store(&mt_may_block, mt_points_asked());                     /* also of threads that were about to fork, and do not exist here */
+    /* also of threads that were about to fork, and do not exist here */
+    atomic_store(&mt_may_block, mt_points_asked());
     mt_exec.fork_depth = 0;
     mt_working_on = NULL;
     mt_pool_open();
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
         mt_task *queue = s->head;
-        for (const mt_task *task = s->running; task; task = task->next) abandon(task, "was still being computed when this process was forked");
+        for (const mt_task *task = s->running; task; task = task->next)
+            abandon(task, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
         s->started = s->stop = s->claimed = s->waiting = s->serving = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
-        mt_errors_forget(s);                                   /* the parent is told of them; the values stay errors */
+        mt_errors_forget(s); /* the parent is told of them; the values stay errors */
         while (queue) {
             mt_task *next = queue->next;
             abandon(queue, "was still queued when this process was forked");
@@ -169,7 +177,7 @@ void mt_shutdown(void) {
     mt_exec.shut_down = true;
     join_workers();
     mt_pool_join();
-    mt_exec.gate_closed = false;                            /* mt_fork_drain had closed it; nobody needs it any more */
+    mt_exec.gate_closed = false; /* mt_fork_drain had closed it; nobody needs it any more */
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);
     pthread_mutex_unlock(&mt_exec.lock);

@@ -1,23 +1,30 @@
 /* Storages in the arena: moving in, copy on write, sending and receiving.
  *
- * A value that is sent to another process is the value of that moment, as with any Python object, and its bytes are not copied.  So a
- * storage moves into a block of the arena when it is first sent, and stays there; what is sent is a token of the block.  Who
- * writes to a storage whose block somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
- * executor, before the task that writes).  All views of the storage follow, because they look at the storage's memory and not at their own.
+ * A value that is sent to another process is the value of that moment, as with any Python
+ * object, and its bytes are not copied.  So a storage moves into a block of the arena when it is
+ * first sent, and stays there; what is sent is a token of the block.  Who writes to a storage
+ * whose block somebody else has too, or will have, gets a block of their own first
+ * (mt_storage_own, from the executor, before the task that writes).  All views of the storage
+ * follow, because they look at the storage's memory and not at their own.
  *
- * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
+ * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write
+ * to the same bytes.
  *
- * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
- * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
- * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so
- * the array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
- * consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage leaves the
- * arena, and while the export lives a journey copies. */
+ * Moving changes a storage's address.  It happens only while no task is at work on the storage
+ * and none is queued (`busy`, the marks), and while no NumPy array looks at it: an array keeps
+ * the memory it has, so a storage that is looked at is copied to be sent.  An array that looks
+ * at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so
+ * the array is read-only, and so is the buffer under it: no flag of the array makes it writable.
+ * A consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage
+ * leaves the arena, and while the export lives a journey copies. */
 #include "base/testpoints.h"
 #include "executor/executor.h"
 
-/* A thread of this process, not one of the process that it was forked from, copies it into the arena. */
-static bool is_moving(const mt_storage *s) { return s->moving == atomic_load(&mt_exec.generation) + 1; }
+/* A thread of this process, not one of the process that it was forked from, copies it into the
+ * arena. */
+static bool is_moving(const mt_storage *s) {
+    return s->moving == atomic_load(&mt_exec.generation) + 1;
+}
 
 /* Moves a tensor's storage into the arena, if it is not there yet. */
 int mt_share(mt_ref ref, int shared_mutable) {
@@ -35,7 +42,8 @@ int mt_share(mt_ref ref, int shared_mutable) {
         mt_arena_mark_mutable(s->block);
     }
     bool move = status == MT_OK && !there;
-    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;                             /* until it has moved, no other thread gives back the memory that is copied here */
+    /* until it has moved, no other thread gives back the memory that is copied here */
+    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;
     pthread_mutex_unlock(&mt_exec.lock);
     if (!move) return status;
 
@@ -43,12 +51,14 @@ int mt_share(mt_ref ref, int shared_mutable) {
     if (block > 0) {
         if (shared_mutable) mt_arena_mark_mutable(block);
         mt_point(MT_POINT_MOVE);
-        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+        /* not under the lock: it may be long */
+        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);
     }
     pthread_mutex_lock(&mt_exec.lock);
     s->moving = 0;
     pthread_cond_broadcast(&mt_exec.progress);
-    bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes &&
+                     (s->block || !atomic_load(&s->exports));
     if (unchanged) {
         mt_storage_leave(s);
         s->data = mt_arena_data(block);
@@ -58,7 +68,7 @@ int mt_share(mt_ref ref, int shared_mutable) {
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (block < 0) return (int)-block;
-    if (!unchanged) mt_arena_drop(block);                   /* another thread was at it meanwhile */
+    if (!unchanged) mt_arena_drop(block); /* another thread was at it meanwhile */
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
 
@@ -71,7 +81,8 @@ int64_t mt_send(mt_ref ref, int channel) {
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
         bool there = s->block > 0;
-        bool whole = !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
+        /* nobody is in the middle of writing */
+        bool whole = !(s->writes & 1) && mt_reached(s->last_write);
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
         pthread_mutex_unlock(&mt_exec.lock);
         if (token) return token;

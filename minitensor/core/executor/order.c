@@ -19,7 +19,8 @@ bool mt_waits_over(const mt_task *task) {
     return true;
 }
 
-/* Is everything over that a task run right now would have to wait for?  *blocking: the first that is not. */
+/* Is everything over that a task run right now would have to wait for?  *blocking: the first
+ * that is not. */
 bool mt_ready(const mt_task *task, mt_mark *blocking) {
     for (int i = 0; i < task->n_in; i++) {
         mt_storage *storage = task->in[i]->storage;
@@ -27,7 +28,9 @@ bool mt_ready(const mt_task *task, mt_mark *blocking) {
     }
     for (int i = 0; i < task->n_out; i++) {
         mt_storage *storage = task->out[i]->storage;
-        if (!mt_reached(*blocking = storage->last_write) || !mt_reached(*blocking = storage->last_read)) return false;
+        if (!mt_reached(*blocking = storage->last_write) ||
+            !mt_reached(*blocking = storage->last_read))
+            return false;
     }
     return true;
 }
@@ -47,7 +50,8 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
         mt_storage *storage = task->in[i]->storage;
         if (!storage) continue;
         wait_for(task, s, storage->last_write);
-        wait_for(task, s, storage->last_read);              /* one mark stands for all readers: they come in order */
+        /* one mark stands for all readers: they come in order */
+        wait_for(task, s, storage->last_read);
         storage->last_read = here;
     }
     for (int i = 0; i < task->n_out; i++) {

@@ -1,4 +1,5 @@
-/* All loops of one instruction set, and their table: included by the isa_*.c, which define MT_LOOPS, MT_ISA_NAME and MT_FMA. */
+/* All loops of one instruction set, and their table: included by the isa_*.c, which define
+ * MT_LOOPS, MT_ISA_NAME and MT_FMA. */
 #include "kernels/math/elementary.h"
 #include "kernels/elementwise.h"
 #include "kernels/casts.h"
@@ -8,9 +9,10 @@
 
 const mt_loops MT_LOOPS = {
     .name = MT_ISA_NAME,
-    .kernels = {
+    .kernels =
+        {
 #include "generated/kernels_gen.h"
-    },
+        },
     .casts = MT_CAST_TABLE,
     .copies = MT_COPIES,
     .transposes = MT_TRANSPOSES,

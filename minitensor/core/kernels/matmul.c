@@ -1,35 +1,39 @@
 /* The product of two small matrices.
  *
- * NumPy's BLAS multiplies better than we ever could, but to have it do so takes some ten microseconds of Python, and the product of
- * two 4x4 matrices a tenth of one.  Up to some 30 thousand multiplications (api/infer.c) a plain loop of ours does it: at that bound it takes some 6 us longer than BLAS
- * alone, and less than BLAS and the way there.
+ * NumPy's BLAS multiplies better than we ever could, but to have it do so takes some ten
+ * microseconds of Python, and the product of two 4x4 matrices a tenth of one.  Up to some 30
+ * thousand multiplications (api/infer.c) a plain loop of ours does it: at that bound it takes
+ * some 6 us longer than BLAS alone, and less than BLAS and the way there.
  *
- * Each element is the sum of its products in the order of the inner dimension, in the matrices' own precision: the error bound is
- * that of any BLAS, the last bits may be others. */
+ * Each element is the sum of its products in the order of the inner dimension, in the matrices'
+ * own precision: the error bound is that of any BLAS, the last bits may be others. */
 #include "kernels/kernels.h"
 
-/* By rows, so that the innermost loop goes along rows of b and out: a vector loop when b's elements lie side by side.  An array of
- * NumPy's that a tensor shares need not be aligned. */
-#define MATMUL(name, T)                                                                                                       \
-    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a, const mt_operand *b) {             \
-        for (int64_t i = 0; i < m; i++, out += n) {                                                                            \
-            for (int64_t j = 0; j < n; j++) out[j] = 0;                                                                        \
-            for (int64_t p = 0; p < k; p++) {                                                                                  \
-                T factor, element;                                                                                             \
-                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);                               \
-                const char *row = b->data + p * b->strides[0];                                                                 \
-                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                                             \
-                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];                                    \
-                else                                                                                                           \
-                    for (int64_t j = 0; j < n; j++)                                                                            \
-                        memcpy(&element, row + j * b->strides[1], sizeof element), out[j] += factor * element;                 \
-            }                                                                                                                  \
-        }                                                                                                                      \
+/* By rows, so that the innermost loop goes along rows of b and out: a vector loop when b's
+ * elements lie side by side.  An array of NumPy's that a tensor shares need not be aligned. */
+#define MATMUL(name, T)                                                                            \
+    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a,        \
+                     const mt_operand *b) {                                                        \
+        for (int64_t i = 0; i < m; i++, out += n) {                                                \
+            for (int64_t j = 0; j < n; j++) out[j] = 0;                                            \
+            for (int64_t p = 0; p < k; p++) {                                                      \
+                T factor, element;                                                                 \
+                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);   \
+                const char *row = b->data + p * b->strides[0];                                     \
+                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                 \
+                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];        \
+                else                                                                               \
+                    for (int64_t j = 0; j < n; j++)                                                \
+                        memcpy(&element, row + j * b->strides[1], sizeof element),                 \
+                            out[j] += factor * element;                                            \
+            }                                                                                      \
+        }                                                                                          \
     }
 MATMUL(matmul_f32, float)
 MATMUL(matmul_f64, double)
 
-void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a, const mt_operand *b) {
+void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
+                   const mt_operand *b) {
     if (dtype == MT_DT_float32) matmul_f32(m, k, n, (float *)out, a, b);
     else matmul_f64(m, k, n, (double *)out, a, b);
 }

@@ -1,19 +1,23 @@
 /* Memory of the devices.
  *
- * A fresh large block costs more than the op that fills it: the kernel has to find, zero and map each page (some 0.25 us
- * for 4 KiB, where log needs 0.4 us for the same elements).  So freed blocks are kept by size class and handed out again,
- * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
- * is bounded (mt_set_cache_limit), and given back to the system when an allocation fails.
+ * A fresh large block costs more than the op that fills it: the kernel has to find, zero and map
+ * each page (some 0.25 us for 4 KiB, where log needs 0.4 us for the same elements).  So freed
+ * blocks are kept by size class and handed out again, the last freed first, because it is still
+ * in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept is
+ * bounded (mt_set_cache_limit), and given back to the system when an allocation fails.
  *
- * Memory is reserved at the call of an op and committed when the op runs.  So a user is told at the call when a device is full, and yet
- * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
- * (plan.c) takes none.  Reserved memory counts as allocated.
+ * Memory is reserved at the call of an op and committed when the op runs.  So a user is told at
+ * the call when a device is full, and yet the result of a queued op takes a block that an op
+ * before it has just let go of, and one that turns out to be needed by nobody (plan.c) takes
+ * none.  Reserved memory counts as allocated.
  *
- * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
+ * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the
+ * capacity only says when to refuse.
  *
- * Locks: each device's `lock` guards its stats and its cache, for a few instructions, never while memory is asked of the
- * system and never while Python runs.  It is recursive, since a fork holds it (mt_alloc_lock_all) while other before-fork
- * hooks may drop tensors in the same thread. */
+ * Locks: each device's `lock` guards its stats and its cache, for a few instructions, never
+ * while memory is asked of the system and never while Python runs.  It is recursive, since a
+ * fork holds it (mt_alloc_lock_all) while other before-fork hooks may drop tensors in the same
+ * thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,21 +28,25 @@
 
 enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, N_CLASSES = 128 };
 
-typedef struct mt_block { struct mt_block *next; } mt_block;
+typedef struct mt_block {
+    struct mt_block *next;
+} mt_block;
 
 mt_device mt_devices[MT_MAX_DEVICES];
 atomic_int mt_device_count;
 static _Atomic int64_t cache_limit = (int64_t)1 << 30;
 
-/* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
+/* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to
+ * 64 bytes. */
 static int size_class(int64_t nbytes, int64_t *rounded) {
     if (nbytes <= SMALLEST) {
         *rounded = SMALLEST;
         return 0;
     }
-    int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));       /* 2^doubling < nbytes <= 2^(doubling+1) */
+    /* 2^doubling < nbytes <= 2^(doubling+1) */
+    int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));
     int64_t step = ((int64_t)1 << doubling) / 4;
-    int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step;     /* 1 to 4 */
+    int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step; /* 1 to 4 */
     *rounded = (((int64_t)1 << doubling) + quarter * step + SMALLEST - 1) / SMALLEST * SMALLEST;
     int index = (doubling - 6) * 4 + (int)quarter;
     return index < N_CLASSES ? index : -1;
@@ -50,7 +58,8 @@ static char *system_alloc(int64_t nbytes, int64_t alignment) {
     if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
     if (posix_memalign(&data, (size_t)alignment, (size_t)nbytes) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);           /* a hint: a refusal changes nothing */
+    /* a hint: a refusal changes nothing */
+    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);
 #endif
     return data;
 }
@@ -118,7 +127,7 @@ static char *take_cached(mt_device *device, int class, int64_t size) {
     if (!block) return NULL;
     device->cache[class] = block->next;
     device->stats.cached_blocks--;
-    device->stats.reserved -= size;                                    /* it was counted as cached, and as reserved */
+    device->stats.reserved -= size; /* it was counted as cached, and as reserved */
     return (char *)block;
 }
 
@@ -128,7 +137,8 @@ bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data) {
     mt_block *chain = NULL;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    if (device->capacity && device->stats.reserved + size > device->capacity) trim_locked(device, &chain);
+    if (device->capacity && device->stats.reserved + size > device->capacity)
+        trim_locked(device, &chain);
     bool fits = !device->capacity || device->stats.reserved + size <= device->capacity;
     if (fits) count(device, size, size);
     if (fits && data) *data = take_cached(device, class, size);
@@ -146,7 +156,8 @@ char *mt_block_commit(mt_device *device, int64_t nbytes) {
     if (data) return data;
     mt_point(MT_POINT_ALLOC);
     data = system_alloc(size, device->alignment);
-    if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
+    if (!data && mt_device_trim((int)(device - mt_devices)) > 0)
+        data = system_alloc(size, device->alignment);
     return data;
 }
 
@@ -154,7 +165,9 @@ void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
+    bool keep =
+        data && class >= 0 &&
+        device->stats.reserved - device->stats.allocated + size <= atomic_load(&cache_limit);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
         mt_block *block = (mt_block *)data;
@@ -198,7 +211,8 @@ void mt_alloc_lock_all(void) {
 }
 
 void mt_alloc_unlock_all(void) {
-    for (int i = atomic_load(&mt_device_count) - 1; i >= 0; i--) pthread_mutex_unlock(&mt_devices[i].lock);
+    for (int i = atomic_load(&mt_device_count) - 1; i >= 0; i--)
+        pthread_mutex_unlock(&mt_devices[i].lock);
 }
 
 void mt_alloc_reset_locks(void) {

@@ -9,10 +9,10 @@ typedef struct mt_device {
     atomic_bool lost;
     char why_lost[256];
     int default_stream;
-    pthread_mutex_t lock;            /* guards the memory fields below */
-    int64_t capacity;                /* 0: no limit of its own */
+    pthread_mutex_t lock; /* guards the memory fields below */
+    int64_t capacity;     /* 0: no limit of its own */
     mt_memory_stats stats;
-    struct mt_block *cache[128];     /* free blocks by size class */
+    struct mt_block *cache[128]; /* free blocks by size class */
 } mt_device;
 
 extern mt_device mt_devices[MT_MAX_DEVICES];
@@ -21,11 +21,12 @@ extern atomic_int mt_device_count;
 /* Enters a device without a stream; returns its id; -1: there are as many as there can be. */
 int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment);
 
-/* Reserves a block: counts its memory as the device's; false: it would be more than the device has.  data: if not NULL, where a block goes that is at hand,
- * which is committed then. */
+/* Reserves a block: counts its memory as the device's; false: it would be more than the device
+ * has.  data: if not NULL, where a block goes that is at hand, which is committed then. */
 bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data);
 
-/* Commits the memory that is reserved and returns it; NULL: the system has none, and the reservation stays. */
+/* Commits the memory that is reserved and returns it; NULL: the system has none, and the
+ * reservation stays. */
 char *mt_block_commit(mt_device *device, int64_t nbytes);
 
 /* Gives a block back; data NULL: what was reserved and not committed. */

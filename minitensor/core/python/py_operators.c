@@ -1,48 +1,62 @@
-/* The way from Python to an op: the type under Tensor, its operators, and the functions of single elements.
+/* The way from Python to an op: the type under Tensor, its operators, and the functions of
+ * single elements.
  *
- * The problem.  An op of one element takes the core some 0.2 us.  A method in Python, a call through cffi, an object with a finalizer and
- * another call to give back what it held cost three times that; nothing in Python makes them cheaper, because each is a step that the
- * interpreter takes.
+ * The problem.  An op of one element takes the core some 0.2 us.  A method in Python, a call
+ * through cffi, an object with a finalizer and another call to give back what it held cost three
+ * times that; nothing in Python makes them cheaper, because each is a step that the interpreter
+ * takes.
  *
- * The solution.  The path of every call is in C, and short: an operator is a slot of the type, so `x + y` comes here without a look-up;
- * the result is an object of Tensor whose only content is its reference; it is given back where the object dies.  All else (an operand that
- * is neither a tensor nor a number, a full queue, an error) leaves for Python: `dispatch_slow` and `finish`, as the other ops do.
+ * The solution.  The path of every call is in C, and short: an operator is a slot of the type,
+ * so `x + y` comes here without a look-up; the result is an object of Tensor whose only content
+ * is its reference; it is given back where the object dies.  All else (an operand that is
+ * neither a tensor nor a number, a full queue, an error) leaves for Python: `dispatch_slow` and
+ * `finish`, as the other ops do.
  *
- * One module more in the shared object of the core, minitensor.backend._operators, against the stable ABI of 3.10.  What it defines
- * comes from the op table: operators_gen.h has one line for each op and one for each operator.
+ * One module more in the shared object of the core, minitensor.backend._operators, against the
+ * stable ABI of 3.10.  What it defines comes from the op table: operators_gen.h has one line for
+ * each op and one for each operator.
  *
- * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for one (cffi gives it up for every call).
- * That is right as long as nobody keeps a lock of the core and waits for the GIL, and one does: a thread that forks has the locks while other
- * hooks of its fork run.  It says so before it takes them, while it has the GIL itself (fork_prepare), so whoever has the GIL and reads
- * that nobody has said so (mt_may_block) can take any lock until he gives it up: all other owners let go after a few instructions.  What may
- * call Python, or take long, is done without the GIL at all times. */
+ * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for
+ * one (cffi gives it up for every call).  That is right as long as nobody keeps a lock of the
+ * core and waits for the GIL, and one does: a thread that forks has the locks while other hooks
+ * of its fork run.  It says so before it takes them, while it has the GIL itself (fork_prepare),
+ * so whoever has the GIL and reads that nobody has said so (mt_may_block) can take any lock
+ * until he gives it up: all other owners let go after a few instructions.  What may call Python,
+ * or take long, is done without the GIL at all times. */
 #include "python/py_core.h"
 
-enum { LITTLE = 1024 };                  /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it after 5,000 */
+/* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it
+ * after 5,000 */
+enum { LITTLE = 1024 };
 
 static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil(); }
 
-#define CALL(keep, statement)                                                                                                                 \
-    if (keep) statement;                                                                                                                     \
-    else {                                                                                                                                   \
-        Py_BEGIN_ALLOW_THREADS                                                                                                               \
-        statement;                                                                                                                           \
-        Py_END_ALLOW_THREADS                                                                                                                 \
+#define CALL(keep, statement)                                                                      \
+    if (keep) statement;                                                                           \
+    else {                                                                                         \
+        Py_BEGIN_ALLOW_THREADS statement;                                                          \
+        Py_END_ALLOW_THREADS                                                                       \
     }
 
-/* --- the end of a call ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the end of a call ---------------------------------------------------------------------- */
 
 enum { SITES = 256 };
 
-/* Lines that queued work of late: by their code objects, which are held so that no other one can come to lie where one was. */
-static struct { PyObject *code; int line; uint32_t site; } sites[SITES];
+/* Lines that queued work of late: by their code objects, which are held so that no other one can
+ * come to lie where one was. */
+static struct {
+    PyObject *code;
+    int line;
+    uint32_t site;
+} sites[SITES];
 
 static bool site_of_caller(uint32_t *site) {
     *site = 0;
     PyFrameObject *frame = PyEval_GetFrame();
-    if (!frame) return true;                               /* nobody's line: called by a thread of C */
+    if (!frame) return true; /* nobody's line: called by a thread of C */
     PyObject *code = (PyObject *)PyFrame_GetCode(frame);
-    int line = PyFrame_GetLineNumber(frame), i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);
+    int line = PyFrame_GetLineNumber(frame),
+        i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);
     if (sites[i].code != code || sites[i].line != line) {
         PyObject *number = PyObject_CallFunctionObjArgs(python.site, (PyObject *)frame, NULL);
         long n = number ? PyLong_AsLong(number) : 0;
@@ -61,23 +75,22 @@ static bool site_of_caller(uint32_t *site) {
     return true;
 }
 
-/* Brings a call to its end: queues it, if that is all there is to do, and else as `finish` does.  0: an exception. */
+/* Brings a call to its end: queues it, if that is all there is to do, and else as `finish` does.
+ * 0: an exception. */
 static mt_ref end_of(mt_ref call) {
     uint32_t site;
-    int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True ? MT_TIMEOUT : MT_RUNTIME_ERROR;
+    int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
+                     ? MT_TIMEOUT
+                     : MT_RUNTIME_ERROR;
     if (status == MT_TIMEOUT && !site_of_caller(&site)) {
         mt_call_drop(call);
         return 0;
     }
     while (status == MT_TIMEOUT) {
-        Py_BEGIN_ALLOW_THREADS
-        status = mt_submit(call, site, MT_SLICE_MS);
-        Py_END_ALLOW_THREADS
-        if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
-            Py_BEGIN_ALLOW_THREADS
-            mt_call_drop(call);
-            Py_END_ALLOW_THREADS
-            return 0;
+        Py_BEGIN_ALLOW_THREADS status = mt_submit(call, site, MT_SLICE_MS);
+        Py_END_ALLOW_THREADS if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
+            Py_BEGIN_ALLOW_THREADS mt_call_drop(call);
+            Py_END_ALLOW_THREADS return 0;
         }
     }
     if (status == MT_OK) return mt_call_end(call);
@@ -93,7 +106,7 @@ static PyObject *finished(mt_ref ref) {
     return ref ? mt_py_wrap(ref) : NULL;
 }
 
-/* --- calls of ops ----------------------------------------------------------------------------------------------------------------------- */
+/* --- calls of ops --------------------------------------------------------------------------- */
 
 static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const *operands) {
     PyObject *arguments = PyTuple_New(n + 2), *result = NULL;
@@ -130,7 +143,8 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
             return finished(result);
         }
         int beyond = 0;
-        long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond) : (beyond = 1);
+        long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond)
+                                                : (beyond = 1);
         if (!beyond) {
             CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
             return finished(result);
@@ -140,29 +154,39 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
 }
 
 static PyObject *ternary(int op, PyObject *const *operands) {
-    mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]), result;
+    mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]),
+           result;
     if (!x || !y || !z) return dispatch_slow(op, false, 3, operands);
     CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
     return finished(result);
 }
 
-/* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.  Return false. */
-static bool wrong_operands(const char *op, int n, const char *const *names, const char *before, PyObject *got, const char *after) {
+/* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes)
+ * `after`.  Return false. */
+static bool wrong_operands(const char *op, int n, const char *const *names, const char *before,
+                           PyObject *got, const char *after) {
     char list[64] = "";
     for (int i = 0; i < n; i++) {
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s'%s'", i == 0 ? "" : i == n - 1 ? " and " : ", ", names[i]);
+        snprintf(list + used, sizeof list - used, "%s'%s'",
+                 i == 0       ? ""
+                 : i == n - 1 ? " and "
+                              : ", ",
+                 names[i]);
     }
     if (got) PyErr_Format(PyExc_TypeError, "[%s] takes %s, %s%R%s", op, list, before, got, after);
     Py_XDECREF(got);
     return false;
 }
 
-/* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have been given by the method's object. */
-static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given, Py_ssize_t positional, PyObject *keywords,
-                        int bound, PyObject **operands) {
+/* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have
+ * been given by the method's object. */
+static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given,
+                        Py_ssize_t positional, PyObject *keywords, int bound, PyObject **operands) {
     Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
-    if (bound + positional > n) return wrong_operands(op, n, names, "got ", PyLong_FromSsize_t(bound + positional), " operands");
+    if (bound + positional > n)
+        return wrong_operands(op, n, names, "got ", PyLong_FromSsize_t(bound + positional),
+                              " operands");
     for (int i = bound; i < n; i++) operands[i] = i - bound < positional ? given[i - bound] : NULL;
     for (Py_ssize_t k = 0; k < named; k++) {
         PyObject *name = PyTuple_GetItem(keywords, k);
@@ -170,59 +194,63 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
         while (i < n && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) i++;
         if (i == n || operands[i]) {
             Py_INCREF(name);
-            return wrong_operands(op, n, names, i == n ? "not the keyword " : "got ", name, i == n ? "" : " twice");
+            return wrong_operands(op, n, names, i == n ? "not the keyword " : "got ", name,
+                                  i == n ? "" : " twice");
         }
         operands[i] = given[positional + k];
     }
     for (int i = 0; i < n; i++)
-        if (!operands[i]) return wrong_operands(op, n, names, "got no ", PyUnicode_FromString(names[i]), "");
+        if (!operands[i])
+            return wrong_operands(op, n, names, "got no ", PyUnicode_FromString(names[i]), "");
     return true;
 }
 
-/* --- one function, one method and their entries for each op; one slot for each operator ----------------------------------------------------- */
+/* --- one function, one method and their entries for each op; one slot for each operator ----- */
 
 #define FAST PyObject *const *given, Py_ssize_t positional, PyObject *keywords
-#define OPERANDS(name, n, bound, ...)                                                                                                         \
-    static const char *const names[] = {__VA_ARGS__};                                                                                        \
+#define OPERANDS(name, n, bound, ...)                                                              \
+    static const char *const names[] = {__VA_ARGS__};                                              \
     if (!operands_of(#name, n, names, given, positional, keywords, bound, o)) return NULL;
-#define OP1(name, doc, a)                                                                                                                     \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[1];                                                                                                                      \
-        OPERANDS(name, 1, 0, a)                                                                                                              \
-        return unary(MT_OP_##name, o[0], false);                                                                                             \
-    }                                                                                                                                         \
-    static PyObject *method_##name(PyObject *self, PyObject *none) {                                                                         \
-        (void)none;                                                                                                                          \
-        return unary(MT_OP_##name, self, false);                                                                                             \
+#define OP1(name, doc, a)                                                                          \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[1];                                                                            \
+        OPERANDS(name, 1, 0, a)                                                                    \
+        return unary(MT_OP_##name, o[0], false);                                                   \
+    }                                                                                              \
+    static PyObject *method_##name(PyObject *self, PyObject *none) {                               \
+        (void)none;                                                                                \
+        return unary(MT_OP_##name, self, false);                                                   \
     }
-#define OP2(name, doc, a, b)                                                                                                                  \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[2];                                                                                                                      \
-        OPERANDS(name, 2, 0, a, b)                                                                                                           \
-        return binary(MT_OP_##name, o[0], o[1], false);                                                                                      \
-    }                                                                                                                                         \
-    static PyObject *method_##name(PyObject *self, FAST) {                                                                                   \
-        PyObject *o[2] = {self};                                                                                                             \
-        OPERANDS(name, 2, 1, a, b)                                                                                                           \
-        return binary(MT_OP_##name, self, o[1], false);                                                                                      \
+#define OP2(name, doc, a, b)                                                                       \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[2];                                                                            \
+        OPERANDS(name, 2, 0, a, b)                                                                 \
+        return binary(MT_OP_##name, o[0], o[1], false);                                            \
+    }                                                                                              \
+    static PyObject *method_##name(PyObject *self, FAST) {                                         \
+        PyObject *o[2] = {self};                                                                   \
+        OPERANDS(name, 2, 1, a, b)                                                                 \
+        return binary(MT_OP_##name, self, o[1], false);                                            \
     }
-#define OP3(name, doc, a, b, c)                                                                                                               \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[3];                                                                                                                      \
-        OPERANDS(name, 3, 0, a, b, c)                                                                                                        \
-        return ternary(MT_OP_##name, o);                                                                                                     \
+#define OP3(name, doc, a, b, c)                                                                    \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[3];                                                                            \
+        OPERANDS(name, 3, 0, a, b, c)                                                              \
+        return ternary(MT_OP_##name, o);                                                           \
     }
-#define SLOT1(slot, name)                                                                                                                     \
+#define SLOT1(slot, name)                                                                          \
     static PyObject *slot_##name(PyObject *a) { return unary(MT_OP_##name, a, true); }
-#define SLOT2(slot, name)                                                                                                                     \
-    static PyObject *slot_##name(PyObject *a, PyObject *b) { return binary(MT_OP_##name, a, b, true); }
-#define SLOT3(slot, name)                                                                                                                     \
-    static PyObject *slot_##name(PyObject *a, PyObject *b, PyObject *modulus) {                                                              \
-        if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;                                                                                    \
-        return binary(MT_OP_##name, a, b, true);                                                                                             \
+#define SLOT2(slot, name)                                                                          \
+    static PyObject *slot_##name(PyObject *a, PyObject *b) {                                       \
+        return binary(MT_OP_##name, a, b, true);                                                   \
+    }
+#define SLOT3(slot, name)                                                                          \
+    static PyObject *slot_##name(PyObject *a, PyObject *b, PyObject *modulus) {                    \
+        if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;                                          \
+        return binary(MT_OP_##name, a, b, true);                                                   \
     }
 #define COMPARE(code, name)
 #include "generated/operators_gen.h"
@@ -244,9 +272,14 @@ PyObject *mt_op_compare(PyObject *a, PyObject *b, int code) {
 }
 
 PyMethodDef mt_op_functions[] = {
-#define OP1(name, doc, a) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ")\n--\n\n" doc},
-#define OP2(name, doc, a, b) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ", " b ")\n--\n\n" doc},
-#define OP3(name, doc, a, b, c) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ", " b ", " c ")\n--\n\n" doc},
+#define OP1(name, doc, a)                                                                          \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ")\n--\n\n" doc},
+#define OP2(name, doc, a, b)                                                                       \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS,                             \
+     #name "(" a ", " b ")\n--\n\n" doc},
+#define OP3(name, doc, a, b, c)                                                                    \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS,                             \
+     #name "(" a ", " b ", " c ")\n--\n\n" doc},
 #include "generated/operators_gen.h"
 #undef OP1
 #undef OP2
@@ -254,7 +287,9 @@ PyMethodDef mt_op_functions[] = {
     {NULL, NULL, 0, NULL}};
 PyMethodDef mt_op_methods[] = {
 #define OP1(name, doc, a) {#name, method_##name, METH_NOARGS, #name "($self)\n--\n\n" doc},
-#define OP2(name, doc, a, b) {#name, AS_METHOD(method_##name), METH_FASTCALL | METH_KEYWORDS, #name "($self, " b ")\n--\n\n" doc},
+#define OP2(name, doc, a, b)                                                                       \
+    {#name, AS_METHOD(method_##name), METH_FASTCALL | METH_KEYWORDS,                               \
+     #name "($self, " b ")\n--\n\n" doc},
 #define OP3(name, doc, a, b, c)
 #include "generated/operators_gen.h"
 #undef OP1
