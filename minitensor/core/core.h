@@ -18,18 +18,24 @@
 typedef int64_t mt_ref;
 
 enum mt_status {
-    MT_OK, MT_TIMEOUT,
-    MT_QUEUE,        /* a call: ready, give it to mt_submit */
-    MT_HOST,         /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
-    MT_TYPE_ERROR, MT_VALUE_ERROR, MT_INDEX_ERROR, MT_MEMORY_ERROR, MT_RUNTIME_ERROR, MT_ZERO_DIVISION_ERROR,
-    MT_DEVICE_LOST,  /* the tensor lies on a device that belongs to the process we were forked from */
-    MT_HOST_RAISED,  /* a host function raised; the error carries its exception */
-    MT_STALE         /* a reference from another process whose value is gone */
+    MT_OK,
+    MT_TIMEOUT,
+    MT_QUEUE, /* a call: ready, give it to mt_submit */
+    MT_HOST,  /* a call: no kernel for it; attach a host function (mt_call_host), then mt_submit */
+    MT_TYPE_ERROR,
+    MT_VALUE_ERROR,
+    MT_INDEX_ERROR,
+    MT_MEMORY_ERROR,
+    MT_RUNTIME_ERROR,
+    MT_ZERO_DIVISION_ERROR,
+    MT_DEVICE_LOST, /* the tensor lies on a device that belongs to the process we were forked from */
+    MT_HOST_RAISED, /* a host function raised; the error carries its exception */
+    MT_STALE        /* a reference from another process whose value is gone */
 };
 
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
-enum { MT_SLICE_MS = 50 };              /* how long a wait lasts before Python looks at signals */
-enum { MT_DEVICE_NATIVE = 1 };          /* a device's flags: C kernels run there */
+enum { MT_SLICE_MS = 50 };     /* how long a wait lasts before Python looks at signals */
+enum { MT_DEVICE_NATIVE = 1 }; /* a device's flags: C kernels run there */
 
 /* Of the sources that the core was built from: minitensor/fingerprint.py. */
 uint64_t mt_fingerprint(void);
@@ -37,9 +43,9 @@ uint64_t mt_fingerprint(void);
 /* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
 typedef struct mt_storage mt_storage;
 typedef struct mt_tensor {
-    mt_storage *storage;     /* NULL for a weak scalar, whose value is inside */
-    int64_t offset;          /* bytes from the storage's start to the first element */
-    int64_t size;            /* elements */
+    mt_storage *storage; /* NULL for a weak scalar, whose value is inside */
+    int64_t offset;      /* bytes from the storage's start to the first element */
+    int64_t size;        /* elements */
     int32_t dtype, device, ndim, weak;
     int64_t *shape;
     int64_t *strides;
@@ -50,8 +56,10 @@ typedef struct mt_tensor {
 mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);
 
 /* Memory of somebody else's; owner goes to mt_py_release at the end, also of a failure. */
-mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes, int64_t offset, void *owner);
-mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                   void *base, int64_t nbytes, int64_t offset, void *owner);
+mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+               int64_t offset);
 
 /* Python scalars: they take part in promotion by kind only. */
 mt_ref mt_weak_int(int64_t value, int is_bool);
@@ -61,7 +69,8 @@ mt_ref mt_weak_complex(double real, double imag);
 /* The view t[i, j, ...]; negative ones count from the end. */
 mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);
 typedef struct mt_number {
-    int32_t kind;            /* of the dtype; 0: it is not a number that can be had right now, go the long way */
+    int32_t
+        kind; /* of the dtype; 0: it is not a number that can be had right now, go the long way */
     int64_t i;
     uint64_t u;
     double f;
@@ -87,10 +96,10 @@ int mt_assigns(mt_ref target, mt_ref source);
 /* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
  * storage is then waited for before its call returns. */
 typedef struct mt_memory {
-    void *view;              /* for mt_unexport */
-    char *base;              /* of the storage */
+    void *view; /* for mt_unexport */
+    char *base; /* of the storage */
     int64_t nbytes;
-    int32_t read_only;       /* other processes may have these bytes */
+    int32_t read_only; /* other processes may have these bytes */
 } mt_memory;
 /* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive: no
  * other process has or gets these bytes while the export lives, so the consumer may write to them; a
@@ -114,10 +123,11 @@ int mt_in_arena(mt_ref tensor);
 
 /* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
 typedef struct mt_extent {
-    int64_t storage, nbytes, size, head;    /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's own */
-    int64_t low, high;                      /* the first byte of the storage that travels, and the one after the last */
+    int64_t storage, nbytes, size,
+        head; /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's own */
+    int64_t low, high; /* the first byte of the storage that travels, and the one after the last */
     int32_t in_arena, shared_mutable, device;
-    int32_t ready;                         /* it has its value, so that nothing is left to wait for */
+    int32_t ready; /* it has its value, so that nothing is left to wait for */
 } mt_extent;
 
 /* small: so few bytes go inside the message; low, high: what has to travel, too. */
@@ -132,7 +142,8 @@ void mt_pack(mt_ref tensor, int64_t low, int64_t high, int64_t token, int with_b
 mt_ref mt_receive(int device, const char *message, int64_t n);
 
 /* A copy, from another family's arena; 0: it can't be read, for the reason *error (-errno). */
-mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode, int *error);
+mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode,
+                       int *error);
 
 /* A second view of what has arrived with the first. */
 mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
@@ -162,7 +173,8 @@ mt_ref mt_cast(mt_ref a, int dtype);
 mt_ref mt_copy(mt_ref target, mt_ref source);
 
 /* A call in state MT_HOST; returns the first output, or a weak 0 when none. */
-mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs);
+mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs,
+               const mt_ref *outputs);
 
 /* --- calls that are not over ------------------------------------------------------------------------------------------- */
 int mt_call_status(mt_ref call);
@@ -195,7 +207,7 @@ typedef struct mt_error {
     uint32_t site;
     char op[32];
     char message[256];
-    void *exception;          /* for MT_HOST_RAISED: what mt_py_host returned */
+    void *exception; /* for MT_HOST_RAISED: what mt_py_host returned */
     ...;
 } mt_error;
 
@@ -230,7 +242,7 @@ int mt_stream_sync(int stream, int timeout_ms);
 
 /* All its streams; MT_HOST_RAISED: done, and there is an error to take. */
 int mt_device_sync(int device, int timeout_ms);
-enum { MT_ERRORS_KEPT = 10 };            /* errors that a stream keeps to be told; it counts the others */
+enum { MT_ERRORS_KEPT = 10 }; /* errors that a stream keeps to be told; it counts the others */
 /* The oldest error that was neither read nor told; then one with the number of the others; then NULL. */
 mt_error *mt_stream_take_error(int stream);
 mt_event *mt_event_new(void);
@@ -246,7 +258,11 @@ int mt_event_sync(mt_event *event, int timeout_ms);
 
 /* When the stream reached it, on a monotonic clock; -1: not yet. */
 double mt_event_time_ms(mt_event *event);
-typedef struct mt_running { int32_t stream, running, queued; uint32_t site; char op[32]; } mt_running;
+typedef struct mt_running {
+    int32_t stream, running, queued;
+    uint32_t site;
+    char op[32];
+} mt_running;
 
 /* The streams that are at work now; how many were written. */
 int mt_busy(mt_running *out, int n);
@@ -339,7 +355,8 @@ int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);
 
 /* In a guest: mt_message_send. */
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                      int64_t channel);
 
 /* In a guest: the block of memory that all write to, held for good; or -MT_STALE. */
 int64_t mt_guest_share(int64_t token);
@@ -368,7 +385,8 @@ int mt_channel_has_others(int64_t channel);
 /* How many dead were found. */
 int mt_arena_reap(void);
 typedef struct mt_arena_numbers {
-    int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent, capacity;
+    int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent,
+        capacity;
 } mt_arena_numbers;
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
@@ -394,7 +412,8 @@ double mt_packet_wait(int fd, int timeout_ms, double awake_ms);
  * nothing. */
 
 /* The token, or -MT_MEMORY_ERROR. */
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel);
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                        int64_t channel);
 
 /* Its bytes, and what to close; NULL: they are gone. A guest has a copy. */
 char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);
@@ -407,7 +426,9 @@ void mt_set_synchronous(int on);
 
 /* Tasks that follow each other may be done as one pass. */
 void mt_set_fusion(int on);
-typedef struct mt_pass_numbers { int64_t passes, tasks, unwritten, taken_over; } mt_pass_numbers;
+typedef struct mt_pass_numbers {
+    int64_t passes, tasks, unwritten, taken_over;
+} mt_pass_numbers;
 
 /* Since the start: passes of several tasks, their tasks, results of those that nobody could ask
  * for, and outputs of any that took over an input's memory. */
@@ -457,12 +478,12 @@ void mt_fork_child(void);
 /* For tests that force a race: the next thread that comes to the point writes a byte to `reached` and goes on when it can read
  * one from `go`. */
 enum mt_point {
-    MT_POINT_SUBMIT,     /* a task is about to be queued; no lock is held, here nor at the others */
-    MT_POINT_TAKEN,      /* a worker has taken a task and not run it */
-    MT_POINT_RUN,        /* it has run the task, and nobody knows yet */
-    MT_POINT_JOIN,       /* a fork has told a worker to end, and not joined it */
-    MT_POINT_ALLOC,      /* memory is counted, and not there yet */
-    MT_POINT_MOVE,       /* a storage is about to be copied into the arena */
+    MT_POINT_SUBMIT, /* a task is about to be queued; no lock is held, here nor at the others */
+    MT_POINT_TAKEN,  /* a worker has taken a task and not run it */
+    MT_POINT_RUN,    /* it has run the task, and nobody knows yet */
+    MT_POINT_JOIN,   /* a fork has told a worker to end, and not joined it */
+    MT_POINT_ALLOC,  /* memory is counted, and not there yet */
+    MT_POINT_MOVE,   /* a storage is about to be copied into the arena */
     MT_POINTS
 };
 void mt_hold_at(int point, int reached, int go);

@@ -17,14 +17,18 @@
 
 enum { THREADS = 3, SMALL = 1000, LARGE = 70000, SHARED = 8 };
 
-typedef struct { bool fails; mt_ref out; int32_t value; } host_task;
+typedef struct {
+    bool fails;
+    mt_ref out;
+    int32_t value;
+} host_task;
 
 static int cpu;
 static atomic_bool over;
 static atomic_int wrong;
-static _Atomic int64_t handles;                     /* held by the core and not given back yet */
+static _Atomic int64_t handles; /* held by the core and not given back yet */
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
-static mt_ref shared[SHARED];                       /* tensors that threads hand to each other; guarded by shared_lock */
+static mt_ref shared[SHARED]; /* tensors that threads hand to each other; guarded by shared_lock */
 
 void *mt_py_host(void *handle) {
     host_task *task = handle;
@@ -44,13 +48,19 @@ void mt_py_release(void *handle) {
 
 static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
 #ifdef __SANITIZE_ADDRESS__
-#define LOCKED(type, call) pthread_mutex_lock(&memory_lock); type result = call; pthread_mutex_unlock(&memory_lock); return result
+#define LOCKED(type, call)                                                                         \
+    pthread_mutex_lock(&memory_lock);                                                              \
+    type result = call;                                                                            \
+    pthread_mutex_unlock(&memory_lock);                                                            \
+    return result
 void *__real_malloc(size_t), *__real_calloc(size_t, size_t);
 void __real_free(void *);
 int __real_posix_memalign(void **, size_t, size_t);
 void *__wrap_malloc(size_t n) { LOCKED(void *, __real_malloc(n)); }
 void *__wrap_calloc(size_t n, size_t size) { LOCKED(void *, __real_calloc(n, size)); }
-int __wrap_posix_memalign(void **p, size_t alignment, size_t n) { LOCKED(int, __real_posix_memalign(p, alignment, n)); }
+int __wrap_posix_memalign(void **p, size_t alignment, size_t n) {
+    LOCKED(int, __real_posix_memalign(p, alignment, n));
+}
 void __wrap_free(void *p) {
     pthread_mutex_lock(&memory_lock);
     __real_free(p);
@@ -93,7 +103,7 @@ static mt_ref host(mt_ref a, int32_t value, bool fails) {
     atomic_fetch_add(&handles, 1);
     mt_ref call = mt_host("host", cpu, 1, &a, 1, &out);
     mt_call_host(call, task, value % 2);
-    mt_release(finish(call, a, 0));                 /* the result is one more count of out */
+    mt_release(finish(call, a, 0)); /* the result is one more count of out */
     return out;
 }
 
@@ -121,18 +131,12 @@ static void compute(unsigned *seed) {
     int64_t n = rand_r(seed) % 2 ? SMALL : LARGE;
     int32_t k = rand_r(seed) % 100 + 1;
     int turn = rand_r(seed) % 10;
-    mt_ref x = filled(k, n), y = binary(MT_OP_add, x, filled(1, n));              /* k + 1 */
+    mt_ref x = filled(k, n), y = binary(MT_OP_add, x, filled(1, n)); /* k + 1 */
     switch (turn) {
-    case 0:
-        expect(binary(MT_OP_floor_divide, y, filled(0, n)), 0, MT_ZERO_DIVISION_ERROR);
-        return;
-    case 1:
-        expect(host(y, k + 7, false), k + 7, MT_OK);
-        return;
-    case 2:
-        expect(binary(MT_OP_add, host(y, 0, true), filled(1, n)), 0, MT_HOST_RAISED);
-        return;
-    case 3: {                                       /* on another stream, whose work depends on this one's */
+    case 0: expect(binary(MT_OP_floor_divide, y, filled(0, n)), 0, MT_ZERO_DIVISION_ERROR); return;
+    case 1: expect(host(y, k + 7, false), k + 7, MT_OK); return;
+    case 2: expect(binary(MT_OP_add, host(y, 0, true), filled(1, n)), 0, MT_HOST_RAISED); return;
+    case 3: { /* on another stream, whose work depends on this one's */
         int stream = mt_stream_new(cpu);
         if (stream < 0) break;
         mt_stream_set_current(cpu, stream);
@@ -146,7 +150,7 @@ static void compute(unsigned *seed) {
         expect(binary(MT_OP_add, y, filled(0, n)), 2 * (k + 1), MT_OK);
         return;
     }
-    case 4: {                                       /* a tensor goes to another thread, another's comes here */
+    case 4: { /* a tensor goes to another thread, another's comes here */
         int place = rand_r(seed) % SHARED;
         pthread_mutex_lock(&shared_lock);
         mt_ref other = shared[place];
@@ -158,24 +162,23 @@ static void compute(unsigned *seed) {
         }
         return;
     }
-    case 5:
-        mt_device_trim(cpu);
-        break;
-    case 7:                                         /* a chain whose temporaries nobody holds, and one that takes over their memory */
+    case 5: mt_device_trim(cpu); break;
+    case 7: /* a chain whose temporaries nobody holds, and one that takes over their memory */
         y = binary(MT_OP_add, binary(MT_OP_mul, y, filled(3, n)), filled(5, n));
         expect(binary(MT_OP_sub, y, filled(k, n)), 2 * k + 8, MT_OK);
         return;
-    case 6: {                                       /* in place, while others may read */
+    case 6: { /* in place, while others may read */
         mt_ref source = filled(k + 3, n), target = finish(mt_copy(y, source), source, 0);
         mt_release(y);
         y = target;
         k += 2;
         break;
     }
-    case 8: {                                       /* in place, where NumPy looks, by a call that its submitter gives up */
+    case 8: { /* in place, where NumPy looks, by a call that its submitter gives up */
         mt_memory memory;
         wait_for(y);
-        if (mt_export(y, k % 2, &memory) != MT_OK) complain("an export of a tensor that is ready fails", 1);
+        if (mt_export(y, k % 2, &memory) != MT_OK)
+            complain("an export of a tensor that is ready fails", 1);
         mt_ref source = filled(k + 3, n), call = mt_copy(y, source);
         int status = call > 0 ? MT_OK : mt_submit(call, 0, 0);
         if (call > 0) mt_release(call);
@@ -183,14 +186,14 @@ static void compute(unsigned *seed) {
         else mt_call_drop(call);
         const int32_t *data = (const int32_t *)mt_data(y);
         int32_t value = data[0];
-        if (value != (status == MT_OK ? k + 3 : k + 1) && value != k + 3) complain("a value of no moment", 1);
+        if (value != (status == MT_OK ? k + 3 : k + 1) && value != k + 3)
+            complain("a value of no moment", 1);
         mt_release(source);
         mt_unexport(memory.look);
         expect(y, value, MT_OK);
         return;
     }
-    default:
-        break;
+    default: break;
     }
     expect(y, k + 1, MT_OK);
 }
@@ -199,7 +202,8 @@ static pthread_barrier_t ready;
 
 static void *work(void *argument) {
     unsigned seed = *(unsigned *)argument;
-    pthread_barrier_wait(&ready);                   /* a thread that a sanitizer has only half begun can't be forked beside */
+    pthread_barrier_wait(
+        &ready); /* a thread that a sanitizer has only half begun can't be forked beside */
     while (!atomic_load(&over)) compute(&seed);
     return NULL;
 }
@@ -208,13 +212,15 @@ static void *work(void *argument) {
  * the core's handlers may allocate and free. */
 static void hold_memory(void) { pthread_mutex_lock(&memory_lock); }
 static void give_memory(void) { pthread_mutex_unlock(&memory_lock); }
-__attribute__((constructor(101))) static void hold_memory_last(void) { pthread_atfork(hold_memory, give_memory, give_memory); }
+__attribute__((constructor(101))) static void hold_memory_last(void) {
+    pthread_atfork(hold_memory, give_memory, give_memory);
+}
 
 static void fork_once(unsigned *seed, int depth) {
     while (mt_fork_drain(50) == MT_TIMEOUT) continue;
     mt_fork_announce();
     mt_fork_prepare();
-    pthread_mutex_lock(&shared_lock);               /* this program's own participant */
+    pthread_mutex_lock(&shared_lock); /* this program's own participant */
     pid_t pid = fork();
     pthread_mutex_unlock(&shared_lock);
     if (pid == 0) {
@@ -246,7 +252,9 @@ int main(int argc, char **argv) {
     }
     pthread_barrier_wait(&ready);
     for (int i = 0; i < rounds; i++) {
-        mt_refuse_threads(rand_r(&seed) % 3 ? 0 : rand_r(&seed) % 50 - 1);      /* some are refused, or all for a while */
+        mt_refuse_threads(rand_r(&seed) % 3
+                              ? 0
+                              : rand_r(&seed) % 50 - 1); /* some are refused, or all for a while */
         fork_once(&seed, 2);
         compute(&seed);
     }
@@ -260,7 +268,8 @@ int main(int argc, char **argv) {
     mt_shutdown();
     mt_memory_stats stats;
     mt_device_stats(cpu, &stats);
-    printf("%d forks, %d wrong, %lld handles, %lld errors and %lld bytes left\n", rounds, atomic_load(&wrong), (long long)handles,
-           (long long)mt_error_count(), (long long)stats.allocated);
+    printf("%d forks, %d wrong, %lld handles, %lld errors and %lld bytes left\n", rounds,
+           atomic_load(&wrong), (long long)handles, (long long)mt_error_count(),
+           (long long)stats.allocated);
     return wrong || handles || mt_error_count() || stats.allocated;
 }

@@ -13,7 +13,9 @@ static bool copyable(int device, int from, int to) {
 
 static mt_ref copy_into(const char *name, mt_tensor *target, mt_tensor *source) {
     mt_task task;
-    mt_task_init(&task, copyable(target->device, source->dtype, target->dtype) ? MT_TASK_COPY : MT_TASK_HOST, -1, target->dtype);
+    mt_task_init(
+        &task, copyable(target->device, source->dtype, target->dtype) ? MT_TASK_COPY : MT_TASK_HOST,
+        -1, target->dtype);
     snprintf(task.host_op, sizeof task.host_op, "%s", name);
     return mt_task_launch(&task, 1, &source, target);
 }
@@ -24,8 +26,10 @@ mt_ref mt_cast(mt_ref a, int dtype) {
     mt_ref failed = mt_check_device("cast", 1, in, &device);
     if (failed) return failed;
     if (MT_KIND[in[0]->dtype] == 'c' && MT_KIND[dtype] != 'c' && MT_KIND[dtype] != 'b')
-        return mt_fail("cast", MT_TYPE_ERROR, "%s to %s would lose the imaginary part; take ops.real(t) or ops.abs(t) first",
-                       MT_DTYPE_NAME[in[0]->dtype], MT_DTYPE_NAME[dtype]);
+        return mt_fail(
+            "cast", MT_TYPE_ERROR,
+            "%s to %s would lose the imaginary part; take ops.real(t) or ops.abs(t) first",
+            MT_DTYPE_NAME[in[0]->dtype], MT_DTYPE_NAME[dtype]);
     mt_tensor *out = mt_tensor_empty(device, dtype, in[0]->ndim, in[0]->shape, false);
     if (!out) return mt_no_memory("cast", device, in[0]->size * MT_ITEMSIZE[dtype]);
     return copy_into("cast", out, in[0]);
@@ -39,24 +43,30 @@ mt_ref mt_copy(mt_ref target_ref, mt_ref source_ref) {
     int shift = target->ndim - source->ndim;
     bool fits = true;
     for (int d = 0; d < source->ndim; d++)
-        fits &= source->shape[d] == 1 || (d + shift >= 0 && source->shape[d] == target->shape[d + shift]);
+        fits &= source->shape[d] == 1 ||
+                (d + shift >= 0 && source->shape[d] == target->shape[d + shift]);
     if (!fits) {
         char from[100], to[100];
         mt_shape_text(from, sizeof from, source->ndim, source->shape);
         mt_shape_text(to, sizeof to, target->ndim, target->shape);
-        return mt_fail("copy", MT_VALUE_ERROR, "a value of shape %s does not fit into %s", from, to);
+        return mt_fail("copy", MT_VALUE_ERROR, "a value of shape %s does not fit into %s", from,
+                       to);
     }
     for (int d = 0; d < target->ndim; d++)
         if (target->size && target->strides[d] == 0 && target->shape[d] > 1)
-            return mt_fail("copy", MT_VALUE_ERROR, "the target is a broadcast view, whose elements share memory; write to t.copy()");
+            return mt_fail(
+                "copy", MT_VALUE_ERROR,
+                "the target is a broadcast view, whose elements share memory; write to t.copy()");
     if (MT_KIND[source->dtype] == 'c' && MT_KIND[target->dtype] != 'c')
-        return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s", MT_DTYPE_NAME[target->dtype]);
+        return mt_fail("copy", MT_TYPE_ERROR, "a complex value does not fit into %s",
+                       MT_DTYPE_NAME[target->dtype]);
     if (source->weak) mt_forget_swap(target);
     mt_tensor_retain(target);
     return copy_into("copy", target, source);
 }
 
-mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs, const mt_ref *outputs) {
+mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs,
+               const mt_ref *outputs) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);
     mt_task *task = call->status == MT_MEMORY_ERROR ? NULL : mt_task_new(n_inputs, n_outputs);

@@ -7,14 +7,17 @@
 
 static bool find_memory(mt_storage *s, bool commit) {
     if (mt_storage_reserve(s, commit)) return true;
-    s->unbacked = mt_work_under_way();                          /* it may be about to free some */
-    return s->unbacked || mt_storage_reserve(s, commit);          /* the last of it may just have ended */
+    s->unbacked = mt_work_under_way();                   /* it may be about to free some */
+    return s->unbacked || mt_storage_reserve(s, commit); /* the last of it may just have ended */
 }
 
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool commit) {
-    mt_storage *storage = mt_storage_new(&mt_devices[device], mt_size(ndim, shape) * MT_ITEMSIZE[dtype]);
+    mt_storage *storage =
+        mt_storage_new(&mt_devices[device], mt_size(ndim, shape) * MT_ITEMSIZE[dtype]);
     if (!storage) return NULL;
-    mt_tensor *t = find_memory(storage, commit) ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0) : NULL;
+    mt_tensor *t = find_memory(storage, commit)
+                       ? mt_tensor_new(storage, device, dtype, ndim, shape, NULL, 0)
+                       : NULL;
     if (!t) mt_storage_release(storage);
     return t;
 }
@@ -27,8 +30,10 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     if (ndim > MT_MAX_NDIM) return too_many("empty", ndim);
     for (int i = 0; i < ndim; i++)
         if (shape[i] < 0)
-            return mt_fail("empty", MT_VALUE_ERROR, "a dimension can't be negative, got %lld", (long long)shape[i]);
-    if (atomic_load(&mt_devices[device].lost)) return mt_fail("empty", MT_DEVICE_LOST, "%s", mt_devices[device].why_lost);
+            return mt_fail("empty", MT_VALUE_ERROR, "a dimension can't be negative, got %lld",
+                           (long long)shape[i]);
+    if (atomic_load(&mt_devices[device].lost))
+        return mt_fail("empty", MT_DEVICE_LOST, "%s", mt_devices[device].why_lost);
     int64_t size = mt_size(ndim, shape);
     if (size < 0) return mt_no_memory("empty", device, INT64_MAX);
     mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape, true);
@@ -36,16 +41,17 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     return t->storage->unbacked ? mt_call_for_memory("empty", t) : mt_ref_of(t);
 }
 
-mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *base, int64_t nbytes,
-                   int64_t offset, void *owner) {
+mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+                   void *base, int64_t nbytes, int64_t offset, void *owner) {
     mt_storage *storage = ndim > MT_MAX_NDIM ? NULL : mt_storage_new(&mt_devices[device], nbytes);
     if (!storage) {
         mt_py_release(owner);
-        return ndim > MT_MAX_NDIM ? too_many("from_numpy", ndim) : mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
+        return ndim > MT_MAX_NDIM ? too_many("from_numpy", ndim)
+                                  : mt_no_memory("from_numpy", device, (int64_t)sizeof *storage);
     }
     storage->external = true;
     storage->data = base;
-    atomic_init(&storage->exports, 1);                  /* its owner can look at it for as long as it lives */
+    atomic_init(&storage->exports, 1); /* its owner can look at it for as long as it lives */
     mt_tensor *t = mt_tensor_new(storage, device, dtype, ndim, shape, strides, offset);
     if (!t) {
         free(storage);
@@ -56,7 +62,8 @@ mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const 
     return mt_ref_of(t);
 }
 
-mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset) {
+mt_ref mt_view(mt_ref base, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
+               int64_t offset) {
     if (ndim > MT_MAX_NDIM) return too_many("view", ndim);
     mt_storage *storage = mt_t(base)->storage;
     mt_tensor *t = mt_tensor_new(storage, mt_t(base)->device, dtype, ndim, shape, strides, offset);

@@ -11,7 +11,8 @@
 static int rank(int dtype) {
     switch (MT_KIND[dtype]) {
     case 'b': return 0;
-    case 'i': case 'u': return 1;
+    case 'i':
+    case 'u': return 1;
     case 'f': return 2;
     default: return 3;
     }
@@ -26,14 +27,16 @@ static int promote(int n, mt_tensor **in, bool comparing) {
     }
     static const int by_rank[] = {MT_DT_bool, MT_DT_int64, MT_DT_float32, MT_DT_complex64};
     if (dtype < 0) return by_rank[highest];
-    if (highest > rank(dtype)) return highest == 3 && dtype == MT_DT_float64 ? MT_DT_complex128 : by_rank[highest];
+    if (highest > rank(dtype))
+        return highest == 3 && dtype == MT_DT_float64 ? MT_DT_complex128 : by_rank[highest];
     if (!comparing || rank(dtype) != 1) return dtype;
-    for (int i = 0; i < n; i++) {              /* int8 < 300 has an answer, though 300 is no int8 */
+    for (int i = 0; i < n; i++) { /* int8 < 300 has an answer, though 300 is no int8 */
         if (!in[i]->weak || in[i]->dtype != MT_DT_int64) continue;
         int64_t value = in[i]->value.i;
         int bits = 8 * MT_ITEMSIZE[dtype];
-        bool fits = MT_KIND[dtype] == 'u' ? value >= 0 && (bits == 64 || value >> bits == 0)
-                                           : bits == 64 || (value >> (bits - 1)) == (value < 0 ? -1 : 0);
+        bool fits = MT_KIND[dtype] == 'u'
+                        ? value >= 0 && (bits == 64 || value >> bits == 0)
+                        : bits == 64 || (value >> (bits - 1)) == (value < 0 ? -1 : 0);
         if (!fits) return dtype == MT_DT_uint64 ? MT_DT_float64 : MT_DT_int64;
     }
     return dtype;
@@ -62,7 +65,9 @@ static mt_ref broadcast(const char *op, int n, mt_tensor **in, int *ndim, int64_
                 char shapes[200] = "";
                 size_t used = 0;
                 for (int k = 0; k < n && used < sizeof shapes - 8; k++) {
-                    if (k) used += (size_t)snprintf(shapes + used, sizeof shapes - used, k == n - 1 ? " and " : ", ");
+                    if (k)
+                        used += (size_t)snprintf(shapes + used, sizeof shapes - used,
+                                                 k == n - 1 ? " and " : ", ");
                     mt_shape_text(shapes + used, sizeof shapes - used, in[k]->ndim, in[k]->shape);
                     used = strlen(shapes);
                 }
@@ -93,7 +98,8 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, compute) &&
-                  all_castable(n, in, first, compute) && (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
+                  all_castable(n, in, first, compute) &&
+                  (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op, compute);
     return mt_task_launch(&task, n, in, out);
@@ -116,11 +122,19 @@ static mt_ref with_number(int op, mt_ref a, mt_tensor *number, int reflected) {
 }
 
 mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected) {
-    return with_number(op, a, &(mt_tensor){.size = 1, .dtype = MT_DT_int64, .device = -1, .weak = MT_ON_STACK, .value.i = b}, reflected);
+    return with_number(
+        op, a,
+        &(mt_tensor){
+            .size = 1, .dtype = MT_DT_int64, .device = -1, .weak = MT_ON_STACK, .value.i = b},
+        reflected);
 }
 
 mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected) {
-    return with_number(op, a, &(mt_tensor){.size = 1, .dtype = MT_DT_float64, .device = -1, .weak = MT_ON_STACK, .value.f = b}, reflected);
+    return with_number(
+        op, a,
+        &(mt_tensor){
+            .size = 1, .dtype = MT_DT_float64, .device = -1, .weak = MT_ON_STACK, .value.f = b},
+        reflected);
 }
 
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c) {
@@ -131,7 +145,8 @@ mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c) {
 static int reduce_compute(int op, int input, int dtype) {
     if (dtype >= 0) return MT_OP_RULE[op] == MT_RULE_float ? MT_TO_FLOAT[dtype] : dtype;
     switch (MT_OP_RULE[op]) {
-    case MT_RULE_sum: return MT_KIND[input] == 'u' ? MT_DT_uint64 : rank(input) < 2 ? MT_DT_int64 : input;
+    case MT_RULE_sum:
+        return MT_KIND[input] == 'u' ? MT_DT_uint64 : rank(input) < 2 ? MT_DT_int64 : input;
     case MT_RULE_float: return MT_TO_FLOAT[input];
     case MT_RULE_logical: return MT_DT_bool;
     default: return input;
@@ -154,12 +169,15 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
         if (gone) reduced *= t->shape[d];
         if (!gone || keepdims) shape[ndim++] = gone ? 1 : t->shape[d];
     }
-    if (reduced == 0 && (op == MT_OP_amin || op == MT_OP_amax || op == MT_OP_argmin || op == MT_OP_argmax))
-        return mt_fail(name, MT_VALUE_ERROR, "nothing to choose from: the reduced dimensions have no elements");
+    if (reduced == 0 &&
+        (op == MT_OP_amin || op == MT_OP_amax || op == MT_OP_argmin || op == MT_OP_argmax))
+        return mt_fail(name, MT_VALUE_ERROR,
+                       "nothing to choose from: the reduced dimensions have no elements");
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
     mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] && mt_cast_supported(t->dtype, compute);
+    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] &&
+                  mt_cast_supported(t->dtype, compute);
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;

@@ -4,41 +4,51 @@
 mt_ref mt_at(mt_ref ref, int n, const int64_t *index) {
     const mt_tensor *t = mt_t(ref);
     if (n > t->ndim)
-        return mt_fail("getitem", MT_INDEX_ERROR, "too many indices: %d for a tensor of %d dimensions", n, t->ndim);
+        return mt_fail("getitem", MT_INDEX_ERROR,
+                       "too many indices: %d for a tensor of %d dimensions", n, t->ndim);
     int64_t offset = t->offset;
     for (int d = 0; d < n; d++) {
         int64_t length = t->shape[d], i = index[d];
         if (i < -length || i >= length)
-            return mt_fail("getitem", MT_INDEX_ERROR, "index %lld is out of bounds for dimension with size %lld",
-                           (long long)i, (long long)length);
+            return mt_fail("getitem", MT_INDEX_ERROR,
+                           "index %lld is out of bounds for dimension with size %lld", (long long)i,
+                           (long long)length);
         offset += (i < 0 ? i + length : i) * t->strides[d];
     }
     return mt_view(ref, t->dtype, t->ndim - n, t->shape + n, t->strides + n, offset);
 }
 
-#define READ(DTYPE, T, field) case DTYPE: { T value; memcpy(&value, data, sizeof value); number.field = value; break; }
+#define READ(DTYPE, T, field)                                                                      \
+    case DTYPE: {                                                                                  \
+        T value;                                                                                   \
+        memcpy(&value, data, sizeof value);                                                        \
+        number.field = value;                                                                      \
+        break;                                                                                     \
+    }
 
 /* An error, a value that is not there yet, a device that the host can't look into, half precision and complex numbers: Python has
  * other ways to these, and says what is wrong. */
 mt_number mt_item(mt_ref ref) {
     const mt_tensor *t = mt_t(ref);
     mt_number number = {.kind = MT_KIND[t->dtype]};
-    if (t->size != 1 || !MT_HAS_KERNELS[t->dtype] || !(mt_devices[t->device].flags & MT_DEVICE_NATIVE)) return (mt_number){.kind = 0};
+    if (t->size != 1 || !MT_HAS_KERNELS[t->dtype] ||
+        !(mt_devices[t->device].flags & MT_DEVICE_NATIVE))
+        return (mt_number){.kind = 0};
     mt_pin(ref);
     if (mt_wait(ref, 0) == MT_OK) {
         const char *data = mt_tensor_data(t);
         switch (t->dtype) {
-        READ(MT_DT_bool, uint8_t, i)
-        READ(MT_DT_int8, int8_t, i)
-        READ(MT_DT_int16, int16_t, i)
-        READ(MT_DT_int32, int32_t, i)
-        READ(MT_DT_int64, int64_t, i)
-        READ(MT_DT_uint8, uint8_t, u)
-        READ(MT_DT_uint16, uint16_t, u)
-        READ(MT_DT_uint32, uint32_t, u)
-        READ(MT_DT_uint64, uint64_t, u)
-        READ(MT_DT_float32, float, f)
-        READ(MT_DT_float64, double, f)
+            READ(MT_DT_bool, uint8_t, i)
+            READ(MT_DT_int8, int8_t, i)
+            READ(MT_DT_int16, int16_t, i)
+            READ(MT_DT_int32, int32_t, i)
+            READ(MT_DT_int64, int64_t, i)
+            READ(MT_DT_uint8, uint8_t, u)
+            READ(MT_DT_uint16, uint16_t, u)
+            READ(MT_DT_uint32, uint32_t, u)
+            READ(MT_DT_uint64, uint64_t, u)
+            READ(MT_DT_float32, float, f)
+            READ(MT_DT_float64, double, f)
         default: number.kind = 0;
         }
     } else number.kind = 0;

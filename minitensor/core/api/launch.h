@@ -48,7 +48,8 @@ static inline mt_ref mt_check_device(const char *op, int n, mt_tensor **in, int 
         if (in[i]->weak) continue;
         if (*device < 0) *device = in[i]->device;
         else if (in[i]->device != *device)
-            return mt_fail(op, MT_RUNTIME_ERROR, "its tensors lie on %s and on %s; bring them together with t.to(...)",
+            return mt_fail(op, MT_RUNTIME_ERROR,
+                           "its tensors lie on %s and on %s; bring them together with t.to(...)",
                            mt_devices[*device].name, mt_devices[in[i]->device].name);
     }
     if (*device < 0) *device = 0;

@@ -5,14 +5,20 @@
 #include "api/launch.h"
 #include "executor/pending.h"
 
-enum { SMALL = 32 * 32 * 32 };            /* multiplications */
+enum { SMALL = 32 * 32 * 32 }; /* multiplications */
 
 mt_ref mt_matmul(mt_ref a_ref, mt_ref b_ref) {
     mt_tensor *a = mt_t(a_ref), *b = mt_t(b_ref);
-    if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype || (a->dtype != MT_DT_float32 && a->dtype != MT_DT_float64)) return 0;
-    if (a->device != b->device || !(mt_devices[a->device].flags & MT_DEVICE_NATIVE) || a->shape[1] != b->shape[0]) return 0;
+    if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype ||
+        (a->dtype != MT_DT_float32 && a->dtype != MT_DT_float64))
+        return 0;
+    if (a->device != b->device || !(mt_devices[a->device].flags & MT_DEVICE_NATIVE) ||
+        a->shape[1] != b->shape[0])
+        return 0;
     int64_t shape[] = {a->shape[0], b->shape[1]}, inner = a->shape[1];
-    if (!a->size || !b->size || a->size > SMALL || b->size > SMALL || shape[0] * inner * shape[1] > SMALL) return 0;
+    if (!a->size || !b->size || a->size > SMALL || b->size > SMALL ||
+        shape[0] * inner * shape[1] > SMALL)
+        return 0;
     if (atomic_load_explicit(&mt_devices[a->device].lost, memory_order_relaxed)) return 0;
     mt_tensor *out = mt_tensor_empty(a->device, a->dtype, 2, shape, false);
     if (!out) return mt_no_memory("matmul", a->device, shape[0] * shape[1] * MT_ITEMSIZE[a->dtype]);

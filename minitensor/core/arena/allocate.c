@@ -18,14 +18,17 @@
 static int class_of(int64_t nbytes, int64_t *size) {
     if (nbytes <= MT_PAGE) return *size = MT_PAGE, 0;
     int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));
-    int64_t quarter = ((int64_t)1 << doubling) / 4, k = (nbytes - ((int64_t)1 << doubling) + quarter - 1) / quarter;
+    int64_t quarter = ((int64_t)1 << doubling) / 4,
+            k = (nbytes - ((int64_t)1 << doubling) + quarter - 1) / quarter;
     *size = ((((int64_t)1 << doubling) + k * quarter) + MT_PAGE - 1) / MT_PAGE * MT_PAGE;
     return (doubling - 12) * 4 + (int)k;
 }
 
 static uint32_t find(int class) {
     uint32_t recent = atomic_load(&ARENA->classes[class].recent), other = 0;
-    if (recent && load_word(&BLOCK(recent)->word).state == FREE && atomic_load(&BLOCK(recent)->committed) && mt_arena_block_try_own(recent)) return recent;
+    if (recent && load_word(&BLOCK(recent)->word).state == FREE &&
+        atomic_load(&BLOCK(recent)->committed) && mt_arena_block_try_own(recent))
+        return recent;
     if (atomic_load(&ARENA->classes[class].free) <= 0) return 0;
     for (uint32_t b = atomic_load(&ARENA->classes[class].head); b; b = BLOCK(b)->next) {
         if (load_word(&BLOCK(b)->word).state != FREE) continue;
@@ -36,13 +39,15 @@ static uint32_t find(int class) {
     return other && mt_arena_block_try_own(other) ? other : 0;
 }
 
-static uint32_t create(int class, int64_t size) {          /* 0: the arena is full */
+static uint32_t create(int class, int64_t size) { /* 0: the arena is full */
     int64_t offset = atomic_load(&ARENA->top);
-    do if (offset + size > ARENA->capacity) return mt_arena_refuse(MT_NO_SPACE, size, 0), 0;
+    do
+        if (offset + size > ARENA->capacity) return mt_arena_refuse(MT_NO_SPACE, size, 0), 0;
     while (!atomic_compare_exchange_weak(&ARENA->top, &offset, offset + size));
-    step();                                                 /* if we die here, address space is lost, and no memory */
+    step(); /* if we die here, address space is lost, and no memory */
     uint32_t b = atomic_load(&ARENA->n_blocks);
-    do if (b >= MT_BLOCKS) return mt_arena_refuse(MT_NO_ENTRY, size, 0), 0;
+    do
+        if (b >= MT_BLOCKS) return mt_arena_refuse(MT_NO_ENTRY, size, 0), 0;
     while (!atomic_compare_exchange_weak(&ARENA->n_blocks, &b, b + 1));
     step();
     mt_shared_block *block = BLOCK(b);
@@ -62,7 +67,8 @@ static uint32_t create(int class, int64_t size) {          /* 0: the arena is fu
 /* Takes pages by a system call that writes to each: what the system refuses is its error and no signal. */
 static int take_by_writing(char *data, int64_t size) {
     for (int64_t at = 0; at < size; at += MT_PAGE)
-        if (syscall(SYS_getrandom, data + at, 1, 1 /* GRND_NONBLOCK */) != 1) return errno == EFAULT ? ENOMEM : errno;
+        if (syscall(SYS_getrandom, data + at, 1, 1 /* GRND_NONBLOCK */) != 1)
+            return errno == EFAULT ? ENOMEM : errno;
     return 0;
 }
 
@@ -70,7 +76,7 @@ static int take_by_writing(char *data, int64_t size) {
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static atomic_int refused_ways;                             /* for tests: a bit for each of the three ways */
+static atomic_int refused_ways; /* for tests: a bit for each of the three ways */
 
 void mt_arena_refuse_ways(int ways) { atomic_store(&refused_ways, ways); }
 
@@ -79,9 +85,10 @@ static int take_pages(const mt_shared_block *block) {
     int64_t size = block->size;
     int error = EINVAL, ways = ~atomic_load(&refused_ways), file;
     if (!mt_in_reach(block)) ways = 2;
-    if (ways & 1) do error = madvise(data, (size_t)size, MADV_POPULATE_WRITE) ? errno : 0;
+    if (ways & 1) do
+            error = madvise(data, (size_t)size, MADV_POPULATE_WRITE) ? errno : 0;
         while (error == EINTR || error == EAGAIN);
-    if (error == EFAULT) error = ENOMEM;                    /* it would have been a SIGBUS */
+    if (error == EFAULT) error = ENOMEM; /* it would have been a SIGBUS */
     if (error == 0 || error == ENOMEM) return error;
     if ((ways & 2) && (file = mt_arena_file()) >= 0) {
         do error = fallocate(file, 0, block->offset, size) ? errno : 0;
@@ -106,7 +113,9 @@ static void reap_now_and_then(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     int64_t last = atomic_load_explicit(&ARENA->reaped_at, memory_order_relaxed);
-    if (now.tv_sec > last && mt_arena_file() >= 0 && atomic_compare_exchange_strong(&ARENA->reaped_at, &last, now.tv_sec)) mt_reap_locked();
+    if (now.tv_sec > last && mt_arena_file() >= 0 &&
+        atomic_compare_exchange_strong(&ARENA->reaped_at, &last, now.tv_sec))
+        mt_reap_locked();
 }
 
 uint32_t mt_arena_block_obtain(int64_t nbytes) {
@@ -115,7 +124,7 @@ uint32_t mt_arena_block_obtain(int64_t nbytes) {
     if (class >= MT_SHARED_CLASSES) return mt_arena_refuse(MT_TOO_LARGE, nbytes, 0), 0;
     reap_now_and_then();
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (attempt) {                                      /* the dead may hold what we need, and so may we */
+        if (attempt) { /* the dead may hold what we need, and so may we */
             mt_reap_locked();
             mt_trim_to(0);
         }

@@ -9,12 +9,21 @@
 
 #include "types.h"
 
-enum { MT_SLOTS = 1 << 14, MT_PLANES = MT_SLOTS / 64, MT_BLOCKS = 1 << 16, MT_TOKENS = 1 << 15, MT_CHANNELS = 1 << 12, MT_SHARED_CLASSES = 128,
-       MT_PAGE = 4096 };
+enum {
+    MT_SLOTS = 1 << 14,
+    MT_PLANES = MT_SLOTS / 64,
+    MT_BLOCKS = 1 << 16,
+    MT_TOKENS = 1 << 15,
+    MT_CHANNELS = 1 << 12,
+    MT_SHARED_CLASSES = 128,
+    MT_PAGE = 4096
+};
 
 /* A member's place in the arena: the number of a slot whose lock is held.  Only slots.c makes one, so that whatever takes a
  * member can't be handed the place of a process that has none. */
-typedef struct { uint32_t slot; } mt_member;
+typedef struct {
+    uint32_t slot;
+} mt_member;
 
 /* The member that never dies.  It holds what a process inherits that is no member and can't copy (fork.c). */
 static const mt_member MT_WARDEN = {0};
@@ -24,16 +33,23 @@ static const mt_member MT_WARDEN = {0};
  * the child's.  A set is not read in one piece: a process that sets a bit steps the word beside the set before it lets go of anything, and
  * one that has found the set empty swaps the word that it had read before.  The same swap covers a family that grows meanwhile: a slot is counted in
  * n_slots before its member sets any bit. */
-typedef struct { _Atomic uint64_t *first, *rest; uint32_t stride; } mt_set;
+typedef struct {
+    _Atomic uint64_t *first, *rest;
+    uint32_t stride;
+} mt_set;
 
 /* --- words: what one compare-and-swap changes --------------------------------------------------------------------------------------
  * state, owner: the member at work on it while it is OWNED; count: a block's tokens in flight; seq: steps with each change, so
  * that a process that has looked at more than the word can tell whether anything has changed since; gen: steps with each new use. */
 enum { NEVER, FREE, OWNED, LIVE };
-typedef struct { unsigned state, owner, count, seq, gen; } mt_word;
-_Static_assert(MT_SLOTS <= 1 << 14 && MT_TOKENS < 1 << 16, "a word has 14 bits for the owner and 16 for the count");
+typedef struct {
+    unsigned state, owner, count, seq, gen;
+} mt_word;
+_Static_assert(MT_SLOTS <= 1 << 14 && MT_TOKENS < 1 << 16,
+               "a word has 14 bits for the owner and 16 for the count");
 static inline uint64_t pack(mt_word w) {
-    return (uint64_t)w.state | (uint64_t)(w.owner & 0x3fff) << 2 | (uint64_t)(w.count & 0xffff) << 16 | (uint64_t)(w.seq & 0xffff) << 32 |
+    return (uint64_t)w.state | (uint64_t)(w.owner & 0x3fff) << 2 |
+           (uint64_t)(w.count & 0xffff) << 16 | (uint64_t)(w.seq & 0xffff) << 32 |
            (uint64_t)(w.gen & 0xffff) << 48;
 }
 static inline mt_word unpack(uint64_t w) {
@@ -52,42 +68,49 @@ static inline void touch(_Atomic uint64_t *word) {
 }
 
 typedef struct {
-    _Atomic uint64_t word;                  /* LIVE: it has holders or tokens in flight, or is about to be freed */
-    _Atomic uint64_t holders;               /* the set's first word */
-    int64_t offset, size;                   /* written before the block can be found, never changed */
-    atomic_bool committed;                  /* there is memory behind it; changed by the owner only */
-    atomic_bool mutable;                    /* every holder writes to it (share_memory_); set by a holder while it is LIVE */
+    _Atomic uint64_t word; /* LIVE: it has holders or tokens in flight, or is about to be freed */
+    _Atomic uint64_t holders; /* the set's first word */
+    int64_t offset, size;     /* written before the block can be found, never changed */
+    atomic_bool committed;    /* there is memory behind it; changed by the owner only */
+    atomic_bool mutable; /* every holder writes to it (share_memory_); set by a holder while it is LIVE */
     int32_t class;
-    uint32_t next;                          /* of the same class; never changed */
+    uint32_t next; /* of the same class; never changed */
 } mt_shared_block;
 
 typedef struct {
-    _Atomic uint64_t word;                  /* LIVE: in flight */
-    _Atomic uint32_t block, channel;        /* written by the owner before it is LIVE */
+    _Atomic uint64_t word;           /* LIVE: in flight */
+    _Atomic uint32_t block, channel; /* written by the owner before it is LIVE */
 } mt_token;
 
 typedef struct {
     _Atomic uint64_t word;
-    _Atomic uint64_t users;                 /* the set's first word */
-    atomic_int guests;                      /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which can't read tokens */
+    _Atomic uint64_t users; /* the set's first word */
+    atomic_int
+        guests; /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which can't read tokens */
 } mt_channel;
 
 typedef struct {
-    atomic_int state;                       /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the lock of its byte */
-    atomic_int pid;                         /* for people; 0: not known yet */
+    atomic_int
+        state; /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the lock of its byte */
+    atomic_int pid; /* for people; 0: not known yet */
 } mt_slot;
 
 typedef struct {
-    uint64_t layout;                        /* of the program that made it: another one's can't be entered */
-    int64_t capacity;                       /* bytes of the file */
-    int64_t cap;                            /* free memory beyond this goes back to the system */
-    _Atomic int64_t top;                    /* where the next new block begins */
-    _Atomic uint32_t n_blocks, n_tokens, n_channels, n_slots;    /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
-    _Atomic int64_t free_bytes;             /* committed and free; a hint, set right when the dead are reaped */
-    atomic_bool stray;                      /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
-    _Atomic int64_t reaped_at;              /* seconds: one member a second looks after the dead for all */
-    _Atomic int64_t reaped, copied, inline_sent;   /* for people */
-    struct { _Atomic uint32_t head, recent; atomic_int free; } classes[MT_SHARED_CLASSES];     /* recent and free are hints */
+    uint64_t layout;     /* of the program that made it: another one's can't be entered */
+    int64_t capacity;    /* bytes of the file */
+    int64_t cap;         /* free memory beyond this goes back to the system */
+    _Atomic int64_t top; /* where the next new block begins */
+    _Atomic uint32_t n_blocks, n_tokens, n_channels,
+        n_slots; /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
+    _Atomic int64_t free_bytes; /* committed and free; a hint, set right when the dead are reaped */
+    atomic_bool
+        stray; /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
+    _Atomic int64_t reaped_at; /* seconds: one member a second looks after the dead for all */
+    _Atomic int64_t reaped, copied, inline_sent; /* for people */
+    struct {
+        _Atomic uint32_t head, recent;
+        atomic_int free;
+    } classes[MT_SHARED_CLASSES]; /* recent and free are hints */
     mt_slot slots[MT_SLOTS];
     mt_channel channels[MT_CHANNELS];
     mt_token tokens[MT_TOKENS];
@@ -98,29 +121,45 @@ typedef struct {
 /* What this process knows.  Everything but the atomics of the arena itself is guarded by the lock. */
 typedef struct {
     pthread_mutex_t lock;
-    mt_arena *arena;                        /* NULL: there is none.  All of it, or (`reach`) its tables only */
-    int64_t reach;                          /* bytes of it that are mapped */
-    const mt_member *me;                    /* NULL: a guest, which has copies (fork.c) */
-    int fd;                                 /* the file; -1: the program that we were forked from had closed it */
+    mt_arena *arena;     /* NULL: there is none.  All of it, or (`reach`) its tables only */
+    int64_t reach;       /* bytes of it that are mapped */
+    const mt_member *me; /* NULL: a guest, which has copies (fork.c) */
+    int fd;              /* the file; -1: the program that we were forked from had closed it */
     ino_t inode;
-    char *data;                             /* where the blocks that we hold lie: the arena, but in a forked guest */
-    uint32_t *holds;                        /* by block: how many storages and arrays of ours hold it */
-    bool *copied;                           /* by block: in a guest, its memory here is ours alone */
-    uint32_t *uses;                         /* by channel: how many queues of ours use it */
+    char *data;      /* where the blocks that we hold lie: the arena, but in a forked guest */
+    uint32_t *holds; /* by block: how many storages and arrays of ours hold it */
+    bool *copied;    /* by block: in a guest, its memory here is ours alone */
+    uint32_t *uses;  /* by channel: how many queues of ours use it */
     uint32_t next_token, next_channel;
-    char why_guest[160];                    /* why this process is no member; empty: it is, or there is no arena */
+    char why_guest[160]; /* why this process is no member; empty: it is, or there is no arena */
 } mt_here;
 extern mt_here mt_my;
 
-static inline mt_set mt_holders(uint32_t b) { return (mt_set){&mt_my.arena->blocks[b].holders, &mt_my.arena->holders[0][b], MT_BLOCKS}; }
-static inline mt_set mt_users(uint32_t c) { return (mt_set){&mt_my.arena->channels[c].users, &mt_my.arena->users[0][c], MT_CHANNELS}; }
-static inline mt_member mt_owner(void) { return mt_my.me ? *mt_my.me : MT_WARDEN; }     /* of what this process is at work on */
-static inline uint32_t mt_planes(void) { return (atomic_load(&mt_my.arena->n_slots) + 63) / 64; }       /* that may have a bit set */
-static inline _Atomic uint64_t *mt_plane(mt_set set, uint32_t i) { return i == 0 ? set.first : set.rest + (size_t)(i - 1) * set.stride; }
+static inline mt_set mt_holders(uint32_t b) {
+    return (mt_set){&mt_my.arena->blocks[b].holders, &mt_my.arena->holders[0][b], MT_BLOCKS};
+}
+static inline mt_set mt_users(uint32_t c) {
+    return (mt_set){&mt_my.arena->channels[c].users, &mt_my.arena->users[0][c], MT_CHANNELS};
+}
+static inline mt_member mt_owner(void) {
+    return mt_my.me ? *mt_my.me : MT_WARDEN;
+} /* of what this process is at work on */
+static inline uint32_t mt_planes(void) {
+    return (atomic_load(&mt_my.arena->n_slots) + 63) / 64;
+} /* that may have a bit set */
+static inline _Atomic uint64_t *mt_plane(mt_set set, uint32_t i) {
+    return i == 0 ? set.first : set.rest + (size_t)(i - 1) * set.stride;
+}
 static inline uint64_t mt_bit(mt_member m) { return (uint64_t)1 << (m.slot % 64); }
-static inline bool has(mt_set set, mt_member m) { return atomic_load(mt_plane(set, m.slot / 64)) & mt_bit(m); }
-static inline void add(mt_set set, mt_member m) { atomic_fetch_or(mt_plane(set, m.slot / 64), mt_bit(m)); }
-static inline void discard(mt_set set, mt_member m) { atomic_fetch_and(mt_plane(set, m.slot / 64), ~mt_bit(m)); }
+static inline bool has(mt_set set, mt_member m) {
+    return atomic_load(mt_plane(set, m.slot / 64)) & mt_bit(m);
+}
+static inline void add(mt_set set, mt_member m) {
+    atomic_fetch_or(mt_plane(set, m.slot / 64), mt_bit(m));
+}
+static inline void discard(mt_set set, mt_member m) {
+    atomic_fetch_and(mt_plane(set, m.slot / 64), ~mt_bit(m));
+}
 static inline bool empty(mt_set set) {
     for (uint32_t i = 0, n = mt_planes(); i < n; i++)
         if (atomic_load(mt_plane(set, i))) return false;
@@ -149,12 +188,17 @@ static inline bool mt_countable(uint32_t b) {
 extern _Atomic int64_t mt_steps_left;
 extern atomic_int mt_signal;
 static inline void step(void) {
-    if (__builtin_expect(atomic_load_explicit(&mt_steps_left, memory_order_relaxed) > 0, 0) && atomic_fetch_sub(&mt_steps_left, 1) == 1)
+    if (__builtin_expect(atomic_load_explicit(&mt_steps_left, memory_order_relaxed) > 0, 0) &&
+        atomic_fetch_sub(&mt_steps_left, 1) == 1)
         kill(getpid(), atomic_load(&mt_signal));
 }
 
 /* A place that is reserved for a process before it is started: its slot, OWNED, and what keeps the slot's lock. */
-typedef struct { mt_member member; int fd; void *anchor; } mt_reservation;
+typedef struct {
+    mt_member member;
+    int fd;
+    void *anchor;
+} mt_reservation;
 
 /* --- with the lock held -------------------------------------------------------------------- */
 
@@ -186,7 +230,12 @@ bool mt_slot_dead(int probe, mt_member m);
 void mt_slot_give_back(int probe, mt_member m);
 
 enum mt_refusal {
-    MT_NOT_A_MEMBER, MT_TOO_LARGE, MT_NO_SPACE, MT_NO_ENTRY, MT_NO_PAGES, MT_NO_TOKEN
+    MT_NOT_A_MEMBER,
+    MT_TOO_LARGE,
+    MT_NO_SPACE,
+    MT_NO_ENTRY,
+    MT_NO_PAGES,
+    MT_NO_TOKEN
 };
 
 /* Notes why this thread finds no room (refusals.c); returns -MT_MEMORY_ERROR. */

@@ -8,8 +8,11 @@
 #define BLOCK(i) (&mt_my.arena->blocks[i])
 
 static void give_pages_back(const mt_shared_block *block) {
-    if (mt_in_reach(block)) madvise((char *)ARENA + block->offset, (size_t)block->size, MADV_REMOVE);
-    else fallocate(mt_arena_file(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, block->offset, block->size);
+    if (mt_in_reach(block))
+        madvise((char *)ARENA + block->offset, (size_t)block->size, MADV_REMOVE);
+    else
+        fallocate(mt_arena_file(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, block->offset,
+                  block->size);
 }
 
 /* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its owner was killed. */
@@ -41,8 +44,8 @@ bool mt_arena_block_try_own(uint32_t b) {
     return true;
 }
 
-static void punch(uint32_t b) {                             /* OWNED by us, committed */
-    atomic_store(&BLOCK(b)->committed, false);              /* first: if we die in between, the reaper punches */
+static void punch(uint32_t b) {                /* OWNED by us, committed */
+    atomic_store(&BLOCK(b)->committed, false); /* first: if we die in between, the reaper punches */
     step();
     mt_arena_block_disown(b);
 }
@@ -51,14 +54,17 @@ bool mt_trim_to(int64_t bytes) {
     bool any = false;
     uint32_t n = atomic_load(&ARENA->n_blocks);
     for (uint32_t b = n; b-- > 1 && atomic_load(&ARENA->free_bytes) > bytes;)
-        if (load_word(&BLOCK(b)->word).state == FREE && atomic_load(&BLOCK(b)->committed) && mt_arena_block_try_own(b)) punch(b), any = true;
+        if (load_word(&BLOCK(b)->word).state == FREE && atomic_load(&BLOCK(b)->committed) &&
+            mt_arena_block_try_own(b))
+            punch(b), any = true;
     return any;
 }
 
 void mt_arena_block_maybe_free(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     for (;;) {
-        mt_word w = load_word(&block->word), to = w;             /* the word first: a claim counts down after its bit is set */
+        mt_word w = load_word(&block->word),
+                to = w; /* the word first: a claim counts down after its bit is set */
         if (w.state != LIVE || w.count || !empty(mt_holders(b))) return;
         step();
         to.state = FREE;
@@ -86,7 +92,7 @@ void mt_arena_block_hold_for(mt_member m, uint32_t b) {
 
 void mt_arena_hold(int64_t b) {
     pthread_mutex_lock(&mt_my.lock);
-    mt_my.holds[b]++;                                       /* our bit is set already */
+    mt_my.holds[b]++; /* our bit is set already */
     pthread_mutex_unlock(&mt_my.lock);
 }
 

@@ -10,7 +10,9 @@ static _Atomic uint64_t *channel_word(uint32_t i) { return &CHANNEL(i)->word; }
 
 int64_t mt_channel_new(void) {
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t c = mt_arena_member() ? mt_entry_take(channel_word, 1, MT_CHANNELS, &mt_my.next_channel, &ARENA->n_channels) : 0;
+    uint32_t c = mt_arena_member() ? mt_entry_take(channel_word, 1, MT_CHANNELS,
+                                                   &mt_my.next_channel, &ARENA->n_channels)
+                                   : 0;
     int64_t id = -MT_MEMORY_ERROR;
     if (c) {
         add(mt_users(c), *mt_my.me);
@@ -32,7 +34,8 @@ int mt_channel_join(int64_t id) {
     if (!mt_my.uses[c]) add(mt_users(c), *mt_my.me);
     step();
     mt_word w = load_word(channel_word(c));
-    while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w)) w = load_word(channel_word(c));
+    while (w.state == LIVE && w.gen == gen && !change(channel_word(c), w, w))
+        w = load_word(channel_word(c));
     if (w.state == LIVE && w.gen == gen) {
         mt_my.uses[c]++;
         status = MT_OK;
@@ -57,7 +60,8 @@ void mt_channel_sweep(uint32_t c) {
 static bool is_waited_for(uint32_t c) {
     if (!atomic_load(&CHANNEL(c)->guests)) return false;
     for (uint32_t t = 1, n = atomic_load(&ARENA->n_tokens); t < n; t++)
-        if (load_word(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c) return true;
+        if (load_word(token_word(t)).state == LIVE && atomic_load(&TOKEN(t)->channel) == c)
+            return true;
     return false;
 }
 
@@ -86,13 +90,16 @@ void mt_channel_leave(int64_t id) {
 
 void mt_channel_add_guest(int64_t id, int stranger) {
     if (!mt_my.arena) return;
-    int seen = 0;                                           /* never back from 2 to 1 */
-    while (seen < 1 + stranger && !atomic_compare_exchange_weak(&CHANNEL((uint32_t)id & 0xffff)->guests, &seen, 1 + stranger)) continue;
+    int seen = 0; /* never back from 2 to 1 */
+    while (seen < 1 + stranger && !atomic_compare_exchange_weak(
+                                      &CHANNEL((uint32_t)id & 0xffff)->guests, &seen, 1 + stranger))
+        continue;
 }
 
 int mt_channel_carries(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
-    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS || atomic_load(&CHANNEL(c)->guests) == 2) return 0;
+    if (!mt_my.arena || c == 0 || c >= MT_CHANNELS || atomic_load(&CHANNEL(c)->guests) == 2)
+        return 0;
     mt_word w = load_word(channel_word(c));
     return w.state != LIVE || w.gen != ((uint32_t)(id >> 16) & 0xffff) ? 0 : mt_my.me ? 2 : 1;
 }

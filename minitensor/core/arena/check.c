@@ -17,17 +17,20 @@ int mt_arena_stats(mt_arena_numbers *out) {
     memset(out, 0, sizeof *out);
     if (!mt_arena_member()) return MT_RUNTIME_ERROR;
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t slots = atomic_load(&ARENA->n_slots), blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
-             channels = atomic_load(&ARENA->n_channels);
-    for (uint32_t s = 1; s < slots; s++) out->processes += atomic_load(&ARENA->slots[s].state) > FREE;
+    uint32_t slots = atomic_load(&ARENA->n_slots), blocks = atomic_load(&ARENA->n_blocks),
+             tokens = atomic_load(&ARENA->n_tokens), channels = atomic_load(&ARENA->n_channels);
+    for (uint32_t s = 1; s < slots; s++)
+        out->processes += atomic_load(&ARENA->slots[s].state) > FREE;
     for (uint32_t b = 1; b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
         unsigned state = load_word(&block->word).state;
         if (state > FREE) out->blocks++, out->bytes += block->size;
         else if (atomic_load(&block->committed)) out->free_bytes += block->size;
     }
-    for (uint32_t t = 1; t < tokens; t++) out->in_flight += load_word(&ARENA->tokens[t].word).state == LIVE;
-    for (uint32_t c = 1; c < channels; c++) out->channels += load_word(&ARENA->channels[c].word).state > FREE;
+    for (uint32_t t = 1; t < tokens; t++)
+        out->in_flight += load_word(&ARENA->tokens[t].word).state == LIVE;
+    for (uint32_t c = 1; c < channels; c++)
+        out->channels += load_word(&ARENA->channels[c].word).state > FREE;
     out->reaped = atomic_load(&ARENA->reaped);
     out->copied = atomic_load(&ARENA->copied);
     out->inline_sent = atomic_load(&ARENA->inline_sent);
@@ -36,7 +39,11 @@ int mt_arena_stats(mt_arena_numbers *out) {
     return MT_OK;
 }
 
-typedef struct { char *text; size_t room; int found; } report;
+typedef struct {
+    char *text;
+    size_t room;
+    int found;
+} report;
 
 static void fault(report *r, const char *format, ...) {
     va_list arguments;
@@ -55,7 +62,8 @@ int mt_arena_check(char *text, int room) {
     if (room > 0) *text = 0;
     if (!mt_arena_member()) return 0;
     pthread_mutex_lock(&mt_my.lock);
-    uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens), channels = atomic_load(&ARENA->n_channels);
+    uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
+             channels = atomic_load(&ARENA->n_channels);
     uint32_t *flying = calloc(MT_BLOCKS, sizeof *flying);
     if (!flying) fault(&r, "no memory to check\n");
     for (uint32_t t = 1; flying && t < tokens; t++) {
@@ -66,24 +74,31 @@ int mt_arena_check(char *text, int room) {
         if (w.state != LIVE) continue;
         if (b == 0 || b >= blocks) fault(&r, "token %u of no block\n", t);
         else flying[b]++;
-        if (c && load_word(&ARENA->channels[c % MT_CHANNELS].word).state != LIVE) fault(&r, "token %u in channel %u, which nobody uses\n", t, c);
+        if (c && load_word(&ARENA->channels[c % MT_CHANNELS].word).state != LIVE)
+            fault(&r, "token %u in channel %u, which nobody uses\n", t, c);
     }
     for (uint32_t b = 1; flying && b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
         mt_word w = load_word(&block->word);
         bool held = !empty(mt_holders(b));
         if (w.state == OWNED) fault(&r, "block %u is still owned by slot %u\n", b, w.owner);
-        if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && mt_countable(b)))) fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
-        if (w.state == LIVE && !w.count && !held) fault(&r, "block %u lives, and nobody has it\n", b);
-        if (w.state <= FREE && (held || flying[b])) fault(&r, "block %u is free, and somebody has it\n", b);
-        if (has(mt_holders(b), *mt_my.me) != (mt_my.holds[b] > 0)) fault(&r, "block %u: our bit is not what we hold\n", b);
+        if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && mt_countable(b))))
+            fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
+        if (w.state == LIVE && !w.count && !held)
+            fault(&r, "block %u lives, and nobody has it\n", b);
+        if (w.state <= FREE && (held || flying[b]))
+            fault(&r, "block %u is free, and somebody has it\n", b);
+        if (has(mt_holders(b), *mt_my.me) != (mt_my.holds[b] > 0))
+            fault(&r, "block %u: our bit is not what we hold\n", b);
         for (uint32_t s = 0, n = atomic_load(&ARENA->n_slots); held && s < n; s++)
-            if (has(mt_holders(b), (mt_member){s}) && atomic_load(&ARENA->slots[s].state) <= FREE) fault(&r, "block %u is held by slot %u, which is free\n", b, s);
+            if (has(mt_holders(b), (mt_member){s}) && atomic_load(&ARENA->slots[s].state) <= FREE)
+                fault(&r, "block %u is held by slot %u, which is free\n", b, s);
     }
     for (uint32_t c = 1; c < channels; c++) {
         mt_word w = load_word(&ARENA->channels[c].word);
         if (w.state == OWNED) fault(&r, "channel %u is still owned by slot %u\n", c, w.owner);
-        if (w.state == LIVE && !atomic_load(&ARENA->channels[c].guests) && empty(mt_users(c))) fault(&r, "channel %u lives, and nobody uses it\n", c);
+        if (w.state == LIVE && !atomic_load(&ARENA->channels[c].guests) && empty(mt_users(c)))
+            fault(&r, "channel %u lives, and nobody uses it\n", c);
     }
     free(flying);
     pthread_mutex_unlock(&mt_my.lock);

@@ -10,7 +10,7 @@
 
 #include "arena/arena.h"
 
-static void leave(void) {                                   /* nothing of ours is in it yet */
+static void leave(void) { /* nothing of ours is in it yet */
     munmap(mt_my.arena, (size_t)mt_my.reach);
     free(mt_my.holds);
     mt_my.arena = NULL;
@@ -23,7 +23,8 @@ static int map(int fd, int64_t reach) {
     struct stat status;
     if (fstat(fd, &status) != 0) return -errno;
     if (status.st_size < (int64_t)sizeof(mt_arena) || reach > status.st_size) return -ESTALE;
-    mt_arena *arena = mmap(NULL, (size_t)reach, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    mt_arena *arena =
+        mmap(NULL, (size_t)reach, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (arena == MAP_FAILED) return -errno;
     madvise(arena, (size_t)reach, MADV_DONTDUMP);
     uint32_t *counts = calloc(MT_BLOCKS + MT_CHANNELS, sizeof *counts + sizeof(bool));
@@ -57,10 +58,11 @@ int mt_arena_create(int64_t capacity, int64_t cap) {
     if (fd < 0) return -errno;
     int error = 0;
     capacity = (capacity + (int64_t)sizeof(mt_arena)) / MT_PAGE * MT_PAGE;
-    if (fchmod(fd, 0600) != 0 || ftruncate(fd, capacity) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+    if (fchmod(fd, 0600) != 0 || ftruncate(fd, capacity) != 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
         error = -errno;
     pthread_mutex_lock(&mt_my.lock);
-    bool late = mt_my.arena;                                /* another thread was faster */
+    bool late = mt_my.arena; /* another thread was faster */
     if (!error && !late && !(error = map(fd, capacity))) {
         mt_arena *arena = mt_my.arena;
         arena->layout = mt_arena_layout();
@@ -115,7 +117,7 @@ int mt_arena_enter(int fd, int lock_fd, int slot) {
     pthread_mutex_lock(&mt_my.lock);
     int part = mt_my.arena ? -EEXIST : map_existing(fd);
     int error = part > 0 ? -ENOMEM : part;
-    if (!error && lock_fd < 0) error = slot;                /* the parent found no place: why */
+    if (!error && lock_fd < 0) error = slot; /* the parent found no place: why */
     if (!error && !(place.anchor = mt_slot_hold(lock_fd))) error = -ENOMEM;
     if (!error) mt_slot_settle(place);
     else if (part >= 0) be_guest(error);

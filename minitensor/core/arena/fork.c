@@ -23,19 +23,23 @@
 #include "arena/fork.h"
 #include "base/sync.h"
 
-enum { MOST_COPIES = 16384 };                       /* blocks; each takes a mapping, of which Linux allows 65,530 */
+enum { MOST_COPIES = 16384 }; /* blocks; each takes a mapping, of which Linux allows 65,530 */
 
-typedef struct { uint32_t block; void *memory; } copy;
+typedef struct {
+    uint32_t block;
+    void *memory;
+} copy;
 
-static struct {                                     /* what the fork under way has prepared; guarded by mt_my.lock */
+static struct { /* what the fork under way has prepared; guarded by mt_my.lock */
     mt_reservation place;
-    int error;                                      /* why there is no place */
+    int error; /* why there is no place */
     copy *copies;
     uint32_t n;
 } plan;
 
 static void share_with(mt_member child) {
-    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
+    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks),
+             channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
         if (mt_my.holds[b]) mt_arena_block_hold_for(child, b);
     for (uint32_t c = 1; c < channels; c++)
@@ -51,7 +55,8 @@ static bool copy_block(uint32_t b) {
     const mt_shared_block *block = &mt_my.arena->blocks[b];
     if (plan.n == MOST_COPIES) return false;
     if (!plan.copies && !(plan.copies = malloc(MOST_COPIES * sizeof *plan.copies))) return false;
-    void *memory = mmap(NULL, (size_t)block->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, (size_t)block->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return false;
     memcpy(memory, mt_my.data + block->offset, (size_t)block->size);
     plan.copies[plan.n++] = (copy){b, memory};
@@ -59,9 +64,11 @@ static bool copy_block(uint32_t b) {
 }
 
 static void copy_for_guest(void) {
-    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks), channels = atomic_load(&mt_my.arena->n_channels);
+    uint32_t blocks = atomic_load(&mt_my.arena->n_blocks),
+             channels = atomic_load(&mt_my.arena->n_channels);
     for (uint32_t b = 1; b < blocks; b++)
-        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b))) mt_arena_block_hold_for(MT_WARDEN, b);
+        if (mt_my.holds[b] && (atomic_load(&mt_my.arena->blocks[b].mutable) || !copy_block(b)))
+            mt_arena_block_hold_for(MT_WARDEN, b);
     for (uint32_t c = 1; c < channels; c++)
         if (mt_my.uses[c]) mt_channel_add_guest(c, 0);
 }
@@ -71,21 +78,25 @@ void mt_arena_before_fork(void) {
     plan.n = 0;
     plan.error = mt_my.me ? mt_slot_reserve(&plan.place) : -ENXIO;
     if (plan.error == 0) {
-        close(plan.place.fd);                       /* the anchor keeps the lock */
+        close(plan.place.fd); /* the anchor keeps the lock */
         share_with(plan.place.member);
-    } else if (mt_my.me) copy_for_guest();          /* a guest's child inherits its copies like all its memory */
+    } else if (mt_my.me)
+        copy_for_guest(); /* a guest's child inherits its copies like all its memory */
 }
 
 static void forget_plan(void) {
-    if (!plan.copies) return;                       /* an allocator is not called in a fork without need */
+    if (!plan.copies) return; /* an allocator is not called in a fork without need */
     free(plan.copies);
     plan.copies = NULL;
     plan.n = 0;
 }
 
 void mt_arena_in_parent(void) {
-    if (mt_my.me && plan.error == 0) munmap(plan.place.anchor, MT_PAGE);   /* the child alone holds its slot's lock, if there is a child */
-    for (uint32_t i = 0; i < plan.n; i++) munmap(plan.copies[i].memory, (size_t)mt_my.arena->blocks[plan.copies[i].block].size);
+    if (mt_my.me && plan.error == 0)
+        munmap(plan.place.anchor,
+               MT_PAGE); /* the child alone holds its slot's lock, if there is a child */
+    for (uint32_t i = 0; i < plan.n; i++)
+        munmap(plan.copies[i].memory, (size_t)mt_my.arena->blocks[plan.copies[i].block].size);
     forget_plan();
     pthread_mutex_unlock(&mt_my.lock);
 }
@@ -93,14 +104,19 @@ void mt_arena_in_parent(void) {
 static void become_guest(void) {
     snprintf(mt_my.why_guest, sizeof mt_my.why_guest, "%s", mt_slot_refusal(plan.error));
     mt_my.me = NULL;
-    void *again = mremap(mt_my.arena, 0, (size_t)mt_my.reach, MREMAP_MAYMOVE);     /* of a shared mapping: a second one */
+    void *again = mremap(mt_my.arena, 0, (size_t)mt_my.reach,
+                         MREMAP_MAYMOVE); /* of a shared mapping: a second one */
     if (again != MAP_FAILED) mt_my.arena = again;
-    else mt_my.reach = (int64_t)sizeof(mt_arena);   /* it reads through the descriptor, if that is open */
+    else
+        mt_my.reach =
+            (int64_t)sizeof(mt_arena); /* it reads through the descriptor, if that is open */
     for (uint32_t i = 0; i < plan.n; i++) {
         const mt_shared_block *block = &mt_my.arena->blocks[plan.copies[i].block];
         size_t size = (size_t)block->size;
-        if (mremap(plan.copies[i].memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, mt_my.data + block->offset) == MAP_FAILED) {
-            static const char text[] = "minitensor: [fork] the system refuses the child its copies of tensors; it ends, since their values would be others'\n";
+        if (mremap(plan.copies[i].memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                   mt_my.data + block->offset) == MAP_FAILED) {
+            static const char text[] = "minitensor: [fork] the system refuses the child its copies "
+                                       "of tensors; it ends, since their values would be others'\n";
             if (write(2, text, sizeof text - 1) < 0) _exit(126);
             _exit(127);
         }

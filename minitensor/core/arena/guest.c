@@ -20,7 +20,11 @@
 #include "arena/arena.h"
 
 /* Where a process that is no member reads: an arena's tables, and its blocks. */
-typedef struct { mt_arena *arena; int64_t reach; int fd; } source;
+typedef struct {
+    mt_arena *arena;
+    int64_t reach;
+    int fd;
+} source;
 
 static source own_family(void) { return (source){mt_my.arena, mt_my.reach, mt_arena_file()}; }
 
@@ -68,14 +72,21 @@ int mt_arena_copy_out(int64_t id, char *out, int64_t nbytes) {
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t id, char *out, int64_t nbytes) {
     struct stat status;
     int fd = open(path, O_RDWR | O_CLOEXEC), error = fd < 0 ? -errno : 0;
-    if (!error && (fstat(fd, &status) != 0 || (uint64_t)status.st_ino != inode || status.st_size < (int64_t)sizeof(mt_arena))) error = -ESTALE;
-    mt_arena *arena = error ? MAP_FAILED : mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (!error && (fstat(fd, &status) != 0 || (uint64_t)status.st_ino != inode ||
+                   status.st_size < (int64_t)sizeof(mt_arena)))
+        error = -ESTALE;
+    mt_arena *arena = error ? MAP_FAILED
+                            : mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (arena == MAP_FAILED) {
         if (!error) error = -errno;
     } else {
         bool ended = false;
-        int found = arena->layout == mt_arena_layout() ? copy_out((source){arena, (int64_t)sizeof *arena, fd}, id, out, nbytes, &ended) : MT_STALE;
-        if (ended) atomic_store(&arena->stray, true);        /* its family frees the block */
+        int found =
+            arena->layout == mt_arena_layout()
+                ? copy_out((source){arena, (int64_t)sizeof *arena, fd}, id, out, nbytes, &ended)
+                : MT_STALE;
+        if (ended) atomic_store(&arena->stray, true); /* its family frees the block */
         if (found != MT_OK) error = found == MT_VALUE_ERROR ? -EINVAL : -ESTALE;
         munmap(arena, sizeof *arena);
     }
@@ -87,7 +98,8 @@ int mt_arena_copy_from(const char *path, uint64_t inode, int64_t id, char *out, 
 int64_t mt_guest_share(int64_t id) {
     uint32_t b = (uint32_t)id & 0xffff, gen = (uint32_t)(id >> 16) & 0xffff;
     int64_t result = -MT_STALE;
-    if (id <= 0 || !mt_my.arena || b == 0 || b >= atomic_load(&mt_my.arena->n_blocks)) return result;
+    if (id <= 0 || !mt_my.arena || b == 0 || b >= atomic_load(&mt_my.arena->n_blocks))
+        return result;
     mt_shared_block *block = &mt_my.arena->blocks[b];
     pthread_mutex_lock(&mt_my.lock);
     if (block->offset + block->size <= mt_my.reach && !mt_my.copied[b]) {
@@ -115,20 +127,23 @@ static bool write_block(const mt_shared_block *block, int64_t at, const char *by
         return true;
     }
     for (int64_t done = 0; done < n;) {
-        ssize_t put = pwrite(mt_arena_file(), bytes + done, (size_t)(n - done), block->offset + at + done);
+        ssize_t put =
+            pwrite(mt_arena_file(), bytes + done, (size_t)(n - done), block->offset + at + done);
         if (put < 0 && errno != EINTR) return false;
         if (put > 0) done += put;
     }
     return true;
 }
 
-int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel) {
+int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                      int64_t channel) {
     int64_t result = -MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_my.lock);
     uint32_t b = mt_my.arena ? mt_arena_block_obtain(n_head + n_body) : 0;
     if (b) {
         mt_shared_block *block = &mt_my.arena->blocks[b];
-        bool written = write_block(block, 0, head, n_head) && write_block(block, n_head, body, n_body);
+        bool written =
+            write_block(block, 0, head, n_head) && write_block(block, n_head, body, n_body);
         uint32_t t = written ? mt_token_obtain(b, channel) : 0;
         if (t) {
             mt_word w = load_word(&block->word), to = w;

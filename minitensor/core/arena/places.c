@@ -27,7 +27,7 @@ int mt_arena_reserve(int *fd) {
     int result = mt_my.me ? mt_slot_reserve(&place) : -ENXIO;
     pthread_mutex_unlock(&mt_my.lock);
     if (result < 0) return result;
-    munmap(place.anchor, MT_PAGE);                  /* the descriptor keeps the lock */
+    munmap(place.anchor, MT_PAGE); /* the descriptor keeps the lock */
     *fd = place.fd;
     return (int)place.member.slot;
 }

@@ -7,7 +7,8 @@
 
 /* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been done before by a reaper that died. */
 static void reap_process(mt_member dead) {
-    uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens), channels = atomic_load(&ARENA->n_channels);
+    uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
+             channels = atomic_load(&ARENA->n_channels);
     for (uint32_t t = 1; t < tokens; t++) {
         mt_word w = load_word(&ARENA->tokens[t].word), to = w;
         to.state = FREE;
@@ -49,14 +50,18 @@ static void recount(void) {
             mt_arena_block_maybe_free(b);
             continue;
         }
-        if (!flying && (!(flying = calloc(MT_BLOCKS, sizeof *flying)) || !(before = calloc(MT_BLOCKS, sizeof *before)))) break;
+        if (!flying && (!(flying = calloc(MT_BLOCKS, sizeof *flying)) ||
+                        !(before = calloc(MT_BLOCKS, sizeof *before))))
+            break;
         before[b] = pack(w);
     }
     if (flying && before) {
         step();
-        uint32_t tokens = atomic_load(&ARENA->n_tokens);    /* after the counts: what they have counted lies below this mark */
+        uint32_t tokens = atomic_load(
+            &ARENA->n_tokens); /* after the counts: what they have counted lies below this mark */
         for (uint32_t t = 1; t < tokens; t++)
-            if (load_word(&ARENA->tokens[t].word).state >= OWNED) flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
+            if (load_word(&ARENA->tokens[t].word).state >= OWNED)
+                flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
         for (uint32_t b = 1; b < blocks; b++) {
             mt_word w = unpack(before[b]), to = w;
             if (!before[b] || flying[b] >= w.count || !mt_countable(b)) continue;
@@ -69,7 +74,7 @@ static void recount(void) {
     free(before);
     int64_t idle = 0;
     int free_of[MT_SHARED_CLASSES] = {0};
-    for (uint32_t b = 1; b < blocks; b++) {                 /* the hints */
+    for (uint32_t b = 1; b < blocks; b++) { /* the hints */
         mt_shared_block *block = &ARENA->blocks[b];
         if (load_word(&block->word).state != FREE || !block->size) continue;
         free_of[block->class]++;
@@ -81,7 +86,7 @@ static void recount(void) {
 
 bool mt_reap_if_dead(int probe, mt_member m) {
     if (!mt_slot_dead(probe, m)) return false;
-    if (atomic_load(&ARENA->slots[m.slot].state) > FREE) {  /* no other reaper was faster */
+    if (atomic_load(&ARENA->slots[m.slot].state) > FREE) { /* no other reaper was faster */
         reap_process(m);
         atomic_fetch_add(&ARENA->reaped, 1);
     }
@@ -91,12 +96,14 @@ bool mt_reap_if_dead(int probe, mt_member m) {
 
 int mt_reap_locked(void) {
     int n = 0, probe = mt_my.me ? mt_slot_probe() : -1;
-    if (probe < 0) return 0;                                /* another member has to */
+    if (probe < 0) return 0; /* another member has to */
     uint32_t slots = atomic_load(&ARENA->n_slots);
     for (uint32_t s = 1; s < slots; s++)
-        if (s != mt_my.me->slot && atomic_load(&ARENA->slots[s].state) > FREE) n += mt_reap_if_dead(probe, (mt_member){s});
+        if (s != mt_my.me->slot && atomic_load(&ARENA->slots[s].state) > FREE)
+            n += mt_reap_if_dead(probe, (mt_member){s});
     close(probe);
-    if (n || atomic_load(&ARENA->reaped) || atomic_load(&ARENA->stray)) recount();      /* again and again: what is held now can't be set right yet */
+    if (n || atomic_load(&ARENA->reaped) || atomic_load(&ARENA->stray))
+        recount(); /* again and again: what is held now can't be set right yet */
     return n;
 }
 
@@ -116,7 +123,8 @@ int mt_channel_has_others(int64_t id) {
     if (probe >= 0) {
         result = 0;
         for (uint32_t s = 1, n = atomic_load(&ARENA->n_slots); s < n && !result; s++)
-            if (s != mt_my.me->slot && has(mt_users(c), (mt_member){s})) result = !mt_reap_if_dead(probe, (mt_member){s});
+            if (s != mt_my.me->slot && has(mt_users(c), (mt_member){s}))
+                result = !mt_reap_if_dead(probe, (mt_member){s});
         close(probe);
     }
     if (atomic_load(&ARENA->channels[c].guests)) result = -1;

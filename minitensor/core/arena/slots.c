@@ -26,7 +26,7 @@
 
 #include "arena/arena.h"
 
-static mt_member my_place;                          /* what mt_my.me points to */
+static mt_member my_place; /* what mt_my.me points to */
 
 static int lock_byte(int fd, uint32_t slot, int type) {
     struct flock byte = {.l_type = (short)type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
@@ -36,7 +36,10 @@ static int lock_byte(int fd, uint32_t slot, int type) {
 /* A program may close all its descriptors, and then another file may have our number. */
 int mt_arena_file(void) {
     struct stat status;
-    return mt_my.arena && mt_my.fd >= 0 && fstat(mt_my.fd, &status) == 0 && status.st_ino == mt_my.inode ? mt_my.fd : -1;
+    return mt_my.arena && mt_my.fd >= 0 && fstat(mt_my.fd, &status) == 0 &&
+                   status.st_ino == mt_my.inode
+               ? mt_my.fd
+               : -1;
 }
 
 int mt_file_again(void) {
@@ -50,15 +53,19 @@ int mt_file_again(void) {
 
 const char *mt_slot_refusal(int error) {
     switch (-error) {
-        case EBADF: return "the program has closed the descriptor of the shared memory";
-        case EACCES: case EPERM: return "the process has changed its user, and the shared memory is the former one's";
-        case ENOENT: case ENOTDIR: return "there is no /proc of this process to open the shared memory by";
-        case EMFILE: case ENFILE: return "no descriptor is left (ulimit -n)";
-        case EUSERS: return "every place in the shared memory is taken: 16383 processes";
-        case ENOMEM: return "no address space is left (ulimit -v)";
-        case ENXIO: return "the process that started it is no member, either";
-        case ESTALE: return "the shared memory is another program version's";
-        default: return strerror(-error);
+    case EBADF: return "the program has closed the descriptor of the shared memory";
+    case EACCES:
+    case EPERM:
+        return "the process has changed its user, and the shared memory is the former one's";
+    case ENOENT:
+    case ENOTDIR: return "there is no /proc of this process to open the shared memory by";
+    case EMFILE:
+    case ENFILE: return "no descriptor is left (ulimit -n)";
+    case EUSERS: return "every place in the shared memory is taken: 16383 processes";
+    case ENOMEM: return "no address space is left (ulimit -v)";
+    case ENXIO: return "the process that started it is no member, either";
+    case ESTALE: return "the shared memory is another program version's";
+    default: return strerror(-error);
     }
 }
 
@@ -69,7 +76,8 @@ mt_member mt_slot_take(int fd) {
         if (atomic_load(&arena->slots[s].state) > FREE || lock_byte(fd, s, F_WRLCK) != 0) continue;
         if (atomic_load(&arena->slots[s].state) <= FREE) {
             uint32_t seen = atomic_load(&arena->n_slots);
-            while (seen < s + 1 && !atomic_compare_exchange_weak(&arena->n_slots, &seen, s + 1)) continue;
+            while (seen < s + 1 && !atomic_compare_exchange_weak(&arena->n_slots, &seen, s + 1))
+                continue;
             atomic_store(&arena->slots[s].pid, 0);
             atomic_store(&arena->slots[s].state, OWNED);
             return (mt_member){s};

@@ -10,7 +10,8 @@ static void raise_mark(_Atomic uint32_t *mark, uint32_t to) {
 }
 
 /* NEVER or FREE -> OWNED by us, with a new generation.  A walk from where the last one was found: the table is mostly free. */
-uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n, uint32_t *next, _Atomic uint32_t *mark) {
+uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n,
+                       uint32_t *next, _Atomic uint32_t *mark) {
     for (uint32_t tries = 0; tries < n; tries++) {
         uint32_t i = *next;
         *next = i + 1 < n ? i + 1 : first;
@@ -20,7 +21,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
         to.state = OWNED;
         to.owner = mt_owner().slot;
         to.gen++;
-        raise_mark(mark, i + 1);                            /* first: who looks for what the dead owned goes up to the mark */
+        raise_mark(mark, i + 1); /* first: who looks for what the dead owned goes up to the mark */
         if (change(word_of(i), w, to)) {
             step();
             return i;
@@ -31,7 +32,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
 
 static _Atomic uint64_t *token_word(uint32_t i) { return &TOKEN(i)->word; }
 
-void mt_entry_set(_Atomic uint64_t *word, unsigned state) {     /* of an entry that we own */
+void mt_entry_set(_Atomic uint64_t *word, unsigned state) { /* of an entry that we own */
     mt_word w = load_word(word), to = w;
     to.state = state;
     to.owner = 0;
@@ -39,11 +40,11 @@ void mt_entry_set(_Atomic uint64_t *word, unsigned state) {     /* of an entry t
     step();
 }
 
-static bool count(uint32_t block, int by) {                 /* false: the count is at its end */
+static bool count(uint32_t block, int by) { /* false: the count is at its end */
     for (;;) {
         mt_word w = load_word(&ARENA->blocks[block].word), to = w;
         if (by > 0 && w.count == 0xffff) return false;
-        if (by < 0 && w.count == 0) return true;            /* the reaper has set it right already */
+        if (by < 0 && w.count == 0) return true; /* the reaper has set it right already */
         to.count += (unsigned)by;
         if (change(&ARENA->blocks[block].word, w, to)) return true;
     }
@@ -64,24 +65,25 @@ bool mt_token_claim(uint32_t t, mt_word w) {
     return landed;
 }
 
-void mt_arena_block_let_go(uint32_t b) {                            /* of our bit, unless we hold the block */
+void mt_arena_block_let_go(uint32_t b) { /* of our bit, unless we hold the block */
     if (mt_my.holds[b]) return;
     discard(mt_holders(b), *mt_my.me);
     step();
-    mt_arena_block_maybe_free(b);                                 /* our bit may have kept somebody from it */
+    mt_arena_block_maybe_free(b); /* our bit may have kept somebody from it */
 }
 
 /* What goes into the message: which token, its generation, which block, its generation. */
 static int64_t id_of(uint32_t token, uint32_t block) {
-    return (int64_t)token << 48 | (int64_t)(load_word(&TOKEN(token)->word).gen & 0x7fff) << 32 | (int64_t)load_word(&ARENA->blocks[block].word).gen << 16 |
-           (int64_t)block;
+    return (int64_t)token << 48 | (int64_t)(load_word(&TOKEN(token)->word).gen & 0x7fff) << 32 |
+           (int64_t)load_word(&ARENA->blocks[block].word).gen << 16 | (int64_t)block;
 }
 
 uint32_t mt_token_obtain(uint32_t block, int64_t channel) {
     uint32_t t = mt_entry_take(token_word, 1, MT_TOKENS, &mt_my.next_token, &ARENA->n_tokens);
     if (!t) return mt_arena_refuse(MT_NO_TOKEN, 0, 0), 0;
     atomic_store(&TOKEN(t)->block, block);
-    atomic_store(&TOKEN(t)->channel, (uint32_t)channel & 0xffff);   /* its place; the generation stays with the users */
+    atomic_store(&TOKEN(t)->channel,
+                 (uint32_t)channel & 0xffff); /* its place; the generation stays with the users */
     return t;
 }
 
@@ -106,20 +108,25 @@ int64_t mt_arena_send(int64_t block, int64_t channel) {
 
 /* Makes a token's reference one of ours; the block, or -MT_STALE: the value is gone. */
 int64_t mt_arena_claim(int64_t id) {
-    uint32_t t = (uint32_t)(id >> 48), gen_t = (uint32_t)(id >> 32) & 0x7fff, gen_b = (uint32_t)(id >> 16) & 0xffff, b = (uint32_t)id & 0xffff;
-    if (id <= 0 || !mt_arena_member() || t == 0 || t >= MT_TOKENS || b == 0 || b >= atomic_load(&ARENA->n_blocks)) return -MT_STALE;
+    uint32_t t = (uint32_t)(id >> 48), gen_t = (uint32_t)(id >> 32) & 0x7fff,
+             gen_b = (uint32_t)(id >> 16) & 0xffff, b = (uint32_t)id & 0xffff;
+    if (id <= 0 || !mt_arena_member() || t == 0 || t >= MT_TOKENS || b == 0 ||
+        b >= atomic_load(&ARENA->n_blocks))
+        return -MT_STALE;
     int64_t result = -MT_STALE;
     pthread_mutex_lock(&mt_my.lock);
     mt_shared_block *block = &ARENA->blocks[b];
     mt_word w = load_word(token_word(t));
-    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b && mt_token_claim(t, w)) {
+    if (w.state == LIVE && (w.gen & 0x7fff) == gen_t && atomic_load(&TOKEN(t)->block) == b &&
+        mt_token_claim(t, w)) {
         mt_my.holds[b]++;
         result = b;
-    } else {                                                /* the same bytes a second time: fine while the value lives */
+    } else { /* the same bytes a second time: fine while the value lives */
         if (!mt_my.holds[b]) add(mt_holders(b), *mt_my.me);
         step();
         mt_word live = load_word(&block->word);
-        while (live.state == LIVE && live.gen == gen_b && !change(&block->word, live, live)) live = load_word(&block->word);
+        while (live.state == LIVE && live.gen == gen_b && !change(&block->word, live, live))
+            live = load_word(&block->word);
         if (live.state == LIVE && live.gen == gen_b) {
             mt_my.holds[b]++;
             result = b;
@@ -136,12 +143,14 @@ bool mt_token_flies(const mt_arena *arena, int64_t id) {
     if (t == 0 || t >= MT_TOKENS) return false;
     mt_token *token = (mt_token *)&arena->tokens[t];
     mt_word w = load_word(&token->word);
-    return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) && atomic_load(&token->block) == mt_token_block(id);
+    return w.state == LIVE && (w.gen & 0x7fff) == ((uint32_t)(id >> 32) & 0x7fff) &&
+           atomic_load(&token->block) == mt_token_block(id);
 }
 
 /* Ends a token's flight, if no other process was faster. */
 bool mt_token_end(mt_arena *arena, int64_t id) {
-    _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word, *block = &arena->blocks[mt_token_block(id)].word;
+    _Atomic uint64_t *token = &arena->tokens[(uint32_t)(id >> 48)].word,
+                     *block = &arena->blocks[mt_token_block(id)].word;
     mt_word w = load_word(token), to = w;
     to.state = OWNED;
     to.owner = MT_WARDEN.slot;

@@ -12,6 +12,8 @@ double mt_now_ms(void);
 struct timespec mt_deadline_in(int timeout_ms);
 
 /* Returns a deadline as a time of mt_now_ms. */
-static inline double mt_in_ms(const struct timespec *t) { return (double)t->tv_sec * 1e3 + (double)t->tv_nsec * 1e-6; }
+static inline double mt_in_ms(const struct timespec *t) {
+    return (double)t->tv_sec * 1e3 + (double)t->tv_nsec * 1e-6;
+}
 
 #endif

@@ -4,14 +4,17 @@
 #include "base/error.h"
 #include "base/host.h"
 
-static _Atomic int64_t alive;               /* errors that something holds; for a test */
+static _Atomic int64_t alive; /* errors that something holds; for a test */
 
-mt_error *mt_error_new(const char *op, uint32_t site, int status, const char *message, void *exception) {
+mt_error *mt_error_new(const char *op, uint32_t site, int status, const char *message,
+                       void *exception) {
     mt_error *error = calloc(1, sizeof *error);
-    if (!error) {                                           /* an error must not get lost for want of memory */
-        static mt_error none = {.refs = 1, .status = MT_MEMORY_ERROR, .op = "task",
+    if (!error) { /* an error must not get lost for want of memory */
+        static mt_error none = {.refs = 1,
+                                .status = MT_MEMORY_ERROR,
+                                .op = "task",
                                 .message = "failed, and no memory was left to say why"};
-        atomic_fetch_add(&none.refs, 1);                    /* its first count is for good */
+        atomic_fetch_add(&none.refs, 1); /* its first count is for good */
         return &none;
     }
     atomic_init(&error->refs, 1);

@@ -4,6 +4,7 @@
 #include "types.h"
 
 /* Returns an error with one count; `exception` goes to mt_host_release with the last one.  Never NULL. */
-mt_error *mt_error_new(const char *op, uint32_t site, int status, const char *message, void *exception);
+mt_error *mt_error_new(const char *op, uint32_t site, int status, const char *message,
+                       void *exception);
 
 #endif

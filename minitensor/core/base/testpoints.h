@@ -13,7 +13,8 @@ void mt_point_hold(int point);
 
 /* Marks a point of the code: a test may hold the thread here.  No lock is held. */
 static inline void mt_point(enum mt_point point) {
-    if (__builtin_expect(atomic_load_explicit(&mt_points[point], memory_order_relaxed) != 0, 0)) mt_point_hold(point);
+    if (__builtin_expect(atomic_load_explicit(&mt_points[point], memory_order_relaxed) != 0, 0))
+        mt_point_hold(point);
 }
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "base/thread.h"
 
-static atomic_int refusals;                         /* so many starts of threads are still to fail, for a test; -1: all */
+static atomic_int refusals; /* so many starts of threads are still to fail, for a test; -1: all */
 
 void mt_refuse_threads(int n) { atomic_store(&refusals, n); }
 

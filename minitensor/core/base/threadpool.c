@@ -33,24 +33,26 @@ enum { MAX_HELPERS = 255 };
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t offered, left;            /* there is a job; a helper has left it */
-    int wanted;                              /* threads for an op, the one that asks included; 0: not yet asked the system */
-    int started;                             /* helpers that there are */
+    pthread_cond_t offered, left; /* there is a job; a helper has left it */
+    int wanted;  /* threads for an op, the one that asks included; 0: not yet asked the system */
+    int started; /* helpers that there are */
     pthread_t threads[MAX_HELPERS];
     bool closed, stop;
-    bool busy;                               /* somebody's job is under way */
-    void (*part)(void *, int64_t, int64_t);  /* NULL: no helper may join any more */
+    bool busy;                              /* somebody's job is under way */
+    void (*part)(void *, int64_t, int64_t); /* NULL: no helper may join any more */
     void *job;
     int64_t n, grain;
-    uint64_t number;                         /* of jobs */
-    int helping;                             /* helpers and lent threads that are at it */
-    int lent;                                /* threads that are awake to take part in the next one */
-    _Atomic int64_t next;                    /* the first element that nobody has taken */
+    uint64_t number;      /* of jobs */
+    int helping;          /* helpers and lent threads that are at it */
+    int lent;             /* threads that are awake to take part in the next one */
+    _Atomic int64_t next; /* the first element that nobody has taken */
 } pool;
 
 /* false: the time was over before the pieces were. */
-static bool take_pieces(void (*part)(void *, int64_t, int64_t), void *job, int64_t n, int64_t grain, double until_ms) {
-    for (int64_t begin; (begin = atomic_fetch_add_explicit(&pool.next, grain, memory_order_relaxed)) < n;) {
+static bool take_pieces(void (*part)(void *, int64_t, int64_t), void *job, int64_t n, int64_t grain,
+                        double until_ms) {
+    for (int64_t begin;
+         (begin = atomic_fetch_add_explicit(&pool.next, grain, memory_order_relaxed)) < n;) {
         part(job, begin, begin + grain < n ? begin + grain : n);
         if (mt_now_ms() >= until_ms) return false;
     }
@@ -70,7 +72,7 @@ static bool take_part(uint64_t *seen, double until_ms) {
     bool done = take_pieces(part, job, n, grain, until_ms);
     pthread_mutex_lock(&pool.lock);
     pool.helping--;
-    if (!done) pthread_cond_signal(&pool.offered);          /* somebody else in its place */
+    if (!done) pthread_cond_signal(&pool.offered); /* somebody else in its place */
     if (pool.helping == 0) pthread_cond_signal(&pool.left);
     return true;
 }
@@ -80,7 +82,8 @@ static void *help(void *argument) {
     uint64_t seen = 0;
     pthread_mutex_lock(&pool.lock);
     while (!pool.stop)
-        if (index >= pool.wanted - 1 || !take_part(&seen, INFINITY)) pthread_cond_wait(&pool.offered, &pool.lock);
+        if (index >= pool.wanted - 1 || !take_part(&seen, INFINITY))
+            pthread_cond_wait(&pool.offered, &pool.lock);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
@@ -103,13 +106,16 @@ static int wanted(void) {
 
 /* Fewer helpers than wanted, when the system refuses a thread, are slower and nothing else. */
 static void start(int helpers) {
-    while (pool.started < helpers && mt_thread_start(&pool.threads[pool.started], help, (void *)(intptr_t)pool.started, "minitensor:pool"))
+    while (pool.started < helpers &&
+           mt_thread_start(&pool.threads[pool.started], help, (void *)(intptr_t)pool.started,
+                           "minitensor:pool"))
         pool.started++;
 }
 
 /* --- jobs ------------------------------------------------------------------------------------------------------------------------ */
 
-void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job) {
+void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end),
+                 void *job) {
     if (n <= 0) return;
     bool together = false;
     if (n > grain) {
@@ -122,9 +128,12 @@ void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin
             pool.part = part, pool.job = job, pool.n = n, pool.grain = grain;
             pool.number++;
             atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-            int64_t pieces = (n - 1) / grain, asleep = (pieces < helpers ? pieces : helpers) - pool.lent;     /* the first piece is ours */
-            if (asleep > 0 && pool.started > helpers) pthread_cond_broadcast(&pool.offered);      /* some sleep for good */
-            else for (; asleep > 0; asleep--) pthread_cond_signal(&pool.offered);
+            int64_t pieces = (n - 1) / grain, asleep = (pieces < helpers ? pieces : helpers) -
+                                                       pool.lent; /* the first piece is ours */
+            if (asleep > 0 && pool.started > helpers)
+                pthread_cond_broadcast(&pool.offered); /* some sleep for good */
+            else
+                for (; asleep > 0; asleep--) pthread_cond_signal(&pool.offered);
         }
         pthread_mutex_unlock(&pool.lock);
     }
@@ -141,7 +150,7 @@ void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin
 }
 
 void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argument) {
-    const double awake_ms = 0.1;                            /* two wake-ups */
+    const double awake_ms = 0.1; /* two wake-ups */
     uint64_t seen = 0;
     double now = mt_now_ms(), sleep_at = now + awake_ms;
     pthread_mutex_lock(&pool.lock);
@@ -149,7 +158,8 @@ void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argum
     pool.lent += useful;
     while (useful) {
         if (take_part(&seen, until_ms)) sleep_at = (now = mt_now_ms()) + awake_ms;
-        if (pool.closed || now >= until_ms || now >= sleep_at) break;      /* under the lock: whoever counts on us has not offered yet */
+        if (pool.closed || now >= until_ms || now >= sleep_at)
+            break; /* under the lock: whoever counts on us has not offered yet */
         pthread_mutex_unlock(&pool.lock);
         bool enough = over(argument);
         if (!enough) sched_yield();
@@ -170,7 +180,7 @@ int mt_threads(void) {
     return n;
 }
 
-void mt_set_threads(int n) {                /* helpers beyond it stay asleep */
+void mt_set_threads(int n) { /* helpers beyond it stay asleep */
     pthread_mutex_lock(&pool.lock);
     pool.wanted = n;
     pthread_mutex_unlock(&pool.lock);
@@ -209,7 +219,7 @@ void mt_pool_open(void) {
 void mt_pool_lock(void) { pthread_mutex_lock(&pool.lock); }
 void mt_pool_unlock(void) { pthread_mutex_unlock(&pool.lock); }
 
-void mt_pool_renew(void) {                  /* in a child: no helper is here */
+void mt_pool_renew(void) { /* in a child: no helper is here */
     mt_mutex_init(&pool.lock);
     mt_cond_init(&pool.offered);
     mt_cond_init(&pool.left);

@@ -4,7 +4,8 @@
 #include "types.h"
 
 /* Calls part over all of [0, n), in pieces of `grain` that several threads take; returns when all is done. */
-void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end), void *job);
+void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end),
+                 void *job);
 
 /* The caller waits until over(argument), and helps with jobs meanwhile; it may return earlier. */
 void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argument);

@@ -7,7 +7,7 @@
 void mt_poison(const mt_task *task, mt_error *error) {
     for (int i = 0; i < task->n_out; i++) {
         mt_storage *storage = task->out[i]->storage;
-        if (storage->error) continue;                       /* the first error is the cause */
+        if (storage->error) continue; /* the first error is the cause */
         atomic_fetch_add(&error->refs, 1);
         storage->error = error;
     }
@@ -15,7 +15,7 @@ void mt_poison(const mt_task *task, mt_error *error) {
 
 /* Enters an error into its stream's account. */
 void mt_error_report(mt_stream *s, mt_error *error) {
-    if (error->kept) return;                                /* the one error of all tasks for which there was no memory */
+    if (error->kept) return; /* the one error of all tasks for which there was no memory */
     error->stream = s->id;
     error->batch = s->batch;
     if (s->n_errors == MT_ERRORS_KEPT) {
@@ -61,7 +61,8 @@ mt_error *mt_stream_take_error(int id) {
     else if (s->more_errors) {
         char text[sizeof error->message];
         snprintf(text, sizeof text,
-                 "%lld more ops of this stream have failed; of errors that are not read the first %d are kept",
+                 "%lld more ops of this stream have failed; of errors that are not read the first "
+                 "%d are kept",
                  (long long)s->more_errors, MT_ERRORS_KEPT);
         error = mt_error_new("synchronize", 0, MT_RUNTIME_ERROR, text, NULL);
         s->more_errors = 0;

@@ -16,8 +16,9 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
     mt_stream *s = mt_exec.streams[id];
     while (mt_exec.gate_closed && !mt_runs_inline() && status == MT_OK)
         if (!mt_wait_progress(s, &deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
-    bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) && !mt_runs_inline();
-    if (status == MT_OK && needed) mt_ensure_worker(s);     /* without one a waiter serves the marker */
+    bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) &&
+                  !mt_runs_inline();
+    if (status == MT_OK && needed) mt_ensure_worker(s); /* without one a waiter serves the marker */
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
         record->time_ms = needed ? -1 : mt_now_ms();
@@ -36,8 +37,12 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
     return status;
 }
 
-int mt_event_record(mt_event *event, int stream, int timeout_ms) { return enqueue_marker(stream, event, NULL, timeout_ms); }
-int mt_event_wait(mt_event *event, int stream, int timeout_ms) { return enqueue_marker(stream, NULL, event, timeout_ms); }
+int mt_event_record(mt_event *event, int stream, int timeout_ms) {
+    return enqueue_marker(stream, event, NULL, timeout_ms);
+}
+int mt_event_wait(mt_event *event, int stream, int timeout_ms) {
+    return enqueue_marker(stream, NULL, event, timeout_ms);
+}
 
 int mt_event_query(mt_event *event) {
     pthread_mutex_lock(&mt_exec.lock);
@@ -51,7 +56,8 @@ int mt_event_sync(mt_event *event, int timeout_ms) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     pthread_mutex_lock(&mt_exec.lock);
     int status = MT_OK;
-    if (!mt_reached(event->mark) && mt_working_on && mt_working_on->id == event->mark.stream) status = MT_RUNTIME_ERROR;
+    if (!mt_reached(event->mark) && mt_working_on && mt_working_on->id == event->mark.stream)
+        status = MT_RUNTIME_ERROR;
     else if (!mt_wait_mark(event->mark, &deadline)) status = MT_TIMEOUT;
     pthread_mutex_unlock(&mt_exec.lock);
     return status;

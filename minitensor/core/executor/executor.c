@@ -47,11 +47,16 @@
  * are errors that say so.  pthread_atfork takes the locks once more, so that they are whole even in a fork that nobody announced. */
 #include "executor/executor.h"
 
-mt_executor mt_exec = {.n_streams = 1, .fusion = true, .inline_limit = 16384, .max_tasks = 4096, .max_bytes = (int64_t)2 << 30};
+mt_executor mt_exec = {.n_streams = 1,
+                       .fusion = true,
+                       .inline_limit = 16384,
+                       .max_tasks = 4096,
+                       .max_bytes = (int64_t)2 << 30};
 _Thread_local int mt_current_stream[MT_MAX_DEVICES];
 _Thread_local mt_stream *mt_working_on;
 
 mt_stream *mt_stream_of_thread(int device) {
     int id = mt_current_stream[device];
-    return mt_exec.streams[id && !mt_exec.streams[id]->released ? id : mt_devices[device].default_stream];
+    return mt_exec
+        .streams[id && !mt_exec.streams[id]->released ? id : mt_devices[device].default_stream];
 }

@@ -8,27 +8,29 @@
 
 typedef struct mt_stream {
     int id, device;
-    bool released;               /* nobody has its id; mt_stream_new may hand it out again */
-    bool started, stop;          /* the worker: there is one; it has to end */
-    bool claimed;                /* a submitter's thread runs a task of it */
-    bool waiting, serving;       /* its worker waits for other streams; and runs a task of one */
-    uint64_t submitted, done;    /* numbers of tasks; idle when equal */
+    bool released;            /* nobody has its id; mt_stream_new may hand it out again */
+    bool started, stop;       /* the worker: there is one; it has to end */
+    bool claimed;             /* a submitter's thread runs a task of it */
+    bool waiting, serving;    /* its worker waits for other streams; and runs a task of one */
+    uint64_t submitted, done; /* numbers of tasks; idle when equal */
     int64_t queued, queued_bytes;
-    mt_task *head, *tail, *running;          /* running: a list, too; several when they are done as one pass */
-    int awaited;                 /* threads and streams that wait for it */
-    atomic_uint epoch;            /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
-    int fusion_credit;                    /* of waiting for company (worker.c) */
-    mt_error *first_error, *last_error;      /* its errors neither read nor told, the oldest first */
-    int n_errors;                /* in the list: at most MT_ERRORS_KEPT */
-    int64_t more_errors;         /* neither read nor told, and not in the list */
-    uint32_t batch;              /* steps when more_errors is told; older ones no longer count there */
+    mt_task *head, *tail,
+        *running; /* running: a list, too; several when they are done as one pass */
+    int awaited;  /* threads and streams that wait for it */
+    atomic_uint
+        epoch; /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
+    int fusion_credit;                  /* of waiting for company (worker.c) */
+    mt_error *first_error, *last_error; /* its errors neither read nor told, the oldest first */
+    int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */
+    int64_t more_errors;                /* neither read nor told, and not in the list */
+    uint32_t batch; /* steps when more_errors is told; older ones no longer count there */
     pthread_t thread;
     pthread_cond_t work;
 } mt_stream;
 
 struct mt_event {
     _Atomic int64_t refs;
-    mt_mark mark;                /* guarded by the lock, as is the time */
+    mt_mark mark; /* guarded by the lock, as is the time */
     double time_ms;
 };
 
@@ -37,14 +39,15 @@ enum { MT_MAX_STREAMS = 1024 };
 /* Everything here, and in the streams, is guarded by the lock. */
 typedef struct mt_executor {
     pthread_mutex_t lock;
-    pthread_cond_t progress;                 /* something has happened that somebody may wait for */
+    pthread_cond_t progress; /* something has happened that somebody may wait for */
     mt_stream *streams[MT_MAX_STREAMS];
-    int n_streams;                           /* id 0 is no stream: a zeroed mark is reached */
-    bool gate_closed;                        /* a fork is under way, in the thread gate_owner */
+    int n_streams;    /* id 0 is no stream: a zeroed mark is reached */
+    bool gate_closed; /* a fork is under way, in the thread gate_owner */
     pthread_t gate_owner;
-    int fork_depth;                          /* a signal handler may fork inside a before-fork hook */
+    int fork_depth; /* a signal handler may fork inside a before-fork hook */
     bool shut_down, synchronous, fusion;
-    atomic_uint generation;                  /* of forks: a worker that wakes in a child sees that it is no worker there */
+    atomic_uint
+        generation; /* of forks: a worker that wakes in a child sees that it is no worker there */
     int64_t inline_limit, max_tasks, max_bytes;
 } mt_executor;
 

@@ -3,7 +3,10 @@
 
 #include "executor/executor.h"
 
-typedef struct { mt_storage *storage; int64_t block; } array_view;
+typedef struct {
+    mt_storage *storage;
+    int64_t block;
+} array_view;
 
 /* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.
  * Memory that is shared by name stays.  MT_TIMEOUT: a task is at work on the storage. */
@@ -18,9 +21,10 @@ static int leave_arena(mt_storage *s) {
     if (!still) return MT_TIMEOUT;
     if (!mt_block_reserve(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
     char *data = mt_block_commit(s->device, s->nbytes);
-    if (data) memcpy(data, from, (size_t)s->nbytes);   /* no lock: the arena's memory stays mapped */
+    if (data) memcpy(data, from, (size_t)s->nbytes); /* no lock: the arena's memory stays mapped */
     pthread_mutex_lock(&mt_exec.lock);
-    bool unchanged = data && mt_storage_is_idle(s) && s->writes == writes && s->block == block && !s->shared_mutable;
+    bool unchanged = data && mt_storage_is_idle(s) && s->writes == writes && s->block == block &&
+                     !s->shared_mutable;
     if (unchanged) {
         mt_storage_leave(s);
         s->data = data;
@@ -39,7 +43,8 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     array_view *l = malloc(sizeof *l);
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
-    while (exclusive && s->block && !s->shared_mutable) {    /* the export is counted under the same lock */
+    while (exclusive && s->block &&
+           !s->shared_mutable) { /* the export is counted under the same lock */
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {

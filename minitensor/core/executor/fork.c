@@ -13,7 +13,7 @@
 /* The C library calls these around every fork of the process, whoever asks for it: also when Python's hooks are not called (subprocess, a
  * library in C) or one of them was interrupted before it came to ours.  They only make sure that no lock is copied while somebody
  * else is inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them once more. */
-static _Thread_local int fork_errno;                /* why this thread's last fork failed; 0: it didn't */
+static _Thread_local int fork_errno; /* why this thread's last fork failed; 0: it didn't */
 
 static void hold_locks(void) {
     pthread_mutex_lock(&mt_exec.lock);
@@ -57,7 +57,8 @@ static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
         if (mt_idle(s) || s == mt_working_on) continue;
-        bool stands = s->head && (s->waiting || (!s->started && !s->claimed)) && !mt_waits_over(s->head);
+        bool stands =
+            s->head && (s->waiting || (!s->started && !s->claimed)) && !mt_waits_over(s->head);
         if (!mt_working_on || !stands) return true;
     }
     return false;
@@ -113,7 +114,7 @@ void mt_fork_prepare(void) {
 
 void mt_fork_parent(void) {
     pthread_mutex_lock(&mt_exec.lock);
-    if (mt_forking()) {                                     /* not so when a before-hook was interrupted at its very beginning */
+    if (mt_forking()) { /* not so when a before-hook was interrupted at its very beginning */
         if (mt_exec.fork_depth > 0) {
             mt_exec.fork_depth--;
             atomic_fetch_sub(&mt_may_block, 1);
@@ -128,7 +129,7 @@ void mt_fork_parent(void) {
         }
     }
     pthread_mutex_unlock(&mt_exec.lock);
-    errno = fork_errno;                                     /* Python up to 3.11 looks at it only after all hooks */
+    errno = fork_errno; /* Python up to 3.11 looks at it only after all hooks */
 }
 
 /* The value of a task that the parent had not finished is the parent's to make; here it is an error that says so. */
@@ -141,20 +142,23 @@ static void abandon(const mt_task *task, const char *why) {
 void mt_fork_child(void) {
     atomic_fetch_add(&mt_exec.generation, 1);
     mt_exec.gate_closed = false;
-    atomic_store(&mt_may_block, mt_points_asked());                     /* also of threads that were about to fork, and do not exist here */
+    atomic_store(
+        &mt_may_block,
+        mt_points_asked()); /* also of threads that were about to fork, and do not exist here */
     mt_exec.fork_depth = 0;
     mt_working_on = NULL;
     mt_pool_open();
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
         mt_task *queue = s->head;
-        for (const mt_task *task = s->running; task; task = task->next) abandon(task, "was still being computed when this process was forked");
+        for (const mt_task *task = s->running; task; task = task->next)
+            abandon(task, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
         s->started = s->stop = s->claimed = s->waiting = s->serving = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
-        mt_errors_forget(s);                                   /* the parent is told of them; the values stay errors */
+        mt_errors_forget(s); /* the parent is told of them; the values stay errors */
         while (queue) {
             mt_task *next = queue->next;
             abandon(queue, "was still queued when this process was forked");
@@ -169,7 +173,7 @@ void mt_shutdown(void) {
     mt_exec.shut_down = true;
     join_workers();
     mt_pool_join();
-    mt_exec.gate_closed = false;                            /* mt_fork_drain had closed it; nobody needs it any more */
+    mt_exec.gate_closed = false; /* mt_fork_drain had closed it; nobody needs it any more */
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);
     pthread_mutex_unlock(&mt_exec.lock);

@@ -17,7 +17,9 @@
 #include "executor/executor.h"
 
 /* A thread of this process, not one of the process that it was forked from, copies it into the arena. */
-static bool is_moving(const mt_storage *s) { return s->moving == atomic_load(&mt_exec.generation) + 1; }
+static bool is_moving(const mt_storage *s) {
+    return s->moving == atomic_load(&mt_exec.generation) + 1;
+}
 
 /* Moves a tensor's storage into the arena, if it is not there yet. */
 int mt_share(mt_ref ref, int shared_mutable) {
@@ -35,7 +37,10 @@ int mt_share(mt_ref ref, int shared_mutable) {
         mt_arena_mark_mutable(s->block);
     }
     bool move = status == MT_OK && !there;
-    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;                             /* until it has moved, no other thread gives back the memory that is copied here */
+    if (move)
+        s->moving =
+            atomic_load(&mt_exec.generation) +
+            1; /* until it has moved, no other thread gives back the memory that is copied here */
     pthread_mutex_unlock(&mt_exec.lock);
     if (!move) return status;
 
@@ -43,12 +48,14 @@ int mt_share(mt_ref ref, int shared_mutable) {
     if (block > 0) {
         if (shared_mutable) mt_arena_mark_mutable(block);
         mt_point(MT_POINT_MOVE);
-        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);      /* not under the lock: it may be long */
+        memcpy(mt_arena_data(block), s->data,
+               (size_t)s->nbytes); /* not under the lock: it may be long */
     }
     pthread_mutex_lock(&mt_exec.lock);
     s->moving = 0;
     pthread_cond_broadcast(&mt_exec.progress);
-    bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes && (s->block || !atomic_load(&s->exports));
+    bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes &&
+                     (s->block || !atomic_load(&s->exports));
     if (unchanged) {
         mt_storage_leave(s);
         s->data = mt_arena_data(block);
@@ -58,7 +65,7 @@ int mt_share(mt_ref ref, int shared_mutable) {
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (block < 0) return (int)-block;
-    if (!unchanged) mt_arena_drop(block);                   /* another thread was at it meanwhile */
+    if (!unchanged) mt_arena_drop(block); /* another thread was at it meanwhile */
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
 
@@ -71,7 +78,8 @@ int64_t mt_send(mt_ref ref, int64_t channel) {
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
         bool there = s->block > 0;
-        bool whole = !(s->writes & 1) && mt_reached(s->last_write);     /* nobody is in the middle of writing */
+        bool whole =
+            !(s->writes & 1) && mt_reached(s->last_write); /* nobody is in the middle of writing */
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
         pthread_mutex_unlock(&mt_exec.lock);
         if (token) return token;

@@ -27,7 +27,9 @@ bool mt_ready(const mt_task *task, mt_mark *blocking) {
     }
     for (int i = 0; i < task->n_out; i++) {
         mt_storage *storage = task->out[i]->storage;
-        if (!mt_reached(*blocking = storage->last_write) || !mt_reached(*blocking = storage->last_read)) return false;
+        if (!mt_reached(*blocking = storage->last_write) ||
+            !mt_reached(*blocking = storage->last_read))
+            return false;
     }
     return true;
 }
@@ -47,7 +49,8 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
         mt_storage *storage = task->in[i]->storage;
         if (!storage) continue;
         wait_for(task, s, storage->last_write);
-        wait_for(task, s, storage->last_read);              /* one mark stands for all readers: they come in order */
+        wait_for(task, s,
+                 storage->last_read); /* one mark stands for all readers: they come in order */
         storage->last_read = here;
     }
     for (int i = 0; i < task->n_out; i++) {

@@ -10,7 +10,8 @@
 #include "executor/pending.h"
 
 /* What is returned when there is not even memory for a call. */
-static mt_call out_of_memory = {.status = MT_MEMORY_ERROR, .op = "call", .message = "no memory left, not even for the error"};
+static mt_call out_of_memory = {
+    .status = MT_MEMORY_ERROR, .op = "call", .message = "no memory left, not even for the error"};
 
 mt_ref mt_call_new(mt_call **call) {
     *call = calloc(1, sizeof **call);
@@ -37,12 +38,15 @@ void mt_no_memory_text(char *text, size_t n, int device, int64_t nbytes) {
     mt_device_stats(device, &stats);
     char limit[64] = "";
     if (stats.capacity) snprintf(limit, sizeof limit, " of its %lld", (long long)stats.capacity);
-    snprintf(text, n, "no memory for %lld bytes on %s, which holds %lld bytes%s in tensors and %lld in its cache", (long long)nbytes,
-             mt_devices[device].name, (long long)stats.allocated, limit, (long long)(stats.reserved - stats.allocated));
+    snprintf(
+        text, n,
+        "no memory for %lld bytes on %s, which holds %lld bytes%s in tensors and %lld in its cache",
+        (long long)nbytes, mt_devices[device].name, (long long)stats.allocated, limit,
+        (long long)(stats.reserved - stats.allocated));
 }
 
 mt_ref mt_no_memory(const char *op, int device, int64_t nbytes) {
-    char text[sizeof ((mt_call *)0)->message];
+    char text[sizeof((mt_call *)0)->message];
     mt_no_memory_text(text, sizeof text, device, nbytes);
     return mt_fail(op, MT_MEMORY_ERROR, "%s", text);
 }
@@ -62,8 +66,12 @@ mt_ref mt_call_for_memory(const char *op, mt_tensor *result) {
 
 int mt_call_status(mt_ref call) { return mt_c(call)->status; }
 const char *mt_call_message(mt_ref call) { return mt_c(call)->message; }
-const char *mt_call_op(mt_ref call) { return mt_c(call)->task ? mt_task_op(mt_c(call)->task) : mt_c(call)->op; }
-mt_ref mt_call_output(mt_ref call) { return mt_c(call)->result ? mt_ref_of(mt_c(call)->result) : 0; }
+const char *mt_call_op(mt_ref call) {
+    return mt_c(call)->task ? mt_task_op(mt_c(call)->task) : mt_c(call)->op;
+}
+mt_ref mt_call_output(mt_ref call) {
+    return mt_c(call)->result ? mt_ref_of(mt_c(call)->result) : 0;
+}
 int mt_call_compute_dtype(mt_ref call) { return mt_c(call)->task->compute; }
 
 void mt_call_host(mt_ref call, void *handle, int64_t cost) {

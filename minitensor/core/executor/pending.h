@@ -6,14 +6,14 @@
 /* A call that is not over: what a negative mt_ref points to. */
 typedef struct mt_call {
     int status;
-    bool queued;                     /* mt_submit has queued it and now waits for its end */
+    bool queued; /* mt_submit has queued it and now waits for its end */
     uint64_t seq;
     int stream;
-    uint64_t ended;                  /* while it waits for memory: how many tasks had ended, */
-    double patience;                 /* and until when another one has to */
+    uint64_t ended;  /* while it waits for memory: how many tasks had ended, */
+    double patience; /* and until when another one has to */
     char op[32];
     char message[256];
-    mt_error *failed;                /* it ran at once and failed: the error lacks its site */
+    mt_error *failed; /* it ran at once and failed: the error lacks its site */
     mt_tensor *result;
     mt_task *task;
 } mt_call;

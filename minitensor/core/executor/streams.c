@@ -10,8 +10,11 @@
 int mt_stream_new(int device) {
     int id = -1;
     pthread_mutex_lock(&mt_exec.lock);
-    for (int i = 1; i < mt_exec.n_streams && id < 0; i++)           /* a stream given back, with its worker, serves again */
-        if (mt_exec.streams[i]->released && mt_exec.streams[i]->device == device && mt_idle(mt_exec.streams[i])) id = i;
+    for (int i = 1; i < mt_exec.n_streams && id < 0;
+         i++) /* a stream given back, with its worker, serves again */
+        if (mt_exec.streams[i]->released && mt_exec.streams[i]->device == device &&
+            mt_idle(mt_exec.streams[i]))
+            id = i;
     if (id < 0 && mt_exec.n_streams < MT_MAX_STREAMS) {
         mt_stream *s = calloc(1, sizeof *s);
         if (s) {
@@ -52,7 +55,7 @@ int mt_stream_count(void) {
 int mt_stream_query(int id) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[id];
-    while (!mt_idle(s) && mt_serve(s)) continue;            /* else a program that only asks sees no end */
+    while (!mt_idle(s) && mt_serve(s)) continue; /* else a program that only asks sees no end */
     int over = mt_idle(s);
     pthread_mutex_unlock(&mt_exec.lock);
     return over;
@@ -63,7 +66,8 @@ int mt_stream_sync(int id, int timeout_ms) {
     pthread_mutex_lock(&mt_exec.lock);
     int status = MT_OK;
     if (mt_working_on && mt_working_on->id == id) status = MT_RUNTIME_ERROR;
-    else if (!mt_wait_mark((mt_mark){id, mt_exec.streams[id]->submitted}, &deadline)) status = MT_TIMEOUT;
+    else if (!mt_wait_mark((mt_mark){id, mt_exec.streams[id]->submitted}, &deadline))
+        status = MT_TIMEOUT;
     pthread_mutex_unlock(&mt_exec.lock);
     return status;
 }
@@ -93,7 +97,9 @@ int mt_busy(mt_running *out, int n) {
         const mt_task *task = s->running ? s->running : s->head;
         int running = 0;
         for (const mt_task *one = s->claimed ? NULL : s->running; one; one = one->next) running++;
-        out[count] = (mt_running){.stream = i, .running = s->running != NULL, .queued = (int32_t)(s->queued - running),
+        out[count] = (mt_running){.stream = i,
+                                  .running = s->running != NULL,
+                                  .queued = (int32_t)(s->queued - running),
                                   .site = task ? task->site : 0};
         snprintf(out[count].op, sizeof out[count].op, "%s", task ? mt_task_op(task) : "");
         count++;

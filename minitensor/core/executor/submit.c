@@ -14,7 +14,8 @@
 static int64_t effort(const mt_task *task) {
     int64_t size = 0;
     for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
-    for (int i = 0; i < task->n_out; i++) size = task->out[i]->size > size ? task->out[i]->size : size;
+    for (int i = 0; i < task->n_out; i++)
+        size = task->out[i]->size > size ? task->out[i]->size : size;
     return size;
 }
 
@@ -64,8 +65,11 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_stream_of_thread(result->device);
     bool beside = mt_runs_inline();
-    bool now = task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
-               (beside || (!mt_exec.gate_closed && mt_idle(s) && (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task))));
+    bool now =
+        task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
+        (beside ||
+         (!mt_exec.gate_closed && mt_idle(s) &&
+          (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);
@@ -77,7 +81,7 @@ static int refuse(mt_call *call, int status, const char *why) {
     return call->status = status;
 }
 
-enum { MEMORY_PATIENCE_MS = 10000 };                        /* so long no task may end, and then there is no memory */
+enum { MEMORY_PATIENCE_MS = 10000 }; /* so long no task may end, and then there is no memory */
 
 /* Memory for a result that found none at its call: work that is under way frees some as it ends. */
 static int await_memory(mt_call *call, const struct timespec *deadline) {
@@ -85,14 +89,17 @@ static int await_memory(mt_call *call, const struct timespec *deadline) {
     bool busy = true, time_left = true;
     pthread_mutex_lock(&mt_exec.lock);
     while (s->unbacked && busy && time_left) {
-        uint64_t ended = mt_tasks_ended(&busy);             /* before the attempt: what ends after it is worth another */
+        uint64_t ended =
+            mt_tasks_ended(&busy); /* before the attempt: what ends after it is worth another */
         pthread_mutex_unlock(&mt_exec.lock);
         s->unbacked = !mt_storage_reserve(s, !call->task);
         pthread_mutex_lock(&mt_exec.lock);
-        if (!call->patience || ended != call->ended) call->patience = mt_now_ms() + MEMORY_PATIENCE_MS;
+        if (!call->patience || ended != call->ended)
+            call->patience = mt_now_ms() + MEMORY_PATIENCE_MS;
         call->ended = ended;
         busy &= !mt_runs_inline() && mt_now_ms() < call->patience;
-        while (s->unbacked && busy && time_left && mt_tasks_ended(&busy) == ended) time_left = mt_wait_progress(NULL, deadline);
+        while (s->unbacked && busy && time_left && mt_tasks_ended(&busy) == ended)
+            time_left = mt_wait_progress(NULL, deadline);
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (!s->unbacked) return MT_OK;
@@ -106,7 +113,9 @@ static int submit_beside(mt_call *call, mt_stream *s, const struct timespec *dea
     mt_mark blocking;
     while (!mt_ready(call->task, &blocking)) {
         if (mt_working_on && blocking.stream == mt_working_on->id)
-            return refuse(call, MT_RUNTIME_ERROR, "inside a host task, waits for a value that its own stream has not come to yet");
+            return refuse(
+                call, MT_RUNTIME_ERROR,
+                "inside a host task, waits for a value that its own stream has not come to yet");
         if (!mt_wait_mark(blocking, deadline)) return MT_TIMEOUT;
     }
     call->failed = mt_run_here(s, call->task, false);
@@ -118,13 +127,14 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     mt_mark blocking;
     int status = MT_OK;
-    if (call->failed) {                                     /* it ran at once, before its site was known */
+    if (call->failed) { /* it ran at once, before its site was known */
         pthread_mutex_lock(&mt_exec.lock);
         call->failed->site = site;
         pthread_mutex_unlock(&mt_exec.lock);
         return MT_OK;
     }
-    if (!call->queued && call->result->storage && call->result->storage->unbacked) status = await_memory(call, &deadline);
+    if (!call->queued && call->result->storage && call->result->storage->unbacked)
+        status = await_memory(call, &deadline);
     if (status != MT_OK || (!call->task && !call->queued)) return status;
     mt_task *task = call->task;
     mt_stream *s = mt_exec.streams[call->stream];
@@ -138,7 +148,9 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             pthread_mutex_unlock(&mt_exec.lock);
             return status;
         }
-        while (mt_exec.gate_closed || (s->queued && (s->queued >= mt_exec.max_tasks || s->queued_bytes + task->bytes > mt_exec.max_bytes))) {
+        while (mt_exec.gate_closed ||
+               (s->queued && (s->queued >= mt_exec.max_tasks ||
+                              s->queued_bytes + task->bytes > mt_exec.max_bytes))) {
             if (mt_wait_progress(s, &deadline)) continue;
             pthread_mutex_unlock(&mt_exec.lock);
             return MT_TIMEOUT;
@@ -153,11 +165,12 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             mt_ensure_worker(s);
             mt_enqueue(s, task);
             call->seq = task->seq;
-            call->task = NULL;                              /* the stream's now */
+            call->task = NULL; /* the stream's now */
             call->queued = true;
         }
     }
-    if (wait && !finished && !mt_wait_mark((mt_mark){s->id, call->seq}, &deadline)) status = MT_TIMEOUT;
+    if (wait && !finished && !mt_wait_mark((mt_mark){s->id, call->seq}, &deadline))
+        status = MT_TIMEOUT;
     pthread_mutex_unlock(&mt_exec.lock);
     return status;
 }

@@ -3,10 +3,13 @@
 #include "base/host.h"
 #include "executor/executor.h"
 
-const char *mt_task_op(const mt_task *task) { return task->op >= 0 ? MT_OP_NAME[task->op] : task->host_op; }
+const char *mt_task_op(const mt_task *task) {
+    return task->op >= 0 ? MT_OP_NAME[task->op] : task->host_op;
+}
 
 mt_task *mt_task_new(int n_in, int n_out) {
-    size_t pointers = (size_t)(n_in + n_out) * sizeof(mt_tensor *), marks = 2 * (size_t)(n_in + n_out + 1) * sizeof(mt_mark);
+    size_t pointers = (size_t)(n_in + n_out) * sizeof(mt_tensor *),
+           marks = 2 * (size_t)(n_in + n_out + 1) * sizeof(mt_mark);
     mt_task *task = calloc(1, sizeof *task + pointers + marks);
     if (!task) return NULL;
     task->n_in = n_in;

@@ -12,19 +12,22 @@ static int run_one(mt_task *task, void **exception) {
         return status;
     }
     if (task->kind == MT_TASK_REDUCE) return mt_run_reduce(task);
-    for (int i = 0; i < task->n_out && status == MT_OK; i++) status = mt_storage_own(task->out[i]->storage);
+    for (int i = 0; i < task->n_out && status == MT_OK; i++)
+        status = mt_storage_own(task->out[i]->storage);
     if (status != MT_OK) return status;
     int bad = 0;
     switch (task->kind) {
     case MT_TASK_COPY: {
-        mt_operand in = mt_broadcast(task->in[0], out->ndim, out->shape), target = mt_broadcast(out, out->ndim, out->shape);
+        mt_operand in = mt_broadcast(task->in[0], out->ndim, out->shape),
+                   target = mt_broadcast(out, out->ndim, out->shape);
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
         break;
     }
     case MT_TASK_MATMUL: {
         const mt_tensor *a = task->in[0], *b = task->in[1];
         mt_operand left = mt_broadcast(a, 2, a->shape), right = mt_broadcast(b, 2, b->shape);
-        mt_run_matmul(task->compute, a->shape[0], a->shape[1], b->shape[1], mt_tensor_data(out), &left, &right);
+        mt_run_matmul(task->compute, a->shape[0], a->shape[1], b->shape[1], mt_tensor_data(out),
+                      &left, &right);
         break;
     }
     case MT_TASK_HOST:
@@ -33,8 +36,7 @@ static int run_one(mt_task *task, void **exception) {
     case MT_TASK_ELEMENTWISE:
     case MT_TASK_REDUCE:
     case MT_TASK_EVENT:
-    case MT_TASK_NOTHING:
-        break;
+    case MT_TASK_NOTHING: break;
     }
     return bad ? MT_OP_ERROR_STATUS[task->op] : MT_OK;
 }

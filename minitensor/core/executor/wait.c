@@ -26,11 +26,15 @@ static bool reached(const void *mark) {
 /* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
  * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
 static void run_inline(mt_mark mark) {
-    const int64_t SHORT = (int64_t)1 << 30;                 /* steps: some 50 ms of a matrix product on one core */
+    const int64_t SHORT = (int64_t)1 << 30; /* steps: some 50 ms of a matrix product on one core */
     mt_stream *s = mt_exec.streams[mark.stream];
     const mt_task *task = s->head;
-    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->cost || task->cost > SHORT) return;
-    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed || mt_runs_inline()) return;
+    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->cost ||
+        task->cost > SHORT)
+        return;
+    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed ||
+        mt_runs_inline())
+        return;
     mt_run_claimed(s, 1);
 }
 
@@ -43,7 +47,8 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
     pthread_mutex_unlock(&mt_exec.lock);
     mt_pool_lend(mt_in_ms(deadline), reached, &mark);
     pthread_mutex_lock(&mt_exec.lock);
-    while (in_time && !mt_reached(mark)) in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
+    while (in_time && !mt_reached(mark))
+        in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
     if (born == atomic_load(&mt_exec.generation)) mt_waiter_remove(mark);
     return in_time || mt_reached(mark);
 }
@@ -64,8 +69,12 @@ static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
     return status;
 }
 
-int mt_wait(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, false); }
-int mt_wait_unused(mt_ref tensor, int timeout_ms) { return wait_storage(mt_t(tensor)->storage, timeout_ms, true); }
+int mt_wait(mt_ref tensor, int timeout_ms) {
+    return wait_storage(mt_t(tensor)->storage, timeout_ms, false);
+}
+int mt_wait_unused(mt_ref tensor, int timeout_ms) {
+    return wait_storage(mt_t(tensor)->storage, timeout_ms, true);
+}
 
 /* A call that waits for its task is dropped when a signal's handler raises.  No write may follow what
  * rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited for.  A
@@ -77,7 +86,7 @@ void mt_withdraw(mt_call *call) {
     while (task && task->seq != call->seq) task = task->next;
     if (task) {
         task->kind = MT_TASK_NOTHING;
-        atomic_fetch_add(&s->epoch, 1);                      /* a worker may have counted it into a pass */
+        atomic_fetch_add(&s->epoch, 1); /* a worker may have counted it into a pass */
     }
     for (task = s->running; task && task->seq != call->seq;) task = task->next;
     bool ends = task && task->kind != MT_TASK_HOST;

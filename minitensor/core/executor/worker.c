@@ -43,11 +43,12 @@ static void use(const mt_task *task, int n, int by) {
  * count), which only a task that runs alone has: of a pass that fails for want of memory the rest is to be run one by one. */
 static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     *error = NULL;
-    if (task->kind == MT_TASK_NOTHING) return 1;            /* its tensors, if any, are of a task that was withdrawn */
+    if (task->kind == MT_TASK_NOTHING)
+        return 1; /* its tensors, if any, are of a task that was withdrawn */
     mt_error *inherited = n == 1 ? inherited_error(task) : NULL;
     if (inherited) {
         mt_poison(task, inherited);
-        return 1;                                           /* told of once, by the stream that it came from */
+        return 1; /* told of once, by the stream that it came from */
     }
     use(task, n, 1);
     mt_stream *outer = mt_working_on;
@@ -63,8 +64,11 @@ static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) task->event->time_ms = mt_now_ms();
     if (status == MT_OK || n > 1) return done;
-    *error = mt_error_new(mt_task_op(task), task->site, status, status == MT_MEMORY_ERROR ? "no memory for the result"
-                                        : status == MT_HOST_RAISED ? "" : MT_OP_ERROR_TEXT[task->op], exception);
+    *error = mt_error_new(mt_task_op(task), task->site, status,
+                          status == MT_MEMORY_ERROR  ? "no memory for the result"
+                          : status == MT_HOST_RAISED ? ""
+                                                     : MT_OP_ERROR_TEXT[task->op],
+                          exception);
     mt_poison(task, *error);
     mt_error_report(s, *error);
     return 1;
@@ -101,19 +105,23 @@ static int collect_batch(mt_stream *s) {
     if (!mt_exec.fusion) return 1;
     int n = mt_fuse(s->head, mt_waits_over);
     if (n == 1 && !mt_fusible(s->head)) return 1;
-    if (n > 1) s->fusion_credit = PATIENT;                           /* they came while it was not looking */
+    if (n > 1) s->fusion_credit = PATIENT; /* they came while it was not looking */
     if (s->fusion_credit <= 0 && s->fusion_credit-- > -NOW_AND_THEN) return n;
-    double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8, until = mt_now_ms() + patience_ms;
-    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE && n == s->queued && !s->awaited && !s->stop && !mt_exec.gate_closed;) {
+    double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8,
+           until = mt_now_ms() + patience_ms;
+    for (const mt_task *tail = s->tail; n < MT_PASS_TASKS && tail->kind != MT_TASK_REDUCE &&
+                                        n == s->queued && !s->awaited && !s->stop &&
+                                        !mt_exec.gate_closed;) {
         unsigned seen = atomic_load(&s->epoch);
         double now;
         pthread_mutex_unlock(&mt_exec.lock);
         do {
-            sched_yield();                                  /* on one core the submitter has to get it */
+            sched_yield(); /* on one core the submitter has to get it */
             now = mt_now_ms();
         } while (atomic_load(&s->epoch) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
-        if (atomic_load(&s->epoch) != seen) n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
+        if (atomic_load(&s->epoch) != seen)
+            n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
         else if (now >= until) break;
     }
     s->fusion_credit = n > 1 ? PATIENT : s->fusion_credit > 0 ? s->fusion_credit - 1 : 0;
@@ -140,8 +148,8 @@ static bool run_queued(mt_stream *s, int n) {
     for (one = task; one; one = one->next) bytes += one->bytes;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_RUN);
-    while (task) {                                          /* may call Python, so not under the lock; and before the task counts as */
-        mt_task *next = task->next;                         /* done, so that who waits for it finds its memory free */
+    while (task) { /* may call Python, so not under the lock; and before the task counts as */
+        mt_task *next = task->next; /* done, so that who waits for it finds its memory free */
         mt_task_free(task);
         task = next;
     }
@@ -168,7 +176,9 @@ void mt_run_claimed(mt_stream *s, int n) {
  * While a fork is under way only the forking thread serves. */
 bool mt_serve(mt_stream *s) {
     const mt_task *task = s->head;
-    if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) || mt_ensure_worker(s)) return false;
+    if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) ||
+        mt_ensure_worker(s))
+        return false;
     for (int i = 0; i < task->n_wait; i++)
         if (!mt_reached(task->wait[i])) return mt_serve(mt_exec.streams[task->wait[i].stream]);
     mt_run_claimed(s, mt_exec.fusion ? mt_fuse(task, mt_waits_over) : 1);
@@ -178,7 +188,8 @@ bool mt_serve(mt_stream *s) {
 /* Serves what a task waits for; false: a worker or another thread is at it. */
 static bool serve_waits(const mt_task *task) {
     for (int i = 0; i < task->n_wait; i++)
-        if (!mt_reached(task->wait[i]) && mt_serve(mt_exec.streams[task->wait[i].stream])) return true;
+        if (!mt_reached(task->wait[i]) && mt_serve(mt_exec.streams[task->wait[i].stream]))
+            return true;
     return false;
 }
 
@@ -187,7 +198,7 @@ static void *work(void *argument) {
     pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
-        if (s->stop) break;                                 /* what is queued stays queued */
+        if (s->stop) break; /* what is queued stays queued */
         mt_task *task = s->head;
         if (!mt_waits_over(task)) {
             s->waiting = true;
@@ -200,7 +211,7 @@ static void *work(void *argument) {
                 if (!served) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
                 if (born != atomic_load(&mt_exec.generation)) break;
             }
-            if (born != atomic_load(&mt_exec.generation)) break;    /* in a served task's child */
+            if (born != atomic_load(&mt_exec.generation)) break; /* in a served task's child */
             for (int i = 0; i < task->n_wait; i++) mt_waiter_remove(task->wait[i]);
             s->waiting = false;
         }

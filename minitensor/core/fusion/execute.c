@@ -16,14 +16,18 @@
 #include "fusion/pass.h"
 #include "fusion/reduction_layout.h"
 
-enum { PIECE = 65536, LEAST_PIECE = 8192 };  /* elements: what a thread takes at once, of one op; of many ops less */
+enum {
+    PIECE = 65536,
+    LEAST_PIECE = 8192
+}; /* elements: what a thread takes at once, of one op; of many ops less */
 
 /* --- for people ---------------------------------------------------------------------------------------------------------------------- */
 
 static _Atomic int64_t passes, tasks_in_passes, unwritten, taken_over;
 
 void mt_pass_stats(mt_pass_numbers *out) {
-    *out = (mt_pass_numbers){atomic_load(&passes), atomic_load(&tasks_in_passes), atomic_load(&unwritten), atomic_load(&taken_over)};
+    *out = (mt_pass_numbers){atomic_load(&passes), atomic_load(&tasks_in_passes),
+                             atomic_load(&unwritten), atomic_load(&taken_over)};
 }
 
 static void count(const mt_pass *p) {
@@ -43,7 +47,7 @@ typedef struct {
     const mt_pass *pass;
     mt_pass_tile tiles[MT_PASS_TILES] __attribute__((aligned(64)));
     mt_walk loads[MT_PASS_LOADS];
-    const char *at[MT_PASS_VALUES];          /* the values of the present tile */
+    const char *at[MT_PASS_VALUES]; /* the values of the present tile */
     void (*stream)(void *, const void *, size_t);
     bool streamed;
     int bad;
@@ -81,8 +85,12 @@ static int64_t make(worker *w, int64_t i, int64_t n) {
         switch (v->kind) {
         case MT_CONST: w->at[k] = p->consts[v->walk].bytes; continue;
         case MT_LOAD: w->at[k] = mt_walk_next(&w->loads[v->walk], to, size, n); continue;
-        case MT_CAST: v->cast(to, size, w->at[v->in[0]], MT_ITEMSIZE[p->values[v->in[0]].dtype], n); break;
-        case MT_OP: w->bad |= v->kernel(to, w->at[v->in[0]], w->at[v->in[1]], w->at[v->in[2]], n); break;
+        case MT_CAST:
+            v->cast(to, size, w->at[v->in[0]], MT_ITEMSIZE[p->values[v->in[0]].dtype], n);
+            break;
+        case MT_OP:
+            w->bad |= v->kernel(to, w->at[v->in[0]], w->at[v->in[1]], w->at[v->in[2]], n);
+            break;
         }
         w->at[k] = to;
         if (v->past) w->stream(v->out + i * size, to, (size_t)(n * size));
@@ -95,15 +103,22 @@ static void run_elements(void *job, int64_t first, int64_t last) {
     mt_pass *p = job;
     worker w;
     begin(&w, p, first);
-    for (int64_t i = first; i < last;) i += make(&w, i, p->in_tiles && last - i > MT_TILE ? MT_TILE : last - i);
+    for (int64_t i = first; i < last;)
+        i += make(&w, i, p->in_tiles && last - i > MT_TILE ? MT_TILE : last - i);
     end(&w, p);
 }
 
 /* --- reductions ------------------------------------------------------------------------------------------------------------------------- */
 
-enum { RUN = 8 * MT_TILE };           /* elements that are folded at once */
-typedef union { char bytes[RUN * 8]; double aligned; } whole_run;
-typedef union { char bytes[16]; double aligned; } running;      /* a running value and its like */
+enum { RUN = 8 * MT_TILE }; /* elements that are folded at once */
+typedef union {
+    char bytes[RUN * 8];
+    double aligned;
+} whole_run;
+typedef union {
+    char bytes[16];
+    double aligned;
+} running; /* a running value and its like */
 
 static void finish(const mt_pass *p, const void *acc, const void *aux, char *result) {
     p->fold->finish(acc, aux, result, 1, p->count, p->reduce->op == MT_OP_mean);
@@ -116,7 +131,10 @@ static const char *next_run(worker *w, int64_t element, int64_t n, char *whole) 
     int k = p->result[p->n - 1];
     const mt_value *v = &p->values[k];
     int size = MT_ITEMSIZE[v->dtype];
-    int64_t m = make(w, element, p->n_values == 1 && v->tile == MT_NO_TILE ? n : n < MT_TILE ? n : MT_TILE);
+    int64_t m = make(w, element,
+                     p->n_values == 1 && v->tile == MT_NO_TILE ? n
+                     : n < MT_TILE                             ? n
+                                                               : MT_TILE);
     const char *run = w->at[k];
     if (m == n) return run;
     if (v->tile != MT_NO_TILE) run = memcpy(whole, run, (size_t)(m * size));
@@ -141,14 +159,16 @@ static void run_results(void *job, int64_t first, int64_t last) {
     running acc, aux;
     whole_run whole;
     mt_pass_tile done;
-    int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype], result = MT_ITEMSIZE[p->reduce->out[0]->dtype];
+    int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype],
+        result = MT_ITEMSIZE[p->reduce->out[0]->dtype];
     int64_t per_run = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
     mt_walk out = p->results;
     mt_walk_seek(&out, first);
     begin(&w, p, first * p->count);
     for (int64_t r = first, n; r < last; r += n) {
         n = per_run < last - r ? per_run : last - r;
-        const char *x = p->count <= RUN ? next_run(&w, r * p->count, n * p->count, whole.bytes) : NULL;
+        const char *x =
+            p->count <= RUN ? next_run(&w, r * p->count, n * p->count, whole.bytes) : NULL;
         for (int64_t k = 0; k < n; k++) {
             p->fold->start(&acc, &aux, 1);
             if (x) p->fold->accumulate_run(&acc, &aux, x + k * p->count * size, p->count, 0);
@@ -165,7 +185,8 @@ static void run_blocks(void *job, int64_t first, int64_t last) {
     worker w;
     whole_run whole;
     for (int64_t b = first; b < last; b++) {
-        int64_t from = b % p->blocks * MT_FOLD_BLOCK, n = p->count - from < MT_FOLD_BLOCK ? p->count - from : MT_FOLD_BLOCK;
+        int64_t from = b % p->blocks * MT_FOLD_BLOCK,
+                n = p->count - from < MT_FOLD_BLOCK ? p->count - from : MT_FOLD_BLOCK;
         int64_t element = b / p->blocks * p->count + from;
         begin(&w, p, element);
         p->fold->start(p->acc + 8 * b, p->aux + 8 * b, 1);
@@ -178,7 +199,8 @@ static void merge_blocks(mt_pass *p, int64_t results) {
     mt_pass_tile done;
     for (int64_t r = 0; r < results; r++) {
         char *acc = p->acc + 8 * r * p->blocks, *aux = p->aux + 8 * r * p->blocks;
-        for (int64_t b = 1; b < p->blocks; b++) p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, b * MT_FOLD_BLOCK);
+        for (int64_t b = 1; b < p->blocks; b++)
+            p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, b * MT_FOLD_BLOCK);
         finish(p, acc, aux, done.bytes);
         mt_walk_move(&p->results, done.bytes, MT_ITEMSIZE[p->reduce->out[0]->dtype], 1, true);
     }
@@ -223,13 +245,16 @@ static bool run_plain(const mt_task *task, int *status) {
         const mt_tensor *t = task->in[i];
         int dtype = MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool : task->compute;
         x[i] = mt_tensor_data(t);
-        if (t->dtype == dtype && t->size == out->size && mt_same_shape(t, out) && mt_contiguous(t) && (uintptr_t)x[i] % MT_ITEMSIZE[dtype] == 0) continue;
+        if (t->dtype == dtype && t->size == out->size && mt_same_shape(t, out) &&
+            mt_contiguous(t) && (uintptr_t)x[i] % MT_ITEMSIZE[dtype] == 0)
+            continue;
         if (t->size != 1 || out->size > FEW) return false;
         mt_cast_find(t->dtype, dtype)(numbers[i], MT_ITEMSIZE[dtype], x[i], 0, out->size);
         x[i] = numbers[i];
     }
     *status = mt_storage_own(out->storage);
-    if (*status == MT_OK && mt_kernel_find(task->op, task->compute)(mt_tensor_data(out), x[0], x[1], x[2], out->size))
+    if (*status == MT_OK &&
+        mt_kernel_find(task->op, task->compute)(mt_tensor_data(out), x[0], x[1], x[2], out->size))
         *status = MT_OP_ERROR_STATUS[task->op];
     return true;
 }
@@ -237,7 +262,7 @@ static bool run_plain(const mt_task *task, int *status) {
 int mt_pass_run(mt_task *const *tasks, int n, int *status) {
     if (n == 1 && run_plain(tasks[0], status)) return 1;
     mt_pass p;
-    if (!mt_plan(&p, tasks, n)) {            /* too much for one pass */
+    if (!mt_plan(&p, tasks, n)) { /* too much for one pass */
         int done = mt_pass_run(tasks, n / 2, status);
         return *status == MT_OK ? done + mt_pass_run(tasks + n / 2, n - n / 2, status) : done;
     }

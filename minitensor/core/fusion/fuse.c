@@ -21,13 +21,17 @@
 
 static bool fusable_storage(const mt_storage *s) { return !s->error && !mt_storage_visible(s); }
 
-static bool may_fail(const mt_task *task) { return MT_OP_ERROR_TEXT[task->op][0] && MT_KIND[task->compute] != 'f'; }
+static bool may_fail(const mt_task *task) {
+    return MT_OP_ERROR_TEXT[task->op][0] && MT_KIND[task->compute] != 'f';
+}
 
 bool mt_fusible(const mt_task *task) {
     if (task->kind == MT_TASK_COPY) {
         const mt_tensor *in = task->in[0], *out = task->out[0];
-        if (!MT_HAS_KERNELS[in->dtype] || !MT_HAS_KERNELS[out->dtype] || !mt_contiguous(out)) return false;
-        if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in))) return false;      /* copy.c has better ways to transpose */
+        if (!MT_HAS_KERNELS[in->dtype] || !MT_HAS_KERNELS[out->dtype] || !mt_contiguous(out))
+            return false;
+        if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in)))
+            return false; /* copy.c has better ways to transpose */
     } else if (task->kind != MT_TASK_ELEMENTWISE || may_fail(task)) return false;
     for (int i = 0; i < task->n_in; i++)
         if (task->in[i]->storage && !fusable_storage(task->in[i]->storage)) return false;
@@ -37,8 +41,8 @@ bool mt_fusible(const mt_task *task) {
 /* What the group does with a storage so far. */
 typedef struct {
     const mt_storage *storage;
-    const mt_tensor *view;                  /* by which it is touched */
-    bool written, several;                  /* there are more views than this one */
+    const mt_tensor *view; /* by which it is touched */
+    bool written, several; /* there are more views than this one */
 } touched;
 
 static touched *find(touched *seen, int n, const mt_storage *storage) {
@@ -51,14 +55,16 @@ static bool agrees(touched *seen, int n, const mt_task *task) {
     for (int i = 0; i < task->n_in; i++) {
         const touched *t = find(seen, n, task->in[i]->storage);
         if (t && t->written && !mt_same_view(t->view, task->in[i])) return false;
-        if (task->in[i]->storage == task->out[0]->storage && !mt_same_view(task->in[i], task->out[0])) return false;
+        if (task->in[i]->storage == task->out[0]->storage &&
+            !mt_same_view(task->in[i], task->out[0]))
+            return false;
     }
     const touched *t = find(seen, n, task->out[0]->storage);
     return !t || (!t->several && mt_same_view(t->view, task->out[0]));
 }
 
 static int note(touched *seen, int n, const mt_tensor *view, bool written) {
-    if (!view->storage) return n;           /* a number, which is nobody else's */
+    if (!view->storage) return n; /* a number, which is nobody else's */
     touched *t = find(seen, n, view->storage);
     if (!t) {
         seen[n] = (touched){view->storage, view, written, false};
@@ -70,22 +76,27 @@ static int note(touched *seen, int n, const mt_tensor *view, bool written) {
 }
 
 /* Can a reduction end the pass?  What it reduces is made there, and the elements of each result follow each other. */
-static bool folds(const mt_task *first, int n, const mt_task *task, bool (*ready)(const mt_task *)) {
+static bool folds(const mt_task *first, int n, const mt_task *task,
+                  bool (*ready)(const mt_task *)) {
     const mt_tensor *in = task->in[0];
     int kept = 0;
     while (kept < in->ndim && !(task->axes >> kept & 1)) kept++;
     bool trailing = task->axes == (((uint64_t)1 << in->ndim) - 1) >> kept << kept, made = false;
     for (const mt_task *one = first; n > 0; one = one->next, n--)
         if (one->out[0]->storage == in->storage) made = mt_same_view(one->out[0], in);
-    return trailing && made && fusable_storage(task->out[0]->storage) && in->size > 0 && ready(task);
+    return trailing && made && fusable_storage(task->out[0]->storage) && in->size > 0 &&
+           ready(task);
 }
 
 int mt_fuse(const mt_task *first, bool (*ready)(const mt_task *)) {
     touched seen[4 * MT_PASS_TASKS];
     int n = 0, known = 0;
     for (const mt_task *task = first; task && n < MT_PASS_TASKS; task = task->next, n++) {
-        if (task->kind == MT_TASK_REDUCE) return n > 0 && folds(first, n, task, ready) ? n + 1 : n > 0 ? n : 1;
-        if (!mt_fusible(task) || !mt_same_shape(task->out[0], first->out[0]) || !agrees(seen, known, task) || !ready(task)) break;
+        if (task->kind == MT_TASK_REDUCE)
+            return n > 0 && folds(first, n, task, ready) ? n + 1 : n > 0 ? n : 1;
+        if (!mt_fusible(task) || !mt_same_shape(task->out[0], first->out[0]) ||
+            !agrees(seen, known, task) || !ready(task))
+            break;
         for (int i = 0; i < task->n_in; i++) known = note(seen, known, task->in[i], false);
         known = note(seen, known, task->out[0], true);
     }

@@ -18,7 +18,7 @@
 #include "fusion/pass.h"
 #include "fusion/reduction_layout.h"
 
-enum { WORTH_A_CALL = 256 };                 /* a run of this length that lies ready is worth a call of its own */
+enum { WORTH_A_CALL = 256 }; /* a run of this length that lies ready is worth a call of its own */
 
 /* --- values ------------------------------------------------------------------------------------------------------------------ */
 
@@ -38,13 +38,16 @@ static int add_cast(mt_pass *p, int from, int dtype) {
 
 /* The number of the value that is tensor t in this dtype, for task k; -1: there is no room for it. */
 static int value_of(mt_pass *p, int k, const mt_tensor *t, int dtype) {
-    int made = -1;                           /* by an earlier task of the pass */
+    int made = -1; /* by an earlier task of the pass */
     for (int other = k - 1; other >= 0 && made < 0; other--)
         if (t->storage && p->tasks[other]->out[0]->storage == t->storage) made = p->result[other];
     if (made >= 0 && p->values[made].dtype == dtype) return made;
-    for (int i = 0; i < p->n_values; i++) {  /* written down already */
+    for (int i = 0; i < p->n_values; i++) { /* written down already */
         const mt_value *known = &p->values[i];
-        if (known->dtype == dtype && (made >= 0 ? known->kind == MT_CAST && known->in[0] == made : known->source && mt_same_view(known->source, t) && t->storage)) return i;
+        if (known->dtype == dtype &&
+            (made >= 0 ? known->kind == MT_CAST && known->in[0] == made
+                       : known->source && mt_same_view(known->source, t) && t->storage))
+            return i;
     }
     if (made >= 0) return add_cast(p, made, dtype);
     if (t->size == 1) {
@@ -52,7 +55,8 @@ static int value_of(mt_pass *p, int k, const mt_tensor *t, int dtype) {
         mt_value *v = add(p, MT_CONST, dtype);
         v->walk = p->n_consts++;
         v->source = t;
-        mt_cast_find(t->dtype, dtype)(p->consts[v->walk].bytes, MT_ITEMSIZE[dtype], mt_tensor_data(t), 0, p->size < MT_TILE ? p->size : MT_TILE);
+        mt_cast_find(t->dtype, dtype)(p->consts[v->walk].bytes, MT_ITEMSIZE[dtype],
+                                      mt_tensor_data(t), 0, p->size < MT_TILE ? p->size : MT_TILE);
     } else {
         mt_value *v = add(p, MT_LOAD, dtype);
         v->walk = p->n_loads++;
@@ -75,14 +79,21 @@ static bool write_down(mt_pass *p, int k) {
         if (from < 0) return false;
         /* A copy of what is made here is that very value, if that has no output of its own, and if nothing since has read what it writes over. */
         bool same = p->values[from].kind == MT_OP && p->values[from].dtype == dtype;
-        for (int other = 0; other < k; other++) same = same && !(p->result[other] == from && p->seen[other]);
-        for (int i = 0; i < p->n_values; i++) same = same && !(p->values[i].kind == MT_LOAD && p->values[i].source->storage == task->out[0]->storage && p->values[i].last > from);
+        for (int other = 0; other < k; other++)
+            same = same && !(p->result[other] == from && p->seen[other]);
+        for (int i = 0; i < p->n_values; i++)
+            same = same && !(p->values[i].kind == MT_LOAD &&
+                             p->values[i].source->storage == task->out[0]->storage &&
+                             p->values[i].last > from);
         p->result[k] = same ? from : add_cast(p, from, dtype);
         return true;
     }
     int in[3] = {0};
     for (int i = 0; i < task->n_in; i++)
-        if ((in[i] = value_of(p, k, task->in[i], MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool : task->compute)) < 0) return false;
+        if ((in[i] = value_of(p, k, task->in[i],
+                              MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool
+                                                                              : task->compute)) < 0)
+            return false;
     for (int i = 0; i < task->n_in; i++) p->values[in[i]].last = p->n_values;
     mt_value *v = add(p, MT_OP, task->out[0]->dtype);
     memcpy(v->in, in, sizeof in);
@@ -96,7 +107,9 @@ static bool write_down(mt_pass *p, int k) {
 
 /* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will get one. */
 static bool dead(const mt_pass *p, const mt_tensor *t) {
-    if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 || mt_storage_visible(t->storage)) return false;
+    if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 ||
+        mt_storage_visible(t->storage))
+        return false;
     int64_t ours = 0;
     for (int k = 0; k < p->n; k++) {
         for (int i = 0; i < p->tasks[k]->n_in; i++) ours += p->tasks[k]->in[i] == t;
@@ -118,12 +131,18 @@ static mt_storage *reusable_input(const mt_pass *p, int k) {
     int made = p->result[k], size = MT_ITEMSIZE[p->values[made].dtype];
     for (int i = 0; i < made; i++) {
         const mt_value *v = &p->values[i];
-        if (v->kind != MT_LOAD || !mt_contiguous(v->source) || v->source->size != p->size || MT_ITEMSIZE[v->source->dtype] != size) continue;
+        if (v->kind != MT_LOAD || !mt_contiguous(v->source) || v->source->size != p->size ||
+            MT_ITEMSIZE[v->source->dtype] != size)
+            continue;
         mt_storage *s = v->source->storage;
-        bool fits = s->data && s->nbytes == out->nbytes && s->nbytes == p->size * size && s->device == out->device;
+        bool fits = s->data && s->nbytes == out->nbytes && s->nbytes == p->size * size &&
+                    s->device == out->device;
         if (!fits || s->block || s->external || !dead(p, v->source)) continue;
-        for (int j = 0; j < p->n_values && fits; j++) fits = !(p->values[j].kind == MT_LOAD && p->values[j].source->storage == s && p->values[j].last > made);
-        for (int other = 0; other < p->n && fits; other++) fits = p->reused[other] != s && p->tasks[other]->out[0]->storage != s;
+        for (int j = 0; j < p->n_values && fits; j++)
+            fits = !(p->values[j].kind == MT_LOAD && p->values[j].source->storage == s &&
+                     p->values[j].last > made);
+        for (int other = 0; other < p->n && fits; other++)
+            fits = p->reused[other] != s && p->tasks[other]->out[0]->storage != s;
         if (fits) return s;
     }
     return NULL;
@@ -147,7 +166,9 @@ static bool give_tiles(mt_pass *p) {
     for (int i = 0; i < p->n_values; i++) {
         mt_value *v = &p->values[i];
         p->in_tiles |= v->kind == MT_CONST;
-        if (v->kind == MT_CONST || (v->kind == MT_LOAD && lies_ready(p, &p->loads[v->walk])) || (v->stored && !v->past)) continue;
+        if (v->kind == MT_CONST || (v->kind == MT_LOAD && lies_ready(p, &p->loads[v->walk])) ||
+            (v->stored && !v->past))
+            continue;
         for (int t = 0; t < MT_PASS_TILES && v->tile == MT_NO_TILE; t++)
             if (owner[t] < 0 || p->values[owner[t]].last < i) v->tile = t, owner[t] = i;
         if (v->tile == MT_NO_TILE) return false;
@@ -164,8 +185,10 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
     p->n_values = p->n_loads = p->n_consts = p->n_materialized = 0;
     p->in_tiles = p->reduce != NULL;
     if (p->reduce && n == 1) mt_reduction_order(last, p->order);
-    else for (int d = 0; d < p->ndim; d++) p->order[d] = d;
-    for (int k = 0; k < n; k++) p->seen[k] = tasks[k] == p->reduce || seen(p, k), p->reused[k] = NULL;
+    else
+        for (int d = 0; d < p->ndim; d++) p->order[d] = d;
+    for (int k = 0; k < n; k++)
+        p->seen[k] = tasks[k] == p->reduce || seen(p, k), p->reused[k] = NULL;
     for (int k = 0; k < n; k++)
         if (!write_down(p, k)) return false;
     return give_tiles(p);
@@ -176,7 +199,7 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
 /* Would each tile of this operand, taken in the order of the pass, be collected from as many lines of the cache as it has elements, though it has
  * rows in another order?  A transposed matrix is so. */
 static bool strided_against(const mt_pass *p, const mt_tensor *t) {
-    enum { LARGE = 1 << 15, A_ROW = 16 };    /* elements: what is smaller stays in the cache */
+    enum { LARGE = 1 << 15, A_ROW = 16 }; /* elements: what is smaller stays in the cache */
     int64_t size = MT_ITEMSIZE[t->dtype];
     if (p->reduce || t->size != p->size || t->size < LARGE || t->ndim != p->ndim) return false;
     bool rows = false;
@@ -192,20 +215,25 @@ void mt_materialize(mt_pass *p) {
         if (v->kind != MT_LOAD || !strided_against(p, v->source)) continue;
         const mt_tensor *t = v->source;
         mt_materialized *s = &p->materialized[p->n_materialized];
-        *s = (mt_materialized){.device = t->storage->device, .nbytes = t->size * MT_ITEMSIZE[t->dtype]};
+        *s = (mt_materialized){.device = t->storage->device,
+                               .nbytes = t->size * MT_ITEMSIZE[t->dtype]};
         if (!mt_block_reserve(s->device, s->nbytes, NULL)) return;
         p->n_materialized++;
         if (!(s->data = mt_block_commit(s->device, s->nbytes))) return;
-        mt_operand in = mt_broadcast(t, p->ndim, p->shape), straight = {.data = s->data, .dtype = t->dtype};
+        mt_operand in = mt_broadcast(t, p->ndim, p->shape),
+                   straight = {.data = s->data, .dtype = t->dtype};
         int64_t step = MT_ITEMSIZE[t->dtype];
         for (int d = p->ndim - 1; d >= 0; step *= p->shape[d--]) straight.strides[d] = step;
         if (mt_run_copy(p->ndim, p->shape, &straight, &in) == 0)
-            mt_walk_begin(&p->loads[v->walk], &straight, v->dtype, false, p->ndim, p->order, p->shape);
+            mt_walk_begin(&p->loads[v->walk], &straight, v->dtype, false, p->ndim, p->order,
+                          p->shape);
     }
 }
 
 void mt_free_materialized(mt_pass *p) {
-    for (int i = 0; i < p->n_materialized; i++) mt_block_free(p->materialized[i].device, p->materialized[i].data, p->materialized[i].nbytes);
+    for (int i = 0; i < p->n_materialized; i++)
+        mt_block_free(p->materialized[i].device, p->materialized[i].data,
+                      p->materialized[i].nbytes);
 }
 
 /* --- memory --------------------------------------------------------------------------------------------------------------------------- */
@@ -219,12 +247,12 @@ bool mt_give_memory(mt_pass *p) {
     }
     for (int k = 0; k < p->n; k++) {
         if (!p->seen[k]) continue;
-        if (p->reused[k]) {                  /* the walks know where it is */
+        if (p->reused[k]) { /* the walks know where it is */
             p->tasks[k]->out[0]->storage->data = p->reused[k]->data;
             p->reused[k]->data = NULL;
         }
-        if (p->tasks[k] != p->reduce) p->values[p->result[k]].out = mt_tensor_data(p->tasks[k]->out[0]);
+        if (p->tasks[k] != p->reduce)
+            p->values[p->result[k]].out = mt_tensor_data(p->tasks[k]->out[0]);
     }
     return true;
 }
-

@@ -25,5 +25,7 @@ void mt_reduction_order(const mt_task *task, int *order) {
         else order[stay++] = d;
     mt_sort_dims(kept, order, in->strides);
     bool position = task->op == MT_OP_argmin || task->op == MT_OP_argmax;
-    if (!position) mt_sort_dims(in->ndim - kept, order + kept, in->strides);   /* positions count in C order, so argmax keeps it */
+    if (!position)
+        mt_sort_dims(in->ndim - kept, order + kept,
+                     in->strides); /* positions count in C order, so argmax keeps it */
 }

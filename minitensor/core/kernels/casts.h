@@ -8,9 +8,15 @@
  * here it is what NumPy gives on x86-64 (the smallest integer, narrowed by dropping bits), on every machine. */
 typedef uint8_t boolean; /* bool's storage: 0 or 1 */
 
-static inline int64_t float_to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
-static inline int32_t float_to_i32(double x) { return x > -0x1p31 - 1 && x < 0x1p31 ? (int32_t)x : INT32_MIN; }
-static inline int32_t float_to_i32f(float x) { return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN; }
+static inline int64_t float_to_i64(double x) {
+    return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
+}
+static inline int32_t float_to_i32(double x) {
+    return x > -0x1p31 - 1 && x < 0x1p31 ? (int32_t)x : INT32_MIN;
+}
+static inline int32_t float_to_i32f(float x) {
+    return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN;
+}
 static inline uint64_t float_to_u64(double x) {
     if (x >= 0x1p63) return x < 0x1p64 ? (uint64_t)x : 0;
     return (uint64_t)float_to_i64(x);
@@ -29,44 +35,44 @@ static inline uint64_t float_to_u64(double x) {
 #define FROM_FLOAT_uint64(x) float_to_u64(x)
 
 /* One loop for contiguous elements, which the compiler vectorises, one for the rest. */
-#define CAST(name, F, T, CONVERT)                                                                                          \
-    static void name(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {                                      \
-        F x;                                                                                                               \
-        T y;                                                                                                               \
-        if (ss == (int64_t)sizeof(F) && ds == (int64_t)sizeof(T)) {                                                        \
-            for (int64_t i = 0; i < n; i++) {                                                                              \
-                memcpy(&x, src + i * (int64_t)sizeof(F), sizeof x);                                                        \
-                y = CONVERT;                                                                                               \
-                memcpy(dst + i * (int64_t)sizeof(T), &y, sizeof y);                                                        \
-            }                                                                                                              \
-            return;                                                                                                        \
-        }                                                                                                                  \
-        for (int64_t i = 0; i < n; i++, src += ss, dst += ds) {                                                            \
-            memcpy(&x, src, sizeof x);                                                                                     \
-            y = CONVERT;                                                                                                   \
-            memcpy(dst, &y, sizeof y);                                                                                     \
-        }                                                                                                                  \
+#define CAST(name, F, T, CONVERT)                                                                  \
+    static void name(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {              \
+        F x;                                                                                       \
+        T y;                                                                                       \
+        if (ss == (int64_t)sizeof(F) && ds == (int64_t)sizeof(T)) {                                \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                memcpy(&x, src + i * (int64_t)sizeof(F), sizeof x);                                \
+                y = CONVERT;                                                                       \
+                memcpy(dst + i * (int64_t)sizeof(T), &y, sizeof y);                                \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < n; i++, src += ss, dst += ds) {                                    \
+            memcpy(&x, src, sizeof x);                                                             \
+            y = CONVERT;                                                                           \
+            memcpy(dst, &y, sizeof y);                                                             \
+        }                                                                                          \
     }
 
-#define FROM_INTEGER(from, F)                                                                                              \
-    CAST(from##_to_b8, F, boolean, TO_BOOL(x))                                                                             \
-    CAST(from##_to_i8, F, int8_t, TO_NUMBER(int8_t, x))                                                                    \
-    CAST(from##_to_i16, F, int16_t, TO_NUMBER(int16_t, x))                                                                 \
-    CAST(from##_to_i32, F, int32_t, TO_NUMBER(int32_t, x))                                                                 \
-    CAST(from##_to_i64, F, int64_t, TO_NUMBER(int64_t, x))                                                                 \
-    CAST(from##_to_f32, F, float, TO_NUMBER(float, x))                                                                     \
+#define FROM_INTEGER(from, F)                                                                      \
+    CAST(from##_to_b8, F, boolean, TO_BOOL(x))                                                     \
+    CAST(from##_to_i8, F, int8_t, TO_NUMBER(int8_t, x))                                            \
+    CAST(from##_to_i16, F, int16_t, TO_NUMBER(int16_t, x))                                         \
+    CAST(from##_to_i32, F, int32_t, TO_NUMBER(int32_t, x))                                         \
+    CAST(from##_to_i64, F, int64_t, TO_NUMBER(int64_t, x))                                         \
+    CAST(from##_to_f32, F, float, TO_NUMBER(float, x))                                             \
     CAST(from##_to_f64, F, double, TO_NUMBER(double, x))
-#define FROM_FLOAT(from, F)                                                                                                \
-    CAST(from##_to_b8, F, boolean, TO_BOOL(x))                                                                             \
-    CAST(from##_to_i8, F, int8_t, FROM_FLOAT_int8(x))                                                                      \
-    CAST(from##_to_i16, F, int16_t, FROM_FLOAT_int16(x))                                                                   \
-    CAST(from##_to_i32, F, int32_t, FROM_FLOAT_int32(x))                                                                   \
-    CAST(from##_to_i64, F, int64_t, FROM_FLOAT_int64(x))                                                                   \
-    CAST(from##_to_u8, F, uint8_t, FROM_FLOAT_uint8(x))                                                                    \
-    CAST(from##_to_u16, F, uint16_t, FROM_FLOAT_uint16(x))                                                                 \
-    CAST(from##_to_u32, F, uint32_t, FROM_FLOAT_uint32(x))                                                                 \
-    CAST(from##_to_u64, F, uint64_t, FROM_FLOAT_uint64(x))                                                                 \
-    CAST(from##_to_f32, F, float, TO_NUMBER(float, x))                                                                     \
+#define FROM_FLOAT(from, F)                                                                        \
+    CAST(from##_to_b8, F, boolean, TO_BOOL(x))                                                     \
+    CAST(from##_to_i8, F, int8_t, FROM_FLOAT_int8(x))                                              \
+    CAST(from##_to_i16, F, int16_t, FROM_FLOAT_int16(x))                                           \
+    CAST(from##_to_i32, F, int32_t, FROM_FLOAT_int32(x))                                           \
+    CAST(from##_to_i64, F, int64_t, FROM_FLOAT_int64(x))                                           \
+    CAST(from##_to_u8, F, uint8_t, FROM_FLOAT_uint8(x))                                            \
+    CAST(from##_to_u16, F, uint16_t, FROM_FLOAT_uint16(x))                                         \
+    CAST(from##_to_u32, F, uint32_t, FROM_FLOAT_uint32(x))                                         \
+    CAST(from##_to_u64, F, uint64_t, FROM_FLOAT_uint64(x))                                         \
+    CAST(from##_to_f32, F, float, TO_NUMBER(float, x))                                             \
     CAST(from##_to_f64, F, double, TO_NUMBER(double, x))
 FROM_INTEGER(i8, int8_t)
 FROM_INTEGER(i16, int16_t)
@@ -79,23 +85,25 @@ FROM_INTEGER(u64, uint64_t)
 FROM_FLOAT(f32, float)
 FROM_FLOAT(f64, double)
 
-typedef struct { uint64_t half[2]; } two_words;
-#define COPY(bits, T)                                                                                                      \
-    static void copy_##bits(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {                               \
-        T x;                                                                                                               \
-        if (ss == (int64_t)sizeof x && ds == (int64_t)sizeof x) {                                                          \
-            if (n > 0) memcpy(dst, src, (size_t)n * sizeof x);                                                             \
-            return;                                                                                                        \
-        }                                                                                                                  \
-        if (ss == 0 && ds == (int64_t)sizeof x) {                                                                          \
-            memcpy(&x, src, sizeof x);                                                                                     \
-            for (int64_t i = 0; i < n; i++) memcpy(dst + i * (int64_t)sizeof x, &x, sizeof x);                             \
-            return;                                                                                                        \
-        }                                                                                                                  \
-        for (int64_t i = 0; i < n; i++, src += ss, dst += ds) {                                                            \
-            memcpy(&x, src, sizeof x);                                                                                     \
-            memcpy(dst, &x, sizeof x);                                                                                     \
-        }                                                                                                                  \
+typedef struct {
+    uint64_t half[2];
+} two_words;
+#define COPY(bits, T)                                                                              \
+    static void copy_##bits(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {       \
+        T x;                                                                                       \
+        if (ss == (int64_t)sizeof x && ds == (int64_t)sizeof x) {                                  \
+            if (n > 0) memcpy(dst, src, (size_t)n * sizeof x);                                     \
+            return;                                                                                \
+        }                                                                                          \
+        if (ss == 0 && ds == (int64_t)sizeof x) {                                                  \
+            memcpy(&x, src, sizeof x);                                                             \
+            for (int64_t i = 0; i < n; i++) memcpy(dst + i * (int64_t)sizeof x, &x, sizeof x);     \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < n; i++, src += ss, dst += ds) {                                    \
+            memcpy(&x, src, sizeof x);                                                             \
+            memcpy(dst, &x, sizeof x);                                                             \
+        }                                                                                          \
     }
 COPY(8, uint8_t)
 COPY(16, uint16_t)
@@ -103,20 +111,24 @@ COPY(32, uint32_t)
 COPY(64, uint64_t)
 COPY(128, two_words)
 
-    /* Integers of one width differ in nothing but the name: unsigned targets share the signed ones' loops. */
-#define ROW_INTEGER(f)                                                                                                     \
-    {[MT_DT_bool] = f##_to_b8,   [MT_DT_int8] = f##_to_i8,     [MT_DT_int16] = f##_to_i16, [MT_DT_int32] = f##_to_i32,     \
-     [MT_DT_int64] = f##_to_i64, [MT_DT_uint8] = f##_to_i8,    [MT_DT_uint16] = f##_to_i16, [MT_DT_uint32] = f##_to_i32,   \
-     [MT_DT_uint64] = f##_to_i64, [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
-#define ROW_FLOAT(f)                                                                                                       \
-    {[MT_DT_bool] = f##_to_b8,   [MT_DT_int8] = f##_to_i8,     [MT_DT_int16] = f##_to_i16, [MT_DT_int32] = f##_to_i32,     \
-     [MT_DT_int64] = f##_to_i64, [MT_DT_uint8] = f##_to_u8,    [MT_DT_uint16] = f##_to_u16, [MT_DT_uint32] = f##_to_u32,   \
-     [MT_DT_uint64] = f##_to_u64, [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
-#define MT_CAST_TABLE                                                                                                     \
-    {                                                                                                                     \
-        [MT_DT_bool] = ROW_INTEGER(u8),    [MT_DT_int8] = ROW_INTEGER(i8),    [MT_DT_int16] = ROW_INTEGER(i16),           \
-        [MT_DT_int32] = ROW_INTEGER(i32),  [MT_DT_int64] = ROW_INTEGER(i64),  [MT_DT_uint8] = ROW_INTEGER(u8),            \
-        [MT_DT_uint16] = ROW_INTEGER(u16), [MT_DT_uint32] = ROW_INTEGER(u32), [MT_DT_uint64] = ROW_INTEGER(u64),          \
-        [MT_DT_float32] = ROW_FLOAT(f32),  [MT_DT_float64] = ROW_FLOAT(f64),                                              \
+/* Integers of one width differ in nothing but the name: unsigned targets share the signed ones' loops. */
+#define ROW_INTEGER(f)                                                                             \
+    {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
+     [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_i8,         \
+     [MT_DT_uint16] = f##_to_i16,  [MT_DT_uint32] = f##_to_i32, [MT_DT_uint64] = f##_to_i64,       \
+     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
+#define ROW_FLOAT(f)                                                                               \
+    {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
+     [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_u8,         \
+     [MT_DT_uint16] = f##_to_u16,  [MT_DT_uint32] = f##_to_u32, [MT_DT_uint64] = f##_to_u64,       \
+     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
+#define MT_CAST_TABLE                                                                              \
+    {                                                                                              \
+        [MT_DT_bool] = ROW_INTEGER(u8),    [MT_DT_int8] = ROW_INTEGER(i8),                         \
+        [MT_DT_int16] = ROW_INTEGER(i16),  [MT_DT_int32] = ROW_INTEGER(i32),                       \
+        [MT_DT_int64] = ROW_INTEGER(i64),  [MT_DT_uint8] = ROW_INTEGER(u8),                        \
+        [MT_DT_uint16] = ROW_INTEGER(u16), [MT_DT_uint32] = ROW_INTEGER(u32),                      \
+        [MT_DT_uint64] = ROW_INTEGER(u64), [MT_DT_float32] = ROW_FLOAT(f32),                       \
+        [MT_DT_float64] = ROW_FLOAT(f64),                                                          \
     }
 #define MT_COPIES {[1] = copy_8, [2] = copy_16, [4] = copy_32, [8] = copy_64, [16] = copy_128}

@@ -17,19 +17,24 @@ mt_cast_fn mt_cast_find(int from, int to) {
 
 bool mt_cast_supported(int from, int to) { return mt_cast_find(from, to) != NULL; }
 
-enum { LINE = 64, TILE = 16384, RUN = 256 };       /* bytes: of a line of the cache, of what fits into it beside its like, of a block's row */
-enum { PIECE = 1 << 18 };                           /* bytes that a thread takes at once */
+enum {
+    LINE = 64,
+    TILE = 16384,
+    RUN = 256
+}; /* bytes: of a line of the cache, of what fits into it beside its like, of a block's row */
+enum { PIECE = 1 << 18 }; /* bytes that a thread takes at once */
 
 typedef struct {
     mt_cast_fn cast;
-    bool same;                               /* dtype on both sides */
-    mt_transpose_fn transpose;               /* of the input's elements; NULL: they aren't dense along a plane's rows */
-    void (*stream)(void *, const void *, size_t);      /* NULL: not past the cache */
-    int ndim, inner;                         /* dimensions; those of a line (1) or a plane (2) */
-    int64_t length[MT_MAX_NDIM], to[MT_MAX_NDIM], from[MT_MAX_NDIM];      /* [0] is the innermost */
-    int64_t size, in_size;                   /* bytes of an element */
-    int64_t columns, rows;                   /* of a plane's block */
-    int64_t step, pieces;                    /* a line or plane is cut along its outer dimension */
+    bool same; /* dtype on both sides */
+    mt_transpose_fn
+        transpose; /* of the input's elements; NULL: they aren't dense along a plane's rows */
+    void (*stream)(void *, const void *, size_t); /* NULL: not past the cache */
+    int ndim, inner; /* dimensions; those of a line (1) or a plane (2) */
+    int64_t length[MT_MAX_NDIM], to[MT_MAX_NDIM], from[MT_MAX_NDIM]; /* [0] is the innermost */
+    int64_t size, in_size;                                           /* bytes of an element */
+    int64_t columns, rows;                                           /* of a plane's block */
+    int64_t step, pieces; /* a line or plane is cut along its outer dimension */
     char *dst;
     const char *src;
 } job;
@@ -63,7 +68,8 @@ static void copy_block(const job *c, char *dst, const char *src, int64_t rows, i
         c->transpose(turned, row, src, step, rows, columns);
         src = turned, step = c->in_size;
     }
-    for (int64_t k = 0; k < rows; k++) copy_line(c, dst + k * c->to[1], src + k * row, step, columns);
+    for (int64_t k = 0; k < rows; k++)
+        copy_line(c, dst + k * c->to[1], src + k * row, step, columns);
 }
 
 /* Elements first to last of the outer dimension of a line or plane. */
@@ -83,7 +89,8 @@ static void copy_piece(const job *c, char *dst, const char *src, int64_t first, 
 
 static void copy_pieces(void *argument, int64_t begin, int64_t end) {
     const job *c = argument;
-    int64_t index[MT_MAX_NDIM], piece = begin % c->pieces, rest = begin / c->pieces, whole = c->length[c->inner - 1];
+    int64_t index[MT_MAX_NDIM], piece = begin % c->pieces, rest = begin / c->pieces,
+                                whole = c->length[c->inner - 1];
     char *dst = c->dst;
     const char *src = c->src;
     for (int d = c->inner; d < c->ndim; d++) {
@@ -118,14 +125,16 @@ static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Merges dimensions and orders them: the output's densest first, then, in a plane, the input's. */
-static void arrange(job *c, int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in) {
+static void arrange(job *c, int ndim, const int64_t *shape, const mt_operand *out,
+                    const mt_operand *in) {
     int order[MT_MAX_NDIM], n = 0;
     for (int d = 0; d < ndim; d++) order[d] = d;
     mt_sort_dims(ndim, order, out->strides);
     for (int k = ndim - 1; k >= 0; k--) {
         int d = order[k];
         if (shape[d] == 1) continue;
-        if (n > 0 && out->strides[d] == c->to[n - 1] * c->length[n - 1] && in->strides[d] == c->from[n - 1] * c->length[n - 1]) {
+        if (n > 0 && out->strides[d] == c->to[n - 1] * c->length[n - 1] &&
+            in->strides[d] == c->from[n - 1] * c->length[n - 1]) {
             c->length[n - 1] *= shape[d];
         } else {
             c->length[n] = shape[d], c->to[n] = out->strides[d], c->from[n] = in->strides[d];
@@ -135,28 +144,36 @@ static void arrange(job *c, int ndim, const int64_t *shape, const mt_operand *ou
     if (n == 0) c->length[0] = 1, c->to[0] = c->size, c->from[0] = c->in_size, n = 1;
     int dense = 0;
     for (int d = 1; d < n; d++)
-        if (c->from[d] != 0 && c->length[d] >= 8 && (c->from[dense] == 0 || magnitude(c->from[d]) < magnitude(c->from[dense]))) dense = d;
+        if (c->from[d] != 0 && c->length[d] >= 8 &&
+            (c->from[dense] == 0 || magnitude(c->from[d]) < magnitude(c->from[dense])))
+            dense = d;
     c->ndim = n;
     c->inner = dense > 0 && c->from[0] != 0 ? 2 : 1;
     if (c->inner == 2 && dense > 1) {
         int64_t l = c->length[dense], t = c->to[dense], f = c->from[dense];
-        for (int d = dense; d > 1; d--) c->length[d] = c->length[d - 1], c->to[d] = c->to[d - 1], c->from[d] = c->from[d - 1];
+        for (int d = dense; d > 1; d--)
+            c->length[d] = c->length[d - 1], c->to[d] = c->to[d - 1], c->from[d] = c->from[d - 1];
         c->length[1] = l, c->to[1] = t, c->from[1] = f;
     }
 }
 
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in) {
     const mt_loops *loops = mt_loops_of_machine();
-    job c = {.cast = mt_cast_find(in->dtype, out->dtype), .same = in->dtype == out->dtype, .dst = out->data, .src = in->data,
-             .size = MT_ITEMSIZE[out->dtype], .in_size = MT_ITEMSIZE[in->dtype]};
+    job c = {.cast = mt_cast_find(in->dtype, out->dtype),
+             .same = in->dtype == out->dtype,
+             .dst = out->data,
+             .src = in->data,
+             .size = MT_ITEMSIZE[out->dtype],
+             .in_size = MT_ITEMSIZE[in->dtype]};
     int64_t total = c.size, lines = (int64_t)(uintptr_t)out->data;
     if (!c.cast) return 1;
     for (int d = 0; d < ndim; d++) total *= shape[d];
     if (total == 0) return 0;
     arrange(&c, ndim, shape, out, in);
     for (int d = 1; d < c.ndim; d++) lines |= c.to[d];
-    bool apart = lines % LINE != 0 && c.ndim > 1;            /* rows meet inside of lines */
-    if (total >= MT_PAST_THE_CACHE && c.to[0] == c.size && (uintptr_t)c.dst % (uintptr_t)c.size == 0 &&
+    bool apart = lines % LINE != 0 && c.ndim > 1; /* rows meet inside of lines */
+    if (total >= MT_PAST_THE_CACHE && c.to[0] == c.size &&
+        (uintptr_t)c.dst % (uintptr_t)c.size == 0 &&
         (!apart || (c.inner == 1 && c.length[0] * c.size >= TILE)))
         c.stream = loops->stream;
     int64_t inner = c.length[0] * c.size;

@@ -18,20 +18,20 @@
 
 #define FAIL (bad = 1, (T)0)
 
-#define BODY(name, OUT, A, TYPE, UTYPE, LOADS, expression)                                                        \
-    static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {                   \
-        typedef TYPE T;                                                                                                     \
-        typedef UTYPE UT;                                                                                                   \
-        int bad = 0;                                                                                                        \
-        OUT *o = out;                                                                                                       \
-        const A *xa = pa;                                                                                                   \
-        const T *xb = pb, *xc = pc;                                                                                         \
-        IVDEP for (int64_t i = 0; i < n; i++) {                                                                             \
-            LOADS                                                                                                           \
-            o[i] = (OUT)(expression);                                                                                       \
-        }                                                                                                                   \
-        (void)xb, (void)xc, (void)sizeof(UT);                                                                               \
-        return bad;                                                                                                         \
+#define BODY(name, OUT, A, TYPE, UTYPE, LOADS, expression)                                         \
+    static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {        \
+        typedef TYPE T;                                                                            \
+        typedef UTYPE UT;                                                                          \
+        int bad = 0;                                                                               \
+        OUT *o = out;                                                                              \
+        const A *xa = pa;                                                                          \
+        const T *xb = pb, *xc = pc;                                                                \
+        IVDEP for (int64_t i = 0; i < n; i++) {                                                    \
+            LOADS                                                                                  \
+            o[i] = (OUT)(expression);                                                              \
+        }                                                                                          \
+        (void)xb, (void)xc, (void)sizeof(UT);                                                      \
+        return bad;                                                                                \
     }
 #define LOADS1(A) const A a = xa[i];
 #define LOADS2(A) LOADS1(A) const T b = xb[i];
@@ -40,32 +40,31 @@
 #define KERNEL2(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS2(A), (__VA_ARGS__))
 #define KERNEL3(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS3(A), (__VA_ARGS__))
 #define RAREST(any, m) (sizeof(any) == 4 ? ((m) > (any) ? (m) : (any)) : ((any) | (m)))
-#define KERNEL1_SPECIAL(name, T, UT, special, full, ...)                                                                        \
-    static __attribute__((noinline)) UT name##_plain(T *o, const T *x, int n) {                                           \
-        UT any = 0;                                                                                                        \
-        IVDEP for (int i = 0; i < n; i++) {                                                                                \
-            const T a = x[i];                                                                                              \
-            o[i] = (__VA_ARGS__);                                                                                          \
-            const UT rarity = special##_RARITY(a);                                                                            \
-            any = RAREST(any, rarity);                                                                                     \
-        }                                                                                                                  \
-        return any;                                                                                                        \
-    }                                                                                                                      \
-    static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {                               \
-        enum { BLOCK = 512 };                                                                                              \
-        T *o = out, aside[BLOCK];                                                                                          \
-        const T *xa = pa;                                                                                                  \
-        (void)pb, (void)pc;                                                                                                \
-        for (; n > 0; n -= BLOCK, xa += BLOCK, o += BLOCK) {                                                               \
-            int m = n < BLOCK ? (int)n : BLOCK;                                                                            \
-            const T *x = out == pa ? memcpy(aside, xa, (size_t)m * sizeof(T)) : xa;                                        \
-            if (name##_plain(o, x, m) >= special##_FROM(*x))                                                                  \
-                IVDEP for (int i = 0; i < m; i++) {                                                                        \
-                    const T a = x[i];                                                                                      \
-                    o[i] = special##_RARITY(a) >= special##_FROM(a) ? (full) : o[i];                                             \
-                }                                                                                                          \
-        }                                                                                                                  \
-        return 0;                                                                                                          \
+#define KERNEL1_SPECIAL(name, T, UT, special, full, ...)                                           \
+    static __attribute__((noinline)) UT name##_plain(T *o, const T *x, int n) {                    \
+        UT any = 0;                                                                                \
+        IVDEP for (int i = 0; i < n; i++) {                                                        \
+            const T a = x[i];                                                                      \
+            o[i] = (__VA_ARGS__);                                                                  \
+            const UT rarity = special##_RARITY(a);                                                 \
+            any = RAREST(any, rarity);                                                             \
+        }                                                                                          \
+        return any;                                                                                \
+    }                                                                                              \
+    static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {        \
+        enum { BLOCK = 512 };                                                                      \
+        T *o = out, aside[BLOCK];                                                                  \
+        const T *xa = pa;                                                                          \
+        (void)pb, (void)pc;                                                                        \
+        for (; n > 0; n -= BLOCK, xa += BLOCK, o += BLOCK) {                                       \
+            int m = n < BLOCK ? (int)n : BLOCK;                                                    \
+            const T *x = out == pa ? memcpy(aside, xa, (size_t)m * sizeof(T)) : xa;                \
+            if (name##_plain(o, x, m) >= special##_FROM(*x)) IVDEP for (int i = 0; i < m; i++) {   \
+                    const T a = x[i];                                                              \
+                    o[i] = special##_RARITY(a) >= special##_FROM(a) ? (full) : o[i];               \
+                }                                                                                  \
+        }                                                                                          \
+        return 0;                                                                                  \
     }
 #include "generated/kernels_gen.h"
 #undef KERNEL1

@@ -11,8 +11,9 @@ enum { LANES = 32 };
 
 /* Asks for the memory of a run before it is needed: converting keeps the processor too busy to look far enough ahead by itself (an eighth of the
  * time of a sum of float32 that comes from memory).  Addresses behind the end are asked for in vain and harm nothing. */
-#define AHEAD(at, T)                                                                                                      \
-    for (int j_ = 0; j_ < LANES; j_ += 64 / (int)sizeof(T)) __builtin_prefetch((const void *)((uintptr_t)((at) + j_) + 4096));
+#define AHEAD(at, T)                                                                               \
+    for (int j_ = 0; j_ < LANES; j_ += 64 / (int)sizeof(T))                                        \
+        __builtin_prefetch((const void *)((uintptr_t)((at) + j_) + 4096));
 
 /* The name of a fold's function, for the templates: FOLD_NAME(start) is sum_i8_start. */
 #define JOIN_EXPANDED(a, b, c) a##_##b##_##c
@@ -21,16 +22,17 @@ enum { LANES = 32 };
 #define ARG_JOIN_EXPANDED(a, b, c) arg_##a##_##b##_##c
 #define ARG_JOIN(a, b, c) ARG_JOIN_EXPANDED(a, b, c)
 #define ARG_FOLD_NAME(function) ARG_JOIN(FOLD, S, function)
-#define FOLDS(name) {name##_start, name##_accumulate_run, name##_accumulate_rows, name##_merge, name##_finish}
+#define FOLDS(name)                                                                                \
+    {name##_start, name##_accumulate_run, name##_accumulate_rows, name##_merge, name##_finish}
 /* row i of those that lie `stride` bytes apart from x on */
 #define ROWS(i) ((const void *)((const char *)x + (i) * stride))
 
 /* The running sum s, and e, all that rounding has taken from it. */
-#define TWO_SUM(s, e, value)                                                                                              \
-    do {                                                                                                                  \
-        double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                                                \
-        (e) += ((s) - (t_ - b_)) + (v_ - b_);                                                                             \
-        (s) = t_;                                                                                                         \
+#define TWO_SUM(s, e, value)                                                                       \
+    do {                                                                                           \
+        double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                         \
+        (e) += ((s) - (t_ - b_)) + (v_ - b_);                                                      \
+        (s) = t_;                                                                                  \
     } while (0)
 static void sum_f64_start(void *acc, void *aux, int64_t n) {
     double *r = acc, *e = aux;
@@ -53,7 +55,8 @@ static void sum_f64_accumulate_run(void *acc, void *aux, const void *x, int64_t 
     for (; i < n; i++) TWO_SUM(sum, error, v[i]);
     *(double *)acc = sum, *(double *)aux = error;
 }
-static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride, int64_t rows, int64_t n, int64_t index) {
+static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride,
+                                    int64_t rows, int64_t n, int64_t index) {
     double *restrict s = acc, *restrict e = aux;
     (void)index;
     for (; rows >= 2; rows -= 2, x = (const char *)x + 2 * stride) {
@@ -68,7 +71,8 @@ static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t
     const double *restrict v = x;
     for (int64_t j = 0; rows && j < n; j++) TWO_SUM(s[j], e[j], v[j]);
 }
-static void sum_f64_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n, int64_t index) {
+static void sum_f64_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n,
+                          int64_t index) {
     double *s = acc, *e = aux;
     const double *v = acc2, *f = aux2;
     (void)index;
@@ -77,21 +81,28 @@ static void sum_f64_merge(void *acc, void *aux, const void *acc2, const void *au
         e[j] += f[j];
     }
 }
-static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
+static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
+                           bool mean) {
     const double *s = acc, *e = aux;
     double *o = out;
     for (int64_t j = 0; j < n; j++) {
-        double sum = fabs(s[j]) < INFINITY && e[j] != 0 ? s[j] + e[j] : s[j];   /* of an infinity the error is NaN */
+        double sum = fabs(s[j]) < INFINITY && e[j] != 0
+                         ? s[j] + e[j]
+                         : s[j]; /* of an infinity the error is NaN */
         o[j] = mean ? sum / (double)count : count ? sum : 0;
     }
 }
 
 /* the running value a takes in b: LOSES is <= or >=, and a NaN beats all but an earlier one */
-#define BETTER(a, b, LOSES) (((a) == (a)) & !((b) LOSES (a)))
+#define BETTER(a, b, LOSES) (((a) == (a)) & !((b)LOSES(a)))
 #define IS_NAN(a) ((a) != (a))
-#define BEST(a, b, LOSES) ((a) != (a) ? (a) : (b) LOSES (a) ? (a) : (b))   /* GCC vectorises rows in this form, runs in the other */
+#define BEST(a, b, LOSES)                                                                          \
+    ((a) != (a)    ? (a)                                                                           \
+     : (b)LOSES(a) ? (a)                                                                           \
+                   : (b)) /* GCC vectorises rows in this form, runs in the other */
 
-static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count, bool mean) {
+static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
+                       bool mean) {
     (void)acc, (void)count, (void)mean;
     memcpy(out, aux, (size_t)n * sizeof(int64_t));
 }
@@ -134,13 +145,20 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
 #define S f64
 #include "kernels/fold_type.inc"
 
-#define ROW(s)                                                                                                            \
-    {FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                                                     \
-     {min_##s##_start, arg_min_##s##_accumulate_run, arg_min_##s##_accumulate_rows, arg_min_##s##_merge, arg_finish},                                            \
-     {max_##s##_start, arg_max_##s##_accumulate_run, arg_max_##s##_accumulate_rows, arg_max_##s##_merge, arg_finish}}
-#define MT_FOLD_TABLE                                                                                                     \
-    {                                                                                                                     \
-        [MT_DT_bool] = ROW(u8),    [MT_DT_int8] = ROW(i8),    [MT_DT_int16] = ROW(i16),   [MT_DT_int32] = ROW(i32),       \
-        [MT_DT_int64] = ROW(i64),  [MT_DT_uint8] = ROW(u8),   [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),      \
-        [MT_DT_uint64] = ROW(u64), [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                \
+#define ROW(s)                                                                                     \
+    {                                                                                              \
+        FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                           \
+            {min_##s##_start, arg_min_##s##_accumulate_run, arg_min_##s##_accumulate_rows,         \
+             arg_min_##s##_merge, arg_finish},                                                     \
+        {                                                                                          \
+            max_##s##_start, arg_max_##s##_accumulate_run, arg_max_##s##_accumulate_rows,          \
+                arg_max_##s##_merge, arg_finish                                                    \
+        }                                                                                          \
+    }
+#define MT_FOLD_TABLE                                                                              \
+    {                                                                                              \
+        [MT_DT_bool] = ROW(u8),     [MT_DT_int8] = ROW(i8),     [MT_DT_int16] = ROW(i16),          \
+        [MT_DT_int32] = ROW(i32),   [MT_DT_int64] = ROW(i64),   [MT_DT_uint8] = ROW(u8),           \
+        [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),  [MT_DT_uint64] = ROW(u64),         \
+        [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                    \
     }

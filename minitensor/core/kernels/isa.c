@@ -4,7 +4,9 @@
 extern const mt_loops mt_loops_baseline;
 #ifdef MT_X86
 extern const mt_loops mt_loops_avx2, mt_loops_avx512;
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
@@ -46,9 +48,14 @@ mt_kernel mt_kernel_find(int op, int dtype) {
 }
 
 const mt_fold *mt_fold_find(int op, int dtype) {
-    int family = op == MT_OP_sum || op == MT_OP_mean ? MT_SUM : op == MT_OP_prod ? MT_PROD
-               : op == MT_OP_amin || op == MT_OP_all ? MT_MIN : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
-               : op == MT_OP_argmin ? MT_ARGMIN : op == MT_OP_argmax ? MT_ARGMAX : MT_FAMILIES;
-    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype]) return NULL;
+    int family = op == MT_OP_sum || op == MT_OP_mean   ? MT_SUM
+                 : op == MT_OP_prod                    ? MT_PROD
+                 : op == MT_OP_amin || op == MT_OP_all ? MT_MIN
+                 : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
+                 : op == MT_OP_argmin                  ? MT_ARGMIN
+                 : op == MT_OP_argmax                  ? MT_ARGMAX
+                                                       : MT_FAMILIES;
+    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype])
+        return NULL;
     return &mt_loops_of_machine()->folds[dtype][family];
 }

@@ -9,7 +9,7 @@
 #endif
 
 #define MT_PART_NAME(table, part) table##_##part
-#define MT_PART(table, part) MT_PART_NAME(table, part)      /* mt_loops_avx2_folds */
+#define MT_PART(table, part) MT_PART_NAME(table, part) /* mt_loops_avx2_folds */
 
 extern const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
 extern const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES];

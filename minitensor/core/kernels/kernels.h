@@ -3,13 +3,13 @@
 #define MT_KERNELS_H
 #include "types.h"
 
-typedef struct {                     /* a tensor as kernels see it */
+typedef struct { /* a tensor as kernels see it */
     char *data;
     int dtype;
-    int64_t strides[MT_MAX_NDIM];    /* bytes */
+    int64_t strides[MT_MAX_NDIM]; /* bytes */
 } mt_operand;
 
-enum { MT_TILE = 512 };              /* elements that are worked on at once, in the nearest cache */
+enum { MT_TILE = 512 }; /* elements that are worked on at once, in the nearest cache */
 
 /* An elementwise op on n contiguous elements of one dtype; 0, or 1: an element met FAIL. */
 typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c, int64_t n);
@@ -17,7 +17,8 @@ typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c,
 /* Returns the kernel of an op (generated); NULL: there is none, NumPy has to do it. */
 mt_kernel mt_kernel_find(int op, int dtype);
 
-typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride, int64_t n);
+typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride,
+                           int64_t n);
 
 /* Returns the cast between two dtypes; NULL: there is none. */
 mt_cast_fn mt_cast_find(int from, int to);
@@ -27,7 +28,8 @@ bool mt_cast_supported(int from, int to);
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
 
 /* Multiplies an m x k matrix by a k x n matrix, of float32 or float64, into contiguous memory. */
-void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a, const mt_operand *b);
+void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
+                   const mt_operand *b);
 
 /* Sorts dimensions by the size of a stride, the largest first; equal ones keep their order. */
 void mt_sort_dims(int n, int *order, const int64_t *strides);

@@ -10,26 +10,29 @@
 
 /* By rows, so that the innermost loop goes along rows of b and out: a vector loop when b's elements lie side by side.  An array of
  * NumPy's that a tensor shares need not be aligned. */
-#define MATMUL(name, T)                                                                                                       \
-    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a, const mt_operand *b) {             \
-        for (int64_t i = 0; i < m; i++, out += n) {                                                                            \
-            for (int64_t j = 0; j < n; j++) out[j] = 0;                                                                        \
-            for (int64_t p = 0; p < k; p++) {                                                                                  \
-                T factor, element;                                                                                             \
-                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);                               \
-                const char *row = b->data + p * b->strides[0];                                                                 \
-                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                                             \
-                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];                                    \
-                else                                                                                                           \
-                    for (int64_t j = 0; j < n; j++)                                                                            \
-                        memcpy(&element, row + j * b->strides[1], sizeof element), out[j] += factor * element;                 \
-            }                                                                                                                  \
-        }                                                                                                                      \
+#define MATMUL(name, T)                                                                            \
+    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a,        \
+                     const mt_operand *b) {                                                        \
+        for (int64_t i = 0; i < m; i++, out += n) {                                                \
+            for (int64_t j = 0; j < n; j++) out[j] = 0;                                            \
+            for (int64_t p = 0; p < k; p++) {                                                      \
+                T factor, element;                                                                 \
+                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);   \
+                const char *row = b->data + p * b->strides[0];                                     \
+                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                 \
+                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];        \
+                else                                                                               \
+                    for (int64_t j = 0; j < n; j++)                                                \
+                        memcpy(&element, row + j * b->strides[1], sizeof element),                 \
+                            out[j] += factor * element;                                            \
+            }                                                                                      \
+        }                                                                                          \
     }
 MATMUL(matmul_f32, float)
 MATMUL(matmul_f64, double)
 
-void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a, const mt_operand *b) {
+void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
+                   const mt_operand *b) {
     if (dtype == MT_DT_float32) matmul_f32(m, k, n, (float *)out, a, b);
     else matmul_f64(m, k, n, (double *)out, a, b);
 }

@@ -15,8 +15,10 @@ static void stream(void *dst, const void *src, size_t nbytes) {
     size_t head = -(uintptr_t)to & (LINE - 1);
     if (nbytes < head + LINE) head = nbytes;
     memcpy(to, from, head);
-    for (to += head, from += head, nbytes -= head; nbytes >= LINE; to += LINE, from += LINE, nbytes -= LINE)
-        for (int i = 0; i < LINE; i += 16) _mm_stream_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+    for (to += head, from += head, nbytes -= head; nbytes >= LINE;
+         to += LINE, from += LINE, nbytes -= LINE)
+        for (int i = 0; i < LINE; i += 16)
+            _mm_stream_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
     memcpy(to, from, nbytes);
 }
 #else

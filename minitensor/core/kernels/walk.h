@@ -10,19 +10,20 @@
 #include "kernels/kernels.h"
 
 typedef struct {
-    char *at;                        /* the next element */
-    int64_t left;                    /* elements left in the innermost run */
+    char *at;     /* the next element */
+    int64_t left; /* elements left in the innermost run */
     int ndim;
-    int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM], index[MT_MAX_NDIM];   /* [0] is the innermost */
+    int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM], index[MT_MAX_NDIM]; /* [0] is the innermost */
     int64_t itemsize;
-    mt_cast_fn cast;                 /* from the operand's dtype to the walk's, or back for an output */
-    bool ready;                      /* no cast, aligned: elements may be used where they lie */
+    mt_cast_fn cast; /* from the operand's dtype to the walk's, or back for an output */
+    bool ready;      /* no cast, aligned: elements may be used where they lie */
 } mt_walk;
 
 /* `order` lists the dimensions to walk, the innermost last. */
-static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, bool output, int n, const int *order,
-                                 const int64_t *shape) {
-    int64_t size = MT_ITEMSIZE[t->dtype], align = size < 16 ? size : 8;   /* complex128 is two doubles */
+static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, bool output, int n,
+                                 const int *order, const int64_t *shape) {
+    int64_t size = MT_ITEMSIZE[t->dtype],
+            align = size < 16 ? size : 8; /* complex128 is two doubles */
     uintptr_t bits = (uintptr_t)t->data;
     w->at = t->data, w->ndim = 0, w->itemsize = size;
     for (int k = n - 1; k >= 0; k--) {
@@ -72,7 +73,8 @@ static inline int64_t mt_walk_ready(const mt_walk *w) {
 }
 
 /* Casts n elements between the walk and a contiguous buffer of items of `itemsize` bytes. */
-static inline void mt_walk_move(mt_walk *w, char *buffer, int64_t itemsize, int64_t n, bool output) {
+static inline void mt_walk_move(mt_walk *w, char *buffer, int64_t itemsize, int64_t n,
+                                bool output) {
     while (n > 0) {
         int64_t m = w->left < n ? w->left : n;
         if (output) w->cast(w->at, w->strides[0], buffer, itemsize, m);

@@ -24,7 +24,9 @@
 
 enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, N_CLASSES = 128 };
 
-typedef struct mt_block { struct mt_block *next; } mt_block;
+typedef struct mt_block {
+    struct mt_block *next;
+} mt_block;
 
 mt_device mt_devices[MT_MAX_DEVICES];
 atomic_int mt_device_count;
@@ -35,9 +37,10 @@ static int size_class(int64_t nbytes, int64_t *rounded) {
         *rounded = SMALLEST;
         return 0;
     }
-    int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));       /* 2^doubling < nbytes <= 2^(doubling+1) */
+    int doubling =
+        63 - __builtin_clzll((uint64_t)(nbytes - 1)); /* 2^doubling < nbytes <= 2^(doubling+1) */
     int64_t step = ((int64_t)1 << doubling) / 4;
-    int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step;     /* 1 to 4 */
+    int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step; /* 1 to 4 */
     *rounded = (((int64_t)1 << doubling) + quarter * step + SMALLEST - 1) / SMALLEST * SMALLEST;
     int index = (doubling - 6) * 4 + (int)quarter;
     return index < N_CLASSES ? index : -1;
@@ -49,7 +52,7 @@ static char *system_alloc(int64_t nbytes, int64_t alignment) {
     if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
     if (posix_memalign(&data, (size_t)alignment, (size_t)nbytes) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);           /* a hint: a refusal changes nothing */
+    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE); /* a hint: a refusal changes nothing */
 #endif
     return data;
 }
@@ -117,7 +120,7 @@ static char *take_cached(mt_device *device, int class, int64_t size) {
     if (!block) return NULL;
     device->cache[class] = block->next;
     device->stats.cached_blocks--;
-    device->stats.reserved -= size;                                    /* it was counted as cached, and as reserved */
+    device->stats.reserved -= size; /* it was counted as cached, and as reserved */
     return (char *)block;
 }
 
@@ -127,7 +130,8 @@ bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data) {
     mt_block *chain = NULL;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    if (device->capacity && device->stats.reserved + size > device->capacity) trim_locked(device, &chain);
+    if (device->capacity && device->stats.reserved + size > device->capacity)
+        trim_locked(device, &chain);
     bool fits = !device->capacity || device->stats.reserved + size <= device->capacity;
     if (fits) count(device, size, size);
     if (fits && data) *data = take_cached(device, class, size);
@@ -145,7 +149,8 @@ char *mt_block_commit(mt_device *device, int64_t nbytes) {
     if (data) return data;
     mt_point(MT_POINT_ALLOC);
     data = system_alloc(size, device->alignment);
-    if (!data && mt_device_trim((int)(device - mt_devices)) > 0) data = system_alloc(size, device->alignment);
+    if (!data && mt_device_trim((int)(device - mt_devices)) > 0)
+        data = system_alloc(size, device->alignment);
     return data;
 }
 
@@ -153,7 +158,9 @@ void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
     pthread_mutex_lock(&device->lock);
-    bool keep = data && class >= 0 && device->stats.reserved - device->stats.allocated + size <= atomic_load(&mt_settings[MT_SETTING_CACHE]);
+    bool keep = data && class >= 0 &&
+                device->stats.reserved - device->stats.allocated + size <=
+                    atomic_load(&mt_settings[MT_SETTING_CACHE]);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
         mt_block *block = (mt_block *)data;
@@ -190,13 +197,13 @@ void mt_device_lose(int id, const char *why) {
     atomic_store(&mt_devices[id].lost, true);
 }
 
-
 void mt_alloc_lock_all(void) {
     for (int i = 0; i < atomic_load(&mt_device_count); i++) pthread_mutex_lock(&mt_devices[i].lock);
 }
 
 void mt_alloc_unlock_all(void) {
-    for (int i = atomic_load(&mt_device_count) - 1; i >= 0; i--) pthread_mutex_unlock(&mt_devices[i].lock);
+    for (int i = atomic_load(&mt_device_count) - 1; i >= 0; i--)
+        pthread_mutex_unlock(&mt_devices[i].lock);
 }
 
 void mt_alloc_reset_locks(void) {

@@ -9,10 +9,10 @@ typedef struct mt_device {
     atomic_bool lost;
     char why_lost[256];
     int default_stream;
-    pthread_mutex_t lock;            /* guards the memory fields below */
-    int64_t capacity;                /* 0: no limit of its own */
+    pthread_mutex_t lock; /* guards the memory fields below */
+    int64_t capacity;     /* 0: no limit of its own */
     mt_memory_stats stats;
-    struct mt_block *cache[128];     /* free blocks by size class */
+    struct mt_block *cache[128]; /* free blocks by size class */
 } mt_device;
 
 extern mt_device mt_devices[MT_MAX_DEVICES];

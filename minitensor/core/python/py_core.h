@@ -11,22 +11,24 @@
 #include "tensor/tensor.h"
 
 typedef struct {
-    PyObject_HEAD
-    mt_ref ref;                  /* `_h`; 0: it has none, since its making failed */
-    PyObject *shape, *dtype;     /* NULL until somebody asks */
+    PyObject_HEAD mt_ref ref; /* `_h`; 0: it has none, since its making failed */
+    PyObject *shape, *dtype;  /* NULL until somebody asks */
     PyObject *weak;
 } tensor_object;
 
 /* What Python tells by bind(), under the GIL. */
 typedef struct {
-    PyObject *tensor;            /* the class Tensor */
-    PyObject *dtypes;            /* its dtypes, a tuple by code */
-    PyObject *numpy[MT_NUM_DTYPES];      /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
-    PyObject *ndarray;           /* numpy.ndarray */
-    PyObject *complete;          /* complete(ref): brings a call to its end */
-    PyObject *dispatch_slow;     /* dispatch_slow(op, operator, *operands): with operands that are not all tensors and numbers */
-    PyObject *site;              /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not that frame's */
-    PyObject *synchronous;       /* True: each op fails at its call */
+    PyObject *tensor; /* the class Tensor */
+    PyObject *dtypes; /* its dtypes, a tuple by code */
+    PyObject *numpy
+        [MT_NUM_DTYPES]; /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
+    PyObject *ndarray;  /* numpy.ndarray */
+    PyObject *complete; /* complete(ref): brings a call to its end */
+    PyObject *
+        dispatch_slow; /* dispatch_slow(op, operator, *operands): with operands that are not all tensors and numbers */
+    PyObject *
+        site; /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not that frame's */
+    PyObject *synchronous; /* True: each op fails at its call */
 } mt_python;
 extern mt_python python;
 
@@ -48,12 +50,15 @@ extern PyMethodDef mt_op_functions[], mt_op_methods[];
 extern PyType_Slot mt_op_slots[];
 PyObject *mt_op_compare(PyObject *a, PyObject *b, int code);
 
-static inline mt_ref mt_py_ref(PyObject *o) {      /* 0: it is no tensor, or one without a value */
+static inline mt_ref mt_py_ref(PyObject *o) { /* 0: it is no tensor, or one without a value */
     PyTypeObject *type = Py_TYPE(o);
-    if (type == (PyTypeObject *)python.tensor || PyType_IsSubtype(type, mt_tensor_base)) return ((tensor_object *)o)->ref;
+    if (type == (PyTypeObject *)python.tensor || PyType_IsSubtype(type, mt_tensor_base))
+        return ((tensor_object *)o)->ref;
     return 0;
 }
-static inline bool mt_keeps_gil(void) { return atomic_load_explicit(&mt_may_block, memory_order_relaxed) == 0; }
+static inline bool mt_keeps_gil(void) {
+    return atomic_load_explicit(&mt_may_block, memory_order_relaxed) == 0;
+}
 
 #define AS_METHOD(function) (PyCFunction)(void (*)(void))(function)
 #endif

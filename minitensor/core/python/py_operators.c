@@ -18,16 +18,17 @@
  * call Python, or take long, is done without the GIL at all times. */
 #include "python/py_core.h"
 
-enum { LITTLE = 1024 };                  /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it after 5,000 */
+enum {
+    LITTLE = 1024
+}; /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it after 5,000 */
 
 static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil(); }
 
-#define CALL(keep, statement)                                                                                                                 \
-    if (keep) statement;                                                                                                                     \
-    else {                                                                                                                                   \
-        Py_BEGIN_ALLOW_THREADS                                                                                                               \
-        statement;                                                                                                                           \
-        Py_END_ALLOW_THREADS                                                                                                                 \
+#define CALL(keep, statement)                                                                      \
+    if (keep) statement;                                                                           \
+    else {                                                                                         \
+        Py_BEGIN_ALLOW_THREADS statement;                                                          \
+        Py_END_ALLOW_THREADS                                                                       \
     }
 
 /* --- the end of a call ------------------------------------------------------------------------------------------------------------------------ */
@@ -35,14 +36,19 @@ static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil
 enum { SITES = 256 };
 
 /* Lines that queued work of late: by their code objects, which are held so that no other one can come to lie where one was. */
-static struct { PyObject *code; int line; uint32_t site; } sites[SITES];
+static struct {
+    PyObject *code;
+    int line;
+    uint32_t site;
+} sites[SITES];
 
 static bool site_of_caller(uint32_t *site) {
     *site = 0;
     PyFrameObject *frame = PyEval_GetFrame();
-    if (!frame) return true;                               /* nobody's line: called by a thread of C */
+    if (!frame) return true; /* nobody's line: called by a thread of C */
     PyObject *code = (PyObject *)PyFrame_GetCode(frame);
-    int line = PyFrame_GetLineNumber(frame), i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);
+    int line = PyFrame_GetLineNumber(frame),
+        i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);
     if (sites[i].code != code || sites[i].line != line) {
         PyObject *number = PyObject_CallFunctionObjArgs(python.site, (PyObject *)frame, NULL);
         long n = number ? PyLong_AsLong(number) : 0;
@@ -64,20 +70,18 @@ static bool site_of_caller(uint32_t *site) {
 /* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.  0: an exception. */
 static mt_ref end_of(mt_ref call) {
     uint32_t site;
-    int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True ? MT_TIMEOUT : MT_RUNTIME_ERROR;
+    int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
+                     ? MT_TIMEOUT
+                     : MT_RUNTIME_ERROR;
     if (status == MT_TIMEOUT && !site_of_caller(&site)) {
         mt_call_drop(call);
         return 0;
     }
     while (status == MT_TIMEOUT) {
-        Py_BEGIN_ALLOW_THREADS
-        status = mt_submit(call, site, MT_SLICE_MS);
-        Py_END_ALLOW_THREADS
-        if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
-            Py_BEGIN_ALLOW_THREADS
-            mt_call_drop(call);
-            Py_END_ALLOW_THREADS
-            return 0;
+        Py_BEGIN_ALLOW_THREADS status = mt_submit(call, site, MT_SLICE_MS);
+        Py_END_ALLOW_THREADS if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
+            Py_BEGIN_ALLOW_THREADS mt_call_drop(call);
+            Py_END_ALLOW_THREADS return 0;
         }
     }
     if (status == MT_OK) return mt_call_end(call);
@@ -130,7 +134,8 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
             return finished(result);
         }
         int beyond = 0;
-        long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond) : (beyond = 1);
+        long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond)
+                                                : (beyond = 1);
         if (!beyond) {
             CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
             return finished(result);
@@ -140,18 +145,24 @@ static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
 }
 
 static PyObject *ternary(int op, PyObject *const *operands) {
-    mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]), result;
+    mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]),
+           result;
     if (!x || !y || !z) return dispatch_slow(op, false, 3, operands);
     CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
     return finished(result);
 }
 
 /* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.  Return false. */
-static bool wrong_operands(const char *op, int n, const char *const *names, const char *before, PyObject *got, const char *after) {
+static bool wrong_operands(const char *op, int n, const char *const *names, const char *before,
+                           PyObject *got, const char *after) {
     char list[64] = "";
     for (int i = 0; i < n; i++) {
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s'%s'", i == 0 ? "" : i == n - 1 ? " and " : ", ", names[i]);
+        snprintf(list + used, sizeof list - used, "%s'%s'",
+                 i == 0       ? ""
+                 : i == n - 1 ? " and "
+                              : ", ",
+                 names[i]);
     }
     if (got) PyErr_Format(PyExc_TypeError, "[%s] takes %s, %s%R%s", op, list, before, got, after);
     Py_XDECREF(got);
@@ -159,10 +170,12 @@ static bool wrong_operands(const char *op, int n, const char *const *names, cons
 }
 
 /* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have been given by the method's object. */
-static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given, Py_ssize_t positional, PyObject *keywords,
-                        int bound, PyObject **operands) {
+static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given,
+                        Py_ssize_t positional, PyObject *keywords, int bound, PyObject **operands) {
     Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
-    if (bound + positional > n) return wrong_operands(op, n, names, "got ", PyLong_FromSsize_t(bound + positional), " operands");
+    if (bound + positional > n)
+        return wrong_operands(op, n, names, "got ", PyLong_FromSsize_t(bound + positional),
+                              " operands");
     for (int i = bound; i < n; i++) operands[i] = i - bound < positional ? given[i - bound] : NULL;
     for (Py_ssize_t k = 0; k < named; k++) {
         PyObject *name = PyTuple_GetItem(keywords, k);
@@ -170,59 +183,63 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
         while (i < n && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) i++;
         if (i == n || operands[i]) {
             Py_INCREF(name);
-            return wrong_operands(op, n, names, i == n ? "not the keyword " : "got ", name, i == n ? "" : " twice");
+            return wrong_operands(op, n, names, i == n ? "not the keyword " : "got ", name,
+                                  i == n ? "" : " twice");
         }
         operands[i] = given[positional + k];
     }
     for (int i = 0; i < n; i++)
-        if (!operands[i]) return wrong_operands(op, n, names, "got no ", PyUnicode_FromString(names[i]), "");
+        if (!operands[i])
+            return wrong_operands(op, n, names, "got no ", PyUnicode_FromString(names[i]), "");
     return true;
 }
 
 /* --- one function, one method and their entries for each op; one slot for each operator ----------------------------------------------------- */
 
 #define FAST PyObject *const *given, Py_ssize_t positional, PyObject *keywords
-#define OPERANDS(name, n, bound, ...)                                                                                                         \
-    static const char *const names[] = {__VA_ARGS__};                                                                                        \
+#define OPERANDS(name, n, bound, ...)                                                              \
+    static const char *const names[] = {__VA_ARGS__};                                              \
     if (!operands_of(#name, n, names, given, positional, keywords, bound, o)) return NULL;
-#define OP1(name, doc, a)                                                                                                                     \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[1];                                                                                                                      \
-        OPERANDS(name, 1, 0, a)                                                                                                              \
-        return unary(MT_OP_##name, o[0], false);                                                                                             \
-    }                                                                                                                                         \
-    static PyObject *method_##name(PyObject *self, PyObject *none) {                                                                         \
-        (void)none;                                                                                                                          \
-        return unary(MT_OP_##name, self, false);                                                                                             \
+#define OP1(name, doc, a)                                                                          \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[1];                                                                            \
+        OPERANDS(name, 1, 0, a)                                                                    \
+        return unary(MT_OP_##name, o[0], false);                                                   \
+    }                                                                                              \
+    static PyObject *method_##name(PyObject *self, PyObject *none) {                               \
+        (void)none;                                                                                \
+        return unary(MT_OP_##name, self, false);                                                   \
     }
-#define OP2(name, doc, a, b)                                                                                                                  \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[2];                                                                                                                      \
-        OPERANDS(name, 2, 0, a, b)                                                                                                           \
-        return binary(MT_OP_##name, o[0], o[1], false);                                                                                      \
-    }                                                                                                                                         \
-    static PyObject *method_##name(PyObject *self, FAST) {                                                                                   \
-        PyObject *o[2] = {self};                                                                                                             \
-        OPERANDS(name, 2, 1, a, b)                                                                                                           \
-        return binary(MT_OP_##name, self, o[1], false);                                                                                      \
+#define OP2(name, doc, a, b)                                                                       \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[2];                                                                            \
+        OPERANDS(name, 2, 0, a, b)                                                                 \
+        return binary(MT_OP_##name, o[0], o[1], false);                                            \
+    }                                                                                              \
+    static PyObject *method_##name(PyObject *self, FAST) {                                         \
+        PyObject *o[2] = {self};                                                                   \
+        OPERANDS(name, 2, 1, a, b)                                                                 \
+        return binary(MT_OP_##name, self, o[1], false);                                            \
     }
-#define OP3(name, doc, a, b, c)                                                                                                               \
-    static PyObject *function_##name(PyObject *module, FAST) {                                                                               \
-        (void)module;                                                                                                                        \
-        PyObject *o[3];                                                                                                                      \
-        OPERANDS(name, 3, 0, a, b, c)                                                                                                        \
-        return ternary(MT_OP_##name, o);                                                                                                     \
+#define OP3(name, doc, a, b, c)                                                                    \
+    static PyObject *function_##name(PyObject *module, FAST) {                                     \
+        (void)module;                                                                              \
+        PyObject *o[3];                                                                            \
+        OPERANDS(name, 3, 0, a, b, c)                                                              \
+        return ternary(MT_OP_##name, o);                                                           \
     }
-#define SLOT1(slot, name)                                                                                                                     \
+#define SLOT1(slot, name)                                                                          \
     static PyObject *slot_##name(PyObject *a) { return unary(MT_OP_##name, a, true); }
-#define SLOT2(slot, name)                                                                                                                     \
-    static PyObject *slot_##name(PyObject *a, PyObject *b) { return binary(MT_OP_##name, a, b, true); }
-#define SLOT3(slot, name)                                                                                                                     \
-    static PyObject *slot_##name(PyObject *a, PyObject *b, PyObject *modulus) {                                                              \
-        if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;                                                                                    \
-        return binary(MT_OP_##name, a, b, true);                                                                                             \
+#define SLOT2(slot, name)                                                                          \
+    static PyObject *slot_##name(PyObject *a, PyObject *b) {                                       \
+        return binary(MT_OP_##name, a, b, true);                                                   \
+    }
+#define SLOT3(slot, name)                                                                          \
+    static PyObject *slot_##name(PyObject *a, PyObject *b, PyObject *modulus) {                    \
+        if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;                                          \
+        return binary(MT_OP_##name, a, b, true);                                                   \
     }
 #define COMPARE(code, name)
 #include "generated/operators_gen.h"
@@ -244,9 +261,14 @@ PyObject *mt_op_compare(PyObject *a, PyObject *b, int code) {
 }
 
 PyMethodDef mt_op_functions[] = {
-#define OP1(name, doc, a) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ")\n--\n\n" doc},
-#define OP2(name, doc, a, b) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ", " b ")\n--\n\n" doc},
-#define OP3(name, doc, a, b, c) {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ", " b ", " c ")\n--\n\n" doc},
+#define OP1(name, doc, a)                                                                          \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS, #name "(" a ")\n--\n\n" doc},
+#define OP2(name, doc, a, b)                                                                       \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS,                             \
+     #name "(" a ", " b ")\n--\n\n" doc},
+#define OP3(name, doc, a, b, c)                                                                    \
+    {#name, AS_METHOD(function_##name), METH_FASTCALL | METH_KEYWORDS,                             \
+     #name "(" a ", " b ", " c ")\n--\n\n" doc},
 #include "generated/operators_gen.h"
 #undef OP1
 #undef OP2
@@ -254,7 +276,9 @@ PyMethodDef mt_op_functions[] = {
     {NULL, NULL, 0, NULL}};
 PyMethodDef mt_op_methods[] = {
 #define OP1(name, doc, a) {#name, method_##name, METH_NOARGS, #name "($self)\n--\n\n" doc},
-#define OP2(name, doc, a, b) {#name, AS_METHOD(method_##name), METH_FASTCALL | METH_KEYWORDS, #name "($self, " b ")\n--\n\n" doc},
+#define OP2(name, doc, a, b)                                                                       \
+    {#name, AS_METHOD(method_##name), METH_FASTCALL | METH_KEYWORDS,                               \
+     #name "($self, " b ")\n--\n\n" doc},
 #define OP3(name, doc, a, b, c)
 #include "generated/operators_gen.h"
 #undef OP1

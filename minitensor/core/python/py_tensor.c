@@ -2,22 +2,21 @@
 #include "python/py_core.h"
 
 #ifndef PyBUF_WRITE
-#define PyBUF_READ 0x100         /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
+#define PyBUF_READ 0x100 /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
 #define PyBUF_WRITE 0x200
 #endif
 
-static freefunc deallocate;      /* Tensor's */
+static freefunc deallocate; /* Tensor's */
 
 /* --- the type ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void give_back(mt_ref ref) {
     if (mt_keeps_gil() && mt_release_promptly(mt_t(ref))) return;
-    PyObject *kind, *error, *where;      /* what is on its way up is not for a function that Python runs for the core */
+    PyObject *kind, *error,
+        *where; /* what is on its way up is not for a function that Python runs for the core */
     PyErr_Fetch(&kind, &error, &where);
-    Py_BEGIN_ALLOW_THREADS
-    mt_release(ref);
-    Py_END_ALLOW_THREADS
-    PyErr_Restore(kind, error, where);
+    Py_BEGIN_ALLOW_THREADS mt_release(ref);
+    Py_END_ALLOW_THREADS PyErr_Restore(kind, error, where);
 }
 
 static void dealloc(PyObject *self) {
@@ -27,12 +26,16 @@ static void dealloc(PyObject *self) {
     Py_XDECREF(t->shape);
     Py_XDECREF(t->dtype);
     if (t->ref) give_back(t->ref);
-    (type == (PyTypeObject *)python.tensor ? deallocate : (freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    (type == (PyTypeObject *)python.tensor ? deallocate
+                                           : (freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
 static PyObject *no_value(PyObject *self) {
-    return PyErr_Format(PyExc_AttributeError, "[Tensor] this one was never made: its __init__ has failed or was not called (%R)", Py_TYPE(self));
+    return PyErr_Format(
+        PyExc_AttributeError,
+        "[Tensor] this one was never made: its __init__ has failed or was not called (%R)",
+        Py_TYPE(self));
 }
 
 static PyObject *get_ref(PyObject *self, void *closure) {
@@ -78,11 +81,11 @@ static PyObject *get_dtype(PyObject *self, void *closure) {
     return t->dtype;
 }
 
-#define GET_NUMBER(name, field)                                                                                                             \
-    static PyObject *name(PyObject *self, void *closure) {                                                                                   \
-        (void)closure;                                                                                                                       \
-        mt_ref ref = ((tensor_object *)self)->ref;                                                                                           \
-        return ref ? PyLong_FromLongLong(mt_t(ref)->field) : no_value(self);                                                                 \
+#define GET_NUMBER(name, field)                                                                    \
+    static PyObject *name(PyObject *self, void *closure) {                                         \
+        (void)closure;                                                                             \
+        mt_ref ref = ((tensor_object *)self)->ref;                                                 \
+        return ref ? PyLong_FromLongLong(mt_t(ref)->field) : no_value(self);                       \
     }
 GET_NUMBER(get_ndim, ndim)
 GET_NUMBER(get_size, size)
@@ -99,7 +102,9 @@ static PyGetSetDef PROPERTIES[] = {
     {"ndim", get_ndim, NULL, "How many dimensions it has.", NULL},
     {"size", get_size, NULL, "How many elements it has.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
-static PyMemberDef MEMBERS[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(tensor_object, weak), READONLY, NULL}, {NULL, 0, 0, 0, NULL}};
+static PyMemberDef MEMBERS[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(tensor_object, weak), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
 
 static const PyType_Slot OWN_SLOTS[] = {
     {Py_tp_doc, "What a Tensor is in C: one reference of the core."},
@@ -111,11 +116,14 @@ static const PyType_Slot OWN_SLOTS[] = {
 
 static PyTypeObject *make_type(void) {
     enum { OWN = sizeof OWN_SLOTS / sizeof *OWN_SLOTS };
-    PyType_Slot slots[80] = {{Py_tp_hash, PyType_GetSlot(&PyBaseObject_Type, Py_tp_hash)}};     /* by identity, as of every object */
+    PyType_Slot slots[80] = {
+        {Py_tp_hash,
+         PyType_GetSlot(&PyBaseObject_Type, Py_tp_hash)}}; /* by identity, as of every object */
     PyType_Slot *end = slots + 1;
     for (int i = 0; i < OWN; i++) *end++ = OWN_SLOTS[i];
     for (const PyType_Slot *s = mt_op_slots; s->slot; s++) *end++ = *s;
-    PyType_Spec spec = {"minitensor.backend._operators.TensorBase", sizeof(tensor_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+    PyType_Spec spec = {"minitensor.backend._operators.TensorBase", sizeof(tensor_object), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
     return (PyTypeObject *)PyType_FromSpec(&spec);
 }
 
@@ -124,9 +132,14 @@ static PyTypeObject *make_type(void) {
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
     enum { N = 7 };
-    static char *names[N + 1] = {"tensor", "dtypes", "ndarray", "complete", "dispatch_slow", "site", "synchronous", NULL};
-    PyObject *given[N] = {NULL}, **kept[N] = {&python.tensor, &python.dtypes, &python.ndarray, &python.complete, &python.dispatch_slow, &python.site, &python.synchronous};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOO:bind", names, &given[0], &given[1], &given[2], &given[3], &given[4], &given[5],
+    static char *names[N + 1] = {"tensor",        "dtypes", "ndarray",     "complete",
+                                 "dispatch_slow", "site",   "synchronous", NULL};
+    PyObject *given[N] = {NULL},
+             **kept[N] = {&python.tensor,     &python.dtypes,        &python.ndarray,
+                          &python.complete,   &python.dispatch_slow, &python.site,
+                          &python.synchronous};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOO:bind", names, &given[0],
+                                     &given[1], &given[2], &given[3], &given[4], &given[5],
                                      &given[6]))
         return NULL;
     for (int i = 0; i < N; i++) {
@@ -148,11 +161,12 @@ static PyObject *py_wrap(PyObject *module, PyObject *ref) {
     return number == -1 && PyErr_Occurred() ? NULL : mt_py_wrap(number);
 }
 
-static PyObject *numpy_dtype(int code) {      /* borrowed */
+static PyObject *numpy_dtype(int code) { /* borrowed */
     if (!python.numpy[code]) {
-        PyObject *dtype = PySequence_GetItem(python.dtypes, code), *found = dtype ? PyObject_GetAttrString(dtype, "numpy") : NULL;
+        PyObject *dtype = PySequence_GetItem(python.dtypes, code),
+                 *found = dtype ? PyObject_GetAttrString(dtype, "numpy") : NULL;
         Py_XDECREF(dtype);
-        if (python.numpy[code]) Py_XDECREF(found);        /* another thread was here meanwhile */
+        if (python.numpy[code]) Py_XDECREF(found); /* another thread was here meanwhile */
         else python.numpy[code] = found;
     }
     return python.numpy[code];
@@ -182,13 +196,16 @@ static PyObject *array_of(PyObject *ref, int access) {
     mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
     if (PyErr_Occurred()) return NULL;
     static char nothing[16];
-    bool lies = t->storage && t->storage->data;           /* one without elements needs no memory */
+    bool lies = t->storage && t->storage->data; /* one without elements needs no memory */
     int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
     char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
-    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, access), *dtype = numpy_dtype(t->dtype), *result = NULL;
-    PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides), *offset = PyLong_FromLongLong(lies ? t->offset : 0);
+    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, access),
+             *dtype = numpy_dtype(t->dtype), *result = NULL;
+    PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides),
+             *offset = PyLong_FromLongLong(lies ? t->offset : 0);
     if (memory && dtype && shape && strides && offset)
-        result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset, t->size ? strides : Py_None, NULL);
+        result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset,
+                                              t->size ? strides : Py_None, NULL);
     Py_XDECREF(memory);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
@@ -209,26 +226,33 @@ static PyObject *read_only_array(PyObject *module, PyObject *ref) {
 static PyObject *fork_prepare(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     mt_fork_announce();
-    Py_BEGIN_ALLOW_THREADS
-    mt_fork_prepare();
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS mt_fork_prepare();
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
-     "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
-    {"array", array, METH_O, "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and nobody writes to it."},
+     "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
+     "site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
+    {"array", array, METH_O,
+     "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and "
+     "nobody writes to it."},
     {"become", AS_METHOD(become), METH_FASTCALL,
-     "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return it."},
+     "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return "
+     "it."},
     {"read_only_array", read_only_array, METH_O,
-     "read_only_array($module, ref)\n--\n\nReturn the same array, of memory that NumPy can't write to."},
-    {"fork_prepare", fork_prepare, METH_NOARGS, "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every lock of the core."},
-    {"wrap", py_wrap, METH_O, "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
+     "read_only_array($module, ref)\n--\n\nReturn the same array, of memory that NumPy can't write "
+     "to."},
+    {"fork_prepare", fork_prepare, METH_NOARGS,
+     "fork_prepare($module)\n--\n\nJoins the workers that have nothing in hand, and takes every "
+     "lock of the core."},
+    {"wrap", py_wrap, METH_O,
+     "wrap($module, ref)\n--\n\nThe Tensor of a reference, which it takes over."},
     {NULL, NULL, 0, NULL}};
-static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, .m_name = "minitensor.backend._operators",
-                                    .m_doc = "The type under Tensor, and the functions of single elements.", .m_size = -1,
-                                    .m_methods = MODULE_FUNCTIONS};
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT, .m_name = "minitensor.backend._operators",
+    .m_doc = "The type under Tensor, and the functions of single elements.", .m_size = -1,
+    .m_methods = MODULE_FUNCTIONS};
 
 /* A dict of the functions by name, of a module whose name is the one that people import them from. */
 static PyObject *functions(void) {
@@ -244,7 +268,7 @@ static PyObject *functions(void) {
 
 PyMODINIT_FUNC PyInit__operators(void);
 PyMODINIT_FUNC PyInit__operators(void) {
-    static PyObject *loaded;     /* names of the modules that are loaded once: outlives their reload */
+    static PyObject *loaded; /* names of the modules that are loaded once: outlives their reload */
     PyObject *module = PyModule_Create(&MODULE), *all = functions();
     if (!mt_tensor_base) mt_tensor_base = make_type();
     if (!loaded) loaded = PySet_New(NULL);

@@ -12,7 +12,9 @@ void mt_storage_release(mt_storage *storage) {
     free(storage);
 }
 
-bool mt_storage_make_sole(const mt_storage *s) { return mt_arena_own(s->block, 1 + s->array_views); }
+bool mt_storage_make_sole(const mt_storage *s) {
+    return mt_arena_own(s->block, 1 + s->array_views);
+}
 
 void mt_storage_leave(mt_storage *s) {
     if (s->block) mt_arena_drop(s->block);
@@ -23,9 +25,11 @@ void mt_storage_leave(mt_storage *s) {
 int mt_storage_own(mt_storage *s) {
     if (!s->data) return mt_storage_commit(s) ? MT_OK : MT_MEMORY_ERROR;
     if (!s->block || s->shared_mutable || mt_storage_make_sole(s)) return MT_OK;
-    int64_t block = mt_arena_alloc(s->nbytes);              /* it has travelled and is likely to travel again */
+    int64_t block = mt_arena_alloc(s->nbytes); /* it has travelled and is likely to travel again */
     bool reserved = block < 0 && mt_block_reserve(s->device, s->nbytes, NULL);
-    char *data = block > 0 ? mt_arena_data(block) : reserved ? mt_block_commit(s->device, s->nbytes) : NULL;
+    char *data = block > 0  ? mt_arena_data(block)
+                 : reserved ? mt_block_commit(s->device, s->nbytes)
+                            : NULL;
     if (!data && reserved) mt_block_free(s->device, NULL, s->nbytes);
     if (!data) return MT_MEMORY_ERROR;
     memcpy(data, s->data, (size_t)s->nbytes);

@@ -9,8 +9,8 @@
 
 #include "tensor/tensor.h"
 
-mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
-                         int64_t offset) {
+mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, const int64_t *shape,
+                         const int64_t *strides, int64_t offset) {
     mt_tensor *t = malloc(sizeof *t + 2 * (size_t)ndim * sizeof(int64_t));
     if (!t) return NULL;
     atomic_init(&t->refs, 1);
@@ -25,7 +25,7 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     t->strides = t->dims + ndim;
     t->size = 1;
     for (int i = 0; i < ndim; i++) t->size *= t->shape[i] = shape[i];
-    if (!t->size) t->offset = 0;                            /* a view of no elements may lie past the end of its storage */
+    if (!t->size) t->offset = 0; /* a view of no elements may lie past the end of its storage */
     int64_t step = MT_ITEMSIZE[dtype];
     for (int i = ndim - 1; i >= 0; i--) {
         t->strides[i] = strides ? strides[i] : step;
@@ -34,7 +34,9 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     return t;
 }
 
-void mt_tensor_retain(mt_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
+void mt_tensor_retain(mt_tensor *t) {
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+}
 
 void mt_tensor_release(mt_tensor *t) {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
@@ -44,10 +46,14 @@ void mt_tensor_release(mt_tensor *t) {
 
 /* That the counts are 1 tells that nobody else can reach them, nor count on. */
 bool mt_release_promptly(mt_tensor *t) {
-    enum { SOON = 1 << 20 };            /* bytes: what is given to the system and not to the cache costs by the page */
+    enum {
+        SOON = 1 << 20
+    }; /* bytes: what is given to the system and not to the cache costs by the page */
     mt_storage *s = t->storage;
     if (atomic_load_explicit(&t->refs, memory_order_acquire) != 1) return false;
-    if (s && (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 || s->block || s->owner || s->error || s->nbytes > SOON)) return false;
+    if (s && (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 || s->block || s->owner ||
+              s->error || s->nbytes > SOON))
+        return false;
     mt_tensor_release(t);
     return true;
 }
@@ -102,8 +108,8 @@ void mt_forget_swap(const mt_tensor *target) {
 int mt_assigns(mt_ref target_ref, mt_ref source_ref) {
     const mt_tensor *target = mt_t(target_ref), *source = mt_t(source_ref);
     mt_storage *s = target->storage;
-    bool inside = s == source->storage && target->offset != source->offset &&
-                  target->size == source->size;
+    bool inside =
+        s == source->storage && target->offset != source->offset && target->size == source->size;
     uint32_t before = atomic_fetch_add_explicit(&s->assignments, 1, memory_order_relaxed);
     bool loses = inside && source->born != before &&
                  atomic_load_explicit(&s->swap_to, memory_order_relaxed) == source->offset &&

@@ -3,7 +3,8 @@
 
 #include "types.h"
 
-int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body, int64_t channel) {
+int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
+                        int64_t channel) {
     if (!mt_arena_member()) return mt_guest_send(head, n_head, body, n_body, channel);
     int64_t block = mt_arena_alloc(n_head + n_body);
     if (block < 0) return block;

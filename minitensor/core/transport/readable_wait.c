@@ -14,10 +14,11 @@ double mt_packet_wait(int fd, int timeout_ms, double awake_ms) {
     double begin = mt_now_ms(), took = 0;
     if (timeout_ms >= 0 && awake_ms > timeout_ms) awake_ms = timeout_ms;
     while (took < awake_ms) {
-        if (poll(&ask, 1, 0) != 0) return took;             /* an error, too: reading tells which */
+        if (poll(&ask, 1, 0) != 0) return took; /* an error, too: reading tells which */
         sched_yield();
         took = mt_now_ms() - begin;
     }
-    int found = poll(&ask, 1, timeout_ms);                  /* -1: a signal, and Python has to see it before we go on */
+    int found =
+        poll(&ask, 1, timeout_ms); /* -1: a signal, and Python has to see it before we go on */
     return found ? mt_now_ms() - begin : -1;
 }

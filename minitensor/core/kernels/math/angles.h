@@ -3,7 +3,10 @@
 #define MT_ANGLES_H
 /* --- angles ------------------------------------------------------------
  * n of the quarter turn next to |x|, and the rest.  Each product with n is exact: n is below 2^20, the pieces have 33 bits. */
-typedef struct { uint64_t n; double r, low; } mt_angle;
+typedef struct {
+    uint64_t n;
+    double r, low;
+} mt_angle;
 INLINE mt_angle mt_reduce_angle(double a) {
     double z = MADD(a, MT_TWO_OVER_PI, ROUND), n = z - ROUND;
     double t = a - n * MT_PIO2_0, v = n * MT_PIO2_1, r = t - v, b = t - r;
@@ -45,10 +48,14 @@ INLINE double mt_cos_fd(double r) {
     return 1 - 0.5 * z + z * z * POLY(z, MT_POLY_COS_FD);
 }
 /* In float32, but for the reduction. */
-typedef struct { uint32_t n; float r; } mt_angle_f;
+typedef struct {
+    uint32_t n;
+    float r;
+} mt_angle_f;
 INLINE mt_angle_f mt_reduce_angle_f(float a) {
     float z = MADD(a, (float)MT_TWO_OVER_PI, ROUND_F), n = z - ROUND_F;
-    return (mt_angle_f){bits_f(z), (float)MADD((double)n, -(MT_PIO2_1 + MT_PIO2_2), MADD((double)n, -MT_PIO2_0, (double)a))};
+    return (mt_angle_f){bits_f(z), (float)MADD((double)n, -(MT_PIO2_1 + MT_PIO2_2),
+                                               MADD((double)n, -MT_PIO2_0, (double)a))};
 }
 INLINE float mt_sin_f(float r) {
     float z = r * r;
@@ -75,30 +82,31 @@ INLINE float mt_tanf(float x) {
 }
 
 /* asin(a) for a up to 1/2; beyond, pi/2 - 2 asin(sqrt((1 - a) / 2)) */
-#define MT_ARC(T, suffix, poly)                                                                                            \
-    INLINE T mt_asin##suffix(T x) {                                                                                        \
-        double a = fabs((double)x);                                                                                        \
-        bool far = a > 0.5;                                                                                                \
-        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : a, p = s * z * POLY(z, poly);                          \
-        double y = far ? MT_PI_0 / 2 - (2 * s + (2 * p - MT_PI_1 / 2)) : s + p;                                            \
-        return (T)with_sign(y, (double)x);                                                                                 \
-    }                                                                                                                      \
-    INLINE T mt_acos##suffix(T x) {                                                                                        \
-        double a = fabs((double)x), v = x;                                                                                 \
-        bool far = a > 0.5;                                                                                                \
-        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : v, p = s * z * POLY(z, poly);                          \
-        double near = MT_PI_0 / 2 - (s - (MT_PI_1 / 2 - p)), wide = MT_PI_0 - (2 * s + (2 * p - MT_PI_1));                 \
-        return (T)(far ? v < 0 ? wide : 2 * (s + p) : near);                                                               \
+#define MT_ARC(T, suffix, poly)                                                                    \
+    INLINE T mt_asin##suffix(T x) {                                                                \
+        double a = fabs((double)x);                                                                \
+        bool far = a > 0.5;                                                                        \
+        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : a, p = s * z * POLY(z, poly);  \
+        double y = far ? MT_PI_0 / 2 - (2 * s + (2 * p - MT_PI_1 / 2)) : s + p;                    \
+        return (T)with_sign(y, (double)x);                                                         \
+    }                                                                                              \
+    INLINE T mt_acos##suffix(T x) {                                                                \
+        double a = fabs((double)x), v = x;                                                         \
+        bool far = a > 0.5;                                                                        \
+        double z = far ? (1 - a) * 0.5 : a * a, s = far ? sqrt(z) : v, p = s * z * POLY(z, poly);  \
+        double near = MT_PI_0 / 2 - (s - (MT_PI_1 / 2 - p)),                                       \
+               wide = MT_PI_0 - (2 * s + (2 * p - MT_PI_1));                                       \
+        return (T)(far ? v < 0 ? wide : 2 * (s + p) : near);                                       \
     }
 MT_ARC(float, f, MT_POLY_ASIN_FD)
 MT_ARC(double, , MT_POLY_ASIN)
 /* atan of 1/a beyond 1 */
-#define MT_ATAN(T, suffix, poly)                                                                                           \
-    INLINE T mt_atan##suffix(T x) {                                                                                        \
-        double a = fabs((double)x);                                                                                        \
-        bool far = a > 1;                                                                                                  \
-        double t = far ? 1 / a : a, z = t * t, p = t * z * HORNER(z, poly);                                                  \
-        return (T)with_sign(far ? MT_PI_0 / 2 - (t + (p - MT_PI_1 / 2)) : t + p, (double)x);                               \
+#define MT_ATAN(T, suffix, poly)                                                                   \
+    INLINE T mt_atan##suffix(T x) {                                                                \
+        double a = fabs((double)x);                                                                \
+        bool far = a > 1;                                                                          \
+        double t = far ? 1 / a : a, z = t * t, p = t * z * HORNER(z, poly);                        \
+        return (T)with_sign(far ? MT_PI_0 / 2 - (t + (p - MT_PI_1 / 2)) : t + p, (double)x);       \
     }
 MT_ATAN(float, f, MT_POLY_ATAN_FD)
 MT_ATAN(double, , MT_POLY_ATAN)

@@ -41,14 +41,14 @@
 
 /* c[0] + c[1] x + ..., the even powers beside the odd ones: each step of one chain waits for the step before it.  HORNER has one
  * chain, for series that cancel when they are taken apart.  The loops have a fixed length, and are gone when compiled. */
-#define POLYNOMIAL(T, name)                                                                                                \
-    INLINE T name(T x, const T *c, int n) {                                                                                \
-        T z = x * x, last = c[n - 1], other = c[n - 2];                                                                    \
-        _Pragma("GCC unroll 32") for (int i = n - 3; i >= 0; i--) {                                                        \
-            T next = MADD(last, z, c[i]);                                                                                  \
-            last = other, other = next;                                                                                    \
-        }                                                                                                                  \
-        return MADD(last, x, other);                                                                                       \
+#define POLYNOMIAL(T, name)                                                                        \
+    INLINE T name(T x, const T *c, int n) {                                                        \
+        T z = x * x, last = c[n - 1], other = c[n - 2];                                            \
+        _Pragma("GCC unroll 32") for (int i = n - 3; i >= 0; i--) {                                \
+            T next = MADD(last, z, c[i]);                                                          \
+            last = other, other = next;                                                            \
+        }                                                                                          \
+        return MADD(last, x, other);                                                               \
     }
 POLYNOMIAL(float, polynomial_f)
 POLYNOMIAL(double, polynomial)
@@ -57,39 +57,77 @@ INLINE double horner(double x, const double *c, int n) {
     _Pragma("GCC unroll 32") for (int i = n - 2; i >= 0; i--) sum = MADD(sum, x, c[i]);
     return sum;
 }
-#define POLY_F(x, ...) polynomial_f(x, (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
-#define POLY(x, ...) polynomial(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
-#define HORNER(x, ...) horner(x, (const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+#define POLY_F(x, ...)                                                                             \
+    polynomial_f(x, (const float[]){__VA_ARGS__},                                                  \
+                 (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+#define POLY(x, ...)                                                                               \
+    polynomial(x, (const double[]){__VA_ARGS__},                                                   \
+               (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+#define HORNER(x, ...)                                                                             \
+    horner(x, (const double[]){__VA_ARGS__},                                                       \
+           (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
 
-INLINE uint32_t bits_f(float x) { uint32_t b; memcpy(&b, &x, sizeof b); return b; }
-INLINE float from_bits_f(uint32_t b) { float x; memcpy(&x, &b, sizeof x); return x; }
-INLINE uint64_t bits(double x) { uint64_t b; memcpy(&b, &x, sizeof b); return b; }
-INLINE double from_bits(uint64_t b) { double x; memcpy(&x, &b, sizeof x); return x; }
+INLINE uint32_t bits_f(float x) {
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+INLINE float from_bits_f(uint32_t b) {
+    float x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+INLINE uint64_t bits(double x) {
+    uint64_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+INLINE double from_bits(uint64_t b) {
+    double x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
 #define SIGN ((uint64_t)1 << 63)
 #define ROUND_F 0x1.8p23f
 #define ROUND 0x1.8p52
 /* 2^n of the whole number n that z = n + ROUND holds in its lowest bits */
 INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f800000u); }
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
-INLINE double with_sign(double x, double sign) { return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN)); }
+INLINE double with_sign(double x, double sign) {
+    return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN));
+}
 
 /* --- whether an argument is a special case (elementwise.h) ------------------------------------------------------------ */
-INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }             /* |x|: floats are in the order of their bits */
-INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }      /* zeros, subnormals and negative numbers come out above all others */
+INLINE uint32_t mt_far_f(float x) {
+    return bits_f(x) & 0x7fffffffu;
+} /* |x|: floats are in the order of their bits */
+INLINE uint32_t mt_not_normal_f(float x) {
+    return bits_f(x) - 0x00800000u;
+} /* zeros, subnormals and negative numbers come out above all others */
 INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }
-INLINE uint64_t mt_yes(int yes) { return bits(yes ? 1.0 : 0.0); }                 /* GCC would make a bool of it, for which SSE2 has no mask */
+INLINE uint64_t mt_yes(int yes) {
+    return bits(yes ? 1.0 : 0.0);
+} /* GCC would make a bool of it, for which SSE2 has no mask */
 INLINE uint64_t mt_exp_is_special(double x) { return mt_yes(!(fabs(x) < 708)); }
 INLINE uint64_t mt_exp2_is_special(double x) { return mt_yes(!(fabs(x) < 1022)); }
-INLINE uint64_t mt_log_is_special(double x) { return mt_yes(!(x - x + x >= 0x1p-1022)); }       /* x - x is NaN for an infinity */
-INLINE uint64_t mt_log1p_is_special(double x) { return mt_yes(!(x * x - x * x + x > -1)); }     /* as is x² - x² for what is large */
+INLINE uint64_t mt_log_is_special(double x) {
+    return mt_yes(!(x - x + x >= 0x1p-1022));
+} /* x - x is NaN for an infinity */
+INLINE uint64_t mt_log1p_is_special(double x) {
+    return mt_yes(!(x * x - x * x + x > -1));
+} /* as is x² - x² for what is large */
 #define MT_TRIG_MAX 0x1.8p20
 INLINE uint64_t mt_angle_is_special(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
 
 /* --- exp and what is made of it ------------------------------------------------------------
  * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
  * a subnormal result is rounded once. */
-typedef struct { float p, z; } mt_power_f;                    /* p 2^n, and z = n + ROUND */
-typedef struct { double p, z; } mt_power;
+typedef struct {
+    float p, z;
+} mt_power_f; /* p 2^n, and z = n + ROUND */
+typedef struct {
+    double p, z;
+} mt_power;
 INLINE float mt_normal_f(mt_power_f v) { return from_bits_f(bits_f(v.p) + (bits_f(v.z) << 23)); }
 INLINE double mt_normal(mt_power v) { return from_bits(bits(v.p) + (bits(v.z) << 52)); }
 INLINE float mt_scale_f(float p, float n) {
@@ -115,7 +153,8 @@ INLINE mt_power_f mt_power_exp2_f(float x) {
     return (mt_power_f){MADD(r, POLY_F(r, MT_POLY_EXP2_F), 1.0f), z};
 }
 INLINE mt_power mt_power_exp(double x) {
-    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND, r = MADD(n, -MT_LN2_1, MADD(n, -MT_LN2_0, x));
+    double z = MADD(x, MT_LOG2E, ROUND), n = z - ROUND,
+           r = MADD(n, -MT_LN2_1, MADD(n, -MT_LN2_0, x));
     return (mt_power){1 + MADD(r * r, POLY(r, MT_POLY_EXP), r), z};
 }
 INLINE mt_power mt_power_exp2(double x) {
@@ -131,18 +170,20 @@ INLINE double mt_exp_or_nan(double x) {
     mt_power v = mt_power_exp(x);
     return v.p * power(v.z);
 }
-#define MT_EXP(T, name, suffix, power, round, infix, least, most)                                                        \
-    INLINE T mt_##name##suffix(T x) { return mt_normal##infix(mt_power_##name##infix(x)); }                             \
-    INLINE T mt_##name##_special##suffix(T x) {                                                                              \
-        power v = mt_power_##name##infix(x < least ? least : x > most ? most : x);                                       \
-        return mt_scale##infix(v.p, v.z - round);                                                                        \
+#define MT_EXP(T, name, suffix, power, round, infix, least, most)                                  \
+    INLINE T mt_##name##suffix(T x) { return mt_normal##infix(mt_power_##name##infix(x)); }        \
+    INLINE T mt_##name##_special##suffix(T x) {                                                    \
+        power v = mt_power_##name##infix(x < least ? least : x > most ? most : x);                 \
+        return mt_scale##infix(v.p, v.z - round);                                                  \
     }
 MT_EXP(float, exp, f, mt_power_f, ROUND_F, _f, -104, 89)
 MT_EXP(float, exp2, f, mt_power_f, ROUND_F, _f, -151, 129)
 MT_EXP(double, exp, , mt_power, ROUND, , -746, 710)
 MT_EXP(double, exp2, , mt_power, ROUND, , -1076, 1025)
 /* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) */
-typedef struct { double n, r, low, p; } mt_reduced;           /* p: exp(r + low) - 1 */
+typedef struct {
+    double n, r, low, p;
+} mt_reduced; /* p: exp(r + low) - 1 */
 INLINE mt_reduced mt_reduce_exp(double x) {
     double n = MADD(x, MT_LOG2E, ROUND) - ROUND;
     double high = x - n * MT_LN2_0, r = high - n * MT_LN2_1, low = (high - r) - n * MT_LN2_1;
@@ -150,7 +191,8 @@ INLINE mt_reduced mt_reduce_exp(double x) {
 }
 INLINE double mt_expm1(double x) {
     mt_reduced e = mt_reduce_exp(x);
-    double p = e.r + MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)), s = power(e.n + ROUND);
+    double p = e.r + MADD(e.r * e.r, POLY(e.r, MT_POLY_EXP), e.low * (1 + e.r)),
+           s = power(e.n + ROUND);
     return with_sign(s * p + (s - 1), x);
 }
 /* In double, for float32 results; |x| below 1000. */
@@ -168,11 +210,13 @@ INLINE double mt_expm1_special(double x) { return x < 0 ? -1 : mt_exp_special(x)
 /* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
 INLINE double mt_sigmoid(double x) {
     mt_reduced v = mt_reduce_exp(-fabs(x));
-    double w = 1 + v.p, s = power(v.n + ROUND), e = w * s, low = (v.p - (w - 1)) * s, sum = 1 + e, lost = (e - (sum - 1)) + low;
+    double w = 1 + v.p, s = power(v.n + ROUND), e = w * s, low = (v.p - (w - 1)) * s, sum = 1 + e,
+           lost = (e - (sum - 1)) + low;
     double q = (x < 0 ? e : 1) / sum;
     return q + ((x < 0 ? low : 0) - q * lost) * (x < 0 ? 1 - q : q);
 }
-INLINE float mt_sigmoidf(float x) {                           /* 1 / (1 + s + s p): what 1 + s loses is put back where s is large */
+INLINE float
+mt_sigmoidf(float x) { /* 1 / (1 + s + s p): what 1 + s loses is put back where s is large */
     mt_power_f v = mt_reduce_exp_f(-x);
     float s = power_f(v.z), sum = s + 1, lost = (s - sum) + 1;
     return 1 / (sum + MADD(s, v.p, lost));
@@ -204,7 +248,8 @@ INLINE double mt_cosh(double x) {
     return h + 0.25 / h;
 }
 INLINE float mt_sinhf(float x) {
-    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH_FD), h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
+    double a = fabsf(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_SINH_FD),
+           h = 0.5 * mt_exp_fd(a > 100 ? 100 : a);
     return copysignf((float)(a < 1 ? small : h - 0.25 / h), x);
 }
 INLINE float mt_coshf(float x) {
@@ -218,7 +263,10 @@ INLINE float mt_coshf(float x) {
 
 /* --- erf: a polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error counts little ------------------------------------- */
 INLINE double mt_erf(double x) {
-    double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF), b = a > 6 ? 6 : a < 1 ? 1 : a;
+    double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF),
+           b = a > 6   ? 6
+               : a < 1 ? 1
+                       : a;
     return with_sign(a < 1 ? small : 1 - mt_exp_or_nan(POLY(b, MT_POLY_ERFC)), x);
 }
 INLINE float mt_erff(float x) {
@@ -231,14 +279,18 @@ INLINE float mt_erff(float x) {
 INLINE float mt_powf(float a, float b) {
     double x = fabsf(a), y = b;
     mt_split v = mt_split_log(x, 0);
-    double half = 0.5 * v.f * v.f, t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
+    double half = 0.5 * v.f * v.f,
+           t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
     t = t < -160 ? -160 : t > 140 ? 140 : t;
-    double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL, p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);
+    double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL,
+           p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);
     double size = fabs(y), third = size * 0.5;
     bool whole = size >= 0x1p24 || (float)(size + ROUND - ROUND) == (float)size;
     bool odd = size < 0x1p24 && whole && (third + ROUND) - ROUND != third;
     bool up = y > 0;
-    p = x == 0 ? (up ? 0 : INFINITY) : x == INFINITY ? (up ? INFINITY : 0) : p;          /* the ends of the scale */
+    p = x == 0          ? (up ? 0 : INFINITY)
+        : x == INFINITY ? (up ? INFINITY : 0)
+                        : p; /* the ends of the scale */
     p = size == INFINITY ? (x == 1 ? 1 : (x > 1) == up ? INFINITY : 0) : p;
     p = a < 0 && !whole && x < INFINITY ? NAN : p;
     p = a != a || b != b ? NAN : p;
@@ -249,7 +301,7 @@ INLINE float mt_hypotf(float a, float b) {
     double x = a, y = b, h = sqrt(x * x + y * y);
     return (float)(fabs(x) == INFINITY || fabs(y) == INFINITY ? INFINITY : h);
 }
-INLINE float mt_atan2f(float a, float b) {                    /* the angle in the first octant, then turned */
+INLINE float mt_atan2f(float a, float b) { /* the angle in the first octant, then turned */
     double y = fabsf(a), x = fabsf(b), low = y < x ? y : x, high = y < x ? x : y;
     double t = high == 0 ? 0 : low == INFINITY ? 1 : low / high, z = t * t;
     double r = t + t * z * POLY(z, MT_POLY_ATAN_FD);

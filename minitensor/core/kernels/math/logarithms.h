@@ -4,13 +4,17 @@
 /* --- logarithms ------------------------------------------------------------
  * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  x is a normal number; `more` is added to k.  What is rare is a
  * subnormal, multiplied first, or a special value, selected at the end. */
-typedef struct { float k, f; } mt_split_f;
+typedef struct {
+    float k, f;
+} mt_split_f;
 INLINE mt_split_f mt_split_log_f(float x, int32_t more) {
     uint32_t b = bits_f(x) - 0x3f3504f3u;
-    return (mt_split_f){(float)(((int32_t)b >> 23) + more), from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1};
+    return (mt_split_f){(float)(((int32_t)b >> 23) + more),
+                        from_bits_f((b & 0x7fffff) + 0x3f3504f3u) - 1};
 }
 INLINE float mt_log_of_f(mt_split_f v) {
-    return MADD(v.k, (float)MT_LN2_FULL, MADD(v.f * v.f, MADD(v.f, POLY_F(v.f, MT_POLY_LOG_F), -0.5f), v.f));
+    return MADD(v.k, (float)MT_LN2_FULL,
+                MADD(v.f * v.f, MADD(v.f, POLY_F(v.f, MT_POLY_LOG_F), -0.5f), v.f));
 }
 /* f (c0 + c1) + rest: c0 has 12 bits, and so has what it is multiplied by first, exactly */
 INLINE float mt_scaled_f(float f, float c0, float c1, float rest) {
@@ -18,13 +22,16 @@ INLINE float mt_scaled_f(float f, float c0, float c1, float rest) {
     return MADD(high, c0, MADD(f - high, c0, MADD(f, c1, rest)));
 }
 INLINE float mt_log2_of_f(mt_split_f v) {
-    return v.k + mt_scaled_f(v.f, MT_INV_LN2F_0, MT_INV_LN2F_1, v.f * v.f * POLY_F(v.f, MT_POLY_LOG2_F));
+    return v.k +
+           mt_scaled_f(v.f, MT_INV_LN2F_0, MT_INV_LN2F_1, v.f * v.f * POLY_F(v.f, MT_POLY_LOG2_F));
 }
 INLINE float mt_log10_of_f(mt_split_f v) {
     float q = MADD(v.f * v.f, POLY_F(v.f, MT_POLY_LOG10_F), v.k * MT_LOG10_2F_1);
     return MADD(v.k, MT_LOG10_2F_0, mt_scaled_f(v.f, MT_INV_LN10F_0, MT_INV_LN10F_1, q));
 }
-typedef struct { double k, f; } mt_split;
+typedef struct {
+    double k, f;
+} mt_split;
 INLINE mt_split mt_split_log(double x, double more) {
     uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023 - more);
@@ -46,23 +53,25 @@ INLINE double mt_log_of(mt_split v) {
     return MADD(v.k, MT_LN2_0, -((half - MADD(v.k, MT_LN2_1, tail)) - v.f));
 }
 /* log(1 + f) in two numbers, the first of them short, so that its products with a short constant are exact */
-#define MT_LOG_BASE(name, inverse_0, inverse_1, k_0, k_1)                                                                  \
-    INLINE double name(mt_split v) {                                                                                       \
-        double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);                                                      \
-        double high = from_bits(bits(v.f - half) & 0xffffffff00000000u), low = ((v.f - high) - half) + tail;               \
-        double product = high * inverse_0, rest = (low + high) * inverse_1 + low * inverse_0, whole = v.k * k_0;              \
-        double sum = whole + product;                                                                                         \
-        return sum + (rest + ((whole - sum) + product) + v.k * k_1);                                                       \
+#define MT_LOG_BASE(name, inverse_0, inverse_1, k_0, k_1)                                          \
+    INLINE double name(mt_split v) {                                                               \
+        double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);                              \
+        double high = from_bits(bits(v.f - half) & 0xffffffff00000000u),                           \
+               low = ((v.f - high) - half) + tail;                                                 \
+        double product = high * inverse_0, rest = (low + high) * inverse_1 + low * inverse_0,      \
+               whole = v.k * k_0;                                                                  \
+        double sum = whole + product;                                                              \
+        return sum + (rest + ((whole - sum) + product) + v.k * k_1);                               \
     }
 MT_LOG_BASE(mt_log2_of, MT_INV_LN2_0, MT_INV_LN2_1, 1.0, 0.0)
 MT_LOG_BASE(mt_log10_of, MT_INV_LN10_0, MT_INV_LN10_1, MT_LOG10_2_0, MT_LOG10_2_1)
-#define MT_LOG(T, name, suffix, infix, times, more)                                                                       \
-    INLINE T mt_##name##suffix(T x) { return mt_##name##_of##infix(mt_split_log##infix(x, 0)); }                           \
-    INLINE T mt_##name##_special##suffix(T x) {                                                                               \
-        T y = mt_##name##_of##infix(mt_split_log##infix(x * times, -more));                                                \
-        y = x < INFINITY ? y : x;                                                                                          \
-        y = x < 0 ? NAN : y;                                                                                               \
-        return x == 0 ? -INFINITY : y;                                                                                     \
+#define MT_LOG(T, name, suffix, infix, times, more)                                                \
+    INLINE T mt_##name##suffix(T x) { return mt_##name##_of##infix(mt_split_log##infix(x, 0)); }   \
+    INLINE T mt_##name##_special##suffix(T x) {                                                    \
+        T y = mt_##name##_of##infix(mt_split_log##infix(x * times, -more));                        \
+        y = x < INFINITY ? y : x;                                                                  \
+        y = x < 0 ? NAN : y;                                                                       \
+        return x == 0 ? -INFINITY : y;                                                             \
     }
 MT_LOG(float, log, f, _f, 0x1p23f, 23)
 MT_LOG(float, log2, f, _f, 0x1p23f, 23)
@@ -75,19 +84,26 @@ INLINE double mt_log_of_sum(double x, double low, double more) {
     double u = more == 0 ? 1 + x : x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
     mt_split v = mt_split_log(u, 0);
     bool near_one = v.k == 0 && more == 0;
-    double correction = (near_one ? low : more == 0 ? lost + low : 0) / u, f = near_one ? x : v.f, k = v.k + more;
+    double correction = (near_one    ? low
+                         : more == 0 ? lost + low
+                                     : 0) /
+                        u,
+           f = near_one ? x : v.f, k = v.k + more;
     double half = 0.5 * f * f, tail = mt_log_tail(f, half);
     return mt_log_at_ends(u, k * MT_LN2_0 - ((half - (tail + (k * MT_LN2_1 + correction))) - f));
 }
 INLINE double mt_log1p(double x) { return with_sign(mt_log_of_sum(x, 0, 0), x); }
 INLINE double mt_asinh(double x) {
-    double a = fabs(x), more = a > 0x1p28 ? 1 : 0, b = a > 0x1p28 ? 1 : a, z = b * b, t = z / (1 + sqrt(1 + z)), sum = b + t;
+    double a = fabs(x), more = a > 0x1p28 ? 1 : 0, b = a > 0x1p28 ? 1 : a, z = b * b,
+           t = z / (1 + sqrt(1 + z)), sum = b + t;
     return with_sign(mt_log_of_sum(more == 0 ? sum : a, t - (sum - b), more), x);
 }
 /* The root is needed to more than its own digits: its square is compared with what it should be, in two halves. */
 INLINE double mt_acosh(double x) {
-    double more = x > 0x1p28 ? 1 : 0, t = x > 0x1p28 ? 1 : x - 1, square = t * t, w = 2 * t + square, s = sqrt(w);
-    double left = t < 2 ? square - (w - 2 * t) : 2 * t - (w - square), high = from_bits(bits(s) & ~(uint64_t)0x7ffffff), low = s - high;
+    double more = x > 0x1p28 ? 1 : 0, t = x > 0x1p28 ? 1 : x - 1, square = t * t,
+           w = 2 * t + square, s = sqrt(w);
+    double left = t < 2 ? square - (w - 2 * t) : 2 * t - (w - square),
+           high = from_bits(bits(s) & ~(uint64_t)0x7ffffff), low = s - high;
     double rest = ((w - high * high) - 2 * high * low) - low * low + left, sum = s + t;
     double lost = t < s ? t - (sum - s) : s - (sum - t);
     double y = mt_log_of_sum(more == 0 ? sum : x, s > 0 ? lost + rest / (2 * s) : 0, more);
@@ -97,10 +113,11 @@ INLINE double mt_atanh(double x) {
     double a = fabs(x), d = 1 - a, t = 2 * a, extra = t * a / d, sum = a < 0.5 ? t + extra : t / d;
     return with_sign(0.5 * mt_log_of_sum(sum, a < 0.5 ? extra - (sum - t) : 0, 0), x);
 }
-INLINE double mt_log_fd(double x) {                           /* x normal, or 0, negative, not finite */
+INLINE double mt_log_fd(double x) { /* x normal, or 0, negative, not finite */
     uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
-    double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f), z = s * s;
+    double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f),
+           z = s * s;
     return mt_log_at_ends(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
 }
 /* log(1 + x) of a double for float32 results; lost: what the rounding of 1 + x took */

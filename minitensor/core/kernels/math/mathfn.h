@@ -16,34 +16,35 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
 
 /* NumPy's (and Python's) division: the remainder has the divisor's sign, and quotient * b + remainder is a.  Computing
  * floor(a / b) instead is wrong where a / b rounds up to a whole number. */
-#define MT_DIVISION(T, suffix)                                                                                             \
-    static inline T mt_floor_divide##suffix(T a, T b) {                                                                    \
-        if (b == 0 || a - a != 0) return a / b;           /* an infinity stays one, as the array API standard has it */      \
-        T mod = fmod##suffix(a, b);                                                                                         \
-        T div = (a - mod) / b;                                                                                              \
-        if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                                                     \
-        if (div == 0) return copysign##suffix(0, a / b);                                                                    \
-        T whole = floor##suffix(div);                                                                                       \
-        return div - whole > (T)0.5 ? whole + 1 : whole;                                                                    \
-    }                                                                                                                       \
-    static inline T mt_remainder##suffix(T a, T b) {                                                                       \
-        T mod = fmod##suffix(a, b);                                                                                         \
-        if (b == 0 || mod != mod) return mod;                                                                               \
-        if (mod == 0) return copysign##suffix(0, b);                                                                        \
-        return (b < 0) != (mod < 0) ? mod + b : mod;                                                                        \
+#define MT_DIVISION(T, suffix)                                                                     \
+    static inline T mt_floor_divide##suffix(T a, T b) {                                            \
+        if (b == 0 || a - a != 0)                                                                  \
+            return a / b; /* an infinity stays one, as the array API standard has it */            \
+        T mod = fmod##suffix(a, b);                                                                \
+        T div = (a - mod) / b;                                                                     \
+        if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                            \
+        if (div == 0) return copysign##suffix(0, a / b);                                           \
+        T whole = floor##suffix(div);                                                              \
+        return div - whole > (T)0.5 ? whole + 1 : whole;                                           \
+    }                                                                                              \
+    static inline T mt_remainder##suffix(T a, T b) {                                               \
+        T mod = fmod##suffix(a, b);                                                                \
+        if (b == 0 || mod != mod) return mod;                                                      \
+        if (mod == 0) return copysign##suffix(0, b);                                               \
+        return (b < 0) != (mod < 0) ? mod + b : mod;                                               \
     }
 MT_DIVISION(float, f)
 MT_DIVISION(double, )
 
 /* of two floats; NaN wins.  With a name for what is between, one inside of the other becomes vector code, too. */
-#define MT_EXTREMES(T, suffix)                                                                                             \
-    static inline T mt_larger##suffix(T a, T b) {                                                                          \
-        T larger = a > b ? a : b;                                                                                           \
-        return a != a ? a : larger;                                                                                         \
-    }                                                                                                                      \
-    static inline T mt_smaller##suffix(T a, T b) {                                                                         \
-        T smaller = a < b ? a : b;                                                                                          \
-        return a != a ? a : smaller;                                                                                        \
+#define MT_EXTREMES(T, suffix)                                                                     \
+    static inline T mt_larger##suffix(T a, T b) {                                                  \
+        T larger = a > b ? a : b;                                                                  \
+        return a != a ? a : larger;                                                                \
+    }                                                                                              \
+    static inline T mt_smaller##suffix(T a, T b) {                                                 \
+        T smaller = a < b ? a : b;                                                                 \
+        return a != a ? a : smaller;                                                               \
     }
 MT_EXTREMES(float, f)
 MT_EXTREMES(double, )
@@ -88,9 +89,10 @@ MT_EXTREMES(double, )
 #define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_special)(x)
 #define exp2_FROM(x) MT_PICK(x, mt_far_f(126), 1u)
 #define log_RARITY(x) MT_PICK(x, mt_not_normal_f, mt_log_is_special)(x)
-#define log_FROM(x) MT_PICK(x, mt_not_normal_f(INFINITY), 1u)    /* what is no positive normal number */
+#define log_FROM(x)                                                                                \
+    MT_PICK(x, mt_not_normal_f(INFINITY), 1u) /* what is no positive normal number */
 #define log1p_RARITY(x) MT_PICK(x, mt_log1p_rarity_f, mt_log1p_is_special)(x)
-#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u)   /* and what is not above -1 */
+#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u) /* and what is not above -1 */
 #define angle_RARITY(x) MT_PICK(x, mt_far_f, mt_angle_is_special)(x)
 #define angle_FROM(x) MT_PICK(x, mt_far_f(MT_TRIG_MAX), 1u)
 #define exp_special(x) MT_PICK(x, mt_exp_specialf, mt_exp_special)(x)
