@@ -189,7 +189,7 @@ static void compute(unsigned *seed) {
         if (value != (status == MT_OK ? k + 3 : k + 1) && value != k + 3)
             complain("a value of no moment", 1);
         mt_release(source);
-        mt_unexport(memory.look);
+        mt_unexport(memory.view);
         expect(y, value, MT_OK);
         return;
     }
