@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
 load_once(__name__)
-_pointer = ffi.typeof("mt_tensor *")  # a cast to a type is twice as fast as one to its name
+_pointer = ffi.typeof("mt_tensor *")  # a cast to a type takes half the time of one to its name
 
 
 _BOOL, _INT, _FLOAT = map(ord, "bif")  # the core's kinds of dtype
@@ -54,9 +54,8 @@ class Tensor(Exchange):
 
     Args:
         input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or an object with
-            the
-            buffer, array or DLPack protocol; always copied.  Python floats become float32 and ints
-            int64; arrays keep their dtype.
+            the buffer, array or DLPack protocol; always copied.  Python floats become float32 and
+            ints int64; arrays keep their dtype.
         dtype: the dtype to which the data is cast: of minitensor, of NumPy, or the name of one.
         shape: with `init`, in place of data: the shape.
         init: with `shape`: "zeros", "ones", or a number that fills the tensor.
@@ -64,9 +63,8 @@ class Tensor(Exchange):
             `minitensor.context`.
 
     Raises:
-        TypeError: no tensor holds the data (str, None, dict, range, ragged lists), or `dtype`
-            names no
-            dtype.
+        TypeError: no tensor holds the data (str, None, dict, range, ragged lists), or `dtype` names
+            no dtype.
         ValueError: a list contains itself, or is nested deeper than a tensor has dimensions.
         MemoryError: the device has no room.
 
@@ -91,7 +89,10 @@ class Tensor(Exchange):
             dtype = as_dtype(dtype, "Tensor")
         if init is not None:
             if input_data is not None or shape is None:
-                raise TypeError("[Tensor] init takes a shape and no data; write Tensor(shape=(2, 3), init='zeros')")
+                raise TypeError(
+                    "[Tensor] init must come with shape and without data, got another call; write "
+                    "Tensor(shape=(2, 3), init='zeros')"
+                )
             source = np.full(shape, {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
                              (dtype or float32).numpy)  # fmt: skip
         elif isinstance(input_data, Tensor):
@@ -103,7 +104,8 @@ class Tensor(Exchange):
             source = to_numpy(input_data, dtype)
             if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
                 raise ValueError(
-                    f"[Tensor] shape must be the data's, {source.shape}, got {tuple(np.atleast_1d(shape))}"
+                    f"[Tensor] shape must be the data's, {source.shape}, got "
+                    f"{tuple(np.atleast_1d(shape))}"
                 )
         become(self, _copy_in(source, as_device(device)))
 
@@ -277,7 +279,7 @@ class Tensor(Exchange):
             result = value.item(*index)
         finally:
             lib.mt_unpin(self._ref)
-        return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
+        return result if not hasattr(result, "dtype") else float(result)  # bfloat16 has no Python number
 
     def tolist(self) -> Number | list[Any]:
         """Return the value as nested lists of Python numbers.
@@ -366,9 +368,9 @@ class Tensor(Exchange):
         return other // self, other % self
 
     # --- copies and other processes ----------------------------------------------------------------------------------
-    # A subclass is rebuilt as Python rebuilds any object: from what its __reduce_ex__ says, without its
-    # __init__, with its state.  What holds the value in that is a plain Tensor on the same memory, so
-    # that it travels as every Tensor does, by whatever pickler.
+    # Unpickling rebuilds a subclass as Python rebuilds any object: from the result of __reduce_ex__,
+    # without a call of __init__, with its state.  That result holds the value as a plain Tensor on the
+    # same memory, so every pickler treats it as it treats a Tensor.
     def copy(self) -> Tensor:
         """Return the same value in new memory, contiguous.
 
@@ -417,7 +419,7 @@ class Tensor(Exchange):
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
 
     def is_shared(self) -> bool:
-        """Return True if other processes that have the tensor see what is written to it.
+        """Return True if writes to the tensor are visible to the other processes that have it.
 
         Returns:
             A Python bool.
@@ -429,7 +431,7 @@ class Tensor(Exchange):
         """
         return bool(lib.mt_is_shared(self._ref))
 
-    # --- how it prints -----------------------------------------------------------------------------------------------
+    # --- printing ---------------------------------------------------------------------------------
     def __str__(self) -> str:
         return str(self.asnumpy())
 
@@ -441,7 +443,7 @@ class Tensor(Exchange):
 
 
 become = operators.become
-wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
+wrap: Callable[[int], Tensor] = operators.wrap  # makes the Tensor that owns a reference
 
 
 def _checked(ref: int) -> int:
@@ -470,7 +472,9 @@ def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> T
     """Return a tensor whose elements have arbitrary values."""
     number = (device or context.current_device()).activate()
     if dtype.name not in core.devices[number].backend.dtypes:
-        raise TypeError(f"[Tensor] {core.devices[number]} has no {dtype}")
+        raise TypeError(
+            f"[Tensor] dtype must be one that {core.devices[number]} supports, got {dtype}"
+        )
     return wrap(_checked(lib.mt_empty(number, dtype.code, len(shape), list(shape))))
 
 
@@ -556,7 +560,6 @@ def tensor(
         [1. 2.]
     """
     return Tensor(input_data, dtype, shape, init)
-
 
 
 core.loaded(__name__)

@@ -17,7 +17,8 @@ from minitensor.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, TensorLike
 
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (core/python/py_operators.c)
+# by name and alias: C functions (core/python/py_operators.c)
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
 }
 globals().update(FUNCTIONS)  # a function below may replace one
@@ -36,7 +37,10 @@ def _in_place(op: Op) -> Callable[..., Any]:
             return result
         order = "biufc"
         if order.index(result.dtype.kind.replace("u", "i")) > order.index(self.dtype.kind.replace("u", "i")):
-            raise TypeError(f"[{op.name}] the result is {result.dtype}, which {self.dtype} can't hold; write t = t ... instead")
+            raise TypeError(
+                f"[{op.name}] the result must fit into the tensor's dtype {self.dtype}, got "
+                f"{result.dtype}; write t = t ..."
+            )
         assign(self, result, op.name)
         return self
 
@@ -88,7 +92,7 @@ def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
             name_op(error, "round")
             raise
     factor = 10.0 ** builtins.abs(decimals)
-    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 counts to 2**24
+    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 holds integers to 2**24
     if decimals > 0:
         return _rint(input * factor) / factor
     result = _rint(wide / factor) * factor
@@ -135,7 +139,7 @@ def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
     if rounding_mode != "trunc":
         raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     remainder = FUNCTIONS["fmod"](input, other)
-    if remainder.dtype.kind in "iu":  # exact: what fmod leaves off is the rest of a truncated division
+    if remainder.dtype.kind in "iu":  # exact: fmod is the remainder of a truncated division
         return FUNCTIONS["floor_divide"](FUNCTIONS["sub"](input, remainder), other)
     return _trunc(FUNCTIONS["true_divide"](input, other))
 
@@ -171,10 +175,13 @@ def clamp(
 
 def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
     kind, bits = input.dtype.kind, 8 * input.dtype.itemsize
-    if kind in "iu":  # a bound that no element reaches bounds nothing; as an operand it would wrap
+    if kind in "iu":  # a bound outside the dtype has no effect; cast, it would wrap
         least, greatest = (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
         if (min.__class__ is int and min > greatest) or (max.__class__ is int and max < least):
-            raise OverflowError(f"[{op}] {input.dtype} goes from {least} to {greatest}, got min {min} and max {max}")
+            raise OverflowError(
+                f"[{op}] min and max must leave a value of {input.dtype}, from {least} to "
+                f"{greatest}, got {min} and {max}"
+            )
         min = None if min.__class__ is int and min <= least else min
         max = None if max.__class__ is int and max >= greatest else max
     if min is None and max is None:
@@ -213,8 +220,7 @@ def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     """Return the elements in another dtype, in new memory.
 
     A float is cut off towards zero, an integer beyond the new dtype wraps, and every number but
-    zero
-    is True.
+    zero is True.
 
     Args:
         input: a tensor-like of any shape and dtype.

@@ -36,7 +36,7 @@ _sigmoid, _erf, _sqrt = (FUNCTIONS[name] for name in ("sigmoid", "erf", "sqrt"))
 def _float(value: Any, op: str) -> Tensor:
     t = as_tensor(value, op)
     if t.dtype.kind == "c":
-        raise TypeError(f"[{op}] takes real numbers, got {t.dtype}; take its real part or abs")
+        raise TypeError(f"[{op}] input must be real, got {t.dtype}; take its real part or abs")
     return t.astype(to_float(t.dtype), copy=False)
 
 
@@ -159,7 +159,7 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
         [0. 2.]
     """
     if alpha == 0:
-        raise ValueError("[celu] alpha can't be 0")
+        raise ValueError(f"[celu] alpha must not be 0, got {alpha}")
     t = _float(x, "celu")
     return _maximum(t, 0) + _minimum(_expm1(t / alpha) * alpha, 0)
 
@@ -256,10 +256,10 @@ def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tenso
         [ 0. 30.]
     """
     if beta == 0:
-        raise ValueError("[softplus] beta can't be 0")
+        raise ValueError(f"[softplus] beta must not be 0, got {beta}")
     x = _float(input, "softplus")
     y = x * beta
-    return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp of what is never positive
+    return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp can't overflow
 
 
 def mish(input: TensorLike) -> Tensor:
@@ -394,7 +394,7 @@ def hardswish(input: TensorLike) -> Tensor:
 
 def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:
     x = _wide(_float(input, op))
-    axis = normalize_axis(op, axis, max(x.ndim, 1))  # a single number counts as a vector of one
+    axis = normalize_axis(op, axis, max(x.ndim, 1))  # a number counts as a vector of one element
     if not x.ndim:
         return x - x, axis
     return x - reduce.amax(x, axis, True) if x.shape[axis] else x, axis
@@ -545,14 +545,18 @@ def layer_norm(
     x = _wide(source)
     shape = as_ints("layer_norm", normalized_shape, "normalized_shape")
     if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"[layer_norm] shape {x.shape} does not end in normalized_shape {shape}")
+        raise ValueError(
+            f"[layer_norm] the input's shape must end in normalized_shape {shape}, got {x.shape}"
+        )
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     away = x - reduce.mean(x, axes, True)
     result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
     scale, shift = (None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias))
     for name, t in (("weight", scale), ("bias", shift)):
         if t is not None and t.shape != shape:
-            raise ValueError(f"[layer_norm] {name} has shape {t.shape}, it must be normalized_shape {shape}")
+            raise ValueError(
+                f"[layer_norm] {name} must have the shape normalized_shape, {shape}, got {t.shape}"
+            )
     if scale is not None:
         result = result * scale
     return (result if shift is None else result + shift).astype(source.dtype, copy=False)
@@ -688,7 +692,9 @@ def cosine_similarity(
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
-        raise ValueError(f"[cosine_similarity] shapes {a.shape} and {b.shape} do not broadcast") from None
+        raise ValueError(
+            f"[cosine_similarity] shapes must broadcast, got {a.shape} and {b.shape}"
+        ) from None
     axis = normalize_axis("cosine_similarity", axis, len(shape))
     u, v = _wide(a).broadcast_to(shape), _wide(b).broadcast_to(shape)
     norms = _maximum(reduce.norm(u, 2, axis), eps) * _maximum(reduce.norm(v, 2, axis), eps)

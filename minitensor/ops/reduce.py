@@ -131,8 +131,7 @@ def mean(
         axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
         keepdims: True keeps each reduced axis with length 1.
         dtype: the dtype of the computation and the result; by default float32 for integers and
-            bools,
-            and the input's dtype otherwise.
+            bools, and the input's dtype otherwise.
 
     Returns:
         A tensor of floats or complex numbers without the reduced axes; NaN where there are no
@@ -582,7 +581,9 @@ def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool)
     if ord == 0:
         return _reduce("sum", size != 0, axes, keepdims).astype(size.dtype)
     if not isinstance(ord, (int, float)):
-        raise ValueError(f"[{op}] the order of a vector's norm must be a number or None, got {ord!r}")
+        raise ValueError(
+            f"[{op}] ord must be a number or None for the norm of a vector, got {ord!r}"
+        )
     return _reduce("sum", size**ord, axes, keepdims) ** (1.0 / ord)
 
 
@@ -596,9 +597,14 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
         return result if keepdims else result.squeeze((rows, columns))
     of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
     if of_values is None:
-        raise ValueError(f"[norm] the order of a matrix's norm must be 1, 2, inf, their negatives, 'fro' or 'nuc', got {ord!r}")
+        raise ValueError(
+            "[norm] ord must be 1, 2, inf, -1, -2, -inf, 'fro' or 'nuc' for the norm of a matrix, got "
+            f"{ord!r}"
+        )
     if ord != "nuc" and not (t.shape[rows] and t.shape[columns]):
-        raise ValueError(f"[norm] a matrix without elements has no singular values, got shape {t.shape}")
+        raise ValueError(
+            f"[norm] a matrix must have elements to have singular values, got shape {t.shape}"
+        )
     dtype = to_float(t.dtype)
 
     def compute(a: np.ndarray) -> Any:
@@ -623,16 +629,14 @@ def norm(  # noqa: N803
 
     Args:
         A: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float; also
-            spelled
-            `input`.
+            spelled `input`.
         ord: for vectors a number p for sum(|a|**p)**(1/p), inf and -inf for the greatest and least
             |a|, 0 for the number of elements that are not zero, None for 2.  For matrices 1 and -1
             for the greatest and least sum of a column's |a|, inf and -inf for those of a row, 2 and
             -2 for the greatest and least singular value, "nuc" for the sum of all of them, "fro" or
             None for the root of the sum of all squares.
         axis: one axis of vectors, or two axes of matrices: rows and columns.  None takes all axes
-            of
-            a vector or matrix; without `ord` any tensor counts as one vector.
+            of a vector or matrix; without `ord` any tensor counts as one vector.
         keepdims: True keeps each reduced axis with length 1.
 
     Returns:
@@ -696,12 +700,13 @@ def median(
     places = normalize_axis("median", axis, t.ndim) if axis is not None and t.ndim else None
     length = t.size if places is None else t.shape[places]
     if not length:
-        raise ValueError(f"[median] nothing to choose from: shape {t.shape} has no elements along {'any axis' if places is None else places}")
+        where = "" if places is None else f" along axis {places}"
+        raise ValueError(f"[median] the input must have elements{where}, got shape {t.shape}")
     shape = [1 if places in (None, d) else n for d, n in enumerate(t.shape) if keepdims or places not in (None, d)]
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)
-        comparable = a.astype(np.float32) if a.dtype.kind == "V" else a  # NumPy can't sort a bfloat16's NaN
+        comparable = a.astype(np.float32) if a.dtype.kind == "V" else a  # NumPy missorts bfloat16's NaN
         index = np.argsort(comparable, axis=-1, kind="stable")[..., (length - 1) // 2, None]
         lost = comparable != comparable
         index = np.where(lost.any(-1, keepdims=True), lost.argmax(-1, keepdims=True), index)
