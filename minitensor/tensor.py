@@ -156,7 +156,18 @@ class Tensor(Exchange):
         self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None
     ) -> Tensor:
         """Return another view of the storage; strides and offset are in bytes."""
-        return wrap(_checked(lib.mt_view(self._ref, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
+        return wrap(
+            _checked(
+                lib.mt_view(
+                    self._ref,
+                    (dtype or self.dtype).code,
+                    len(shape),
+                    list(shape),
+                    list(strides),
+                    offset,
+                )
+            )
+        )
 
     # --- between devices ---------------------------------------------------------------------------------------------
     def to(self, device: DeviceLike | DType, dtype: DTypeLike | None = None) -> Tensor:
@@ -234,7 +245,11 @@ class Tensor(Exchange):
                 "[from_numpy] array must be in native byte order, got the other one; "
                 "Tensor(array) copies and converts it"
             )
-        low, high = np.lib.array_utils.byte_bounds(array) if hasattr(np.lib, "array_utils") else np.byte_bounds(array)
+        low, high = (
+            np.lib.array_utils.byte_bounds(array)
+            if hasattr(np.lib, "array_utils")
+            else np.byte_bounds(array)
+        )
         start = array.__array_interface__["data"][0]
         return wrap(_checked(lib.mt_external(
             as_device("CPU").activate(), dtype.code, array.ndim, list(array.shape), list(array.strides),
@@ -268,7 +283,15 @@ class Tensor(Exchange):
             number = lib.mt_item(self._ref)
             kind = number.kind
             if kind:
-                return number.f if kind == _FLOAT else number.i if kind == _INT else bool(number.i) if kind == _BOOL else number.u
+                return (
+                    number.f
+                    if kind == _FLOAT
+                    else number.i
+                    if kind == _INT
+                    else bool(number.i)
+                    if kind == _BOOL
+                    else number.u
+                )
         if not self._device.backend.host_visible:
             return self.to("CPU").item(*index)
         lib.mt_pin(self._ref)
@@ -279,7 +302,9 @@ class Tensor(Exchange):
             result = value.item(*index)
         finally:
             lib.mt_unpin(self._ref)
-        return result if not hasattr(result, "dtype") else float(result)  # bfloat16 has no Python number
+        return (
+            result if not hasattr(result, "dtype") else float(result)
+        )  # bfloat16 has no Python number
 
     def tolist(self) -> Number | list[Any]:
         """Return the value as nested lists of Python numbers.
@@ -315,7 +340,9 @@ class Tensor(Exchange):
             [1. 1.]
         """
         if not hasattr(source, "__dlpack__"):
-            raise TypeError(f"[from_dlpack] source must have __dlpack__, got {type(source).__name__}")
+            raise TypeError(
+                f"[from_dlpack] source must have __dlpack__, got {type(source).__name__}"
+            )
         array = np.from_dlpack(source)
         return Tensor.from_numpy(array) if array.flags.writeable else Tensor(array)
 

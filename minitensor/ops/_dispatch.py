@@ -156,7 +156,15 @@ def host_many(
             for target, part in zip(task.outputs, [value] if single else value):
                 np.copyto(target, part, casting="unsafe")
 
-    core.host_task(op, results[0]._device_id, run, [t._ref for t in inputs], [t._ref for t in results], params, steps)
+    core.host_task(
+        op,
+        results[0]._device_id,
+        run,
+        [t._ref for t in inputs],
+        [t._ref for t in results],
+        params,
+        steps,
+    )
     return results
 
 
@@ -188,7 +196,10 @@ def name_op(error: Exception, op: str) -> None:
     """
     text = error.args[0] if error.args else ""
     if isinstance(text, str) and " (issued at " not in text:
-        error.args = (_PREFIX.sub(f"[{op}] ", text, count=1) if _PREFIX.match(text) else text, *error.args[1:])
+        error.args = (
+            _PREFIX.sub(f"[{op}] ", text, count=1) if _PREFIX.match(text) else text,
+            *error.args[1:],
+        )
 
 
 def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -234,7 +245,14 @@ def axis_aliases(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     code = function.__code__
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    names = {other: name for group in _SPELLINGS for name in group if name in own for other in group if other not in own}
+    names = {
+        other: name
+        for group in _SPELLINGS
+        for name in group
+        if name in own
+        for other in group
+        if other not in own
+    }
     return aliases(**names)(function)
 
 
@@ -309,4 +327,6 @@ def as_ints(op: str, values: Any, what: str = "shape") -> tuple[int, ...]:
     try:
         return tuple(v.__index__() for v in several)
     except (AttributeError, TypeError):
-        raise TypeError(f"[{op}] {what} must be an int or a tuple of ints, got {values!r}") from None
+        raise TypeError(
+            f"[{op}] {what} must be an int or a tuple of ints, got {values!r}"
+        ) from None

@@ -52,7 +52,9 @@ def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
             f"[{op}] dtype must be a dtype, got {dtype}; a shape of several dimensions is a tuple, "
             "as in (2, 3)"
         )
-    return _empty(_shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device))
+    return _empty(
+        _shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device)
+    )
 
 
 def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
@@ -80,7 +82,15 @@ def _natural(value: Any) -> DType:
         return value.dtype
     if isinstance(value, (np.generic, np.ndarray)):  # first: np.float64 is a Python float, too
         return from_numpy(value.dtype)
-    return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else complex128 if isinstance(value, complex) else float32
+    return (
+        bool_
+        if isinstance(value, bool)
+        else int64
+        if isinstance(value, int)
+        else complex128
+        if isinstance(value, complex)
+        else float32
+    )
 
 
 @named
@@ -111,7 +121,9 @@ def full(
         >>> print(ops.full((2,), 3.5))
         [3.5 3.5]
     """
-    return _filled("full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device)
+    return _filled(
+        "full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device
+    )
 
 
 def zeros(
@@ -474,7 +486,9 @@ def tri(
          [1 1]]
     """
     rows = _count("tri", n, "n")
-    return _filled("tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None).tril(k)
+    return _filled(
+        "tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None
+    ).tril(k)
 
 
 def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
@@ -550,7 +564,7 @@ def one_hot(
         raise TypeError(f"[one_hot] indices must be integers, got {t.dtype}")
     length = _count("one_hot", depth, "depth")
     axis = normalize_axis("one_hot", axis, t.ndim + 1)
-    hot = t.expand_dims(axis) == arange(length, device=t.device).reshape([-1] + [1] * (t.ndim - axis))
+    hot = t.expand_dims(axis) == arange(length, device=t.device).reshape(
+        [-1] + [1] * (t.ndim - axis)
+    )
     return FUNCTIONS["where"](hot, on_value, off_value)
-
-

@@ -25,7 +25,20 @@ globals().update(FUNCTIONS)  # a function below may replace one
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
-_IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+_IN_PLACE = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+)
 
 
 def _in_place(op: Op) -> Callable[..., Any]:
@@ -36,7 +49,9 @@ def _in_place(op: Op) -> Callable[..., Any]:
         if result is NotImplemented:
             return result
         order = "biufc"
-        if order.index(result.dtype.kind.replace("u", "i")) > order.index(self.dtype.kind.replace("u", "i")):
+        if order.index(result.dtype.kind.replace("u", "i")) > order.index(
+            self.dtype.kind.replace("u", "i")
+        ):
             raise TypeError(
                 f"[{op.name}] the result must fit into the tensor's dtype {self.dtype}, got "
                 f"{result.dtype}; write t = t ..."
@@ -63,7 +78,12 @@ def install() -> None:
 
 
 # --- combinations ----------------------------------------------------------------------------------------------------
-_abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
+_abs, _rint, _trunc, _where = (
+    FUNCTIONS["abs"],
+    FUNCTIONS["rint"],
+    FUNCTIONS["trunc"],
+    FUNCTIONS["where"],
+)
 
 
 def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
@@ -92,7 +112,9 @@ def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
             name_op(error, "round")
             raise
     factor = 10.0 ** builtins.abs(decimals)
-    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 holds integers to 2**24
+    wide = (
+        cast(input, "float64") if input.dtype.kind in "iu" else input
+    )  # float32 holds integers to 2**24
     if decimals > 0:
         return _rint(input * factor) / factor
     result = _rint(wide / factor) * factor
@@ -137,7 +159,9 @@ def div(
 
 def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
     if rounding_mode != "trunc":
-        raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+        raise ValueError(
+            f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        )
     remainder = FUNCTIONS["fmod"](input, other)
     if remainder.dtype.kind in "iu":  # exact: fmod is the remainder of a truncated division
         return FUNCTIONS["floor_divide"](FUNCTIONS["sub"](input, remainder), other)
@@ -176,7 +200,9 @@ def clamp(
 def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
     kind, bits = input.dtype.kind, 8 * input.dtype.itemsize
     if kind in "iu":  # a bound outside the dtype has no effect; cast, it would wrap
-        least, greatest = (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        least, greatest = (
+            (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        )
         if (min.__class__ is int and min > greatest) or (max.__class__ is int and max < least):
             raise OverflowError(
                 f"[{op}] min and max must leave a value of {input.dtype}, from {least} to "
@@ -365,7 +391,14 @@ def nan_to_num(
     """
     a = as_tensor(input, "nan_to_num")
     if a.dtype.kind == "c":
-        return host("nan_to_num", np.nan_to_num, [a], a.shape, a.dtype, {"nan": nan, "posinf": posinf, "neginf": neginf})
+        return host(
+            "nan_to_num",
+            np.nan_to_num,
+            [a],
+            a.shape,
+            a.dtype,
+            {"nan": nan, "posinf": posinf, "neginf": neginf},
+        )
     if a.dtype.kind != "f":
         return a.copy()
     import ml_dtypes
@@ -396,4 +429,15 @@ def is_tensor(value: TensorLike) -> bool:
     return isinstance(value, Tensor)
 
 
-__all__ = [*FUNCTIONS, "round", "div", "divide", "clip", "cast", "isclose", "allclose", "nan_to_num", "is_tensor"]
+__all__ = [
+    *FUNCTIONS,
+    "round",
+    "div",
+    "divide",
+    "clip",
+    "cast",
+    "isclose",
+    "allclose",
+    "nan_to_num",
+    "is_tensor",
+]

@@ -78,7 +78,9 @@ def _sliced(t: Tensor, part: slice) -> Tensor:
     start, step, count = _steps(part, core.shape[0])
     shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
     shape[0], strides[0] = count, stride * step
-    ref = lib.mt_view(t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
+    ref = lib.mt_view(
+        t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0)
+    )
     return wrap(ref if ref > 0 else complete(ref))
 
 
@@ -90,7 +92,11 @@ def _steps(part: slice, length: int) -> tuple[int, int, int]:
         raise TypeError(f"[getitem] a slice must consist of ints, got {part}") from None
     except ValueError:
         raise ValueError(f"[getitem] the step of a slice must not be 0, got {part}") from None
-    return start, step, builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step))
+    return (
+        start,
+        step,
+        builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step)),
+    )
 
 
 def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
@@ -161,7 +167,9 @@ def _index_array(values: Any) -> np.ndarray:
         raise IndexError(
             f"[getitem] a list must be regular, of ints or bools, got another: {error}"
         ) from None
-    return array.astype(np.int64) if array.size == 0 and isinstance(values, (list, range)) else array
+    return (
+        array.astype(np.int64) if array.size == 0 and isinstance(values, (list, range)) else array
+    )
 
 
 def _basic(t: Tensor, parts: list[Any]) -> Tensor:
@@ -204,7 +212,9 @@ def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
             ahead.append(part)
             rest.append(slice(None))
             d += part is not None
-        elif part.__class__ is bool or (part.__class__ is not int and part.dtype.kind == "b" and not part.ndim):
+        elif part.__class__ is bool or (
+            part.__class__ is not int and part.dtype.kind == "b" and not part.ndim
+        ):
             ahead.append(None)  # NumPy: a new dimension of length 1 or 0, chosen by the bool
             rest.append(np.flatnonzero([bool(part)]))
         elif part.__class__ is not int and part.dtype.kind == "b":
@@ -222,9 +232,9 @@ def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
 def _check_mask(mask: Any, lengths: tuple[int, ...]) -> None:
     if tuple(mask.shape) != lengths:
         raise IndexError(
-                    f"[getitem] a mask must have the shape of its dimensions, {lengths}, got "
-                    f"{tuple(mask.shape)}"
-                )
+            f"[getitem] a mask must have the shape of its dimensions, {lengths}, got "
+            f"{tuple(mask.shape)}"
+        )
 
 
 def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
@@ -232,7 +242,9 @@ def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
 
     NumPy's rule: the dimensions of the indices replace adjacent indices, otherwise they come first.
     """
-    places = [i for i, part in enumerate(rest) if part is not Ellipsis and part.__class__ is not slice]
+    places = [
+        i for i, part in enumerate(rest) if part is not Ellipsis and part.__class__ is not slice
+    ]
     try:
         together = np.broadcast_shapes(*[tuple(rest[i].shape) for i in places])
     except ValueError:
@@ -275,7 +287,9 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
     base, rest = _advanced(self, parts)
     shape = _result_shape(base.shape, rest)
     tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
-    return _indexed("getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype)
+    return _indexed(
+        "getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype
+    )
 
 
 def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:

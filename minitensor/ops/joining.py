@@ -24,13 +24,32 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.ops.creation import arange
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
+from minitensor.ops.shape import (
+    _one_int,
+    _slice,
+    broadcast_to,
+    expand_dims,
+    ravel,
+    reshape,
+    swapaxes,
+)
 from minitensor.tensor import Tensor, empty
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
-__all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
+__all__ = [
+    "concat",
+    "cat",
+    "stack",
+    "tile",
+    "repeat_interleave",
+    "roll",
+    "pad",
+    "tril",
+    "triu",
+    "meshgrid",
+]
 
 
 # --- new memory -----------------------------------------------------------------------------------
@@ -67,7 +86,9 @@ def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     axis = normalize_axis("concat", axis, several[0].ndim)
     shape, dtype = list(several[0].shape), several[0].dtype
     for t in several[1:]:
-        if t.ndim != len(shape) or builtins.any(n != m for d, (n, m) in enumerate(zip(t.shape, shape)) if d != axis):
+        if t.ndim != len(shape) or builtins.any(
+            n != m for d, (n, m) in enumerate(zip(t.shape, shape)) if d != axis
+        ):
             raise ValueError(
                 f"[concat] shapes must differ in dimension {axis} at most, got {several[0].shape} "
                 f"and {t.shape}"
@@ -284,7 +305,13 @@ def pad(
     """
     t = as_tensor(input, "pad")
     sizes = as_ints("pad", padding, "padding")
-    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "edge": "edge", "circular": "wrap"}
+    modes = {
+        "constant": "constant",
+        "reflect": "reflect",
+        "replicate": "edge",
+        "edge": "edge",
+        "circular": "wrap",
+    }
     if len(sizes) % 2 or len(sizes) > 2 * t.ndim or builtins.any(n < 0 for n in sizes):
         raise ValueError(
             f"[pad] padding must be pairs of non-negative ints for at most {t.ndim} dimensions, got "
@@ -292,10 +319,15 @@ def pad(
         )
     if mode not in modes:
         raise ValueError(f"[pad] mode must be one of {', '.join(modes)}, got {mode!r}")
-    pairs = [(0, 0)] * (t.ndim - len(sizes) // 2) + [(sizes[i], sizes[i + 1]) for i in range(len(sizes) - 2, -1, -2)]
+    pairs = [(0, 0)] * (t.ndim - len(sizes) // 2) + [
+        (sizes[i], sizes[i + 1]) for i in range(len(sizes) - 2, -1, -2)
+    ]
     shape = [a + n + b for n, (a, b) in zip(t.shape, pairs)]
     if mode != "constant":
-        if builtins.any((a or b) and (n == 0 or (mode == "reflect" and builtins.max(a, b) >= n)) for n, (a, b) in zip(t.shape, pairs)):
+        if builtins.any(
+            (a or b) and (n == 0 or (mode == "reflect" and builtins.max(a, b) >= n))
+            for n, (a, b) in zip(t.shape, pairs)
+        ):
             raise ValueError(
                 f"[pad] padding must leave enough elements for mode {mode!r}, got {sizes} for shape "
                 f"{t.shape}"
@@ -388,7 +420,15 @@ def meshgrid(*inputs: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tuple
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"[meshgrid] indexing must be 'xy' or 'ij', got {indexing!r}")
-    several = [as_tensor(t, "meshgrid") for t in (inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs)]
+    several = [
+        as_tensor(t, "meshgrid")
+        for t in (
+            inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs
+        )
+    ]
     shape = [t.size for t in several]
-    grids = [broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape) for d, t in enumerate(several)]
+    grids = [
+        broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape)
+        for d, t in enumerate(several)
+    ]
     return tuple(swapaxes(g, 0, 1) if indexing == "xy" and len(shape) > 1 else g for g in grids)

@@ -69,7 +69,9 @@ def _product(
     # Steps: the product of all lengths.  Each index is mostly one of two of the three tensors, so
     # that product is the root of the product of the sizes.
     steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
-    core.host_task(op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps)
+    core.host_task(
+        op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps
+    )
     return result
 
 
@@ -86,7 +88,9 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
             f"by {right[-2]} rows"
         )
     try:
-        batch = np.broadcast_shapes(left[:-2], right[:-2]) if len(left) > 2 or len(right) > 2 else ()
+        batch = (
+            np.broadcast_shapes(left[:-2], right[:-2]) if len(left) > 2 or len(right) > 2 else ()
+        )
     except ValueError:
         raise ValueError(
             f"[{op}] shapes must broadcast ahead of their last two dimensions, got {a} and {b}"
@@ -120,7 +124,9 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     ref = lib.mt_matmul(a._ref, b._ref)
     if ref:
         return wrap(ref if ref > 0 else complete(ref))
-    return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True)
+    return _product(
+        "matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True
+    )
 
 
 def _tensors(op: str, values: Sequence[Any]) -> list[Tensor]:
@@ -338,7 +344,9 @@ def addmm(
     """
     product = mm(mat1, mat2)
     t = as_tensor(input, "addmm", product)
-    if t.ndim > 2 or any(n not in (1, m) for n, m in zip(reversed(t.shape), reversed(product.shape))):
+    if t.ndim > 2 or any(
+        n not in (1, m) for n, m in zip(reversed(t.shape), reversed(product.shape))
+    ):
         raise ValueError(
             f"[addmm] input must broadcast to the product's shape {product.shape}, got {t.shape}"
         )
@@ -375,7 +383,10 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
             )
         pair = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     elif isinstance(axes, (tuple, list)) and len(axes) == 2:
-        pair = list(as_ints("tensordot", axes[0], "axes")), list(as_ints("tensordot", axes[1], "axes"))
+        pair = (
+            list(as_ints("tensordot", axes[0], "axes")),
+            list(as_ints("tensordot", axes[1], "axes")),
+        )
     else:
         raise TypeError(f"[tensordot] axes must be an int or a pair of lists of ints, got {axes!r}")
     first = [normalize_axis("tensordot", d, a.ndim) for d in pair[0]]
@@ -386,7 +397,9 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
         raise ValueError(
             f"[tensordot] shapes must agree along the axes {axes}, got {a.shape} and {b.shape}"
         )
-    shape = [n for d, n in enumerate(a.shape) if d not in first] + [n for d, n in enumerate(b.shape) if d not in second]
+    shape = [n for d, n in enumerate(a.shape) if d not in first] + [
+        n for d, n in enumerate(b.shape) if d not in second
+    ]
     return _product("tensordot", lambda x, y: np.tensordot(x, y, (first, second)), [a, b], shape)
 
 
@@ -395,7 +408,10 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
 
     NumPy checks the equation, on arrays that repeat one element with stride 0.
     """
-    dummies = [np.broadcast_to(np.zeros((), np.bool_), [builtins.min(n, 1) for n in shape]) for shape in shapes]
+    dummies = [
+        np.broadcast_to(np.zeros((), np.bool_), [builtins.min(n, 1) for n in shape])
+        for shape in shapes
+    ]
     lengths: dict[str, int] = {}
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -406,7 +422,9 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
         head, ellipsis, tail = term.partition("...")
         named = len(head) + len(tail)
         if named > len(shape) or (not ellipsis and named != len(shape)):
-            raise ValueError(f"a term must name the {len(shape)} dimensions of {shape}, got {term!r}")
+            raise ValueError(
+                f"a term must name the {len(shape)} dimensions of {shape}, got {term!r}"
+            )
         dots = np.broadcast_shapes(dots, shape[len(head) : len(shape) - len(tail)])
         own: dict[str, int] = {}  # a letter twice in a term is a diagonal: 1 does not broadcast
         for letter, n in [*zip(head, shape), *zip(tail, shape[len(shape) - len(tail) :])]:
@@ -420,7 +438,9 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
                 raise ValueError(f"{letter!r} must have one length, got {lengths[letter]} and {n}")
     if not arrow:
         letters = "".join(terms).replace(".", "")
-        output = "..." * ("..." in inputs) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+        output = "..." * ("..." in inputs) + "".join(
+            sorted(c for c in set(letters) if letters.count(c) == 1)
+        )
     np.einsum(equation, *dummies)  # raises the other errors of an equation
     head, ellipsis, tail = output.partition("...")
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
@@ -447,7 +467,9 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """
     if not isinstance(equation, str):
         raise TypeError(f"[einsum] equation must be a str, got {type(equation).__name__}")
-    several = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
+    several = (
+        operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
+    )
     tensors = _tensors("einsum", several)
     try:
         shape = _einsum_shape(equation, [t.shape for t in tensors])
@@ -490,14 +512,14 @@ def diagonal(
     """
     t = as_tensor(input, "diagonal")
     if t.ndim < 2:
-        raise ValueError(
-            f"[diagonal] input must have at least two dimensions, got shape {t.shape}"
-        )
+        raise ValueError(f"[diagonal] input must have at least two dimensions, got shape {t.shape}")
     a, b = normalize_axis("diagonal", dim1, t.ndim), normalize_axis("diagonal", dim2, t.ndim)
     if a == b:
         raise ValueError(f"[diagonal] dim1 and dim2 must differ, got {dim1} and {dim2}")
     [offset] = as_ints("diagonal", (offset,), "offset")
-    length = builtins.max(0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0)))
+    length = builtins.max(
+        0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0))
+    )
     start = (offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]) if length else 0
     kept = [d for d in range(t.ndim) if d not in (a, b)]
     return t._view([t.shape[d] for d in kept] + [length], [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
@@ -751,6 +773,10 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 def install() -> None:
     """Give Tensor the operator @."""
-    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[assignment]
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__matmul__ = lambda self, other: (
+        matmul(self, other) if is_operand(other) else NotImplemented
+    )  # type: ignore[assignment]
+    Tensor.__rmatmul__ = lambda self, other: (
+        matmul(other, self) if is_operand(other) else NotImplemented
+    )  # type: ignore[assignment]
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

@@ -114,7 +114,11 @@ def smooth_l1_loss(
         raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
     x, y = _pair("smooth_l1_loss", input, target)
     away = _abs(x - y)
-    return _reduced(_where(away < beta, away * away * (0.5 / beta), away - 0.5 * beta), reduction, "smooth_l1_loss")
+    return _reduced(
+        _where(away < beta, away * away * (0.5 / beta), away - 0.5 * beta),
+        reduction,
+        "smooth_l1_loss",
+    )
 
 
 def _log_at_least(x: Tensor) -> Tensor:
@@ -185,9 +189,19 @@ def binary_cross_entropy_with_logits(
         200.0
     """
     x, y = _pair("binary_cross_entropy_with_logits", logits, label)
-    scale = 1 if pos_weight is None else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
-    loss = (1 - y) * x - scale * logsigmoid(x) if pos_weight is not None else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
-    return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
+    scale = (
+        1
+        if pos_weight is None
+        else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
+    )
+    loss = (
+        (1 - y) * x - scale * logsigmoid(x)
+        if pos_weight is not None
+        else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
+    )
+    return _reduced(
+        loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits"
+    )
 
 
 def _classes(op: str, x: Tensor, target: Tensor) -> int:
@@ -210,7 +224,9 @@ def _class_weight(op: str, x: Tensor, weight: Any, classes: int) -> Tensor | Non
     return t
 
 
-def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
+def _picked(
+    op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor]:
     """Return the negated weighted log-probabilities of the target's classes, and the weights.
 
     Both are 0 where the target is ignored.  The function has a task of its own, because a gather
@@ -219,7 +235,9 @@ def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore
     """
     axis = _classes(op, logs, target)
 
-    def pick(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> tuple[Any, Any]:
+    def pick(
+        values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[Any, Any]:
         target = target.astype(np.int64)
         counted, classes = target != ignore_index, values.shape[axis]
         wrong = counted & ((target < 0) | (target >= classes))
@@ -232,7 +250,9 @@ def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore
             return 0.0, 0.0
         safe = np.where(counted, target, 0)
         chosen = np.take_along_axis(values, np.expand_dims(safe, axis), axis).squeeze(axis)
-        factor = counted.astype(values.dtype) if weights is None else np.where(counted, weights[safe], 0)
+        factor = (
+            counted.astype(values.dtype) if weights is None else np.where(counted, weights[safe], 0)
+        )
         return np.where(counted, -chosen * factor, 0), factor
 
     inputs = [logs, target] if weight is None else [logs, target, weight]
@@ -318,7 +338,9 @@ def cross_entropy(
     source = _float(input, "cross_entropy")
     x, y = _wide(source), as_tensor(target, "cross_entropy", source)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"[cross_entropy] label_smoothing must be from 0 to 1, got {label_smoothing}")
+        raise ValueError(
+            f"[cross_entropy] label_smoothing must be from 0 to 1, got {label_smoothing}"
+        )
     if not x.ndim:
         raise ValueError("[cross_entropy] input must have a dimension of classes, got shape ()")
     axis = 0 if x.ndim == 1 else 1
@@ -338,5 +360,7 @@ def cross_entropy(
                 f"[cross_entropy] probabilities must have the input's shape {x.shape}, got {y.shape}"
             )
         y = _float(y, "cross_entropy").astype(x.dtype, copy=False)
-        loss = -reduce.sum((y * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * scaled, axis)
+        loss = -reduce.sum(
+            (y * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * scaled, axis
+        )
     return _reduced(loss, reduction, "cross_entropy", factor).astype(source.dtype, copy=False)

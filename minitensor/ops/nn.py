@@ -13,7 +13,15 @@ import numpy as np
 
 from minitensor.dtype import float32, promote, to_float
 from minitensor.ops import random, reduce, selection
-from minitensor.ops._dispatch import WRONG, as_ints, as_tensor, axis_aliases, name_op, named, normalize_axis
+from minitensor.ops._dispatch import (
+    WRONG,
+    as_ints,
+    as_tensor,
+    axis_aliases,
+    name_op,
+    named,
+    normalize_axis,
+)
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
@@ -29,7 +37,9 @@ __all__ = [
 ]  # fmt: skip
 
 _where, _exp, _log, _tanh = (FUNCTIONS[name] for name in ("where", "exp", "log", "tanh"))
-_maximum, _minimum, _expm1, _log1p, _abs = (FUNCTIONS[name] for name in ("maximum", "minimum", "expm1", "log1p", "abs"))
+_maximum, _minimum, _expm1, _log1p, _abs = (
+    FUNCTIONS[name] for name in ("maximum", "minimum", "expm1", "log1p", "abs")
+)
 _sigmoid, _erf, _sqrt = (FUNCTIONS[name] for name in ("sigmoid", "erf", "sqrt"))
 
 
@@ -259,7 +269,9 @@ def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tenso
         raise ValueError(f"[softplus] beta must not be 0, got {beta}")
     x = _float(input, "softplus")
     y = x * beta
-    return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp can't overflow
+    return _where(
+        y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta
+    )  # exp can't overflow
 
 
 def mish(input: TensorLike) -> Tensor:
@@ -347,7 +359,9 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
         [-1.   0.5]
     """
     if min_val > max_val:
-        raise ValueError(f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}")
+        raise ValueError(
+            f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}"
+        )
     return clamp(input, min_val, max_val)
 
 
@@ -471,7 +485,9 @@ def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """
     source = _float(input, "log_softmax")
     x, axis = _shifted(source, axis, "log_softmax")
-    return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(source.dtype, copy=False)
+    return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(
+        source.dtype, copy=False
+    )
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -551,7 +567,9 @@ def layer_norm(
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     away = x - reduce.mean(x, axes, True)
     result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
-    scale, shift = (None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias))
+    scale, shift = (
+        None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias)
+    )
     for name, t in (("weight", scale), ("bias", shift)):
         if t is not None and t.shape != shape:
             raise ValueError(

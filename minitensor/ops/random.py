@@ -302,7 +302,13 @@ def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
+def _uniform(
+    op: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
     """Return numbers from [0, 1).
 
     Halves are multiples of a power of two that the dtype holds exactly, because 0.9999 would be
@@ -310,12 +316,27 @@ def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex 
     """
     bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
     if bits is not None:
-        return _draw(op, lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits, shape, dtype, seed, device=device)
+        return _draw(
+            op,
+            lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits,
+            shape,
+            dtype,
+            seed,
+            device=device,
+        )
     return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
-def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
-    return _draw(op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device)
+def _normal(
+    op: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
+    return _draw(
+        op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device
+    )
 
 
 def _width(dtype: DType) -> Any:
@@ -427,13 +448,23 @@ def randint(
     return _randint("randint", low, high, size, dtype, seed)
 
 
-def _randint(op: str, low: Any, high: Any, size: Any, dtype: Any, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
+def _randint(
+    op: str,
+    low: Any,
+    high: Any,
+    size: Any,
+    dtype: Any,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
     first, last = as_ints(op, (low, high), "low and high")
     shape = _size(op, (size,))
     if first >= last:
         raise ValueError(f"[{op}] high must be above low, got low {first} and high {last}")
     result, kind = _holds(op, dtype, first, last - 1), np.uint64 if last > 1 << 63 else np.int64
-    return _draw(op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device)
+    return _draw(
+        op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device
+    )
 
 
 def randperm(
@@ -461,7 +492,13 @@ def randperm(
     shape = _size("randperm", (n,))
     if len(shape) != 1:
         raise TypeError(f"[randperm] n must be an int, got {n!r}")
-    return _draw("randperm", lambda g: g.permutation(shape[0]), shape, _holds("randperm", dtype, 0, shape[0] - 1), seed)
+    return _draw(
+        "randperm",
+        lambda g: g.permutation(shape[0]),
+        shape,
+        _holds("randperm", dtype, 0, shape[0] - 1),
+        seed,
+    )
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
@@ -518,7 +555,13 @@ def normal(
     size = _size("normal", (shape,))
     if _is_number(mean) and _is_number(stddev):
         shift, scale = mean, stddev
-        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * scale + shift, size, float32, seed)
+        return _draw(
+            "normal",
+            lambda g: g.standard_normal(size, np.float32) * scale + shift,
+            size,
+            float32,
+            seed,
+        )
     middle, width = _tensors("normal", mean, stddev)
     result = _broadcast("normal", size, middle.shape, width.shape)
 
@@ -559,7 +602,11 @@ def uniform(
         >>> print(ops.uniform(3, 5, 6, dtype="int32"))
         [5 5 5]
     """
-    if _is_number(minval) and _is_number(maxval) and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
+    if (
+        _is_number(minval)
+        and _is_number(maxval)
+        and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval)
+    ):
         raise ValueError(
             f"[uniform] minval must be below maxval, both finite, got {minval} and {maxval}"
         )
@@ -616,7 +663,14 @@ def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None
             f"[bernoulli] p must broadcast to the input's shape {t.shape}, got {chance.shape}"
         )
     shape = t.shape  # a local: the task must not keep the input alive
-    return _draw("bernoulli", lambda g, q: g.random(shape) < _probabilities("bernoulli", q), shape, t.dtype, seed, [chance])
+    return _draw(
+        "bernoulli",
+        lambda g, q: g.random(shape) < _probabilities("bernoulli", q),
+        shape,
+        t.dtype,
+        seed,
+        [chance],
+    )
 
 
 @named

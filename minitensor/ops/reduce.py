@@ -363,11 +363,15 @@ def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tupl
     if t.dtype.kind == "c":
         shape = [1 if d in axes else n for d, n in enumerate(t.shape) if keepdims or d not in axes]
         dtype = as_dtype("float32" if t.dtype.itemsize == 8 else "float64")
-        return host(op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype), dtype
+        return host(
+            op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype
+        ), dtype
     count = math.prod(t.shape[a] for a in axes)
     wide = _wide(t)
     away = wide - mean(wide, axes, True)
-    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(t.dtype)
+    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(
+        t.dtype
+    )
 
 
 @axis_aliases
@@ -480,8 +484,12 @@ def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = 
         return f["log"](sum(source * 1.0, axes, keepdims))
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
-    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(to_float(source.dtype), copy=False)
-    return result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
+    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(
+        to_float(source.dtype), copy=False
+    )
+    return (
+        result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
+    )
 
 
 @axis_aliases
@@ -593,7 +601,9 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
     if ord in (1, -1, math.inf, -math.inf):
         added, chosen = (rows, columns) if ord in (1, -1) else (columns, rows)
         sums = _reduce("sum", elementwise.FUNCTIONS["abs"](_wide(t)) * 1.0, added, True)
-        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(to_float(t.dtype), copy=False)
+        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(
+            to_float(t.dtype), copy=False
+        )
         return result if keepdims else result.squeeze((rows, columns))
     of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
     if of_values is None:
@@ -608,11 +618,17 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
     dtype = to_float(t.dtype)
 
     def compute(a: np.ndarray) -> Any:
-        a = np.moveaxis(a, (rows, columns), (-2, -1)).astype(np.float32 if dtype.itemsize == 2 else dtype.numpy)
+        a = np.moveaxis(a, (rows, columns), (-2, -1)).astype(
+            np.float32 if dtype.itemsize == 2 else dtype.numpy
+        )
         result = of_values(np.linalg.svd(a, compute_uv=False), axis=-1)
         return np.expand_dims(result, (rows, columns)) if keepdims else result
 
-    shape = [1 if d in (rows, columns) else n for d, n in enumerate(t.shape) if keepdims or d not in (rows, columns)]
+    shape = [
+        1 if d in (rows, columns) else n
+        for d, n in enumerate(t.shape)
+        if keepdims or d not in (rows, columns)
+    ]
     longest = _builtin_max(t.shape[rows], t.shape[columns])
     return host("norm", compute, [t], shape, dtype, steps=8 * t.size * longest + 1)
 
@@ -695,18 +711,26 @@ def median(
     """
     t = as_tensor(input, "median")
     if t.dtype.kind == "c":
-        raise TypeError(f"[median] the input must be real, got {t.dtype}; complex numbers have no order")
+        raise TypeError(
+            f"[median] the input must be real, got {t.dtype}; complex numbers have no order"
+        )
     keepdims = flag("median", keepdims)
     places = normalize_axis("median", axis, t.ndim) if axis is not None and t.ndim else None
     length = t.size if places is None else t.shape[places]
     if not length:
         where = "" if places is None else f" along axis {places}"
         raise ValueError(f"[median] the input must have elements{where}, got shape {t.shape}")
-    shape = [1 if places in (None, d) else n for d, n in enumerate(t.shape) if keepdims or places not in (None, d)]
+    shape = [
+        1 if places in (None, d) else n
+        for d, n in enumerate(t.shape)
+        if keepdims or places not in (None, d)
+    ]
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)
-        comparable = a.astype(np.float32) if a.dtype.kind == "V" else a  # NumPy missorts bfloat16's NaN
+        comparable = (
+            a.astype(np.float32) if a.dtype.kind == "V" else a
+        )  # NumPy missorts bfloat16's NaN
         index = np.argsort(comparable, axis=-1, kind="stable")[..., (length - 1) // 2, None]
         lost = comparable != comparable
         index = np.where(lost.any(-1, keepdims=True), lost.argmax(-1, keepdims=True), index)

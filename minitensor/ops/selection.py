@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 import numpy as np
 
 from minitensor.dtype import bool_, int64
-from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, host, host_many, named, normalize_axis
+from minitensor.ops._dispatch import (
+    aliases,
+    as_ints,
+    as_tensor,
+    axis_aliases,
+    host,
+    host_many,
+    named,
+    normalize_axis,
+)
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.ops.shape import broadcast_tensors
@@ -64,7 +73,13 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
     axis = normalize_axis("gather", axis, t.ndim)
     index = _integers("gather", input_indices, t)
     shape = (*t.shape[:axis], *index.shape, *t.shape[axis + 1 :])
-    return _indexed("gather", lambda a, i: np.take(a, i.astype(np.int64, copy=False), axis), [t, index], shape, t.dtype)
+    return _indexed(
+        "gather",
+        lambda a, i: np.take(a, i.astype(np.int64, copy=False), axis),
+        [t, index],
+        shape,
+        t.dtype,
+    )
 
 
 @axis_aliases
@@ -149,13 +164,21 @@ def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) ->
     t = as_tensor(input, "gather_elements")
     places = _integers("gather_elements", index, t)
     axis = normalize_axis("gather_elements", dim, t.ndim)
-    if places.ndim != t.ndim or builtins.any(n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis):
+    if places.ndim != t.ndim or builtins.any(
+        n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis
+    ):
         raise ValueError(
             f"[gather_elements] index must have the dimensions of {t.shape} and be at most as long "
             f"except along {axis}, got {places.shape}"
         )
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(places.shape))
-    return _indexed("gather_elements", lambda a, i: np.take_along_axis(a[window], i, axis), [t, places], places.shape, t.dtype)
+    return _indexed(
+        "gather_elements",
+        lambda a, i: np.take_along_axis(a[window], i, axis),
+        [t, places],
+        places.shape,
+        t.dtype,
+    )
 
 
 @aliases(input="x")
@@ -239,7 +262,9 @@ def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
             f"shape {index.shape}"
         )
     shape = (*index.shape[:-1], *t.shape[index.shape[-1] :])
-    return _indexed("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
+    return _indexed(
+        "gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype
+    )
 
 
 def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) -> Tensor:
@@ -247,12 +272,17 @@ def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) 
     axis = normalize_axis(op, axis, t.ndim)
     places = _integers(op, index, t)
     values = as_tensor(src, op, t).astype(t.dtype, copy=False)
-    if places.ndim != t.ndim or builtins.any(n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis):
+    if places.ndim != t.ndim or builtins.any(
+        n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis
+    ):
         raise ValueError(
             f"[{op}] index must have the dimensions of {t.shape} and be at most as long except along "
             f"{axis}, got {places.shape}"
         )
-    if values.ndim and (values.ndim != places.ndim or builtins.any(n < m for n, m in zip(values.shape, places.shape))):
+    if values.ndim and (
+        values.ndim != places.ndim
+        or builtins.any(n < m for n, m in zip(values.shape, places.shape))
+    ):
         raise ValueError(
             f"[{op}] src must be at least as large as index, {places.shape}, got {values.shape}"
         )
@@ -351,7 +381,10 @@ def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsI
     """
     t = as_tensor(x, "index_add")
     axis = normalize_axis("index_add", axis, t.ndim)
-    index, values = _integers("index_add", indices, t), as_tensor(y, "index_add", t).astype(t.dtype, copy=False)
+    index, values = (
+        _integers("index_add", indices, t),
+        as_tensor(y, "index_add", t).astype(t.dtype, copy=False),
+    )
     wanted = (*t.shape[:axis], index.size, *t.shape[axis + 1 :])
     if index.ndim != 1 or values.shape != wanted:
         raise ValueError(f"[index_add] y must have shape {wanted}, got {values.shape}")
@@ -440,7 +473,11 @@ def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Ten
     """
     t = as_tensor(input_x, "masked_fill")
     # The value is cast first, because where() would promote, and float32 does not hold all int64.
-    return FUNCTIONS["where"](_mask("masked_fill", mask, t), as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False), t)
+    return FUNCTIONS["where"](
+        _mask("masked_fill", mask, t),
+        as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False),
+        t,
+    )
 
 
 @named
@@ -522,7 +559,11 @@ def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tens
             "[nonzero] input must have a dimension for as_tuple=True, got shape (); use as_tuple=False"
         )
     places = np.argwhere(t._value())
-    return tuple(Tensor(v, device=t.device) for v in places.T.copy()) if as_tuple else Tensor(places, device=t.device)
+    return (
+        tuple(Tensor(v, device=t.device) for v in places.T.copy())
+        if as_tuple
+        else Tensor(places, device=t.device)
+    )
 
 
 @named
@@ -573,7 +614,11 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
     t = as_tensor(input, "unique")
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
     result = Tensor(values, t.dtype, device=t.device)
-    return (result, Tensor(inverse.reshape(t.shape), int64, device=t.device)) if return_inverse else result
+    return (
+        (result, Tensor(inverse.reshape(t.shape), int64, device=t.device))
+        if return_inverse
+        else result
+    )
 
 
 def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
@@ -744,10 +789,18 @@ def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool
     """
     t = as_tensor(sorted_sequence, "searchsorted")
     if t.ndim != 1:
-        raise ValueError(f"[searchsorted] the sequence must have one dimension, got shape {t.shape}")
+        raise ValueError(
+            f"[searchsorted] the sequence must have one dimension, got shape {t.shape}"
+        )
     wanted = as_tensor(values, "searchsorted", t)
     side = "right" if right else "left"
-    return host("searchsorted", lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side), [t, wanted], wanted.shape, int64)
+    return host(
+        "searchsorted",
+        lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side),
+        [t, wanted],
+        wanted.shape,
+        int64,
+    )
 
 
 def _where(self: Tensor, condition: TensorLike, other: TensorLike) -> Tensor:

@@ -233,7 +233,9 @@ def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
         return _permuted(t, range(t.ndim)[::-1])
     if len(axes) == 2:
         return _swapped("transpose", t, *axes)
-    return _reordered("transpose", t, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes)
+    return _reordered(
+        "transpose", t, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    )
 
 
 @_spread("axis", "dims", "axes")
@@ -256,7 +258,11 @@ def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
         >>> ops.permute(ops.zeros((2, 3, 4)), 2, 0, 1).shape
         (4, 2, 3)
     """
-    return _reordered("permute", as_tensor(input, "permute"), axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis)
+    return _reordered(
+        "permute",
+        as_tensor(input, "permute"),
+        axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis,
+    )
 
 
 def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
@@ -399,7 +405,11 @@ def squeeze(input: TensorLike, axis: AxisLike | None = None) -> Tensor:
     """
     t = as_tensor(input, "squeeze")
     every = axis is None or (isinstance(axis, (tuple, list)) and not axis)
-    gone = [d for d, n in enumerate(t.shape) if n == 1] if every else normalize_axes("squeeze", axis, t.ndim)
+    gone = (
+        [d for d, n in enumerate(t.shape) if n == 1]
+        if every
+        else normalize_axes("squeeze", axis, t.ndim)
+    )
     for d in gone:
         if t.shape[d] != 1:
             raise ValueError(
@@ -451,12 +461,19 @@ def _flattened(t: Tensor, order: Any, start_dim: Any, end_dim: Any) -> Tensor:
         return t._view((1,), (t.itemsize,), t._offset)
     if order == "F":
         t = _permuted(t, range(t.ndim)[::-1])
-    first, last = normalize_axis("flatten", start_dim, t.ndim), normalize_axis("flatten", end_dim, t.ndim)
+    first, last = (
+        normalize_axis("flatten", start_dim, t.ndim),
+        normalize_axis("flatten", end_dim, t.ndim),
+    )
     if first > last:
         raise ValueError(
             f"[flatten] start_dim must not come after end_dim, got {start_dim} and {end_dim}"
         )
-    return _reshaped("flatten", t, ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),))
+    return _reshaped(
+        "flatten",
+        t,
+        ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),),
+    )
 
 
 def _flatten_method(
@@ -494,7 +511,11 @@ def _flatten_method(
     return _flattened(self, "C", order, end_dim if end is None else end)
 
 
-_flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
+_flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = (
+    "flatten",
+    "Tensor.flatten",
+    Tensor.__module__,
+)
 
 
 def ravel(input: TensorLike) -> Tensor:
@@ -549,10 +570,11 @@ def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
     if ahead < 0 or builtins.any(n < 0 for n in full) or builtins.any(
         n not in (1, full[ahead + d]) for d, n in enumerate(t.shape)
     ):  # fmt: skip
-        raise ValueError(
-            f"[{op}] shape must be one to which {t.shape} broadcasts, got {wanted}"
-        )
-    strides = [0] * ahead + [0 if n == 1 and full[ahead + d] != 1 else s for d, (n, s) in enumerate(zip(t.shape, t.strides))]
+        raise ValueError(f"[{op}] shape must be one to which {t.shape} broadcasts, got {wanted}")
+    strides = [0] * ahead + [
+        0 if n == 1 and full[ahead + d] != 1 else s
+        for d, (n, s) in enumerate(zip(t.shape, t.strides))
+    ]
     return t._view(full, strides, t._offset)
 
 
@@ -602,9 +624,7 @@ def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
         shape = np.broadcast_shapes(*[t.shape for t in several])
     except ValueError:
         shapes = ", ".join(str(t.shape) for t in several)
-        raise ValueError(
-            f"[broadcast_tensors] shapes must broadcast, got {shapes}"
-        ) from None
+        raise ValueError(f"[broadcast_tensors] shapes must broadcast, got {shapes}") from None
     return [broadcast_to(t, shape) for t in several]
 
 
@@ -710,7 +730,9 @@ def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> 
     count = _one_int("chunk", chunks, "chunks")
     if count <= 0:
         raise ValueError(f"[chunk] chunks must be positive, got {count}")
-    return split(t, builtins.max(-(-t.shape[normalize_axis("chunk", axis, t.ndim)] // count), 1), axis)
+    return split(
+        t, builtins.max(-(-t.shape[normalize_axis("chunk", axis, t.ndim)] // count), 1), axis
+    )
 
 
 @axis_aliases
@@ -736,7 +758,9 @@ def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
     t = as_tensor(input, "unbind")
     axis = normalize_axis("unbind", dim, t.ndim)
     shape, strides = (tuple(x for d, x in enumerate(v) if d != axis) for v in (t.shape, t.strides))
-    return tuple(t._view(shape, strides, t._offset + i * t.strides[axis]) for i in range(t.shape[axis]))
+    return tuple(
+        t._view(shape, strides, t._offset + i * t.strides[axis]) for i in range(t.shape[axis])
+    )
 
 
 def install() -> None:
@@ -746,4 +770,7 @@ def install() -> None:
         setattr(Tensor, function.__name__, function)
     Tensor.flatten = _flatten_method  # type: ignore[assignment]
     Tensor.T = property(transpose, doc="Return a view with all dimensions reversed.")  # type: ignore[assignment]
-    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="Return a view with the last two dimensions swapped.")  # type: ignore[assignment]
+    Tensor.mT = property(
+        lambda self: swapaxes(self, -1, -2),
+        doc="Return a view with the last two dimensions swapped.",
+    )  # type: ignore[assignment]
