@@ -93,8 +93,11 @@ class Tensor(Exchange):
                     "[Tensor] init must come with shape and without data, got another call; write "
                     "Tensor(shape=(2, 3), init='zeros')"
                 )
-            source = np.full(shape, {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
-                             (dtype or float32).numpy)  # fmt: skip
+            source = np.full(
+                shape,
+                {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
+                (dtype or float32).numpy,
+            )
         elif isinstance(input_data, Tensor):
             target = as_device(device) if device is not None else input_data._device
             moved = input_data.to(target)
@@ -109,7 +112,7 @@ class Tensor(Exchange):
                 )
         become(self, _copy_in(source, as_device(device)))
 
-    # --- attributes --------------------------------------------------------------------------------------------------
+    # --- attributes -------------------------------------------------------------------------------
     @property
     def _core(self) -> Any:
         return ffi.cast(_pointer, self._ref)
@@ -169,7 +172,7 @@ class Tensor(Exchange):
             )
         )
 
-    # --- between devices ---------------------------------------------------------------------------------------------
+    # --- between devices --------------------------------------------------------------------------
     def to(self, device: DeviceLike | DType, dtype: DTypeLike | None = None) -> Tensor:
         """Return the tensor on another device, or in another dtype.
 
@@ -200,13 +203,18 @@ class Tensor(Exchange):
             where = target if target.backend.name != "CPU" else self._device
             result = empty(self.shape, self.dtype, target)
             backend = where.backend
-            core.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
-                             [self._ref], [result._ref])  # fmt: skip
+            core.host_task(
+                "to",
+                where.activate(),
+                lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
+                [self._ref],
+                [result._ref],
+            )
         if wanted is not None and wanted is not result.dtype:
             result = wrap(_checked(lib.mt_cast(result._ref, wanted.code)))
         return result
 
-    # --- to NumPy and Python -----------------------------------------------------------------------------------------
+    # --- to NumPy and Python ----------------------------------------------------------------------
     @staticmethod
     def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         """Return a tensor on the CPU that shares the memory of an array: each shows both's writes.
@@ -251,10 +259,21 @@ class Tensor(Exchange):
             else np.byte_bounds(array)
         )
         start = array.__array_interface__["data"][0]
-        return wrap(_checked(lib.mt_external(
-            as_device("CPU").activate(), dtype.code, array.ndim, list(array.shape), list(array.strides),
-            ffi.cast("void *", low), high - low, start - low, core.hold(array),
-        )))  # fmt: skip
+        return wrap(
+            _checked(
+                lib.mt_external(
+                    as_device("CPU").activate(),
+                    dtype.code,
+                    array.ndim,
+                    list(array.shape),
+                    list(array.strides),
+                    ffi.cast("void *", low),
+                    high - low,
+                    start - low,
+                    core.hold(array),
+                )
+            )
+        )
 
     def _value(self) -> np.ndarray:
         """Return the value as an array that is valid while the caller pins the tensor."""
@@ -394,10 +413,10 @@ class Tensor(Exchange):
     def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return other // self, other % self
 
-    # --- copies and other processes ----------------------------------------------------------------------------------
-    # Unpickling rebuilds a subclass as Python rebuilds any object: from the result of __reduce_ex__,
-    # without a call of __init__, with its state.  That result holds the value as a plain Tensor on the
-    # same memory, so every pickler treats it as it treats a Tensor.
+    # --- copies and other processes ---------------------------------------------------------------
+    # Unpickling rebuilds a subclass as Python rebuilds any object: from the result of
+    # __reduce_ex__, without a call of __init__, with its state.  That result holds the value as a
+    # plain Tensor on the same memory, so every pickler treats it as it treats a Tensor.
     def copy(self) -> Tensor:
         """Return the same value in new memory, contiguous.
 
@@ -463,7 +482,8 @@ class Tensor(Exchange):
         return str(self.asnumpy())
 
     def __repr__(self) -> str:
-        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self.asnumpy())})"
+        value = value_text(self.asnumpy())
+        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -518,7 +538,7 @@ def _rebuild(array: np.ndarray) -> Tensor:
     return Tensor(array, device="CPU")
 
 
-# --- subclasses in pickle and copy -----------------------------------------------------------------
+# --- subclasses in pickle and copy ----------------------------------------------------------------
 def _same_storage(a: Tensor, b: Tensor) -> bool:
     return bool(lib.mt_storage_id(a._ref) == lib.mt_storage_id(b._ref))
 

@@ -23,8 +23,9 @@ from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes",
-    "reduced_axes", "flag", "assign", "as_ints", "is_operand",
+    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG",
+    "AxisError", "normalize_axis", "normalize_axes", "reduced_axes", "flag", "assign", "as_ints",
+    "is_operand",
 ]  # fmt: skip
 
 _CALLS: tuple[Callable[..., int], ...] = (  # by the number of operands less one
@@ -114,8 +115,8 @@ def assign(target: Tensor, value: Any, op: str) -> None:
         relation = lib.mt_assigns(target._ref, source._ref)
         if relation == 2:
             raise ValueError(
-                f"[{op}] the value must not be a view that an earlier assignment has overwritten, got "
-                "one, as in t[i], t[j] = t[j], t[i]; write t[[i, j]] = t[[j, i]] to swap, and "
+                f"[{op}] the value must not be a view that an earlier assignment has overwritten, "
+                "got one, as in t[i], t[j] = t[j], t[i]; write t[[i, j]] = t[[j, i]] to swap, and "
                 "t[np.random.permutation(len(t))] to shuffle"
             )
         if relation == 1:  # x[1:] = x[:-1] assigns the former value of x
@@ -226,7 +227,8 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 name_op(error, function.__name__)
                 raise
 
-        renamed.spellings = {**getattr(function, "spellings", {}), **names}  # type: ignore[attr-defined]
+        spellings = {**getattr(function, "spellings", {}), **names}
+        renamed.spellings = spellings  # type: ignore[attr-defined]
         return renamed
 
     return decorate

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
 
 __all__ = [
-    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
-    "logspace", "eye", "one_hot", "diag", "tri",
+    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like",
+    "arange", "range", "linspace", "logspace", "eye", "one_hot", "diag", "tri",
 ]  # fmt: skip
 
 
@@ -519,8 +519,8 @@ def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
     [k] = as_ints("diag", (k,), "k")
     if not t.ndim or (k and t.ndim > 1):
         raise ValueError(
-            f"[diag] input must be a vector, or with k 0 have several dimensions, got shape {t.shape}; "
-            "ops.diagonal extracts a diagonal"
+            f"[diag] input must be a vector, or with k 0 have several dimensions, got shape "
+            f"{t.shape}; ops.diagonal extracts a diagonal"
         )
     size = t.size + abs(k)
     result = _filled("diag", (size, size), 0, t.dtype, t._device)

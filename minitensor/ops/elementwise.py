@@ -24,7 +24,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 globals().update(FUNCTIONS)  # a function below may replace one
 
 
-# --- operators -------------------------------------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------
 _IN_PLACE = (
     "add",
     "sub",
@@ -73,11 +73,13 @@ def install() -> None:
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
-    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[assignment]
+    Tensor.__round__ = (  # type: ignore[assignment]
+        lambda self, ndigits=0: round(self, decimals=ndigits or 0)
+    )
     Tensor.astype = astype  # type: ignore[assignment]
 
 
-# --- combinations ----------------------------------------------------------------------------------------------------
+# --- combinations ---------------------------------------------------------------------------------
 _abs, _rint, _trunc, _where = (
     FUNCTIONS["abs"],
     FUNCTIONS["rint"],

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # install() gives Tensor t[...]
 
 
-# --- t[...] ----------------------------------------------------------------------------------------------------------
+# --- t[...] ---------------------------------------------------------------------------------------
 _AXIS = re.compile(r"for axis \d+ with size")
 
 
@@ -318,9 +318,12 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
             f"[setitem] the value must be real for a tensor of {self.dtype}, got a complex one; "
             "take its real part"
         )
-    if not source.ndim and len(key if isinstance(key, tuple) else (key,)) == 1 and isinstance(parts[0], Tensor) and (
-        parts[0].dtype is bool_ and parts[0].ndim
-    ):  # fmt: skip
+    if (
+        not source.ndim
+        and len(key if isinstance(key, tuple) else (key,)) == 1
+        and isinstance(parts[0], Tensor)
+        and (parts[0].dtype is bool_ and parts[0].ndim)
+    ):
         # One number for all chosen elements: their count is not needed, so the call does not wait.
         _check_mask(parts[0], self.shape[: parts[0].ndim])
         base, rest = self, parts[:1]

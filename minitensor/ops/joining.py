@@ -223,8 +223,8 @@ def repeat_interleave(
     counts = as_ints("repeat_interleave", repeats, "repeats")
     if builtins.any(n < 0 for n in counts) or len(counts) not in (1, t.shape[axis]):
         raise ValueError(
-            f"[repeat_interleave] repeats must be a non-negative int or {t.shape[axis]} of them, got "
-            f"{counts}"
+            f"[repeat_interleave] repeats must be a non-negative int or {t.shape[axis]} of them, "
+            f"got {counts}"
         )
     if len(counts) == 1:
         wide = list(t.shape)
@@ -314,8 +314,8 @@ def pad(
     }
     if len(sizes) % 2 or len(sizes) > 2 * t.ndim or builtins.any(n < 0 for n in sizes):
         raise ValueError(
-            f"[pad] padding must be pairs of non-negative ints for at most {t.ndim} dimensions, got "
-            f"{sizes}"
+            f"[pad] padding must be pairs of non-negative ints for at most {t.ndim} dimensions, "
+            f"got {sizes}"
         )
     if mode not in modes:
         raise ValueError(f"[pad] mode must be one of {', '.join(modes)}, got {mode!r}")
@@ -329,10 +329,16 @@ def pad(
             for n, (a, b) in zip(t.shape, pairs)
         ):
             raise ValueError(
-                f"[pad] padding must leave enough elements for mode {mode!r}, got {sizes} for shape "
-                f"{t.shape}"
+                f"[pad] padding must leave enough elements for mode {mode!r}, got {sizes} for "
+                f"shape {t.shape}"
             )
-        return host("pad", lambda a: np.pad(a, pairs, modes[mode]), [t], shape, t.dtype)  # type: ignore[call-overload]
+        return host(
+            "pad",
+            lambda a: np.pad(a, pairs, modes[mode]),  # type: ignore[call-overload]
+            [t],
+            shape,
+            t.dtype,
+        )
     result = empty(shape, t.dtype, t._device)
     assign(result, value, "pad")
     inner = result

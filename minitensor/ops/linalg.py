@@ -36,8 +36,10 @@ from minitensor.tensor import Tensor, empty, wrap
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, TensorLike
 
-__all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
-           "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
+__all__ = [
+    "matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace",
+    "diagonal", "kron", "inverse", "det", "cholesky", "solve", "qr", "svd",
+]  # fmt: skip
 
 
 def _wide(a: np.ndarray) -> np.ndarray:
@@ -46,8 +48,12 @@ def _wide(a: np.ndarray) -> np.ndarray:
 
 
 def _product(
-    op: str, function: Callable[..., Any], operands: Sequence[Tensor], shape: Sequence[int], direct: bool = False
-) -> Tensor:  # fmt: skip
+    op: str,
+    function: Callable[..., Any],
+    operands: Sequence[Tensor],
+    shape: Sequence[int],
+    direct: bool = False,
+) -> Tensor:
     """Return a product in the dtype that all operands promote to.
 
     `direct` means that the function takes `out=`, which saves a copy.
@@ -78,8 +84,8 @@ def _product(
 def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     if not a or not b:
         raise ValueError(
-            f"[{op}] the tensors must have at least one dimension, got shapes {a} and {b}; use * for "
-            "numbers"
+            f"[{op}] the tensors must have at least one dimension, got shapes {a} and {b}; use * "
+            "for numbers"
         )
     left, right = ((1, *a) if len(a) == 1 else a), ((*b, 1) if len(b) == 1 else b)
     if left[-1] != right[-2]:
@@ -253,7 +259,7 @@ def dot(input: TensorLike, other: TensorLike) -> Tensor:
         return a * b
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(
-            f"[dot] shapes must agree in the dimensions that are summed, got {a.shape} and {b.shape}"
+            f"[dot] shapes must agree in the summed dimensions, got {a.shape} and {b.shape}"
         )
     shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
     return _product("dot", np.dot, [a, b], shape, direct=True)
@@ -476,7 +482,8 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
     except (ValueError, KeyError) as error:
         shapes = ", ".join(str(t.shape) for t in tensors)
         raise ValueError(
-            f"[einsum] equation must fit the operands, got {equation!r} and shapes {shapes}: {error}"
+            f"[einsum] equation must fit the operands, got {equation!r} and shapes {shapes}: "
+            f"{error}"
         ) from None
 
     def compute(*arrays: np.ndarray, out: np.ndarray | None = None) -> Any:
@@ -522,8 +529,11 @@ def diagonal(
     )
     start = (offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]) if length else 0
     kept = [d for d in range(t.ndim) if d not in (a, b)]
-    return t._view([t.shape[d] for d in kept] + [length], [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
-                   t._offset + start)  # fmt: skip
+    return t._view(
+        [t.shape[d] for d in kept] + [length],
+        [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
+        t._offset + start,
+    )
 
 
 @named
@@ -574,7 +584,7 @@ def kron(input: TensorLike, other: TensorLike) -> Tensor:
     return (left * right).reshape([n * m for n, m in zip(x, y)])
 
 
-# --- LAPACK ----------------------------------------------------------------------------------------------------------
+# --- LAPACK ---------------------------------------------------------------------------------------
 def _square(op: str, value: Any) -> tuple[Tensor, DType]:
     t = as_tensor(value, op)
     if t.ndim < 2 or t.shape[-1] != t.shape[-2]:
@@ -721,8 +731,13 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"[qr] input must have at least two dimensions, got shape {t.shape}")
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
-    q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
-                     steps=_cubed(t, 4))  # fmt: skip
+    q, r = host_many(
+        "qr",
+        _lapack(np.linalg.qr, dtype),
+        [t],
+        [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
+        steps=_cubed(t, 4),
+    )
     return q, r
 
 
@@ -753,8 +768,13 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
     real = {complex64: float32, complex128: float64}.get(dtype, dtype)
-    u, s, v = host_many("svd", lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False), [t],
-                        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)], steps=_cubed(t, 32))  # fmt: skip
+    u, s, v = host_many(
+        "svd",
+        lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False),
+        [t],
+        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)],
+        steps=_cubed(t, 32),
+    )
     return s, u, v.mT
 
 
@@ -764,9 +784,9 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
     result = matmul(self, other)
     if result.shape != self.shape or result.dtype is not self.dtype:
         raise (ValueError if result.shape != self.shape else TypeError)(
-            f"[matmul] the result must have the tensor's dtype {self.dtype} and shape {self.shape}, "
-            f"got {result.dtype} and {result.shape}; write t = t @ ..."
-        )  # fmt: skip
+            f"[matmul] the result must have the tensor's dtype {self.dtype} and shape "
+            f"{self.shape}, got {result.dtype} and {result.shape}; write t = t @ ..."
+        )
     assign(self, result, "matmul")
     return self
 

@@ -357,7 +357,8 @@ def cross_entropy(
     else:
         if y.shape != x.shape:
             raise ValueError(
-                f"[cross_entropy] probabilities must have the input's shape {x.shape}, got {y.shape}"
+                f"[cross_entropy] probabilities must have the input's shape {x.shape}, got "
+                f"{y.shape}"
             )
         y = _float(y, "cross_entropy").astype(x.dtype, copy=False)
         loss = -reduce.sum(

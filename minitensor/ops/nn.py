@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",
-    "hardtanh", "hardsigmoid", "hardswish", "softmax", "log_softmax", "softmin", "dropout", "layer_norm", "linear",
-    "dense", "embedding", "normalize", "cosine_similarity",
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus",
+    "softsign", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softmax", "log_softmax",
+    "softmin", "dropout", "layer_norm", "linear", "dense", "embedding", "normalize",
+    "cosine_similarity",
 ]  # fmt: skip
 
 _where, _exp, _log, _tanh = (FUNCTIONS[name] for name in ("where", "exp", "log", "tanh"))
@@ -59,7 +60,7 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, _float(as_tensor(target, op, x), op)
 
 
-# --- activations -----------------------------------------------------------------------------------------------------
+# --- activations ----------------------------------------------------------------------------------
 def relu(input: TensorLike) -> Tensor:
     """Return max(input, 0).
 
@@ -490,7 +491,7 @@ def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     )
 
 
-# --- layers ----------------------------------------------------------------------------------------------------------
+# --- layers ---------------------------------------------------------------------------------------
 def dropout(
     input: TensorLike, p: float = 0.5, training: bool = True, seed: SupportsIndex | None = None
 ) -> Tensor:

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = [
-    "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",
-    "randperm", "normal", "uniform", "standard_normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like",
+    "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state",
+    "rand", "randn", "randint", "randperm", "normal", "uniform", "standard_normal", "bernoulli",
+    "multinomial", "rand_like", "randn_like", "randint_like",
 ]  # fmt: skip
 
 
@@ -249,11 +250,16 @@ def _after_in_child() -> None:
 fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", level=3)
 
 
-# --- drawing ---------------------------------------------------------------------------------------------------------
+# --- drawing --------------------------------------------------------------------------------------
 def _draw(
-    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: SupportsIndex | None,
-    inputs: Sequence[Tensor] = (), device: Device | None = None,
-) -> Tensor:  # fmt: skip
+    op: str,
+    function: Callable[..., Any],
+    shape: Sequence[int],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    inputs: Sequence[Tensor] = (),
+    device: Device | None = None,
+) -> Tensor:
     make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
     if inputs:
         return host_many(op, lambda *arrays: function(make(), *arrays), inputs, [(shape, dtype)])[0]
@@ -288,8 +294,8 @@ def _holds(op: str, dtype: Any, first: int, last: int) -> DType:
     info = np.iinfo((result if result.kind in "iu" else int64).numpy)
     if first < info.min or last > info.max:
         raise ValueError(
-            f"[{op}] dtype must hold all integers from {first} to {last}, got {result}; take a wider "
-            "dtype"
+            f"[{op}] dtype must hold all integers from {first} to {last}, got {result}; take a "
+            "wider dtype"
         )
     return result
 
@@ -713,7 +719,8 @@ def multinomial(
         raise ValueError(f"[multinomial] num_samples must not be negative, got {count}")
     if not replacement and count > t.shape[-1]:
         raise ValueError(
-            f"[multinomial] num_samples must be at most {t.shape[-1]} without replacement, got {count}"
+            f"[multinomial] num_samples must be at most {t.shape[-1]} without replacement, got "
+            f"{count}"
         )
 
     def choose(g: np.random.Generator, weights: np.ndarray) -> np.ndarray:
@@ -721,7 +728,7 @@ def multinomial(
         total = rows.sum(-1, keepdims=True)
         if (rows < 0).any() or not np.isfinite(rows).all() or (total <= 0).any():
             raise ValueError(
-                "[multinomial] weights must be finite, non-negative and not all 0, got other weights"
+                "[multinomial] weights must be finite, non-negative and not all 0, got others"
             )
         drawn = [g.choice(rows.shape[-1], count, replacement, row) for row in rows / total]
         return np.array(drawn).reshape((*weights.shape[:-1], count))

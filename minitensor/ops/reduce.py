@@ -27,8 +27,10 @@ from minitensor.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, DTypeLike, TensorLike
 
-__all__ = ["sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var", "std", "ptp",
-           "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median"]  # fmt: skip
+__all__ = [
+    "sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var",
+    "std", "ptp", "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median",
+]  # fmt: skip
 
 _builtin_max = max
 
@@ -524,8 +526,14 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
     kind = t.dtype.kind
     result = as_dtype(dtype, name) if dtype is not None else as_dtype(
         "int64" if kind in "bi" else "uint64" if kind == "u" else t.dtype)  # fmt: skip
-    return host(name, lambda a, axis: getattr(np, function)(a, axis=axis, dtype=result.numpy), [t], t.shape, result,
-                {"axis": axis})  # fmt: skip
+    return host(
+        name,
+        lambda a, axis: getattr(np, function)(a, axis=axis, dtype=result.numpy),
+        [t],
+        t.shape,
+        result,
+        {"axis": axis},
+    )
 
 
 @axis_aliases
@@ -608,8 +616,8 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
     of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
     if of_values is None:
         raise ValueError(
-            "[norm] ord must be 1, 2, inf, -1, -2, -inf, 'fro' or 'nuc' for the norm of a matrix, got "
-            f"{ord!r}"
+            "[norm] ord must be 1, 2, inf, -1, -2, -inf, 'fro' or 'nuc' for the norm of a matrix, "
+            f"got {ord!r}"
         )
     if ord != "nuc" and not (t.shape[rows] and t.shape[columns]):
         raise ValueError(
@@ -682,7 +690,10 @@ def norm(  # noqa: N803
             "[norm] with an order, axis must be one axis of vectors or two of matrices, got "
             f"{axis!r} for shape {t.shape}"
         )
-    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # type: ignore[union-attr]
+    rows, columns = (
+        normalize_axis("norm", a, t.ndim)
+        for a in (axis or axes)  # type: ignore[union-attr]
+    )
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
@@ -754,8 +765,10 @@ def _values(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]
 
 def install() -> None:
     """Give Tensor its methods; `t.max()` and `t.min()` return the elements only."""
-    for function in (sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod, logsumexp, norm,
-                     count_nonzero, median):  # fmt: skip
+    for function in (
+        sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod,
+        logsumexp, norm, count_nonzero, median,
+    ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.max = _values("max", amax)  # type: ignore[method-assign, assignment]
     Tensor.min = _values("min", amin)  # type: ignore[method-assign, assignment]

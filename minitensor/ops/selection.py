@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from minitensor.typing import TensorLike
 
 __all__ = [
-    "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",
-    "masked_select", "select", "nonzero", "argwhere", "sort", "argsort", "topk", "scatter", "scatter_add", "index_add",
-    "tensor_scatter_update", "unique", "searchsorted", "bincount",
+    "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select",
+    "masked_fill", "masked_select", "select", "nonzero", "argwhere", "sort", "argsort", "topk",
+    "scatter", "scatter_add", "index_add", "tensor_scatter_update", "unique", "searchsorted",
+    "bincount",
 ]  # fmt: skip
 
 
-# --- by position -----------------------------------------------------------------------------------------------------
+# --- by position ----------------------------------------------------------------------------------
 def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     index = as_tensor(value, op, like)
     if index.dtype.kind not in "iu":
@@ -276,8 +277,8 @@ def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) 
         n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis
     ):
         raise ValueError(
-            f"[{op}] index must have the dimensions of {t.shape} and be at most as long except along "
-            f"{axis}, got {places.shape}"
+            f"[{op}] index must have the dimensions of {t.shape} and be at most as long except "
+            f"along {axis}, got {places.shape}"
         )
     if values.ndim and (
         values.ndim != places.ndim
@@ -441,7 +442,7 @@ def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: Ten
     return _indexed("tensor_scatter_update", write, [t, index, values], t.shape, t.dtype)
 
 
-# --- by condition ----------------------------------------------------------------------------------------------------
+# --- by condition ---------------------------------------------------------------------------------
 def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
     result = as_tensor(mask, op, like)
     if result.dtype is not bool_:
@@ -556,7 +557,8 @@ def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tens
     t = as_tensor(input, "nonzero")
     if as_tuple and not t.ndim:
         raise ValueError(
-            "[nonzero] input must have a dimension for as_tuple=True, got shape (); use as_tuple=False"
+            "[nonzero] input must have a dimension for as_tuple=True, got shape (); use "
+            "as_tuple=False"
         )
     places = np.argwhere(t._value())
     return (
@@ -652,7 +654,7 @@ def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: in
     return Tensor(np.bincount(value.astype(np.int64), weight, minlength), device=t.device)
 
 
-# --- by order --------------------------------------------------------------------------------------------------------
+# --- by order -------------------------------------------------------------------------------------
 def _comparable(a: np.ndarray) -> np.ndarray:
     """Return bfloat16 as float32, because NumPy missorts a bfloat16 array with NaN."""
     return a.astype(np.float32) if a.dtype.name == "bfloat16" else a

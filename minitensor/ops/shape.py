@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
-    "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",
-    "flatten", "ravel", "broadcast_to", "expand", "broadcast_tensors", "flip", "split", "chunk", "unbind",
+    "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims",
+    "unsqueeze", "squeeze", "flatten", "ravel", "broadcast_to", "expand", "broadcast_tensors",
+    "flip", "split", "chunk", "unbind",
 ]  # fmt: skip
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------
 def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Make a function accept its `*args` as one value of any of the given keywords."""
     names = set(keywords)
@@ -65,7 +66,7 @@ def _one_int(op: str, value: Any, what: str) -> int:
     return several[0]
 
 
-# --- views -----------------------------------------------------------------------------------------------------------
+# --- views ----------------------------------------------------------------------------------------
 def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
     """Return strides that give a tensor's elements, in C order, another shape, or None.
 
@@ -316,8 +317,13 @@ def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tens
         (3, 4, 2)
     """
     t = as_tensor(input, "moveaxis")
-    places = [[normalize_axis("moveaxis", a, t.ndim) for a in (x if isinstance(x, (tuple, list)) else (x,))]
-              for x in (source, destination)]  # fmt: skip
+    places = [
+        [
+            normalize_axis("moveaxis", a, t.ndim)
+            for a in (x if isinstance(x, (tuple, list)) else (x,))
+        ]
+        for x in (source, destination)
+    ]
     if len(places[0]) != len(places[1]) or builtins.any(len(set(p)) != len(p) for p in places):
         raise ValueError(
             "[moveaxis] source and destination must name as many dimensions, none twice, got "
@@ -694,7 +700,8 @@ def split(
         sizes = list(as_ints("split", split_size_or_sections, "sections"))
         if builtins.sum(sizes) != length or builtins.any(n < 0 for n in sizes):
             raise ValueError(
-                f"[split] sections must add up to the length {length} and not be negative, got {sizes}"
+                f"[split] sections must add up to the length {length} and not be negative, got "
+                f"{sizes}"
             )
     else:
         size = _one_int("split", split_size_or_sections, "the length")
@@ -765,11 +772,15 @@ def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
 
 def install() -> None:
     """Give Tensor its methods and properties."""
-    for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze,
-                     ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
+    for function in (
+        reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze,
+        squeeze, ravel, broadcast_to, expand, flip, split, chunk, unbind,
+    ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.flatten = _flatten_method  # type: ignore[assignment]
-    Tensor.T = property(transpose, doc="Return a view with all dimensions reversed.")  # type: ignore[assignment]
+    Tensor.T = property(  # type: ignore[assignment]
+        transpose, doc="Return a view with all dimensions reversed."
+    )
     Tensor.mT = property(
         lambda self: swapaxes(self, -1, -2),
         doc="Return a view with the last two dimensions swapped.",
