@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Tensor", "tensor", "wrap", "empty", "as_device"]
 
 load_once(__name__)
-_pointer = ffi.typeof("mt_tensor *")  # a cast to a type is twice as fast as one to its name
+_pointer = ffi.typeof("mt_tensor *")  # a cast to a type takes half the time of one to its name
 
 
 _BOOL, _INT, _FLOAT = map(ord, "bif")  # the core's kinds of dtype
@@ -54,9 +54,8 @@ class Tensor(Exchange):
 
     Args:
         input_data: a number, a (nested) list or tuple, a NumPy array, a tensor, or an object with
-            the
-            buffer, array or DLPack protocol; always copied.  Python floats become float32 and ints
-            int64; arrays keep their dtype.
+            the buffer, array or DLPack protocol; always copied.  Python floats become float32 and
+            ints int64; arrays keep their dtype.
         dtype: the dtype to which the data is cast: of minitensor, of NumPy, or the name of one.
         shape: with `init`, in place of data: the shape.
         init: with `shape`: "zeros", "ones", or a number that fills the tensor.
@@ -64,9 +63,8 @@ class Tensor(Exchange):
             `minitensor.context`.
 
     Raises:
-        TypeError: no tensor holds the data (str, None, dict, range, ragged lists), or `dtype`
-            names no
-            dtype.
+        TypeError: no tensor holds the data (str, None, dict, range, ragged lists), or `dtype` names
+            no dtype.
         ValueError: a list contains itself, or is nested deeper than a tensor has dimensions.
         MemoryError: the device has no room.
 
@@ -91,9 +89,15 @@ class Tensor(Exchange):
             dtype = as_dtype(dtype, "Tensor")
         if init is not None:
             if input_data is not None or shape is None:
-                raise TypeError("[Tensor] init takes a shape and no data; write Tensor(shape=(2, 3), init='zeros')")
-            source = np.full(shape, {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
-                             (dtype or float32).numpy)  # fmt: skip
+                raise TypeError(
+                    "[Tensor] init must come with shape and without data, got another call; write "
+                    "Tensor(shape=(2, 3), init='zeros')"
+                )
+            source = np.full(
+                shape,
+                {"zeros": 0, "ones": 1}.get(init, init) if isinstance(init, str) else init,
+                (dtype or float32).numpy,
+            )
         elif isinstance(input_data, Tensor):
             target = as_device(device) if device is not None else input_data._device
             moved = input_data.to(target)
@@ -103,11 +107,12 @@ class Tensor(Exchange):
             source = to_numpy(input_data, dtype)
             if shape is not None and tuple(np.atleast_1d(shape)) != source.shape:
                 raise ValueError(
-                    f"[Tensor] shape must be the data's, {source.shape}, got {tuple(np.atleast_1d(shape))}"
+                    f"[Tensor] shape must be the data's, {source.shape}, got "
+                    f"{tuple(np.atleast_1d(shape))}"
                 )
         become(self, _copy_in(source, as_device(device)))
 
-    # --- attributes --------------------------------------------------------------------------------------------------
+    # --- attributes -------------------------------------------------------------------------------
     @property
     def _core(self) -> Any:
         return ffi.cast(_pointer, self._ref)
@@ -154,9 +159,20 @@ class Tensor(Exchange):
         self, shape: Sequence[int], strides: Sequence[int], offset: int, dtype: DType | None = None
     ) -> Tensor:
         """Return another view of the storage; strides and offset are in bytes."""
-        return wrap(_checked(lib.mt_view(self._ref, (dtype or self.dtype).code, len(shape), list(shape), list(strides), offset)))
+        return wrap(
+            _checked(
+                lib.mt_view(
+                    self._ref,
+                    (dtype or self.dtype).code,
+                    len(shape),
+                    list(shape),
+                    list(strides),
+                    offset,
+                )
+            )
+        )
 
-    # --- between devices ---------------------------------------------------------------------------------------------
+    # --- between devices --------------------------------------------------------------------------
     def to(self, device: DeviceLike | DType, dtype: DTypeLike | None = None) -> Tensor:
         """Return the tensor on another device, or in another dtype.
 
@@ -187,13 +203,18 @@ class Tensor(Exchange):
             where = target if target.backend.name != "CPU" else self._device
             result = empty(self.shape, self.dtype, target)
             backend = where.backend
-            core.host_task("to", where.activate(), lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
-                             [self._ref], [result._ref])  # fmt: skip
+            core.host_task(
+                "to",
+                where.activate(),
+                lambda task: backend.transfer(task.outputs[0], task.inputs[0]),
+                [self._ref],
+                [result._ref],
+            )
         if wanted is not None and wanted is not result.dtype:
             result = wrap(_checked(lib.mt_cast(result._ref, wanted.code)))
         return result
 
-    # --- to NumPy and Python -----------------------------------------------------------------------------------------
+    # --- to NumPy and Python ----------------------------------------------------------------------
     @staticmethod
     def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         """Return a tensor on the CPU that shares the memory of an array: each shows both's writes.
@@ -232,12 +253,27 @@ class Tensor(Exchange):
                 "[from_numpy] array must be in native byte order, got the other one; "
                 "Tensor(array) copies and converts it"
             )
-        low, high = np.lib.array_utils.byte_bounds(array) if hasattr(np.lib, "array_utils") else np.byte_bounds(array)
+        low, high = (
+            np.lib.array_utils.byte_bounds(array)
+            if hasattr(np.lib, "array_utils")
+            else np.byte_bounds(array)
+        )
         start = array.__array_interface__["data"][0]
-        return wrap(_checked(lib.mt_external(
-            as_device("CPU").activate(), dtype.code, array.ndim, list(array.shape), list(array.strides),
-            ffi.cast("void *", low), high - low, start - low, core.hold(array),
-        )))  # fmt: skip
+        return wrap(
+            _checked(
+                lib.mt_external(
+                    as_device("CPU").activate(),
+                    dtype.code,
+                    array.ndim,
+                    list(array.shape),
+                    list(array.strides),
+                    ffi.cast("void *", low),
+                    high - low,
+                    start - low,
+                    core.hold(array),
+                )
+            )
+        )
 
     def _value(self) -> np.ndarray:
         """Return the value as an array that is valid while the caller pins the tensor."""
@@ -266,7 +302,15 @@ class Tensor(Exchange):
             number = lib.mt_item(self._ref)
             kind = number.kind
             if kind:
-                return number.f if kind == _FLOAT else number.i if kind == _INT else bool(number.i) if kind == _BOOL else number.u
+                return (
+                    number.f
+                    if kind == _FLOAT
+                    else number.i
+                    if kind == _INT
+                    else bool(number.i)
+                    if kind == _BOOL
+                    else number.u
+                )
         if not self._device.backend.host_visible:
             return self.to("CPU").item(*index)
         lib.mt_pin(self._ref)
@@ -277,7 +321,9 @@ class Tensor(Exchange):
             result = value.item(*index)
         finally:
             lib.mt_unpin(self._ref)
-        return result if not hasattr(result, "dtype") else float(result)  # bfloat16's item is no float
+        return (
+            result if not hasattr(result, "dtype") else float(result)
+        )  # bfloat16 has no Python number
 
     def tolist(self) -> Number | list[Any]:
         """Return the value as nested lists of Python numbers.
@@ -313,7 +359,9 @@ class Tensor(Exchange):
             [1. 1.]
         """
         if not hasattr(source, "__dlpack__"):
-            raise TypeError(f"[from_dlpack] source must have __dlpack__, got {type(source).__name__}")
+            raise TypeError(
+                f"[from_dlpack] source must have __dlpack__, got {type(source).__name__}"
+            )
         array = np.from_dlpack(source)
         return Tensor.from_numpy(array) if array.flags.writeable else Tensor(array)
 
@@ -365,10 +413,10 @@ class Tensor(Exchange):
     def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return other // self, other % self
 
-    # --- copies and other processes ----------------------------------------------------------------------------------
-    # A subclass is rebuilt as Python rebuilds any object: from what its __reduce_ex__ says, without its
-    # __init__, with its state.  What holds the value in that is a plain Tensor on the same memory, so
-    # that it travels as every Tensor does, by whatever pickler.
+    # --- copies and other processes ---------------------------------------------------------------
+    # Unpickling rebuilds a subclass as Python rebuilds any object: from the result of
+    # __reduce_ex__, without a call of __init__, with its state.  That result holds the value as a
+    # plain Tensor on the same memory, so every pickler treats it as it treats a Tensor.
     def copy(self) -> Tensor:
         """Return the same value in new memory, contiguous.
 
@@ -417,7 +465,7 @@ class Tensor(Exchange):
         return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
 
     def is_shared(self) -> bool:
-        """Return True if other processes that have the tensor see what is written to it.
+        """Return True if writes to the tensor are visible to the other processes that have it.
 
         Returns:
             A Python bool.
@@ -429,19 +477,20 @@ class Tensor(Exchange):
         """
         return bool(lib.mt_is_shared(self._ref))
 
-    # --- how it prints -----------------------------------------------------------------------------------------------
+    # --- printing ---------------------------------------------------------------------------------
     def __str__(self) -> str:
         return str(self.asnumpy())
 
     def __repr__(self) -> str:
-        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value_text(self.asnumpy())})"
+        value = value_text(self.asnumpy())
+        return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
 
 become = operators.become
-wrap: Callable[[int], Tensor] = operators.wrap  # the Tensor of a reference, which it takes over
+wrap: Callable[[int], Tensor] = operators.wrap  # makes the Tensor that owns a reference
 
 
 def _checked(ref: int) -> int:
@@ -470,7 +519,9 @@ def empty(shape: Sequence[int], dtype: DType, device: Device | None = None) -> T
     """Return a tensor whose elements have arbitrary values."""
     number = (device or context.current_device()).activate()
     if dtype.name not in core.devices[number].backend.dtypes:
-        raise TypeError(f"[Tensor] {core.devices[number]} has no {dtype}")
+        raise TypeError(
+            f"[Tensor] dtype must be one that {core.devices[number]} supports, got {dtype}"
+        )
     return wrap(_checked(lib.mt_empty(number, dtype.code, len(shape), list(shape))))
 
 
@@ -487,7 +538,7 @@ def _rebuild(array: np.ndarray) -> Tensor:
     return Tensor(array, device="CPU")
 
 
-# --- subclasses in pickle and copy -----------------------------------------------------------------
+# --- subclasses in pickle and copy ----------------------------------------------------------------
 def _same_storage(a: Tensor, b: Tensor) -> bool:
     return bool(lib.mt_storage_id(a._ref) == lib.mt_storage_id(b._ref))
 
@@ -556,7 +607,6 @@ def tensor(
         [1. 2.]
     """
     return Tensor(input_data, dtype, shape, init)
-
 
 
 core.loaded(__name__)

@@ -34,6 +34,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.core": 0,
     "minitensor.backend": 1,
     "minitensor.context": 2,
+    "minitensor.memory": 2,
     "minitensor.runtime": 2,
     "minitensor.device_context": 2,
     "minitensor.sharing": 2,

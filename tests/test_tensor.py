@@ -55,7 +55,7 @@ def test_arguments() -> None:
         assert Tensor([1], dtype=dtype).dtype is mt.float32
     with pytest.raises(TypeError, match=r"^\[Tensor\] dtype must be one of .*, got 'float31'"):
         Tensor([1], dtype="float31")
-    with pytest.raises(TypeError, match="init takes a shape and no data"):
+    with pytest.raises(TypeError, match="init must come with shape and without data"):
         Tensor([1], init="ones")
     with pytest.raises(ValueError, match="shape"):
         Tensor([1, 2], shape=(3,))

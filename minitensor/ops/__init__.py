@@ -1,10 +1,11 @@
 """The ops, by family.
 
-Every function is here under its name (`ops.log`, `ops.reshape`); importing this package also gives Tensor its operators and
-methods.
+The package has every function under its name (`ops.log`, `ops.reshape`).  Its import also gives
+Tensor its operators and methods.
 
-Importing takes time that short programs and pool workers notice, so the families that many programs never ask for are imported
-together when somebody asks for a name that is not here yet, of the package or of a Tensor.
+The import's time matters to short programs and pool workers, so the families that many programs
+never use are imported later: all together, at the first access to a name that the package or Tensor
+does not have yet.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from minitensor import errors
 from minitensor.tensor import Tensor
 
 _FIRST = ("elementwise", "reduce", "shape", "indexing")
-_LATER = {  # and their functions that are methods of Tensor, too
+_LATER = {  # and those of their functions that are also methods of Tensor
     "joining": "tile repeat_interleave roll tril triu",
     "creation": "",
-    "selection": "gather gather_elements gather_nd take index_select masked_fill masked_select nonzero argwhere sort argsort topk scatter "
-                 "scatter_add index_add take_along_dim unique where",
-    "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky __matmul__ __rmatmul__ __imatmul__",
+    "selection": "gather gather_elements gather_nd take index_select masked_fill masked_select "
+                 "nonzero argwhere sort argsort topk scatter scatter_add index_add take_along_dim "
+                 "unique where",
+    "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky "
+              "__matmul__ __rmatmul__ __imatmul__",
     "random": "bernoulli multinomial",
     "nn": "relu softmax log_softmax",
     "losses": "",
@@ -41,7 +44,7 @@ def _publish(family: str) -> None:
 
 def _publish_the_rest() -> None:
     global _published
-    for family in _LATER:  # two threads may be here: a family that is published twice is the same
+    for family in _LATER:  # two threads may run this: publishing a family twice is harmless
         _publish(family)
     _published = True
 
@@ -67,10 +70,13 @@ def __dir__() -> list[str]:
 
 
 def _stand_in(name: str) -> Any:
-    """A method until its family is there.  A `__getattr__` of Tensor would do the same, and make every look at an attribute slower."""
+    """Return a method that imports the later families and calls the method that replaces it.
+
+    A `__getattr__` of Tensor would do the same, but slow down each access to an attribute.
+    """
 
     def method(self: Tensor, *arguments: Any, **keywords: Any) -> Any:
-        _publish_the_rest()  # it is another one now
+        _publish_the_rest()  # replaces this method
         return getattr(Tensor, name)(self, *arguments, **keywords)
 
     return method

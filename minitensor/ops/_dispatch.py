@@ -1,8 +1,8 @@
-"""What every op goes through: from Python arguments to one call of the core.
+"""Dispatch: from the Python arguments of an op to one call of the core.
 
-An elementwise op of tensors and numbers doesn't come here at all: its path is in C (core/python/py_operators.c), because each step that
-the interpreter takes costs as much as the op of a few elements.  What isn't its everyday case does come here (`dispatch_slow`), and so do
-the ops that NumPy computes on the stream (`host`).
+An elementwise op of tensors and numbers is dispatched in C (core/python/py_operators.c), because
+each step of the interpreter costs as much as the op of a few elements.  C calls `dispatch_slow` for
+other operands.  Ops that NumPy computes on the stream call `host`.
 """
 
 from __future__ import annotations
@@ -23,48 +23,60 @@ from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes",
-    "reduced_axes", "flag", "assign", "as_ints", "is_operand",
+    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG",
+    "AxisError", "normalize_axis", "normalize_axes", "reduced_axes", "flag", "assign", "as_ints",
+    "is_operand",
 ]  # fmt: skip
 
-_CALLS: tuple[Callable[..., int], ...] = (lib.mt_unary, lib.mt_binary, lib.mt_ternary)  # by the number of operands less one
+_CALLS: tuple[Callable[..., int], ...] = (  # by the number of operands less one
+    lib.mt_unary,
+    lib.mt_binary,
+    lib.mt_ternary,
+)
 _SCALARS = (bool, int, float, complex)
 _OPERANDS = (Tensor, *_SCALARS, np.ndarray, np.generic, list, tuple)
 
 
 def is_operand(value: Any) -> bool:
-    """May it stand beside a tensor in an operator?"""
+    """Return True if an operator of a tensor accepts the value as its other operand."""
     return isinstance(value, _OPERANDS)
 
 
 def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
-    """A tensor as it is; anything else that `Tensor(...)` takes as a new one, on the device of `like`.
+    """Return a tensor unchanged, and other tensor-likes as a new tensor on the device of `like`.
 
     Raises:
-        TypeError: when `value` is none of these.
+        TypeError: `value` is not tensor-like.
     """
     if isinstance(value, Tensor):
         return value
     try:
         return Tensor(value, device=None if like is None else like.device)
     except TypeError as error:
-        raise TypeError(f"[{op}] takes tensors, got {type(value).__name__}: {error}") from None
+        raise TypeError(
+            f"[{op}] an operand must be tensor-like, got {type(value).__name__}: {error}"
+        ) from None
 
 
 def _weak(value: Any, op: str) -> int:
-    """A Python scalar as the core takes it: it joins in promotion by its kind only."""
+    """Return a reference of a Python scalar, which only its kind lets take part in promotion."""
     if isinstance(value, (bool, int)):
         try:
             return lib.mt_weak_int(value, isinstance(value, bool))
         except OverflowError:
-            raise OverflowError(f"[{op}] {value} is beyond 64 bits, which is the widest integer a tensor holds") from None
+            raise OverflowError(
+                f"[{op}] an integer must fit into 64 bits, got {value}; pass a float"
+            ) from None
     if isinstance(value, complex):
         return lib.mt_weak_complex(value.real, value.imag)
     return lib.mt_weak_float(value)
 
 
 def dispatch_slow(code: int, operator: bool, *values: Any) -> Any:
-    """An elementwise op whose operands are not all tensors and everyday numbers; py_operators.c calls it."""
+    """Dispatch an elementwise op with other operands than tensors and small numbers.
+
+    py_operators.c calls it; `operator` is True if NotImplemented may be returned.
+    """
     op = ELEMENTWISE[code].name
     if operator and not all(map(is_operand, values)):
         return NotImplemented
@@ -74,7 +86,7 @@ def dispatch_slow(code: int, operator: bool, *values: Any) -> Any:
         values = (like, *values[1:])
     scalars: list[int] = []
     try:
-        refs, held = [], []  # held: a reference is a number and keeps nothing alive
+        refs, held = [], []  # held keeps the tensors of refs alive
         for value in values:
             if isinstance(value, _SCALARS):
                 scalars.append(_weak(value, op))
@@ -93,7 +105,7 @@ core.bind(Tensor, dispatch_slow)
 
 
 def assign(target: Tensor, value: Any, op: str) -> None:
-    """Writes `value`, broadcast and cast, into the elements of `target`, and so into the storage that it views."""
+    """Write a value, broadcast and cast, to the elements of `target`, a view or a tensor."""
     if isinstance(value, _SCALARS):
         source = wrap(_weak(value, op))
     else:
@@ -103,17 +115,17 @@ def assign(target: Tensor, value: Any, op: str) -> None:
         relation = lib.mt_assigns(target._ref, source._ref)
         if relation == 2:
             raise ValueError(
-                f"[{op}] t[i], t[j] = t[j], t[i] swaps views, and the first assignment has overwritten "
-                "what the second view shows; write t[[i, j]] = t[[j, i]] to swap, and "
+                f"[{op}] the value must not be a view that an earlier assignment has overwritten, "
+                "got one, as in t[i], t[j] = t[j], t[i]; write t[[i, j]] = t[[j, i]] to swap, and "
                 "t[np.random.permutation(len(t))] to shuffle"
             )
-        if relation == 1:  # x[1:] = x[:-1] means the value from before the assignment
+        if relation == 1:  # x[1:] = x[:-1] assigns the former value of x
             source = source.copy()
     ref = lib.mt_copy(target._ref, source._ref)
     lib.mt_release(ref if ref > 0 else complete(ref))
 
 
-# --- ops that NumPy does on the stream -------------------------------------------------------------------------------
+# --- ops that NumPy computes on the stream --------------------------------------------------------
 def host_many(
     op: str,
     function: Callable[..., Any],
@@ -122,29 +134,38 @@ def host_many(
     params: dict[str, Any] | None = None,
     steps: int | None = None,
 ) -> list[Tensor]:
-    """Tensors that `function` computes on the stream, from NumPy arrays to NumPy arrays.
+    """Return tensors that a function computes on the stream, from arrays to arrays of NumPy.
 
     Args:
         op: the op's name.
-        function: gets one array for each input and `params` as keywords; returns one array (or a sequence of them, when there
-            are several outputs) of the shapes announced; they are cast to the dtypes announced.  It runs on a worker thread,
-            later; what it raises rises where a result is read.
+        function: takes one array for each input and `params` as keywords; returns an array, or a
+            sequence of arrays for several outputs, of the shapes in `outputs`; the values are cast
+            to the dtypes in `outputs`.  A worker thread calls it later.  The read of a result
+            raises the function's error.
         inputs: tensors of one device.
         outputs: shape and dtype of each result.
         params: further keywords.
-        steps: about how many additions and the like it takes, for one that takes more than some for each element; 0: it may wait for
-            somebody, so it never runs in a thread of the user's.
+        steps: the approximate number of additions or similar steps; None means a few for each
+            element.  0 means that the function may block, so only a worker thread runs it.
     """
     device = inputs[0]._device if inputs else None
     results, single = [empty(shape, dtype, device) for shape, dtype in outputs], len(outputs) == 1
 
-    def run(task: Task) -> None:  # holds no tensor: it may live a little longer than its task
+    def run(task: Task) -> None:  # refers to no tensor: it may outlive its task
         with np.errstate(all="ignore"):
             value = function(*task.inputs, **task.params)
             for target, part in zip(task.outputs, [value] if single else value):
                 np.copyto(target, part, casting="unsafe")
 
-    core.host_task(op, results[0]._device_id, run, [t._ref for t in inputs], [t._ref for t in results], params, steps)
+    core.host_task(
+        op,
+        results[0]._device_id,
+        run,
+        [t._ref for t in inputs],
+        [t._ref for t in results],
+        params,
+        steps,
+    )
     return results
 
 
@@ -157,32 +178,36 @@ def host(
     params: dict[str, Any] | None = None,
     steps: int | None = None,
 ) -> Tensor:
-    """`host_many` with one result."""
+    """Return the result of `host_many` with one output."""
     return host_many(op, function, inputs, [(shape, dtype)], params, steps)[0]
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------
 _PREFIX = re.compile(r"\[\w+\] |\w+\(\) ")
 
 
-WRONG = (TypeError, ValueError, IndexError)  # what a call's arguments may raise
+WRONG = (TypeError, ValueError, IndexError)  # what a call raises for its arguments
 
 
 def name_op(error: Exception, op: str) -> None:
-    """Let an error of a call name the op that was called, not one that it is made of.
+    """Make an error of a call name the op that the program called, instead of an inner op.
 
-    An error of an earlier op, which rises where a value is read, says where that op was issued, and keeps its name.
+    An error of an earlier op, which the read of a value raises, says where the program issued that
+    op, and keeps its name.
     """
     text = error.args[0] if error.args else ""
     if isinstance(text, str) and " (issued at " not in text:
-        error.args = (_PREFIX.sub(f"[{op}] ", text, count=1) if _PREFIX.match(text) else text, *error.args[1:])
+        error.args = (
+            _PREFIX.sub(f"[{op}] ", text, count=1) if _PREFIX.match(text) else text,
+            *error.args[1:],
+        )
 
 
 def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function take other keywords: with `aliases(dim="axis")` it takes `dim=` for `axis=`.
 
-    The errors of the function's call name it, whichever ops it is made of.  Its attribute
-    `spellings` maps the other keywords to the parameters, for docs/stubs.py.
+    Errors of a call name the function instead of the ops that it calls.  Its attribute `spellings`
+    maps the other keywords to the parameters, for docs/stubs.py.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -191,7 +216,10 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             if kwargs:
                 for alias in kwargs.keys() & names.keys():
                     if names[alias] in kwargs:
-                        raise TypeError(f"[{function.__name__}] {alias} and {names[alias]} are one argument, got both")
+                        raise TypeError(
+                            f"[{function.__name__}] {alias} and {names[alias]} must not both be "
+                            "given, got both; they are one argument"
+                        )
                     kwargs[names[alias]] = kwargs.pop(alias)
             try:
                 return function(*args, **kwargs)
@@ -199,73 +227,108 @@ def aliases(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 name_op(error, function.__name__)
                 raise
 
-        renamed.spellings = {**getattr(function, "spellings", {}), **names}  # type: ignore[attr-defined]
+        spellings = {**getattr(function, "spellings", {}), **names}
+        renamed.spellings = spellings  # type: ignore[attr-defined]
         return renamed
 
     return decorate
 
 
-named = aliases()  # a decorator for a function that is made of other ops: its errors name it.  It takes 0.1 us
+named = aliases()  # a decorator, of 0.1 us: errors name the function, not the ops that it calls
 
 
 _SPELLINGS = (("axis", "dim", "dims"), ("keepdims", "keepdim", "keep_dims"))
 
 
 def axis_aliases(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator: whichever of `axis`, `dim`, `dims` the function has, it takes the others, too; so for `keepdims`."""
+    """Make a function with a parameter `axis`, `dim` or `dims` take the other spellings, too.
+
+    The same holds for `keepdims`, `keepdim` and `keep_dims`.
+    """
     code = function.__code__
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    names = {other: name for group in _SPELLINGS for name in group if name in own for other in group if other not in own}
+    names = {
+        other: name
+        for group in _SPELLINGS
+        for name in group
+        if name in own
+        for other in group
+        if other not in own
+    }
     return aliases(**names)(function)
 
 
 class AxisError(ValueError, IndexError):
-    """An axis is out of range: a ValueError to MindSpore's users, an IndexError to the array API standard, both to NumPy's."""
+    """An axis is out of range.
+
+    MindSpore raises a ValueError, the array API standard an IndexError, NumPy both.
+    """
 
 
 def flag(op: str, value: Any, what: str = "keepdims") -> bool:
-    """Return a bool that was given as one.  Raises TypeError for a number: `t.sum(0, 1)` may mean two axes."""
+    """Return a bool argument as a bool.
+
+    Raises:
+        TypeError: the value is not a bool, such as an int: `t.sum(0, 1)` may mean two axes.
+    """
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise TypeError(f"[{op}] {what} must be a bool, got {value!r}; several axes are a tuple, as in (0, 1)")
+    raise TypeError(
+        f"[{op}] {what} must be a bool, got {value!r}; several axes are a tuple, as in (0, 1)"
+    )
 
 
 def normalize_axis(op: str, axis: Any, ndim: int) -> int:
-    """An axis counted from the front.  Raises TypeError for no integer and AxisError when it is out of range."""
+    """Return an axis counted from the front.
+
+    Raises:
+        TypeError: the axis is not an int.
+        AxisError: the axis is out of range.
+    """
     try:
         number = index("" if isinstance(axis, bool) else axis)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"[{op}] an axis must be an int, got {axis!r}") from None
     if not ndim:
-        raise AxisError(f"[{op}] a tensor without dimensions has no axis {number}")
+        raise AxisError(
+            f"[{op}] the tensor must have a dimension for an axis, got axis {number} and shape ()"
+        )
     if not -ndim <= number < ndim:
-        raise AxisError(f"[{op}] axis {number} is out of range for {ndim} dimensions; take one of {-ndim} to {ndim - 1}")
+        raise AxisError(
+            f"[{op}] axis must be from {-ndim} to {ndim - 1} for {ndim} dimensions, got {number}"
+        )
     return number % ndim
 
 
 def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
-    """Axes counted from the front, in order; None means all.  Raises ValueError for the same one twice."""
+    """Return axes counted from the front, in ascending order; None means all.
+
+    Raises:
+        ValueError: an axis is named twice.
+    """
     if axis is None:
         return tuple(range(ndim))
     several = axis if isinstance(axis, (tuple, list)) else (axis,)
     result = sorted(normalize_axis(op, one, ndim) for one in several)
     if len(set(result)) != len(result):
-        raise ValueError(f"[{op}] an axis is named twice in {axis}")
+        raise ValueError(f"[{op}] axes must differ from each other, got {axis}")
     return tuple(result)
 
 
 def reduced_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes that a reduction takes away: None and () mean all, as in MindSpore."""
+    """Return the axes that a reduction removes: None and () mean all, as in MindSpore."""
     if axis is None or (axis.__class__ in (tuple, list) and not axis):
         return tuple(range(ndim))
     return normalize_axes(op, axis, ndim)
 
 
 def as_ints(op: str, values: Any, what: str = "shape") -> tuple[int, ...]:
-    """A shape, or another run of ints, from an int or a sequence of them (tensors of one integer included)."""
+    """Return a tuple of ints from an int, a sequence of ints, or a tensor of integers."""
     several: Any = values if isinstance(values, (tuple, list)) else (
         values.tolist() if isinstance(values, Tensor) and values.ndim else (values,))  # fmt: skip
     try:
         return tuple(v.__index__() for v in several)
     except (AttributeError, TypeError):
-        raise TypeError(f"[{op}] {what} must be an int or a tuple of ints, got {values!r}") from None
+        raise TypeError(
+            f"[{op}] {what} must be an int or a tuple of ints, got {values!r}"
+        ) from None

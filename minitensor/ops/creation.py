@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from minitensor.typing import DeviceLike, DTypeLike, RealLike, ShapeLike, TensorLike
 
 __all__ = [
-    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "range", "linspace",
-    "logspace", "eye", "one_hot", "diag", "tri",
+    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like",
+    "arange", "range", "linspace", "logspace", "eye", "one_hot", "diag", "tri",
 ]  # fmt: skip
 
 
@@ -48,8 +48,13 @@ def empty(
 
 def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
     if isinstance(dtype, int) and not isinstance(dtype, bool):
-        raise TypeError(f"[{op}] not a dtype: {dtype}; a shape of several dimensions is a tuple, as in (2, 3)")
-    return _empty(_shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device))
+        raise TypeError(
+            f"[{op}] dtype must be a dtype, got {dtype}; a shape of several dimensions is a tuple, "
+            "as in (2, 3)"
+        )
+    return _empty(
+        _shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device)
+    )
 
 
 def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
@@ -61,23 +66,31 @@ def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
 def _shape(op: str, size: Any) -> tuple[int, ...]:
     shape = as_ints(op, size, "size")
     if any(n < 0 for n in shape):
-        raise ValueError(f"[{op}] a dimension can't be negative, got {shape}")
+        raise ValueError(f"[{op}] a dimension must not be negative, got shape {shape}")
     return shape
 
 
 def _count(op: str, value: Any, what: str) -> int:
     counts = as_ints(op, value, what)
     if len(counts) != 1 or counts[0] < 0:
-        raise ValueError(f"[{op}] {what} must be one int that is not negative, got {value!r}")
+        raise ValueError(f"[{op}] {what} must be a non-negative int, got {value!r}")
     return counts[0]
 
 
 def _natural(value: Any) -> DType:
     if isinstance(value, Tensor):
         return value.dtype
-    if isinstance(value, (np.generic, np.ndarray)):  # first: np.float64 is a Python float, and has a dtype of its own
+    if isinstance(value, (np.generic, np.ndarray)):  # first: np.float64 is a Python float, too
         return from_numpy(value.dtype)
-    return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else complex128 if isinstance(value, complex) else float32
+    return (
+        bool_
+        if isinstance(value, bool)
+        else int64
+        if isinstance(value, int)
+        else complex128
+        if isinstance(value, complex)
+        else float32
+    )
 
 
 @named
@@ -108,7 +121,9 @@ def full(
         >>> print(ops.full((2,), 3.5))
         [3.5 3.5]
     """
-    return _filled("full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device)
+    return _filled(
+        "full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device
+    )
 
 
 def zeros(
@@ -262,7 +277,7 @@ def _number(op: str, value: Any) -> Any:
     if isinstance(value, (Tensor, np.generic)):
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"[{op}] takes numbers, got {value!r}")
+        raise TypeError(f"[{op}] an argument must be a number, got {value!r}")
     return value
 
 
@@ -300,12 +315,15 @@ def arange(
         start, end = 0, start
     start, end, step = (_number("arange", v) for v in (start, end, step))
     if step == 0:
-        raise ValueError("[arange] the step can't be 0")
+        raise ValueError(f"[arange] step must not be 0, got {step!r}")
     natural = int64 if all(isinstance(v, int) for v in (start, end, step)) else float32
     try:
         values = np.arange(start, end, step)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"[arange] no length follows from start {start}, end {end} and step {step}: {error}") from None
+        raise ValueError(
+            "[arange] start, end and step must give a finite length, got "
+            f"{start}, {end} and {step}: {error}"
+        ) from None
     return Tensor(values, as_dtype(dtype or natural, "arange"), device=device)
 
 
@@ -468,7 +486,9 @@ def tri(
          [1 1]]
     """
     rows = _count("tri", n, "n")
-    return _filled("tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None).tril(k)
+    return _filled(
+        "tri", (rows, rows if m is None else _count("tri", m, "m")), 1, dtype, None
+    ).tril(k)
 
 
 def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
@@ -498,7 +518,10 @@ def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
     t = as_tensor(input, "diag")
     [k] = as_ints("diag", (k,), "k")
     if not t.ndim or (k and t.ndim > 1):
-        raise ValueError(f"[diag] takes a vector, or with k 0 several dimensions, got shape {t.shape}; ops.diagonal takes a diagonal out")
+        raise ValueError(
+            f"[diag] input must be a vector, or with k 0 have several dimensions, got shape "
+            f"{t.shape}; ops.diagonal extracts a diagonal"
+        )
     size = t.size + abs(k)
     result = _filled("diag", (size, size), 0, t.dtype, t._device)
     start = (k if k >= 0 else -k * size) * t.itemsize
@@ -541,7 +564,7 @@ def one_hot(
         raise TypeError(f"[one_hot] indices must be integers, got {t.dtype}")
     length = _count("one_hot", depth, "depth")
     axis = normalize_axis("one_hot", axis, t.ndim + 1)
-    hot = t.expand_dims(axis) == arange(length, device=t.device).reshape([-1] + [1] * (t.ndim - axis))
+    hot = t.expand_dims(axis) == arange(length, device=t.device).reshape(
+        [-1] + [1] * (t.ndim - axis)
+    )
     return FUNCTIONS["where"](hot, on_value, off_value)
-
-

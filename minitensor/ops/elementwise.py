@@ -17,14 +17,28 @@ from minitensor.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, TensorLike
 
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # by name and alias; they are C functions (core/python/py_operators.c)
+# by name and alias: C functions (core/python/py_operators.c)
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     name: operators.FUNCTIONS[op.name] for op in ELEMENTWISE for name in (op.name, *op.aliases)
 }
 globals().update(FUNCTIONS)  # a function below may replace one
 
 
-# --- operators -------------------------------------------------------------------------------------------------------
-_IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+# --- operators ------------------------------------------------------------------------------------
+_IN_PLACE = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+)
 
 
 def _in_place(op: Op) -> Callable[..., Any]:
@@ -35,8 +49,13 @@ def _in_place(op: Op) -> Callable[..., Any]:
         if result is NotImplemented:
             return result
         order = "biufc"
-        if order.index(result.dtype.kind.replace("u", "i")) > order.index(self.dtype.kind.replace("u", "i")):
-            raise TypeError(f"[{op.name}] the result is {result.dtype}, which {self.dtype} can't hold; write t = t ... instead")
+        if order.index(result.dtype.kind.replace("u", "i")) > order.index(
+            self.dtype.kind.replace("u", "i")
+        ):
+            raise TypeError(
+                f"[{op.name}] the result must fit into the tensor's dtype {self.dtype}, got "
+                f"{result.dtype}; write t = t ..."
+            )
         assign(self, result, op.name)
         return self
 
@@ -54,12 +73,19 @@ def install() -> None:
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
     for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
-    Tensor.__round__ = lambda self, ndigits=0: round(self, decimals=ndigits or 0)  # type: ignore[assignment]
+    Tensor.__round__ = (  # type: ignore[assignment]
+        lambda self, ndigits=0: round(self, decimals=ndigits or 0)
+    )
     Tensor.astype = astype  # type: ignore[assignment]
 
 
-# --- combinations ----------------------------------------------------------------------------------------------------
-_abs, _rint, _trunc, _where = FUNCTIONS["abs"], FUNCTIONS["rint"], FUNCTIONS["trunc"], FUNCTIONS["where"]
+# --- combinations ---------------------------------------------------------------------------------
+_abs, _rint, _trunc, _where = (
+    FUNCTIONS["abs"],
+    FUNCTIONS["rint"],
+    FUNCTIONS["trunc"],
+    FUNCTIONS["where"],
+)
 
 
 def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
@@ -88,7 +114,9 @@ def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
             name_op(error, "round")
             raise
     factor = 10.0 ** builtins.abs(decimals)
-    wide = cast(input, "float64") if input.dtype.kind in "iu" else input  # float32 counts to 2**24
+    wide = (
+        cast(input, "float64") if input.dtype.kind in "iu" else input
+    )  # float32 holds integers to 2**24
     if decimals > 0:
         return _rint(input * factor) / factor
     result = _rint(wide / factor) * factor
@@ -133,9 +161,11 @@ def div(
 
 def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:
     if rounding_mode != "trunc":
-        raise ValueError(f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+        raise ValueError(
+            f"[div] rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        )
     remainder = FUNCTIONS["fmod"](input, other)
-    if remainder.dtype.kind in "iu":  # exact: what fmod leaves off is the rest of a truncated division
+    if remainder.dtype.kind in "iu":  # exact: fmod is the remainder of a truncated division
         return FUNCTIONS["floor_divide"](FUNCTIONS["sub"](input, remainder), other)
     return _trunc(FUNCTIONS["true_divide"](input, other))
 
@@ -171,10 +201,15 @@ def clamp(
 
 def _clamped(op: str, input: Tensor, min: Any, max: Any) -> Tensor:
     kind, bits = input.dtype.kind, 8 * input.dtype.itemsize
-    if kind in "iu":  # a bound that no element reaches bounds nothing; as an operand it would wrap
-        least, greatest = (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    if kind in "iu":  # a bound outside the dtype has no effect; cast, it would wrap
+        least, greatest = (
+            (0, (1 << bits) - 1) if kind == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        )
         if (min.__class__ is int and min > greatest) or (max.__class__ is int and max < least):
-            raise OverflowError(f"[{op}] {input.dtype} goes from {least} to {greatest}, got min {min} and max {max}")
+            raise OverflowError(
+                f"[{op}] min and max must leave a value of {input.dtype}, from {least} to "
+                f"{greatest}, got {min} and {max}"
+            )
         min = None if min.__class__ is int and min <= least else min
         max = None if max.__class__ is int and max >= greatest else max
     if min is None and max is None:
@@ -213,8 +248,7 @@ def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     """Return the elements in another dtype, in new memory.
 
     A float is cut off towards zero, an integer beyond the new dtype wraps, and every number but
-    zero
-    is True.
+    zero is True.
 
     Args:
         input: a tensor-like of any shape and dtype.
@@ -359,7 +393,14 @@ def nan_to_num(
     """
     a = as_tensor(input, "nan_to_num")
     if a.dtype.kind == "c":
-        return host("nan_to_num", np.nan_to_num, [a], a.shape, a.dtype, {"nan": nan, "posinf": posinf, "neginf": neginf})
+        return host(
+            "nan_to_num",
+            np.nan_to_num,
+            [a],
+            a.shape,
+            a.dtype,
+            {"nan": nan, "posinf": posinf, "neginf": neginf},
+        )
     if a.dtype.kind != "f":
         return a.copy()
     import ml_dtypes
@@ -390,4 +431,15 @@ def is_tensor(value: TensorLike) -> bool:
     return isinstance(value, Tensor)
 
 
-__all__ = [*FUNCTIONS, "round", "div", "divide", "clip", "cast", "isclose", "allclose", "nan_to_num", "is_tensor"]
+__all__ = [
+    *FUNCTIONS,
+    "round",
+    "div",
+    "divide",
+    "clip",
+    "cast",
+    "isclose",
+    "allclose",
+    "nan_to_num",
+    "is_tensor",
+]

@@ -27,11 +27,9 @@ def host_call(
 
     Args:
         function: takes the inputs as NumPy arrays, which it must neither keep nor change, and
-            returns
-            an array or number that broadcasts to `shape` and is cast to `dtype`.  A worker thread
-            calls it later.  Ops that it calls run at once; it must not wait for values that come
-            after
-            it on its own stream.
+            returns an array or number that broadcasts to `shape` and is cast to `dtype`.  A worker
+            thread calls it later.  Ops that it calls run at once; it must not wait for values that
+            come after it on its own stream.
         inputs: a list or tuple of tensor-likes, all on one device.
         shape: the shape of the result.
         dtype: the dtype of the result.
@@ -43,8 +41,7 @@ def host_call(
     Raises:
         TypeError: `function` is not callable, `inputs` is no sequence, or `dtype` names no dtype.
         Exception: what the function raises; raised by the read of the value, with the line that
-            called
-            `host_call`.
+            called `host_call`.
 
     Example:
         >>> import numpy as np
@@ -55,7 +52,10 @@ def host_call(
     if not callable(function):
         raise TypeError(f"[host_call] function must be callable, got {function!r}")
     if not isinstance(inputs, Sequence):
-        raise TypeError(f"[host_call] inputs must be a list or tuple, got {type(inputs).__name__}; of one tensor it is [t]")
+        raise TypeError(
+            f"[host_call] inputs must be a list or tuple, got {type(inputs).__name__}; pass one "
+            "tensor as [t]"
+        )
     name = name or getattr(function, "__name__", "host_call")
     first = next((x for x in inputs if isinstance(x, Tensor)), None)
     tensors = [as_tensor(x, name, first) for x in inputs]

@@ -26,10 +26,10 @@ from minitensor.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from minitensor.typing import IndexLike, TensorLike
 
-__all__: list[str] = []  # it is all in t[...]
+__all__: list[str] = []  # install() gives Tensor t[...]
 
 
-# --- t[...] ----------------------------------------------------------------------------------------------------------
+# --- t[...] ---------------------------------------------------------------------------------------
 _AXIS = re.compile(r"for axis \d+ with size")
 
 
@@ -44,7 +44,7 @@ def _indexed(
     shape: Sequence[int],
     dtype: DType,
 ) -> Tensor:
-    """Run `host` for a function that indexes; word NumPy's IndexError as ours."""
+    """Run `host` for a function that indexes; reword NumPy's IndexError as an error of an op."""
 
     def run(*arrays: np.ndarray) -> np.ndarray:
         try:
@@ -56,7 +56,7 @@ def _indexed(
 
 
 def _quickly(t: Tensor, key: Any) -> Tensor | None:
-    """`t[key]` for what programs do most, one or several ints, or a slice; None for all else."""
+    """Return `t[key]` for ints or one slice, the most frequent keys; None for other keys."""
     kind = key.__class__
     try:
         if kind is int:
@@ -68,7 +68,7 @@ def _quickly(t: Tensor, key: Any) -> Tensor | None:
         else:
             return None
     except OverflowError:
-        return None  # an index beyond 64 bits: who looks at it closely says so
+        return None  # an index beyond 64 bits: the caller's full parser raises the error
     return wrap(ref if ref > 0 else complete(ref))
 
 
@@ -78,26 +78,33 @@ def _sliced(t: Tensor, part: slice) -> Tensor:
     start, step, count = _steps(part, core.shape[0])
     shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
     shape[0], strides[0] = count, stride * step
-    ref = lib.mt_view(t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0))
+    ref = lib.mt_view(
+        t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0)
+    )
     return wrap(ref if ref > 0 else complete(ref))
 
 
 def _steps(part: slice, length: int) -> tuple[int, int, int]:
-    """Start, step and number of the elements of a slice."""
+    """Return the start, the step and the number of the elements of a slice."""
     try:
         start, stop, step = part.indices(length)
     except TypeError:
-        raise TypeError(f"[getitem] a slice is made of ints, got {part}") from None
+        raise TypeError(f"[getitem] a slice must consist of ints, got {part}") from None
     except ValueError:
-        raise ValueError("[getitem] the step of a slice can't be 0") from None
-    return start, step, builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step))
+        raise ValueError(f"[getitem] the step of a slice must not be 0, got {part}") from None
+    return (
+        start,
+        step,
+        builtins.max(0, -(-(stop - start) // step) if step > 0 else -(-(start - stop) // -step)),
+    )
 
 
 def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
-    """The index as a list of ints, slices, None, bools, arrays and tensors, and whether there is one of the last three.
+    """Return the index as a list with a part for each dimension, and True if it is advanced.
 
-    Each dimension has its part: a full slice where nothing is said.  An Ellipsis that stands for no dimension stays, as it parts the
-    indices at its sides, which NumPy looks at.
+    A part is an int, slice, None, bool, array or tensor; the last three make the index advanced.
+    Dimensions that the index does not name get a full slice.  An Ellipsis for no dimension stays in
+    the list: it separates the advanced indices beside it, which matters to NumPy's rule.
     """
     parts: list[Any] = []
     taken, dots, advanced = 0, -1, False
@@ -108,7 +115,9 @@ def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
             pass
         elif part is Ellipsis:
             if dots >= 0:
-                raise IndexError("[getitem] an index can have only one Ellipsis (...)")
+                raise IndexError(
+                    "[getitem] an index must have at most one Ellipsis (...), got several"
+                )
             dots = len(parts)
         elif isinstance(part, (bool, np.bool_)):
             part, advanced = bool(part), True
@@ -117,7 +126,9 @@ def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
                 part = _index_array(part)
             kind, rank = part.dtype.kind, part.ndim
             if kind not in "biu":
-                raise IndexError(f"[getitem] only integers and bools are indexes, got a tensor of {part.dtype}")
+                raise IndexError(
+                    f"[getitem] an index must be of integers or bools, got a tensor of {part.dtype}"
+                )
             taken += rank if kind == "b" else 1
             if rank == 0 and kind != "b":
                 part = int(part)
@@ -128,10 +139,16 @@ def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
             taken += 1
         else:
             error = TypeError if isinstance(part, (str, bytes)) else IndexError
-            raise error(f"[getitem] an index is made of ints, slices, None, ..., bools, lists and tensors; got {part!r}")
+            raise error(
+                "[getitem] an index must consist of ints, slices, None, ..., bools, lists and "
+                f"tensors, got {part!r}"
+            )
         parts.append(part)
     if taken > ndim:
-        raise IndexError(f"[getitem] too many indices: {taken} for a tensor of {ndim} dimensions")
+        raise IndexError(
+            f"[getitem] too many indices: there must be at most {ndim} for {ndim} dimensions, "
+            f"got {taken}"
+        )
     fill = [slice(None)] * (ndim - taken)
     if dots < 0:
         parts += fill
@@ -141,14 +158,18 @@ def _parsed(key: Any, ndim: int) -> tuple[list[Any], bool]:
 
 
 def _index_array(values: Any) -> np.ndarray:
-    """An index of our own: the task that uses it runs later, when the caller may have changed theirs."""
+    """Return a copy of an index: its task runs later, and the program may change the original."""
     if isinstance(values, list):
         values = [v._value() if isinstance(v, Tensor) else v for v in values]
     try:
         array = np.array(values)
     except (ValueError, OverflowError) as error:
-        raise IndexError(f"[getitem] the list is no index: {error}") from None
-    return array.astype(np.int64) if array.size == 0 and isinstance(values, (list, range)) else array
+        raise IndexError(
+            f"[getitem] a list must be regular, of ints or bools, got another: {error}"
+        ) from None
+    return (
+        array.astype(np.int64) if array.size == 0 and isinstance(values, (list, range)) else array
+    )
 
 
 def _basic(t: Tensor, parts: list[Any]) -> Tensor:
@@ -177,9 +198,9 @@ def _basic(t: Tensor, parts: list[Any]) -> Tensor:
 
 
 def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
-    """The view that the basic parts make, and the index that is left: masks as the integers that they stand for.
+    """Return the view of the basic parts, and the rest of the index with masks as integers.
 
-    As in NumPy an int beside an advanced index counts as one, so it stays.
+    As in NumPy, an int beside an advanced index is an advanced index, so it stays in the rest.
     """
     ahead: list[Any] = []
     rest: list[Any] = []
@@ -191,7 +212,9 @@ def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
             ahead.append(part)
             rest.append(slice(None))
             d += part is not None
-        elif part.__class__ is bool or (part.__class__ is not int and part.dtype.kind == "b" and not part.ndim):
+        elif part.__class__ is bool or (
+            part.__class__ is not int and part.dtype.kind == "b" and not part.ndim
+        ):
             ahead.append(None)  # NumPy: a new dimension of length 1 or 0, chosen by the bool
             rest.append(np.flatnonzero([bool(part)]))
         elif part.__class__ is not int and part.dtype.kind == "b":
@@ -208,20 +231,27 @@ def _advanced(t: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
 
 def _check_mask(mask: Any, lengths: tuple[int, ...]) -> None:
     if tuple(mask.shape) != lengths:
-        raise IndexError(f"[getitem] a mask of shape {tuple(mask.shape)} does not fit the dimensions {lengths}")
+        raise IndexError(
+            f"[getitem] a mask must have the shape of its dimensions, {lengths}, got "
+            f"{tuple(mask.shape)}"
+        )
 
 
 def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
-    """The shape of an advanced index; indices whose values are known are checked on the way.
+    """Return the shape of an advanced index's result, and check the indices with known values.
 
-    NumPy's rule: the dimensions that the indices make stand where the indices stood if they stood together, else in front.
+    NumPy's rule: the dimensions of the indices replace adjacent indices, otherwise they come first.
     """
-    places = [i for i, part in enumerate(rest) if part is not Ellipsis and part.__class__ is not slice]
+    places = [
+        i for i, part in enumerate(rest) if part is not Ellipsis and part.__class__ is not slice
+    ]
     try:
         together = np.broadcast_shapes(*[tuple(rest[i].shape) for i in places])
     except ValueError:
         shapes = ", ".join(str(tuple(rest[i].shape)) for i in places)
-        raise IndexError(f"[getitem] indices of shapes {shapes} do not broadcast together") from None
+        raise IndexError(
+            f"[getitem] indices must have shapes that broadcast together, got {shapes}"
+        ) from None
     dims = [part for part in rest if part is not Ellipsis]
     if 0 not in together:
         for part, length in zip(dims, shape):
@@ -246,8 +276,7 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
 
     Raises:
         IndexError: an index is out of range, is one too many, or is no index.  The read of the
-            value
-            raises it for an integer tensor.
+            value raises it for an integer tensor.
     """
     view = _quickly(self, key)
     if view is not None:
@@ -258,7 +287,9 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
     base, rest = _advanced(self, parts)
     shape = _result_shape(base.shape, rest)
     tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
-    return _indexed("getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype)
+    return _indexed(
+        "getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype
+    )
 
 
 def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
@@ -277,14 +308,23 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         assign(_basic(self, parts), value, "setitem")
         return
     if self.size and builtins.any(n > 1 and s == 0 for n, s in zip(self.shape, self.strides)):
-        raise ValueError("[setitem] the target is a broadcast view, whose elements share memory; write to t.copy()")
+        raise ValueError(
+            "[setitem] the target must have its own memory for each element, got a broadcast view; "
+            "write to t.copy()"
+        )
     source = as_tensor(value, "setitem", self)
     if source.dtype.kind == "c" and self.dtype.kind not in "cb":
-        raise TypeError(f"[setitem] a complex value does not fit into {self.dtype}")
-    if not source.ndim and len(key if isinstance(key, tuple) else (key,)) == 1 and isinstance(parts[0], Tensor) and (
-        parts[0].dtype is bool_ and parts[0].ndim
-    ):  # fmt: skip
-        # One number for whatever the mask chooses: how many that are need not be known, so nobody waits.
+        raise TypeError(
+            f"[setitem] the value must be real for a tensor of {self.dtype}, got a complex one; "
+            "take its real part"
+        )
+    if (
+        not source.ndim
+        and len(key if isinstance(key, tuple) else (key,)) == 1
+        and isinstance(parts[0], Tensor)
+        and (parts[0].dtype is bool_ and parts[0].ndim)
+    ):
+        # One number for all chosen elements: their count is not needed, so the call does not wait.
         _check_mask(parts[0], self.shape[: parts[0].ndim])
         base, rest = self, parts[:1]
     else:
@@ -294,7 +334,10 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         if builtins.any(n != 1 for n in source.shape[:extra]) or builtins.any(
             n not in (1, m) for n, m in zip(source.shape[::-1], shape[::-1])
         ):
-            raise ValueError(f"[setitem] a value of shape {source.shape} does not fit into {shape}")
+            raise ValueError(
+                f"[setitem] the value must have a shape that broadcasts to {shape}, got "
+                f"{source.shape}"
+            )
 
     def write(task: Any) -> None:
         values, *index = task.inputs

@@ -24,19 +24,41 @@ from minitensor.ops._dispatch import (
 )
 from minitensor.ops.creation import arange
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.ops.shape import _one_int, _slice, broadcast_to, expand_dims, ravel, reshape, swapaxes
+from minitensor.ops.shape import (
+    _one_int,
+    _slice,
+    broadcast_to,
+    expand_dims,
+    ravel,
+    reshape,
+    swapaxes,
+)
 from minitensor.tensor import Tensor, empty
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
-__all__ = ["concat", "cat", "stack", "tile", "repeat_interleave", "roll", "pad", "tril", "triu", "meshgrid"]
+__all__ = [
+    "concat",
+    "cat",
+    "stack",
+    "tile",
+    "repeat_interleave",
+    "roll",
+    "pad",
+    "tril",
+    "triu",
+    "meshgrid",
+]
 
 
-# --- put together anew -----------------------------------------------------------------------------------------------
+# --- new memory -----------------------------------------------------------------------------------
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
     if not isinstance(tensors, (tuple, list)) or not tensors:
-        raise TypeError(f"[{op}] takes a list or tuple of at least one tensor, got {type(tensors).__name__}")
+        raise TypeError(
+            f"[{op}] tensors must be a list or tuple of at least one tensor, got "
+            f"{type(tensors).__name__}"
+        )
     return [as_tensor(t, op) for t in tensors]
 
 
@@ -64,8 +86,13 @@ def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     axis = normalize_axis("concat", axis, several[0].ndim)
     shape, dtype = list(several[0].shape), several[0].dtype
     for t in several[1:]:
-        if t.ndim != len(shape) or builtins.any(n != m for d, (n, m) in enumerate(zip(t.shape, shape)) if d != axis):
-            raise ValueError(f"[concat] shapes {several[0].shape} and {t.shape} differ in more than dimension {axis}")
+        if t.ndim != len(shape) or builtins.any(
+            n != m for d, (n, m) in enumerate(zip(t.shape, shape)) if d != axis
+        ):
+            raise ValueError(
+                f"[concat] shapes must differ in dimension {axis} at most, got {several[0].shape} "
+                f"and {t.shape}"
+            )
         dtype = promote(dtype, t.dtype)
     shape[axis] = builtins.sum(t.shape[axis] for t in several)
     result, start = empty(shape, dtype, several[0]._device), 0
@@ -123,7 +150,9 @@ def stack(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
     several = _tensors("stack", tensors)
     for t in several[1:]:
         if t.shape != several[0].shape:
-            raise ValueError(f"[stack] shapes {several[0].shape} and {t.shape} differ")
+            raise ValueError(
+                f"[stack] the tensors must have one shape, got {several[0].shape} and {t.shape}"
+            )
     axis = normalize_axis("stack", axis, several[0].ndim + 1)
     return concat([expand_dims(t, axis) for t in several], axis)
 
@@ -153,11 +182,11 @@ def tile(input: TensorLike, dims: AxisLike) -> Tensor:
     t = as_tensor(input, "tile")
     times = as_ints("tile", dims, "dims")
     if builtins.any(n < 0 for n in times):
-        raise ValueError(f"[tile] a tensor can't be repeated {times} times")
+        raise ValueError(f"[tile] dims must not be negative, got {times}")
     rank = builtins.max(t.ndim, len(times))
     lengths = (1,) * (rank - t.ndim) + t.shape
     times = (1,) * (rank - len(times)) + times
-    # Seen as (times, length, times, length, ...) the source has stride 0 in the dimensions that repeat.
+    # As (times, length, times, length, ...) the source has stride 0 in the repeated dimensions.
     pairs = [n for pair in zip(times, lengths) for n in pair]
     source = reshape(t, [n for length in lengths for n in (1, length)])
     return reshape(broadcast_to(source, pairs).copy(), [a * b for a, b in zip(times, lengths)])
@@ -193,7 +222,10 @@ def repeat_interleave(
     axis = normalize_axis("repeat_interleave", axis, t.ndim)
     counts = as_ints("repeat_interleave", repeats, "repeats")
     if builtins.any(n < 0 for n in counts) or len(counts) not in (1, t.shape[axis]):
-        raise ValueError(f"[repeat_interleave] repeats must be an int or {t.shape[axis]} of them, not negative; got {counts}")
+        raise ValueError(
+            f"[repeat_interleave] repeats must be a non-negative int or {t.shape[axis]} of them, "
+            f"got {counts}"
+        )
     if len(counts) == 1:
         wide = list(t.shape)
         wide.insert(axis + 1, counts[0])
@@ -230,7 +262,9 @@ def roll(input: TensorLike, shifts: ShapeLike, dims: AxisLike | None = None) -> 
         return reshape(roll(ravel(t), shift, 0), t.shape)
     by, along = as_ints("roll", shifts, "shifts"), as_ints("roll", dims, "dims")
     if len(by) != len(along):
-        raise ValueError(f"[roll] {len(by)} shifts for {len(along)} dims; give as many")
+        raise ValueError(
+            f"[roll] shifts and dims must have the same length, got {len(by)} and {len(along)}"
+        )
     result = t.copy()
     for shift, d in zip(by, along):
         axis = normalize_axis("roll", d, t.ndim)
@@ -253,8 +287,7 @@ def pad(
         padding: an even number of ints: (before, after) for the last dimension, then for the one
             before it, and so on.
         mode: "constant" adds `value`; "reflect", "replicate" (also spelled "edge") and "circular"
-            add
-            elements of the tensor.
+            add elements of the tensor.
         value: the number that "constant" adds.
 
     Returns:
@@ -272,17 +305,40 @@ def pad(
     """
     t = as_tensor(input, "pad")
     sizes = as_ints("pad", padding, "padding")
-    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "edge": "edge", "circular": "wrap"}
+    modes = {
+        "constant": "constant",
+        "reflect": "reflect",
+        "replicate": "edge",
+        "edge": "edge",
+        "circular": "wrap",
+    }
     if len(sizes) % 2 or len(sizes) > 2 * t.ndim or builtins.any(n < 0 for n in sizes):
-        raise ValueError(f"[pad] padding must be pairs of ints, not negative, for at most {t.ndim} dimensions; got {sizes}")
+        raise ValueError(
+            f"[pad] padding must be pairs of non-negative ints for at most {t.ndim} dimensions, "
+            f"got {sizes}"
+        )
     if mode not in modes:
         raise ValueError(f"[pad] mode must be one of {', '.join(modes)}, got {mode!r}")
-    pairs = [(0, 0)] * (t.ndim - len(sizes) // 2) + [(sizes[i], sizes[i + 1]) for i in range(len(sizes) - 2, -1, -2)]
+    pairs = [(0, 0)] * (t.ndim - len(sizes) // 2) + [
+        (sizes[i], sizes[i + 1]) for i in range(len(sizes) - 2, -1, -2)
+    ]
     shape = [a + n + b for n, (a, b) in zip(t.shape, pairs)]
     if mode != "constant":
-        if builtins.any((a or b) and (n == 0 or (mode == "reflect" and builtins.max(a, b) >= n)) for n, (a, b) in zip(t.shape, pairs)):
-            raise ValueError(f"[pad] shape {t.shape} has too few elements to {mode} a padding of {sizes}")
-        return host("pad", lambda a: np.pad(a, pairs, modes[mode]), [t], shape, t.dtype)  # type: ignore[call-overload]
+        if builtins.any(
+            (a or b) and (n == 0 or (mode == "reflect" and builtins.max(a, b) >= n))
+            for n, (a, b) in zip(t.shape, pairs)
+        ):
+            raise ValueError(
+                f"[pad] padding must leave enough elements for mode {mode!r}, got {sizes} for "
+                f"shape {t.shape}"
+            )
+        return host(
+            "pad",
+            lambda a: np.pad(a, pairs, modes[mode]),  # type: ignore[call-overload]
+            [t],
+            shape,
+            t.dtype,
+        )
     result = empty(shape, t.dtype, t._device)
     assign(result, value, "pad")
     inner = result
@@ -295,7 +351,7 @@ def pad(
 def _triangle(op: str, input: Any, diagonal: Any, upper: bool) -> Tensor:
     t = as_tensor(input, op)
     if t.ndim < 2:
-        raise ValueError(f"[{op}] takes at least two dimensions, got shape {t.shape}")
+        raise ValueError(f"[{op}] input must have at least two dimensions, got shape {t.shape}")
     rows = expand_dims(arange(t.shape[-2], device=t.device), 1)
     columns = arange(t.shape[-1], device=t.device) - diagonal
     keep = FUNCTIONS["ge" if upper else "le"](columns, rows)
@@ -370,7 +426,15 @@ def meshgrid(*inputs: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tuple
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"[meshgrid] indexing must be 'xy' or 'ij', got {indexing!r}")
-    several = [as_tensor(t, "meshgrid") for t in (inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs)]
+    several = [
+        as_tensor(t, "meshgrid")
+        for t in (
+            inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs
+        )
+    ]
     shape = [t.size for t in several]
-    grids = [broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape) for d, t in enumerate(several)]
+    grids = [
+        broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape)
+        for d, t in enumerate(several)
+    ]
     return tuple(swapaxes(g, 0, 1) if indexing == "xy" and len(shape) > 1 else g for g in grids)

@@ -36,19 +36,28 @@ from minitensor.tensor import Tensor, empty, wrap
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, TensorLike
 
-__all__ = ["matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace", "diagonal", "kron",
-           "inverse", "det", "cholesky", "solve", "qr", "svd"]  # fmt: skip
+__all__ = [
+    "matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "addmm", "tensordot", "trace",
+    "diagonal", "kron", "inverse", "det", "cholesky", "solve", "qr", "svd",
+]  # fmt: skip
 
 
 def _wide(a: np.ndarray) -> np.ndarray:
-    """An array in the dtype that NumPy multiplies it in: BLAS knows no half precision."""
+    """Return an array with half precision as float32: BLAS does not support half precision."""
     return a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
 
 
 def _product(
-    op: str, function: Callable[..., Any], operands: Sequence[Tensor], shape: Sequence[int], direct: bool = False
-) -> Tensor:  # fmt: skip
-    """A product in the dtype that all operands promote to.  `direct`: the function takes `out=`, which saves a copy."""
+    op: str,
+    function: Callable[..., Any],
+    operands: Sequence[Tensor],
+    shape: Sequence[int],
+    direct: bool = False,
+) -> Tensor:
+    """Return a product in the dtype that all operands promote to.
+
+    `direct` means that the function takes `out=`, which saves a copy.
+    """
     dtype = operands[0].dtype
     for t in operands[1:]:
         dtype = promote(dtype, t.dtype)
@@ -63,22 +72,35 @@ def _product(
             else:
                 np.copyto(target, function(*arrays), casting="unsafe")
 
-    # An index of a product of two is one of two of the three tensors, mostly: so the lengths of all have the root of the sizes for their product.
+    # Steps: the product of all lengths.  Each index is mostly one of two of the three tensors, so
+    # that product is the root of the product of the sizes.
     steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
-    core.host_task(op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps)
+    core.host_task(
+        op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps
+    )
     return result
 
 
 def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     if not a or not b:
-        raise ValueError(f"[{op}] takes tensors of at least one dimension, got shapes {a} and {b}; use * for numbers")
+        raise ValueError(
+            f"[{op}] the tensors must have at least one dimension, got shapes {a} and {b}; use * "
+            "for numbers"
+        )
     left, right = ((1, *a) if len(a) == 1 else a), ((*b, 1) if len(b) == 1 else b)
     if left[-1] != right[-2]:
-        raise ValueError(f"[{op}] shapes {a} and {b} do not fit: {left[-1]} columns by {right[-2]} rows")
+        raise ValueError(
+            f"[{op}] shapes must have as many columns as rows, got {a} and {b}: {left[-1]} columns "
+            f"by {right[-2]} rows"
+        )
     try:
-        batch = np.broadcast_shapes(left[:-2], right[:-2]) if len(left) > 2 or len(right) > 2 else ()
+        batch = (
+            np.broadcast_shapes(left[:-2], right[:-2]) if len(left) > 2 or len(right) > 2 else ()
+        )
     except ValueError:
-        raise ValueError(f"[{op}] shapes {a} and {b} do not broadcast ahead of their last two dimensions") from None
+        raise ValueError(
+            f"[{op}] shapes must broadcast ahead of their last two dimensions, got {a} and {b}"
+        ) from None
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
 
 
@@ -86,8 +108,7 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the matrix product, as `numpy.matmul` does.
 
     A vector counts as a row on the left and as a column on the right; dimensions ahead of the last
-    two
-    broadcast.
+    two broadcast.
 
     Args:
         input: a tensor-like of at least one dimension and any dtype.
@@ -109,11 +130,13 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     ref = lib.mt_matmul(a._ref, b._ref)
     if ref:
         return wrap(ref if ref > 0 else complete(ref))
-    return _product("matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True)
+    return _product(
+        "matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True
+    )
 
 
 def _tensors(op: str, values: Sequence[Any]) -> list[Tensor]:
-    """All as tensors; what is none yet goes to the device of the first that is one."""
+    """Return tensor-likes as tensors, new ones on the device of the first tensor."""
     if all(v.__class__ is Tensor for v in values):
         return list(values)
     like = next((v for v in values if isinstance(v, Tensor)), None)
@@ -124,7 +147,10 @@ def _ranked(op: str, ranks: Sequence[int], *values: Any) -> list[Tensor]:
     tensors = _tensors(op, values)
     for t, rank in zip(tensors, ranks):
         if t.ndim != rank:
-            raise ValueError(f"[{op}] takes tensors of {' and '.join(map(str, ranks))} dimensions, got shape {t.shape}")
+            raise ValueError(
+                f"[{op}] the tensors must have {' and '.join(map(str, ranks))} dimensions, got "
+                f"shape {t.shape}"
+            )
     return tensors
 
 
@@ -180,7 +206,10 @@ def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """
     a, b = _ranked("bmm", (3, 3), input, mat2)
     if a.shape[0] != b.shape[0]:
-        raise ValueError(f"[bmm] {a.shape[0]} and {b.shape[0]} matrices; give as many of each")
+        raise ValueError(
+            f"[bmm] both operands must have the same number of matrices, got {a.shape[0]} and "
+            f"{b.shape[0]}"
+        )
     return _ranked_product("bmm", (3, 3), a, b)
 
 
@@ -229,7 +258,9 @@ def dot(input: TensorLike, other: TensorLike) -> Tensor:
     if not a.ndim or not b.ndim:
         return a * b
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise ValueError(f"[dot] shapes {a.shape} and {b.shape} do not fit")
+        raise ValueError(
+            f"[dot] shapes must agree in the summed dimensions, got {a.shape} and {b.shape}"
+        )
     shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
     return _product("dot", np.dot, [a, b], shape, direct=True)
 
@@ -257,7 +288,9 @@ def inner(input: TensorLike, other: TensorLike) -> Tensor:
     if not a.ndim or not b.ndim:
         return a * b
     if a.shape[-1] != b.shape[-1]:
-        raise ValueError(f"[inner] the last dimensions of {a.shape} and {b.shape} differ")
+        raise ValueError(
+            f"[inner] the last dimensions must have one length, got shapes {a.shape} and {b.shape}"
+        )
     return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
 
 
@@ -317,8 +350,12 @@ def addmm(
     """
     product = mm(mat1, mat2)
     t = as_tensor(input, "addmm", product)
-    if t.ndim > 2 or any(n not in (1, m) for n, m in zip(reversed(t.shape), reversed(product.shape))):
-        raise ValueError(f"[addmm] an input of shape {t.shape} does not broadcast to the product's shape {product.shape}")
+    if t.ndim > 2 or any(
+        n not in (1, m) for n, m in zip(reversed(t.shape), reversed(product.shape))
+    ):
+        raise ValueError(
+            f"[addmm] input must broadcast to the product's shape {product.shape}, got {t.shape}"
+        )
     return t * beta + product * alpha
 
 
@@ -329,8 +366,7 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
         x1: a tensor-like of any shape and dtype.
         x2: a tensor-like of any shape and dtype.
         axes: how many of the last dimensions of one and the first of the other, or a pair of lists
-            of
-            axes.
+            of axes.
 
     Returns:
         A new tensor of the dtype that the operands promote to.
@@ -347,49 +383,71 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
     a, b = _tensors("tensordot", (x1, x2))
     if isinstance(axes, int):
         if not 0 <= axes <= builtins.min(a.ndim, b.ndim):
-            raise ValueError(f"[tensordot] {axes} axes of shapes {a.shape} and {b.shape}; give 0 to {builtins.min(a.ndim, b.ndim)}")
+            raise ValueError(
+                f"[tensordot] axes must be from 0 to {builtins.min(a.ndim, b.ndim)} for shapes "
+                f"{a.shape} and {b.shape}, got {axes}"
+            )
         pair = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     elif isinstance(axes, (tuple, list)) and len(axes) == 2:
-        pair = list(as_ints("tensordot", axes[0], "axes")), list(as_ints("tensordot", axes[1], "axes"))
+        pair = (
+            list(as_ints("tensordot", axes[0], "axes")),
+            list(as_ints("tensordot", axes[1], "axes")),
+        )
     else:
         raise TypeError(f"[tensordot] axes must be an int or a pair of lists of ints, got {axes!r}")
     first = [normalize_axis("tensordot", d, a.ndim) for d in pair[0]]
     second = [normalize_axis("tensordot", d, b.ndim) for d in pair[1]]
     if len(set(first)) != len(first) or len(set(second)) != len(second):
-        raise ValueError(f"[tensordot] an axis is named twice in {axes}")
+        raise ValueError(f"[tensordot] axes must differ from each other, got {axes}")
     if [a.shape[d] for d in first] != [b.shape[d] for d in second]:
-        raise ValueError(f"[tensordot] shapes {a.shape} and {b.shape} differ along the axes {axes}")
-    shape = [n for d, n in enumerate(a.shape) if d not in first] + [n for d, n in enumerate(b.shape) if d not in second]
+        raise ValueError(
+            f"[tensordot] shapes must agree along the axes {axes}, got {a.shape} and {b.shape}"
+        )
+    shape = [n for d, n in enumerate(a.shape) if d not in first] + [
+        n for d, n in enumerate(b.shape) if d not in second
+    ]
     return _product("tensordot", lambda x, y: np.tensordot(x, y, (first, second)), [a, b], shape)
 
 
 def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape of an einsum: found by NumPy, on arrays of one element each seen through stride 0."""
-    dummies = [np.broadcast_to(np.zeros((), np.bool_), [builtins.min(n, 1) for n in shape]) for shape in shapes]
+    """Return the shape of an einsum.
+
+    NumPy checks the equation, on arrays that repeat one element with stride 0.
+    """
+    dummies = [
+        np.broadcast_to(np.zeros((), np.bool_), [builtins.min(n, 1) for n in shape])
+        for shape in shapes
+    ]
     lengths: dict[str, int] = {}
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(shapes):
-        raise ValueError(f"{len(terms)} terms for {len(shapes)} tensors")
+        raise ValueError(f"terms must be as many as tensors, {len(shapes)}, got {len(terms)}")
     dots: tuple[int, ...] = ()
     for term, shape in zip(terms, shapes):
         head, ellipsis, tail = term.partition("...")
         named = len(head) + len(tail)
         if named > len(shape) or (not ellipsis and named != len(shape)):
-            raise ValueError(f"{term!r} does not name the {len(shape)} dimensions of {shape}")
+            raise ValueError(
+                f"a term must name the {len(shape)} dimensions of {shape}, got {term!r}"
+            )
         dots = np.broadcast_shapes(dots, shape[len(head) : len(shape) - len(tail)])
-        own: dict[str, int] = {}  # within one term a letter means a diagonal, and 1 does not broadcast
+        own: dict[str, int] = {}  # a letter twice in a term is a diagonal: 1 does not broadcast
         for letter, n in [*zip(head, shape), *zip(tail, shape[len(shape) - len(tail) :])]:
             if own.setdefault(letter, n) != n:
-                raise ValueError(f"{letter!r} is {own[letter]} and {n} in {term!r}")
+                raise ValueError(
+                    f"{letter!r} must have one length in {term!r}, got {own[letter]} and {n}"
+                )
             if lengths.setdefault(letter, n) == 1:
                 lengths[letter] = n
             if n not in (1, lengths[letter]):
-                raise ValueError(f"{letter!r} is {lengths[letter]} and {n}")
+                raise ValueError(f"{letter!r} must have one length, got {lengths[letter]} and {n}")
     if not arrow:
         letters = "".join(terms).replace(".", "")
-        output = "..." * ("..." in inputs) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    np.einsum(equation, *dummies)  # everything else that can be wrong with an equation
+        output = "..." * ("..." in inputs) + "".join(
+            sorted(c for c in set(letters) if letters.count(c) == 1)
+        )
+    np.einsum(equation, *dummies)  # raises the other errors of an equation
     head, ellipsis, tail = output.partition("...")
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
 
@@ -414,16 +472,23 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
         [21 43]
     """
     if not isinstance(equation, str):
-        raise TypeError(f"[einsum] the equation must be a str, got {type(equation).__name__}")
-    several = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
+        raise TypeError(f"[einsum] equation must be a str, got {type(equation).__name__}")
+    several = (
+        operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands
+    )
     tensors = _tensors("einsum", several)
     try:
         shape = _einsum_shape(equation, [t.shape for t in tensors])
     except (ValueError, KeyError) as error:
-        raise ValueError(f"[einsum] {equation!r} with shapes {', '.join(str(t.shape) for t in tensors)}: {error}") from None
+        shapes = ", ".join(str(t.shape) for t in tensors)
+        raise ValueError(
+            f"[einsum] equation must fit the operands, got {equation!r} and shapes {shapes}: "
+            f"{error}"
+        ) from None
 
     def compute(*arrays: np.ndarray, out: np.ndarray | None = None) -> Any:
-        return np.einsum(equation, *arrays, out=out, optimize=len(arrays) > 1)  # one contraction more and BLAS does it
+        # optimize lets BLAS compute the contractions, also for two operands
+        return np.einsum(equation, *arrays, out=out, optimize=len(arrays) > 1)
 
     return _product("einsum", compute, tensors, shape, direct=True)
 
@@ -454,16 +519,21 @@ def diagonal(
     """
     t = as_tensor(input, "diagonal")
     if t.ndim < 2:
-        raise ValueError(f"[diagonal] takes at least two dimensions, got shape {t.shape}")
+        raise ValueError(f"[diagonal] input must have at least two dimensions, got shape {t.shape}")
     a, b = normalize_axis("diagonal", dim1, t.ndim), normalize_axis("diagonal", dim2, t.ndim)
     if a == b:
-        raise ValueError("[diagonal] dim1 and dim2 are the same; give two dimensions")
+        raise ValueError(f"[diagonal] dim1 and dim2 must differ, got {dim1} and {dim2}")
     [offset] = as_ints("diagonal", (offset,), "offset")
-    length = builtins.max(0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0)))
+    length = builtins.max(
+        0, builtins.min(t.shape[a] + builtins.min(offset, 0), t.shape[b] - builtins.max(offset, 0))
+    )
     start = (offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]) if length else 0
     kept = [d for d in range(t.ndim) if d not in (a, b)]
-    return t._view([t.shape[d] for d in kept] + [length], [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
-                   t._offset + start)  # fmt: skip
+    return t._view(
+        [t.shape[d] for d in kept] + [length],
+        [t.strides[d] for d in kept] + [t.strides[a] + t.strides[b]],
+        t._offset + start,
+    )
 
 
 @named
@@ -514,16 +584,16 @@ def kron(input: TensorLike, other: TensorLike) -> Tensor:
     return (left * right).reshape([n * m for n, m in zip(x, y)])
 
 
-# --- LAPACK ----------------------------------------------------------------------------------------------------------
+# --- LAPACK ---------------------------------------------------------------------------------------
 def _square(op: str, value: Any) -> tuple[Tensor, DType]:
     t = as_tensor(value, op)
     if t.ndim < 2 or t.shape[-1] != t.shape[-2]:
-        raise ValueError(f"[{op}] takes square matrices, got shape {t.shape}")
+        raise ValueError(f"[{op}] the matrices must be square, got shape {t.shape}")
     return t, to_float(t.dtype)
 
 
 def _cubed(t: Tensor, factor: int) -> int:
-    """Steps of an algorithm that takes `factor` n**3 of them for a matrix of side n."""
+    """Return the steps of an algorithm that takes `factor` n**3 steps for a matrix of side n."""
     return factor * t.size * builtins.max(t.shape[-2:]) + 1
 
 
@@ -658,11 +728,16 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
     """
     t = as_tensor(input, "qr")
     if t.ndim < 2:
-        raise ValueError(f"[qr] takes matrices, got shape {t.shape}")
+        raise ValueError(f"[qr] input must have at least two dimensions, got shape {t.shape}")
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
-    q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
-                     steps=_cubed(t, 4))  # fmt: skip
+    q, r = host_many(
+        "qr",
+        _lapack(np.linalg.qr, dtype),
+        [t],
+        [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
+        steps=_cubed(t, 4),
+    )
     return q, r
 
 
@@ -673,9 +748,8 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
         input: a tensor-like of shape (..., m, n) and any dtype.
 
     Returns:
-        A triple (S of shape (..., k), U of shape (..., m, k), V of shape (..., n, k)), k the
-        lesser of
-        m and n.
+        A triple (S of shape (..., k), U of shape (..., m, k), V of shape (..., n, k)), k the lesser
+        of m and n.
 
     Raises:
         TypeError: the input is not tensor-like.
@@ -690,12 +764,17 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     """
     t = as_tensor(input, "svd")
     if t.ndim < 2:
-        raise ValueError(f"[svd] takes matrices, got shape {t.shape}")
+        raise ValueError(f"[svd] input must have at least two dimensions, got shape {t.shape}")
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
     real = {complex64: float32, complex128: float64}.get(dtype, dtype)
-    u, s, v = host_many("svd", lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False), [t],
-                        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)], steps=_cubed(t, 32))  # fmt: skip
+    u, s, v = host_many(
+        "svd",
+        lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False),
+        [t],
+        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)],
+        steps=_cubed(t, 32),
+    )
     return s, u, v.mT
 
 
@@ -705,14 +784,19 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
     result = matmul(self, other)
     if result.shape != self.shape or result.dtype is not self.dtype:
         raise (ValueError if result.shape != self.shape else TypeError)(
-            f"[matmul] the result is {result.dtype} of shape {result.shape}, the tensor {self.dtype} of shape {self.shape}; write t = t @ ..."
-        )  # fmt: skip
+            f"[matmul] the result must have the tensor's dtype {self.dtype} and shape "
+            f"{self.shape}, got {result.dtype} and {result.shape}; write t = t @ ..."
+        )
     assign(self, result, "matmul")
     return self
 
 
 def install() -> None:
     """Give Tensor the operator @."""
-    Tensor.__matmul__ = lambda self, other: matmul(self, other) if is_operand(other) else NotImplemented  # type: ignore[assignment]
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self) if is_operand(other) else NotImplemented  # type: ignore[assignment]
+    Tensor.__matmul__ = lambda self, other: (
+        matmul(self, other) if is_operand(other) else NotImplemented
+    )  # type: ignore[assignment]
+    Tensor.__rmatmul__ = lambda self, other: (
+        matmul(other, self) if is_operand(other) else NotImplemented
+    )  # type: ignore[assignment]
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

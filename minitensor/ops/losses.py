@@ -114,11 +114,15 @@ def smooth_l1_loss(
         raise ValueError(f"[smooth_l1_loss] beta must be positive, got {beta}")
     x, y = _pair("smooth_l1_loss", input, target)
     away = _abs(x - y)
-    return _reduced(_where(away < beta, away * away * (0.5 / beta), away - 0.5 * beta), reduction, "smooth_l1_loss")
+    return _reduced(
+        _where(away < beta, away * away * (0.5 / beta), away - 0.5 * beta),
+        reduction,
+        "smooth_l1_loss",
+    )
 
 
 def _log_at_least(x: Tensor) -> Tensor:
-    return _maximum(_log(x), -100.0)  # so that 0 * log(0) is 0, as torch and MindSpore have it
+    return _maximum(_log(x), -100.0)  # makes 0 * log(0) 0, as torch and MindSpore define it
 
 
 @named
@@ -185,16 +189,29 @@ def binary_cross_entropy_with_logits(
         200.0
     """
     x, y = _pair("binary_cross_entropy_with_logits", logits, label)
-    scale = 1 if pos_weight is None else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
-    loss = (1 - y) * x - scale * logsigmoid(x) if pos_weight is not None else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
-    return _reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
+    scale = (
+        1
+        if pos_weight is None
+        else (as_tensor(pos_weight, "binary_cross_entropy_with_logits", x) - 1) * y + 1
+    )
+    loss = (
+        (1 - y) * x - scale * logsigmoid(x)
+        if pos_weight is not None
+        else _maximum(x, 0) - x * y + _log1p(_exp(-_abs(x)))
+    )
+    return _reduced(
+        loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits"
+    )
 
 
 def _classes(op: str, x: Tensor, target: Tensor) -> int:
-    """Where the classes are: dimension 1, or the only one."""
+    """Return the dimension of the classes: 1, or the only dimension."""
     axis = 0 if x.ndim == 1 else 1
     if not x.ndim or target.shape != x.shape[:axis] + x.shape[axis + 1 :]:
-        raise ValueError(f"[{op}] a target of shape {target.shape} does not fit an input of shape {x.shape}")
+        raise ValueError(
+            f"[{op}] target must have the input's shape {x.shape} without the classes, got "
+            f"{target.shape}"
+        )
     return axis
 
 
@@ -203,30 +220,39 @@ def _class_weight(op: str, x: Tensor, weight: Any, classes: int) -> Tensor | Non
         return None
     t = _wide(_float(as_tensor(weight, op, x), op)).astype(x.dtype, copy=False)
     if t.shape != (classes,):
-        raise ValueError(f"[{op}] weight has shape {t.shape}; give one number for each of the {classes} classes")
+        raise ValueError(f"[{op}] weight must have shape ({classes},), the classes, got {t.shape}")
     return t
 
 
-def _picked(op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Minus the weighted log-probability of each target's class, and the weight; both 0 where the target is ignored.
+def _picked(
+    op: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """Return the negated weighted log-probabilities of the target's classes, and the weights.
 
-    A task of its own, not a gather: that counts negative classes from the end, and reads a class even where it is ignored, so
-    that a -inf there makes the loss NaN.
+    Both are 0 where the target is ignored.  The function has a task of its own, because a gather
+    counts negative classes from the end and reads a class even where it is ignored: a -inf there
+    would make the loss NaN.
     """
     axis = _classes(op, logs, target)
 
-    def pick(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> tuple[Any, Any]:
+    def pick(
+        values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[Any, Any]:
         target = target.astype(np.int64)
         counted, classes = target != ignore_index, values.shape[axis]
         wrong = counted & ((target < 0) | (target >= classes))
         if wrong.any():
-            raise IndexError(f"[{op}] class {target[wrong][0]} is out of range for {classes} classes; the target says 0 to {classes - 1}, "
-                             f"or ignore_index, which is {ignore_index}")  # fmt: skip
+            raise IndexError(
+                f"[{op}] target must be from 0 to {classes - 1} for {classes} classes, or be "
+                f"ignore_index, {ignore_index}, got {target[wrong][0]}"
+            )
         if not counted.any():
             return 0.0, 0.0
         safe = np.where(counted, target, 0)
         chosen = np.take_along_axis(values, np.expand_dims(safe, axis), axis).squeeze(axis)
-        factor = counted.astype(values.dtype) if weights is None else np.where(counted, weights[safe], 0)
+        factor = (
+            counted.astype(values.dtype) if weights is None else np.where(counted, weights[safe], 0)
+        )
         return np.where(counted, -chosen * factor, 0), factor
 
     inputs = [logs, target] if weight is None else [logs, target, weight]
@@ -267,7 +293,7 @@ def nll_loss(
     x = _float(inputs, "nll_loss")
     logs, y = _wide(x), as_tensor(target, "nll_loss", x)
     if y.dtype.kind not in "iu":
-        raise TypeError(f"[nll_loss] the target must hold integers, got {y.dtype}")
+        raise TypeError(f"[nll_loss] target must be of integers, got {y.dtype}")
     factors = _class_weight("nll_loss", logs, weight, logs.shape[_classes("nll_loss", x, y)])
     loss, factor = _picked("nll_loss", logs, y, factors, ignore_index)
     return _reduced(loss, reduction, "nll_loss", factor).astype(x.dtype, copy=False)
@@ -285,9 +311,8 @@ def cross_entropy(
     """Return `nll_loss` of log_softmax(input); the target holds classes or probabilities.
 
     With label_smoothing e the loss is (1 - e) times that plus e / C times the weighted losses of
-    all C
-    classes (Szegedy et al., 2016).  The mean over classes is weighted by `weight`; the mean over
-    probabilities is not.
+    all C classes (Szegedy et al., 2016).  The mean over classes is weighted by `weight`; the mean
+    over probabilities is not.
 
     Args:
         input: logits of shape (C,), (N, C) or (N, C, ...).
@@ -313,9 +338,11 @@ def cross_entropy(
     source = _float(input, "cross_entropy")
     x, y = _wide(source), as_tensor(target, "cross_entropy", source)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"[cross_entropy] label_smoothing must be from 0 to 1, got {label_smoothing}")
+        raise ValueError(
+            f"[cross_entropy] label_smoothing must be from 0 to 1, got {label_smoothing}"
+        )
     if not x.ndim:
-        raise ValueError("[cross_entropy] the input needs a dimension of classes, got shape ()")
+        raise ValueError("[cross_entropy] input must have a dimension of classes, got shape ()")
     axis = 0 if x.ndim == 1 else 1
     classes = x.shape[axis]
     factors = _class_weight("cross_entropy", x, weight, classes)
@@ -329,7 +356,12 @@ def cross_entropy(
             loss = loss * (1 - label_smoothing) + smooth * (label_smoothing / max(classes, 1))
     else:
         if y.shape != x.shape:
-            raise ValueError(f"[cross_entropy] probabilities of shape {y.shape} for an input of shape {x.shape}")
+            raise ValueError(
+                f"[cross_entropy] probabilities must have the input's shape {x.shape}, got "
+                f"{y.shape}"
+            )
         y = _float(y, "cross_entropy").astype(x.dtype, copy=False)
-        loss = -reduce.sum((y * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * scaled, axis)
+        loss = -reduce.sum(
+            (y * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * scaled, axis
+        )
     return _reduced(loss, reduction, "cross_entropy", factor).astype(source.dtype, copy=False)

@@ -13,7 +13,15 @@ import numpy as np
 
 from minitensor.dtype import float32, promote, to_float
 from minitensor.ops import random, reduce, selection
-from minitensor.ops._dispatch import WRONG, as_ints, as_tensor, axis_aliases, name_op, named, normalize_axis
+from minitensor.ops._dispatch import (
+    WRONG,
+    as_ints,
+    as_tensor,
+    axis_aliases,
+    name_op,
+    named,
+    normalize_axis,
+)
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
@@ -23,20 +31,23 @@ if TYPE_CHECKING:
     from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign", "logsigmoid",
-    "hardtanh", "hardsigmoid", "hardswish", "softmax", "log_softmax", "softmin", "dropout", "layer_norm", "linear",
-    "dense", "embedding", "normalize", "cosine_similarity",
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus",
+    "softsign", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softmax", "log_softmax",
+    "softmin", "dropout", "layer_norm", "linear", "dense", "embedding", "normalize",
+    "cosine_similarity",
 ]  # fmt: skip
 
 _where, _exp, _log, _tanh = (FUNCTIONS[name] for name in ("where", "exp", "log", "tanh"))
-_maximum, _minimum, _expm1, _log1p, _abs = (FUNCTIONS[name] for name in ("maximum", "minimum", "expm1", "log1p", "abs"))
+_maximum, _minimum, _expm1, _log1p, _abs = (
+    FUNCTIONS[name] for name in ("maximum", "minimum", "expm1", "log1p", "abs")
+)
 _sigmoid, _erf, _sqrt = (FUNCTIONS[name] for name in ("sigmoid", "erf", "sqrt"))
 
 
 def _float(value: Any, op: str) -> Tensor:
     t = as_tensor(value, op)
     if t.dtype.kind == "c":
-        raise TypeError(f"[{op}] takes real numbers, got {t.dtype}; take its real part or abs")
+        raise TypeError(f"[{op}] input must be real, got {t.dtype}; take its real part or abs")
     return t.astype(to_float(t.dtype), copy=False)
 
 
@@ -49,7 +60,7 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, _float(as_tensor(target, op, x), op)
 
 
-# --- activations -----------------------------------------------------------------------------------------------------
+# --- activations ----------------------------------------------------------------------------------
 def relu(input: TensorLike) -> Tensor:
     """Return max(input, 0).
 
@@ -159,7 +170,7 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
         [0. 2.]
     """
     if alpha == 0:
-        raise ValueError("[celu] alpha can't be 0")
+        raise ValueError(f"[celu] alpha must not be 0, got {alpha}")
     t = _float(x, "celu")
     return _maximum(t, 0) + _minimum(_expm1(t / alpha) * alpha, 0)
 
@@ -256,10 +267,12 @@ def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tenso
         [ 0. 30.]
     """
     if beta == 0:
-        raise ValueError("[softplus] beta can't be 0")
+        raise ValueError(f"[softplus] beta must not be 0, got {beta}")
     x = _float(input, "softplus")
     y = x * beta
-    return _where(y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta)  # exp of what is never positive
+    return _where(
+        y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta
+    )  # exp can't overflow
 
 
 def mish(input: TensorLike) -> Tensor:
@@ -347,7 +360,9 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
         [-1.   0.5]
     """
     if min_val > max_val:
-        raise ValueError(f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}")
+        raise ValueError(
+            f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}"
+        )
     return clamp(input, min_val, max_val)
 
 
@@ -394,7 +409,7 @@ def hardswish(input: TensorLike) -> Tensor:
 
 def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:
     x = _wide(_float(input, op))
-    axis = normalize_axis(op, axis, max(x.ndim, 1))  # a single number counts as a vector of one
+    axis = normalize_axis(op, axis, max(x.ndim, 1))  # a number counts as a vector of one element
     if not x.ndim:
         return x - x, axis
     return x - reduce.amax(x, axis, True) if x.shape[axis] else x, axis
@@ -471,10 +486,12 @@ def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """
     source = _float(input, "log_softmax")
     x, axis = _shifted(source, axis, "log_softmax")
-    return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(source.dtype, copy=False)
+    return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(
+        source.dtype, copy=False
+    )
 
 
-# --- layers ----------------------------------------------------------------------------------------------------------
+# --- layers ---------------------------------------------------------------------------------------
 def dropout(
     input: TensorLike, p: float = 0.5, training: bool = True, seed: SupportsIndex | None = None
 ) -> Tensor:
@@ -545,14 +562,20 @@ def layer_norm(
     x = _wide(source)
     shape = as_ints("layer_norm", normalized_shape, "normalized_shape")
     if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"[layer_norm] shape {x.shape} does not end in normalized_shape {shape}")
+        raise ValueError(
+            f"[layer_norm] the input's shape must end in normalized_shape {shape}, got {x.shape}"
+        )
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     away = x - reduce.mean(x, axes, True)
     result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
-    scale, shift = (None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias))
+    scale, shift = (
+        None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias)
+    )
     for name, t in (("weight", scale), ("bias", shift)):
         if t is not None and t.shape != shape:
-            raise ValueError(f"[layer_norm] {name} has shape {t.shape}, it must be normalized_shape {shape}")
+            raise ValueError(
+                f"[layer_norm] {name} must have the shape normalized_shape, {shape}, got {t.shape}"
+            )
     if scale is not None:
         result = result * scale
     return (result if shift is None else result + shift).astype(source.dtype, copy=False)
@@ -688,7 +711,9 @@ def cosine_similarity(
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
-        raise ValueError(f"[cosine_similarity] shapes {a.shape} and {b.shape} do not broadcast") from None
+        raise ValueError(
+            f"[cosine_similarity] shapes must broadcast, got {a.shape} and {b.shape}"
+        ) from None
     axis = normalize_axis("cosine_similarity", axis, len(shape))
     u, v = _wide(a).broadcast_to(shape), _wide(b).broadcast_to(shape)
     norms = _maximum(reduce.norm(u, 2, axis), eps) * _maximum(reduce.norm(v, 2, axis), eps)

@@ -1,16 +1,19 @@
 """Random numbers from a counter-based generator.
 
-A draw is a function of (key, number of the draw): NumPy's Philox, keyed by the seed, its counter set to the draw's number.  So a
-call only takes the next number, which is one step that no lock guards, and the numbers are drawn on the stream, later, the
-same whenever that is.  Results depend on the seed and on the number of calls before, and on nothing else.
+A draw is a function of (key, number of the draw): NumPy's Philox, keyed by the seed, its counter
+set to the draw's number.  A call only takes the next number, one atomic step without a lock; a
+worker draws the random numbers later, and they do not depend on that time.  Results depend only on
+the seed and on the number of earlier calls.
 
-Fork.  The child goes on with a key of its own, hashed from its parent's key and the number of the fork.  So parent, children and
-grandchildren all draw different numbers, and the same ones again when a program with the same seed forks in the same order.  A
-fork that fails has used up its number.  A spawned child begins with a seed of its own.
+Fork.  The child continues with a key of its own, hashed from the parent's key and the number of the
+fork.  Parent, children and grandchildren therefore all draw different numbers, and a program with
+the same seed that forks in the same order draws the same numbers again.  A fork that fails uses up
+its number.  A spawned child starts with a seed of its own.
 
-The number is taken before the fork and must reach the child of that very fork, though threads may fork at once and a signal
-handler or another participant may fork inside a fork.  So each thread keeps a stack of the numbers of its forks under way: the
-thread that forked is the one that lives on in the child.
+The parent takes the number before the fork, and the number must reach the child of that fork,
+although threads may fork at once and a signal handler or another participant may fork inside a
+fork.  Each thread therefore keeps a stack of the numbers of its forks under way: the thread that
+forked is the thread that continues in the child.
 """
 
 from __future__ import annotations
@@ -34,26 +37,30 @@ if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, ShapeLike, TensorLike
 
 __all__ = [
-    "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state", "rand", "randn", "randint",
-    "randperm", "normal", "uniform", "standard_normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like",
+    "set_seed", "manual_seed", "seed", "initial_seed", "get_seed", "get_rng_state", "set_rng_state",
+    "rand", "randn", "randint", "randperm", "normal", "uniform", "standard_normal", "bernoulli",
+    "multinomial", "rand_like", "randn_like", "randint_like",
 ]  # fmt: skip
 
 
 class _Generator:
-    """A key and the numbers of the next draw and fork.  `itertools.count` steps atomically under the GIL."""
+    """Hold a key and the numbers of the next draw and fork.
+
+    `itertools.count` steps atomically under the GIL.
+    """
 
     def __init__(self, key: int, start: int = 0, forks: int = 0) -> None:
         self.key, self.count, self.forks = key, itertools.count(start), itertools.count(forks)
 
     def draw(self) -> Callable[[], np.random.Generator]:
-        """The generator of one call, to be made when the numbers are drawn."""
+        """Return a function that makes the generator of one call; the drawing task calls it."""
         key, number = self.key, next(self.count)
         # 2**128 numbers for each draw: the counter's upper half is the draw's number.
         return lambda: np.random.Generator(np.random.Philox(key=key, counter=number << 128))
 
 
 _seed: int | None = None
-_current: _Generator | None = None  # made at the first draw, so that importing costs nothing
+_current: _Generator | None = None  # made at the first draw, to keep the import fast
 
 
 def _generator() -> _Generator:
@@ -66,14 +73,14 @@ def _generator() -> _Generator:
 
 def _checked_seed(op: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"[{op}] the seed must be an int, got {value!r}")
+        raise TypeError(f"[{op}] seed must be an int, got {value!r}")
     if value.__index__() < 0:
-        raise ValueError(f"[{op}] the seed can't be negative, got {value}")
+        raise ValueError(f"[{op}] seed must not be negative, got {value}")
     return value.__index__()
 
 
 def _key(*parts: int) -> int:
-    import hashlib  # loads OpenSSL, which importing minitensor need not pay for
+    import hashlib  # loads OpenSSL, which would slow down the import of minitensor
 
     text = ",".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
@@ -176,7 +183,7 @@ def get_rng_state() -> tuple[int, int, int]:
         (0, 0)
     """
     generator = _generator()
-    # The repr, "count(5)", is the one way to look without taking: another thread may be drawing.
+    # Only the repr, "count(5)", reads a counter without a step: another thread may be drawing.
     number, forks = (int(repr(count)[6:-1]) for count in (generator.count, generator.forks))
     return generator.key, number, forks
 
@@ -199,13 +206,16 @@ def set_rng_state(state: Sequence[int]) -> None:
         True
     """
     global _current
-    values = as_ints("set_rng_state", state, "the state")
+    values = as_ints("set_rng_state", state, "state")
     if len(values) != 3 or min(values) < 0 or max(values) >= 1 << 128:
-        raise ValueError(f"[set_rng_state] a state is what get_rng_state returns, three numbers below 2**128; got {values}")
+        raise ValueError(
+            "[set_rng_state] state must be three ints from 0 to 2**128 - 1, as get_rng_state "
+            f"returns, got {values}"
+        )
     _current = _Generator(*values)
 
 
-_under_way = threading.local()  # .forks: (key, number) of the forks that this thread is in, the innermost last
+_under_way = threading.local()  # .forks: (key, number) of this thread's forks, the innermost last
 
 
 def _forks_under_way() -> list[tuple[int, int] | None]:
@@ -215,7 +225,7 @@ def _forks_under_way() -> list[tuple[int, int] | None]:
 
 
 def _number() -> tuple[int, int] | None:
-    generator = _current  # None: nobody has drawn yet, and parent and child will each begin with a seed of their own
+    generator = _current  # None before the first draw: parent and child then choose own seeds
     return None if generator is None else (generator.key, next(generator.forks))
 
 
@@ -224,7 +234,7 @@ def _before_fork() -> None:
 
 
 def _after_in_parent() -> None:
-    if _forks_under_way():  # empty when an interrupt kept the number from being taken
+    if _forks_under_way():  # empty if an interrupt came before the number was taken
         _forks_under_way().pop()
 
 
@@ -233,17 +243,23 @@ def _after_in_child() -> None:
     under_way = _forks_under_way()
     taken = under_way.pop() if under_way else None
     _current = None if taken is None else _Generator(_key(*taken))
-    under_way[:] = [_number() for _ in under_way]  # forks around this one go on here, too: as forks of this process
+    # The forks around this one continue in the child, too, as forks of the child.
+    under_way[:] = [_number() for _ in under_way]
 
 
 fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", level=3)
 
 
-# --- drawing ---------------------------------------------------------------------------------------------------------
+# --- drawing --------------------------------------------------------------------------------------
 def _draw(
-    op: str, function: Callable[..., Any], shape: Sequence[int], dtype: DType, seed: SupportsIndex | None,
-    inputs: Sequence[Tensor] = (), device: Device | None = None,
-) -> Tensor:  # fmt: skip
+    op: str,
+    function: Callable[..., Any],
+    shape: Sequence[int],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    inputs: Sequence[Tensor] = (),
+    device: Device | None = None,
+) -> Tensor:
     make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
     if inputs:
         return host_many(op, lambda *arrays: function(make(), *arrays), inputs, [(shape, dtype)])[0]
@@ -259,45 +275,74 @@ def _draw(
 def _size(op: str, size: Sequence[Any]) -> tuple[int, ...]:
     shape = as_ints(op, size[0] if len(size) == 1 else size, "size")
     if any(n < 0 for n in shape):
-        raise ValueError(f"[{op}] a dimension can't be negative, got {shape}")
+        raise ValueError(f"[{op}] a dimension must not be negative, got shape {shape}")
     return shape
 
 
 def _float(op: str, dtype: Any) -> DType:
     result = as_dtype(dtype or float32, op)
     if result.kind != "f":
-        raise TypeError(f"[{op}] draws floats, {result} is none; give a float dtype")
+        raise TypeError(f"[{op}] dtype must be a float dtype, got {result}")
     return result
 
 
 def _holds(op: str, dtype: Any, first: int, last: int) -> DType:
-    """The dtype of integers from `first` to `last`; what does not fit would wrap, silently."""
+    """Return the dtype after a check that it holds all integers from `first` to `last`."""
     result = as_dtype(dtype or int64, op)
     if result.kind not in "iuf":
-        raise TypeError(f"[{op}] draws integers, not {result}")
+        raise TypeError(f"[{op}] dtype must be an integer or float dtype, got {result}")
     info = np.iinfo((result if result.kind in "iu" else int64).numpy)
     if first < info.min or last > info.max:
-        raise ValueError(f"[{op}] {result} does not hold all of {first} to {last}; take a wider dtype")
+        raise ValueError(
+            f"[{op}] dtype must hold all integers from {first} to {last}, got {result}; take a "
+            "wider dtype"
+        )
     return result
 
 
 def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
     wide = np.asarray(value, np.float64)
     if not ((wide >= 0) & (wide <= 1)).all():
-        raise ValueError(f"[{op}] a probability is from 0 to 1, got {wide[~((wide >= 0) & (wide <= 1))][0]}")
+        wrong = wide[~((wide >= 0) & (wide <= 1))][0]
+        raise ValueError(f"[{op}] a probability must be from 0 to 1, got {wrong}")
     return wide
 
 
-def _uniform(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
-    """Numbers from [0, 1).  Halves come from a grid that they hold exactly: a rounded 0.9999 would be a 1."""
+def _uniform(
+    op: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
+    """Return numbers from [0, 1).
+
+    Halves are multiples of a power of two that the dtype holds exactly, because 0.9999 would be
+    rounded to 1.
+    """
     bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
     if bits is not None:
-        return _draw(op, lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits, shape, dtype, seed, device=device)
+        return _draw(
+            op,
+            lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits,
+            shape,
+            dtype,
+            seed,
+            device=device,
+        )
     return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
 
 
-def _normal(op: str, shape: tuple[int, ...], dtype: DType, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
-    return _draw(op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device)
+def _normal(
+    op: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
+    return _draw(
+        op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device
+    )
 
 
 def _width(dtype: DType) -> Any:
@@ -409,13 +454,23 @@ def randint(
     return _randint("randint", low, high, size, dtype, seed)
 
 
-def _randint(op: str, low: Any, high: Any, size: Any, dtype: Any, seed: SupportsIndex | None, device: Device | None = None) -> Tensor:
+def _randint(
+    op: str,
+    low: Any,
+    high: Any,
+    size: Any,
+    dtype: Any,
+    seed: SupportsIndex | None,
+    device: Device | None = None,
+) -> Tensor:
     first, last = as_ints(op, (low, high), "low and high")
     shape = _size(op, (size,))
     if first >= last:
-        raise ValueError(f"[{op}] no integer is from {first} up to, not including, {last}; high must be above low")
+        raise ValueError(f"[{op}] high must be above low, got low {first} and high {last}")
     result, kind = _holds(op, dtype, first, last - 1), np.uint64 if last > 1 << 63 else np.int64
-    return _draw(op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device)
+    return _draw(
+        op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device
+    )
 
 
 def randperm(
@@ -443,7 +498,13 @@ def randperm(
     shape = _size("randperm", (n,))
     if len(shape) != 1:
         raise TypeError(f"[randperm] n must be an int, got {n!r}")
-    return _draw("randperm", lambda g: g.permutation(shape[0]), shape, _holds("randperm", dtype, 0, shape[0] - 1), seed)
+    return _draw(
+        "randperm",
+        lambda g: g.permutation(shape[0]),
+        shape,
+        _holds("randperm", dtype, 0, shape[0] - 1),
+        seed,
+    )
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
@@ -451,11 +512,11 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _tensors(op: str, *values: Any) -> list[Tensor]:
-    """Parameters as tensors, numbers and arrays on the device of those that are tensors already."""
+    """Return parameters as tensors, new ones on the device of those that are tensors."""
     like = next((v for v in values if isinstance(v, Tensor)), None)
     tensors = [as_tensor(v, op, like) for v in values]
     if any(t.dtype.kind == "c" for t in tensors):
-        raise TypeError(f"[{op}] takes real numbers")
+        raise TypeError(f"[{op}] parameters must be real, got a complex dtype")
     return tensors
 
 
@@ -463,7 +524,9 @@ def _broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        raise ValueError(f"[{op}] shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+        raise ValueError(
+            f"[{op}] shapes must broadcast, got {' and '.join(map(str, shapes))}"
+        ) from None
 
 
 def normal(
@@ -494,17 +557,23 @@ def normal(
         (2, 3)
     """
     if _is_number(stddev) and not stddev >= 0:
-        raise ValueError(f"[normal] a deviation can't be negative, got {stddev}")
+        raise ValueError(f"[normal] stddev must not be negative, got {stddev}")
     size = _size("normal", (shape,))
     if _is_number(mean) and _is_number(stddev):
         shift, scale = mean, stddev
-        return _draw("normal", lambda g: g.standard_normal(size, np.float32) * scale + shift, size, float32, seed)
+        return _draw(
+            "normal",
+            lambda g: g.standard_normal(size, np.float32) * scale + shift,
+            size,
+            float32,
+            seed,
+        )
     middle, width = _tensors("normal", mean, stddev)
     result = _broadcast("normal", size, middle.shape, width.shape)
 
     def draw(g: np.random.Generator, m: np.ndarray, d: np.ndarray) -> np.ndarray:
         if (d < 0).any():
-            raise ValueError("a deviation can't be negative")
+            raise ValueError(f"[normal] stddev must not be negative, got {d[d < 0][0]}")
         return g.standard_normal(result) * d.astype(np.float64) + m.astype(np.float64)
 
     return _draw("normal", draw, result, float32, seed, [middle, width])
@@ -539,11 +608,20 @@ def uniform(
         >>> print(ops.uniform(3, 5, 6, dtype="int32"))
         [5 5 5]
     """
-    if _is_number(minval) and _is_number(maxval) and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval):
-        raise ValueError(f"[uniform] minval must be below maxval and both finite, got {minval} and {maxval}")
+    if (
+        _is_number(minval)
+        and _is_number(maxval)
+        and not (math.isfinite(minval) and math.isfinite(maxval) and minval < maxval)
+    ):
+        raise ValueError(
+            f"[uniform] minval must be below maxval, both finite, got {minval} and {maxval}"
+        )
     if as_dtype(dtype or float32, "uniform").kind in "iu":
         if not hasattr(minval, "__index__") or not hasattr(maxval, "__index__"):
-            raise TypeError(f"[uniform] integers lie between ints, got {minval!r} and {maxval!r}")
+            raise TypeError(
+                "[uniform] minval and maxval must be ints for an integer dtype, got "
+                f"{minval!r} and {maxval!r}"
+            )
         return _randint("uniform", minval, maxval, shape, dtype, seed)
     size, result = _size("uniform", (shape,)), _float("uniform", dtype)
     if _is_number(minval) and _is_number(maxval):
@@ -555,7 +633,7 @@ def uniform(
     def draw(g: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, b = a.astype(np.float64), b.astype(np.float64)
         if not ((a < b) & np.isfinite(a) & np.isfinite(b)).all():
-            raise ValueError("minval must be below maxval and both finite")
+            raise ValueError("[uniform] minval must be below maxval, both finite, got other bounds")
         return g.random(places) * (b - a) + a
 
     return _draw("uniform", draw, places, result, seed, [low, high])
@@ -584,12 +662,21 @@ def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None
     """
     t = as_tensor(input, "bernoulli")
     if _is_number(p) and not 0 <= p <= 1:
-        raise ValueError(f"[bernoulli] a probability is from 0 to 1, got {p}")
+        raise ValueError(f"[bernoulli] p must be from 0 to 1, got {p}")
     [chance] = _tensors("bernoulli", as_tensor(p, "bernoulli", t))
     if _broadcast("bernoulli", t.shape, chance.shape) != t.shape:
-        raise ValueError(f"[bernoulli] p of shape {chance.shape} does not broadcast to the input's shape {t.shape}")
-    shape = t.shape  # by itself: the task must not keep the input alive
-    return _draw("bernoulli", lambda g, q: g.random(shape) < _probabilities("bernoulli", q), shape, t.dtype, seed, [chance])
+        raise ValueError(
+            f"[bernoulli] p must broadcast to the input's shape {t.shape}, got {chance.shape}"
+        )
+    shape = t.shape  # a local: the task must not keep the input alive
+    return _draw(
+        "bernoulli",
+        lambda g, q: g.random(shape) < _probabilities("bernoulli", q),
+        shape,
+        t.dtype,
+        seed,
+        [chance],
+    )
 
 
 @named
@@ -624,14 +711,25 @@ def multinomial(
     if isinstance(num_samples, bool) or not hasattr(num_samples, "__index__"):
         raise TypeError(f"[multinomial] num_samples must be an int, got {num_samples!r}")
     count = num_samples.__index__()
-    if t.ndim not in (1, 2) or t.shape[-1] == 0 or count < 0 or (not replacement and count > t.shape[-1]):
-        raise ValueError(f"[multinomial] can't draw {count} of shape {t.shape}{'' if replacement else ' without replacement'}")
+    if t.ndim not in (1, 2) or t.shape[-1] == 0:
+        raise ValueError(
+            f"[multinomial] input must have 1 or 2 dimensions and weights, got shape {t.shape}"
+        )
+    if count < 0:
+        raise ValueError(f"[multinomial] num_samples must not be negative, got {count}")
+    if not replacement and count > t.shape[-1]:
+        raise ValueError(
+            f"[multinomial] num_samples must be at most {t.shape[-1]} without replacement, got "
+            f"{count}"
+        )
 
     def choose(g: np.random.Generator, weights: np.ndarray) -> np.ndarray:
         rows = np.atleast_2d(weights.astype(np.float64))
         total = rows.sum(-1, keepdims=True)
         if (rows < 0).any() or not np.isfinite(rows).all() or (total <= 0).any():
-            raise ValueError("weights must be finite, not negative and not all zero")
+            raise ValueError(
+                "[multinomial] weights must be finite, non-negative and not all 0, got others"
+            )
         drawn = [g.choice(rows.shape[-1], count, replacement, row) for row in rows / total]
         return np.array(drawn).reshape((*weights.shape[:-1], count))
 

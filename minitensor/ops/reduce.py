@@ -27,8 +27,10 @@ from minitensor.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, DTypeLike, TensorLike
 
-__all__ = ["sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var", "std", "ptp",
-           "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median"]  # fmt: skip
+__all__ = [
+    "sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "max", "min", "var",
+    "std", "ptp", "cumsum", "cumprod", "logsumexp", "norm", "count_nonzero", "median",
+]  # fmt: skip
 
 _builtin_max = max
 
@@ -131,8 +133,7 @@ def mean(
         axis: the axis or the axes to reduce, also spelled `dim`; None or () reduces all of them.
         keepdims: True keeps each reduced axis with length 1.
         dtype: the dtype of the computation and the result; by default float32 for integers and
-            bools,
-            and the input's dtype otherwise.
+            bools, and the input's dtype otherwise.
 
     Returns:
         A tensor of floats or complex numbers without the reduced axes; NaN where there are no
@@ -364,11 +365,15 @@ def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tupl
     if t.dtype.kind == "c":
         shape = [1 if d in axes else n for d, n in enumerate(t.shape) if keepdims or d not in axes]
         dtype = as_dtype("float32" if t.dtype.itemsize == 8 else "float64")
-        return host(op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype), dtype
+        return host(
+            op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype
+        ), dtype
     count = math.prod(t.shape[a] for a in axes)
     wide = _wide(t)
     away = wide - mean(wide, axes, True)
-    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(t.dtype)
+    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(
+        t.dtype
+    )
 
 
 @axis_aliases
@@ -481,8 +486,12 @@ def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = 
         return f["log"](sum(source * 1.0, axes, keepdims))
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
-    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(to_float(source.dtype), copy=False)
-    return result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
+    result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(
+        to_float(source.dtype), copy=False
+    )
+    return (
+        result if keepdims else result.reshape([n for d, n in enumerate(t.shape) if d not in axes])
+    )
 
 
 @axis_aliases
@@ -517,8 +526,14 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
     kind = t.dtype.kind
     result = as_dtype(dtype, name) if dtype is not None else as_dtype(
         "int64" if kind in "bi" else "uint64" if kind == "u" else t.dtype)  # fmt: skip
-    return host(name, lambda a, axis: getattr(np, function)(a, axis=axis, dtype=result.numpy), [t], t.shape, result,
-                {"axis": axis})  # fmt: skip
+    return host(
+        name,
+        lambda a, axis: getattr(np, function)(a, axis=axis, dtype=result.numpy),
+        [t],
+        t.shape,
+        result,
+        {"axis": axis},
+    )
 
 
 @axis_aliases
@@ -582,7 +597,9 @@ def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool)
     if ord == 0:
         return _reduce("sum", size != 0, axes, keepdims).astype(size.dtype)
     if not isinstance(ord, (int, float)):
-        raise ValueError(f"[{op}] the order of a vector's norm must be a number or None, got {ord!r}")
+        raise ValueError(
+            f"[{op}] ord must be a number or None for the norm of a vector, got {ord!r}"
+        )
     return _reduce("sum", size**ord, axes, keepdims) ** (1.0 / ord)
 
 
@@ -592,21 +609,34 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
     if ord in (1, -1, math.inf, -math.inf):
         added, chosen = (rows, columns) if ord in (1, -1) else (columns, rows)
         sums = _reduce("sum", elementwise.FUNCTIONS["abs"](_wide(t)) * 1.0, added, True)
-        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(to_float(t.dtype), copy=False)
+        result = _reduce("amax" if ord > 0 else "amin", sums, chosen, True).astype(
+            to_float(t.dtype), copy=False
+        )
         return result if keepdims else result.squeeze((rows, columns))
     of_values = {"nuc": np.sum, 2: np.max, -2: np.min}.get(ord)
     if of_values is None:
-        raise ValueError(f"[norm] the order of a matrix's norm must be 1, 2, inf, their negatives, 'fro' or 'nuc', got {ord!r}")
+        raise ValueError(
+            "[norm] ord must be 1, 2, inf, -1, -2, -inf, 'fro' or 'nuc' for the norm of a matrix, "
+            f"got {ord!r}"
+        )
     if ord != "nuc" and not (t.shape[rows] and t.shape[columns]):
-        raise ValueError(f"[norm] a matrix without elements has no singular values, got shape {t.shape}")
+        raise ValueError(
+            f"[norm] a matrix must have elements to have singular values, got shape {t.shape}"
+        )
     dtype = to_float(t.dtype)
 
     def compute(a: np.ndarray) -> Any:
-        a = np.moveaxis(a, (rows, columns), (-2, -1)).astype(np.float32 if dtype.itemsize == 2 else dtype.numpy)
+        a = np.moveaxis(a, (rows, columns), (-2, -1)).astype(
+            np.float32 if dtype.itemsize == 2 else dtype.numpy
+        )
         result = of_values(np.linalg.svd(a, compute_uv=False), axis=-1)
         return np.expand_dims(result, (rows, columns)) if keepdims else result
 
-    shape = [1 if d in (rows, columns) else n for d, n in enumerate(t.shape) if keepdims or d not in (rows, columns)]
+    shape = [
+        1 if d in (rows, columns) else n
+        for d, n in enumerate(t.shape)
+        if keepdims or d not in (rows, columns)
+    ]
     longest = _builtin_max(t.shape[rows], t.shape[columns])
     return host("norm", compute, [t], shape, dtype, steps=8 * t.size * longest + 1)
 
@@ -623,16 +653,14 @@ def norm(  # noqa: N803
 
     Args:
         A: a tensor, or what `Tensor(...)` takes, of any shape; bool, int, uint or float; also
-            spelled
-            `input`.
+            spelled `input`.
         ord: for vectors a number p for sum(|a|**p)**(1/p), inf and -inf for the greatest and least
             |a|, 0 for the number of elements that are not zero, None for 2.  For matrices 1 and -1
             for the greatest and least sum of a column's |a|, inf and -inf for those of a row, 2 and
             -2 for the greatest and least singular value, "nuc" for the sum of all of them, "fro" or
             None for the root of the sum of all squares.
         axis: one axis of vectors, or two axes of matrices: rows and columns.  None takes all axes
-            of
-            a vector or matrix; without `ord` any tensor counts as one vector.
+            of a vector or matrix; without `ord` any tensor counts as one vector.
         keepdims: True keeps each reduced axis with length 1.
 
     Returns:
@@ -662,7 +690,10 @@ def norm(  # noqa: N803
             "[norm] with an order, axis must be one axis of vectors or two of matrices, got "
             f"{axis!r} for shape {t.shape}"
         )
-    rows, columns = (normalize_axis("norm", a, t.ndim) for a in (axis or axes))  # type: ignore[union-attr]
+    rows, columns = (
+        normalize_axis("norm", a, t.ndim)
+        for a in (axis or axes)  # type: ignore[union-attr]
+    )
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
@@ -691,17 +722,26 @@ def median(
     """
     t = as_tensor(input, "median")
     if t.dtype.kind == "c":
-        raise TypeError(f"[median] the input must be real, got {t.dtype}; complex numbers have no order")
+        raise TypeError(
+            f"[median] the input must be real, got {t.dtype}; complex numbers have no order"
+        )
     keepdims = flag("median", keepdims)
     places = normalize_axis("median", axis, t.ndim) if axis is not None and t.ndim else None
     length = t.size if places is None else t.shape[places]
     if not length:
-        raise ValueError(f"[median] nothing to choose from: shape {t.shape} has no elements along {'any axis' if places is None else places}")
-    shape = [1 if places in (None, d) else n for d, n in enumerate(t.shape) if keepdims or places not in (None, d)]
+        where = "" if places is None else f" along axis {places}"
+        raise ValueError(f"[median] the input must have elements{where}, got shape {t.shape}")
+    shape = [
+        1 if places in (None, d) else n
+        for d, n in enumerate(t.shape)
+        if keepdims or places not in (None, d)
+    ]
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)
-        comparable = a.astype(np.float32) if a.dtype.kind == "V" else a  # NumPy can't sort a bfloat16's NaN
+        comparable = (
+            a.astype(np.float32) if a.dtype.kind == "V" else a
+        )  # NumPy missorts bfloat16's NaN
         index = np.argsort(comparable, axis=-1, kind="stable")[..., (length - 1) // 2, None]
         lost = comparable != comparable
         index = np.where(lost.any(-1, keepdims=True), lost.argmax(-1, keepdims=True), index)
@@ -725,8 +765,10 @@ def _values(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]
 
 def install() -> None:
     """Give Tensor its methods; `t.max()` and `t.min()` return the elements only."""
-    for function in (sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod, logsumexp, norm,
-                     count_nonzero, median):  # fmt: skip
+    for function in (
+        sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod,
+        logsumexp, norm, count_nonzero, median,
+    ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.max = _values("max", amax)  # type: ignore[method-assign, assignment]
     Tensor.min = _values("min", amin)  # type: ignore[method-assign, assignment]

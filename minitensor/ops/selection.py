@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 import numpy as np
 
 from minitensor.dtype import bool_, int64
-from minitensor.ops._dispatch import aliases, as_ints, as_tensor, axis_aliases, host, host_many, named, normalize_axis
+from minitensor.ops._dispatch import (
+    aliases,
+    as_ints,
+    as_tensor,
+    axis_aliases,
+    host,
+    host_many,
+    named,
+    normalize_axis,
+)
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.ops.shape import broadcast_tensors
@@ -22,13 +31,14 @@ if TYPE_CHECKING:
     from minitensor.typing import TensorLike
 
 __all__ = [
-    "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select", "masked_fill",
-    "masked_select", "select", "nonzero", "argwhere", "sort", "argsort", "topk", "scatter", "scatter_add", "index_add",
-    "tensor_scatter_update", "unique", "searchsorted", "bincount",
+    "gather", "gather_elements", "gather_d", "gather_nd", "take", "take_along_dim", "index_select",
+    "masked_fill", "masked_select", "select", "nonzero", "argwhere", "sort", "argsort", "topk",
+    "scatter", "scatter_add", "index_add", "tensor_scatter_update", "unique", "searchsorted",
+    "bincount",
 ]  # fmt: skip
 
 
-# --- by position -----------------------------------------------------------------------------------------------------
+# --- by position ----------------------------------------------------------------------------------
 def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     index = as_tensor(value, op, like)
     if index.dtype.kind not in "iu":
@@ -64,7 +74,13 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
     axis = normalize_axis("gather", axis, t.ndim)
     index = _integers("gather", input_indices, t)
     shape = (*t.shape[:axis], *index.shape, *t.shape[axis + 1 :])
-    return _indexed("gather", lambda a, i: np.take(a, i.astype(np.int64, copy=False), axis), [t, index], shape, t.dtype)
+    return _indexed(
+        "gather",
+        lambda a, i: np.take(a, i.astype(np.int64, copy=False), axis),
+        [t, index],
+        shape,
+        t.dtype,
+    )
 
 
 @axis_aliases
@@ -149,10 +165,21 @@ def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) ->
     t = as_tensor(input, "gather_elements")
     places = _integers("gather_elements", index, t)
     axis = normalize_axis("gather_elements", dim, t.ndim)
-    if places.ndim != t.ndim or builtins.any(n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis):
-        raise ValueError(f"[gather_elements] an index of shape {places.shape} does not fit into {t.shape} along {axis}")
+    if places.ndim != t.ndim or builtins.any(
+        n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis
+    ):
+        raise ValueError(
+            f"[gather_elements] index must have the dimensions of {t.shape} and be at most as long "
+            f"except along {axis}, got {places.shape}"
+        )
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(places.shape))
-    return _indexed("gather_elements", lambda a, i: np.take_along_axis(a[window], i, axis), [t, places], places.shape, t.dtype)
+    return _indexed(
+        "gather_elements",
+        lambda a, i: np.take_along_axis(a[window], i, axis),
+        [t, places],
+        places.shape,
+        t.dtype,
+    )
 
 
 @aliases(input="x")
@@ -231,9 +258,14 @@ def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     t = as_tensor(input_x, "gather_nd")
     index = _integers("gather_nd", indices, t)
     if not index.ndim or index.shape[-1] > t.ndim:
-        raise ValueError(f"[gather_nd] the last dimension of indices holds 1 to {t.ndim} coordinates, got shape {index.shape}")
+        raise ValueError(
+            f"[gather_nd] the last dimension of indices must be of 1 to {t.ndim} coordinates, got "
+            f"shape {index.shape}"
+        )
     shape = (*index.shape[:-1], *t.shape[index.shape[-1] :])
-    return _indexed("gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype)
+    return _indexed(
+        "gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype
+    )
 
 
 def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) -> Tensor:
@@ -241,10 +273,20 @@ def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) 
     axis = normalize_axis(op, axis, t.ndim)
     places = _integers(op, index, t)
     values = as_tensor(src, op, t).astype(t.dtype, copy=False)
-    if places.ndim != t.ndim or builtins.any(n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis):
-        raise ValueError(f"[{op}] an index of shape {places.shape} does not fit into {t.shape} along {axis}")
-    if values.ndim and (values.ndim != places.ndim or builtins.any(n < m for n, m in zip(values.shape, places.shape))):
-        raise ValueError(f"[{op}] a src of shape {values.shape} is smaller than the index of shape {places.shape}")
+    if places.ndim != t.ndim or builtins.any(
+        n > m for d, (n, m) in enumerate(zip(places.shape, t.shape)) if d != axis
+    ):
+        raise ValueError(
+            f"[{op}] index must have the dimensions of {t.shape} and be at most as long except "
+            f"along {axis}, got {places.shape}"
+        )
+    if values.ndim and (
+        values.ndim != places.ndim
+        or builtins.any(n < m for n, m in zip(values.shape, places.shape))
+    ):
+        raise ValueError(
+            f"[{op}] src must be at least as large as index, {places.shape}, got {values.shape}"
+        )
 
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
@@ -340,7 +382,10 @@ def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsI
     """
     t = as_tensor(x, "index_add")
     axis = normalize_axis("index_add", axis, t.ndim)
-    index, values = _integers("index_add", indices, t), as_tensor(y, "index_add", t).astype(t.dtype, copy=False)
+    index, values = (
+        _integers("index_add", indices, t),
+        as_tensor(y, "index_add", t).astype(t.dtype, copy=False),
+    )
     wanted = (*t.shape[:axis], index.size, *t.shape[axis + 1 :])
     if index.ndim != 1 or values.shape != wanted:
         raise ValueError(f"[index_add] y must have shape {wanted}, got {values.shape}")
@@ -379,10 +424,15 @@ def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: Ten
     index = _integers("tensor_scatter_update", indices, t)
     values = as_tensor(updates, "tensor_scatter_update", t).astype(t.dtype, copy=False)
     if not index.ndim or index.shape[-1] > t.ndim:
-        raise ValueError(f"[tensor_scatter_update] indices hold 1 to {t.ndim} coordinates each, got shape {index.shape}")
+        raise ValueError(
+            f"[tensor_scatter_update] the last dimension of indices must be of 1 to {t.ndim} "
+            f"coordinates, got shape {index.shape}"
+        )
     wanted = (*index.shape[:-1], *t.shape[index.shape[-1] :])
     if values.shape != wanted:
-        raise ValueError(f"[tensor_scatter_update] updates must have shape {wanted}, got {values.shape}")
+        raise ValueError(
+            f"[tensor_scatter_update] updates must have shape {wanted}, got {values.shape}"
+        )
 
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
@@ -392,7 +442,7 @@ def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: Ten
     return _indexed("tensor_scatter_update", write, [t, index, values], t.shape, t.dtype)
 
 
-# --- by condition ----------------------------------------------------------------------------------------------------
+# --- by condition ---------------------------------------------------------------------------------
 def _mask(op: str, mask: Any, like: Tensor) -> Tensor:
     result = as_tensor(mask, op, like)
     if result.dtype is not bool_:
@@ -423,8 +473,12 @@ def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Ten
         [0 2]
     """
     t = as_tensor(input_x, "masked_fill")
-    # The value is cast first: where() would promote, and int64 does not come back whole from float32.
-    return FUNCTIONS["where"](_mask("masked_fill", mask, t), as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False), t)
+    # The value is cast first, because where() would promote, and float32 does not hold all int64.
+    return FUNCTIONS["where"](
+        _mask("masked_fill", mask, t),
+        as_tensor(value, "masked_fill", t).astype(t.dtype, copy=False),
+        t,
+    )
 
 
 @named
@@ -502,9 +556,16 @@ def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tens
     """
     t = as_tensor(input, "nonzero")
     if as_tuple and not t.ndim:
-        raise ValueError("[nonzero] a tensor without dimensions has no coordinates; use as_tuple=False")
+        raise ValueError(
+            "[nonzero] input must have a dimension for as_tuple=True, got shape (); use "
+            "as_tuple=False"
+        )
     places = np.argwhere(t._value())
-    return tuple(Tensor(v, device=t.device) for v in places.T.copy()) if as_tuple else Tensor(places, device=t.device)
+    return (
+        tuple(Tensor(v, device=t.device) for v in places.T.copy())
+        if as_tuple
+        else Tensor(places, device=t.device)
+    )
 
 
 @named
@@ -555,7 +616,11 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
     t = as_tensor(input, "unique")
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
     result = Tensor(values, t.dtype, device=t.device)
-    return (result, Tensor(inverse.reshape(t.shape), int64, device=t.device)) if return_inverse else result
+    return (
+        (result, Tensor(inverse.reshape(t.shape), int64, device=t.device))
+        if return_inverse
+        else result
+    )
 
 
 def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
@@ -581,14 +646,17 @@ def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: in
     t = _integers("bincount", as_tensor(input, "bincount"), as_tensor(input, "bincount"))
     value = t._value()
     if value.ndim != 1 or (value.size and value.min() < 0):
-        raise ValueError("[bincount] takes integers that are not negative, in one dimension")
+        got = f"shape {value.shape}" if value.ndim != 1 else value.min()
+        raise ValueError(
+            f"[bincount] input must be of non-negative integers in one dimension, got {got}"
+        )
     weight = None if weights is None else as_tensor(weights, "bincount", t)._value()
     return Tensor(np.bincount(value.astype(np.int64), weight, minlength), device=t.device)
 
 
-# --- by order --------------------------------------------------------------------------------------------------------
+# --- by order -------------------------------------------------------------------------------------
 def _comparable(a: np.ndarray) -> np.ndarray:
-    """bfloat16 as float32: NumPy's sorting of it loses its way at a NaN."""
+    """Return bfloat16 as float32, because NumPy missorts a bfloat16 array with NaN."""
     return a.astype(np.float32) if a.dtype.name == "bfloat16" else a
 
 
@@ -596,7 +664,7 @@ def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     a = _comparable(a)
     if not descending:
         return np.argsort(a, axis=axis, kind="stable")
-    # Stable from the largest on: sorted backwards, with equal elements in their first order.
+    # Stable: the flipped array is sorted and flipped back, so equal elements keep their order.
     return a.shape[axis] - 1 - np.flip(np.argsort(np.flip(a, axis), axis=axis, kind="stable"), axis)
 
 
@@ -695,7 +763,7 @@ def topk(
     axis = normalize_axis("topk", axis, t.ndim)
     counts = as_ints("topk", k, "k")
     if len(counts) != 1 or not 0 <= counts[0] <= t.shape[axis]:
-        raise ValueError(f"[topk] k must be 0 to {t.shape[axis]}, got {k!r}")
+        raise ValueError(f"[topk] k must be from 0 to {t.shape[axis]}, got {k!r}")
     values, places = sort(t, axis, largest)
     window = (slice(None),) * axis + (slice(counts[0]),)
     return getitem(values, window), getitem(places, window)
@@ -723,10 +791,18 @@ def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool
     """
     t = as_tensor(sorted_sequence, "searchsorted")
     if t.ndim != 1:
-        raise ValueError(f"[searchsorted] the sequence must have one dimension, got shape {t.shape}")
+        raise ValueError(
+            f"[searchsorted] the sequence must have one dimension, got shape {t.shape}"
+        )
     wanted = as_tensor(values, "searchsorted", t)
     side = "right" if right else "left"
-    return host("searchsorted", lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side), [t, wanted], wanted.shape, int64)
+    return host(
+        "searchsorted",
+        lambda a, v: np.searchsorted(_comparable(a), _comparable(v), side),
+        [t, wanted],
+        wanted.shape,
+        int64,
+    )
 
 
 def _where(self: Tensor, condition: TensorLike, other: TensorLike) -> Tensor:

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from minitensor.typing import AxisLike, ShapeLike, TensorLike
 
 __all__ = [
-    "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims", "unsqueeze", "squeeze",
-    "flatten", "ravel", "broadcast_to", "expand", "broadcast_tensors", "flip", "split", "chunk", "unbind",
+    "reshape", "view", "contiguous", "transpose", "permute", "swapaxes", "moveaxis", "expand_dims",
+    "unsqueeze", "squeeze", "flatten", "ravel", "broadcast_to", "expand", "broadcast_tensors",
+    "flip", "split", "chunk", "unbind",
 ]  # fmt: skip
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------
 def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Let a function take by one of these keywords, whole, what it takes as `*args`."""
+    """Make a function accept its `*args` as one value of any of the given keywords."""
     names = set(keywords)
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -45,7 +46,10 @@ def _spread(*keywords: str) -> Callable[[Callable[..., Tensor]], Callable[..., T
             if kwargs:
                 for name in kwargs.keys() & names:
                     if args:
-                        raise TypeError(f"[{function.__name__}] {name} is given twice")
+                        raise TypeError(
+                            f"[{function.__name__}] {name} must be given once, got it by position "
+                            "and by keyword"
+                        )
                     args = (kwargs.pop(name),)
             return function(input, *args, **kwargs)
 
@@ -62,11 +66,12 @@ def _one_int(op: str, value: Any, what: str) -> int:
     return several[0]
 
 
-# --- views -----------------------------------------------------------------------------------------------------------
+# --- views ----------------------------------------------------------------------------------------
 def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
-    """Strides by which `t`'s elements in C order have another shape; None when there are none.
+    """Return strides that give a tensor's elements, in C order, another shape, or None.
 
-    Both shapes are cut into runs of equal size; inside a run the old dimensions must lie as one, whose stride is then divided.
+    The function cuts both shapes into runs of equal size.  The old dimensions of a run must be
+    mergeable into one dimension, whose stride is then divided.  None means that no strides exist.
     """
     old = [(n, s) for n, s in zip(t.shape, t.strides) if n != 1]
     strides: list[int] = []
@@ -127,12 +132,17 @@ def _reshaped(op: str, t: Tensor, shape: tuple[Any, ...], may_copy: bool = True)
     if wanted.count(-1) == 1 and known > 0 and t.size % known == 0:
         wanted = tuple(t.size // known if n == -1 else n for n in wanted)
     if builtins.any(n < 0 for n in wanted) or math.prod(wanted) != t.size:
-        raise ValueError(f"[{op}] {t.size} elements of shape {t.shape} do not fill the shape {wanted}")
+        raise ValueError(
+            f"[{op}] shape must have the {t.size} elements of shape {t.shape}, got {wanted}"
+        )
     if t.size == 0:
         return empty(wanted, t.dtype, t._device)
     strides = _reshaped_strides(t, wanted)
     if strides is None and not may_copy:
-        raise ValueError(f"[{op}] the strides {t.strides} of shape {t.shape} allow no view of shape {wanted}; use reshape")
+        raise ValueError(
+            f"[{op}] shape must be possible for a view of strides {t.strides} and shape {t.shape}, "
+            f"got {wanted}; use reshape"
+        )
     if strides is None:
         t = t.copy()
         strides = _reshaped_strides(t, wanted)
@@ -192,7 +202,9 @@ def _permuted(t: Tensor, order: Sequence[int]) -> Tensor:
 def _reordered(op: str, t: Tensor, axes: Sequence[Any]) -> Tensor:
     order = [normalize_axis(op, axis, t.ndim) for axis in axes]
     if sorted(order) != list(range(t.ndim)):
-        raise ValueError(f"[{op}] {tuple(axes)} is no order of {t.ndim} dimensions; name each once")
+        raise ValueError(
+            f"[{op}] axes must name each of {t.ndim} dimensions once, got {tuple(axes)}"
+        )
     return _permuted(t, order)
 
 
@@ -222,7 +234,9 @@ def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
         return _permuted(t, range(t.ndim)[::-1])
     if len(axes) == 2:
         return _swapped("transpose", t, *axes)
-    return _reordered("transpose", t, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes)
+    return _reordered(
+        "transpose", t, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    )
 
 
 @_spread("axis", "dims", "axes")
@@ -245,7 +259,11 @@ def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
         >>> ops.permute(ops.zeros((2, 3, 4)), 2, 0, 1).shape
         (4, 2, 3)
     """
-    return _reordered("permute", as_tensor(input, "permute"), axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis)
+    return _reordered(
+        "permute",
+        as_tensor(input, "permute"),
+        axis[0] if len(axis) == 1 and isinstance(axis[0], (tuple, list)) else axis,
+    )
 
 
 def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
@@ -299,10 +317,18 @@ def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tens
         (3, 4, 2)
     """
     t = as_tensor(input, "moveaxis")
-    places = [[normalize_axis("moveaxis", a, t.ndim) for a in (x if isinstance(x, (tuple, list)) else (x,))]
-              for x in (source, destination)]  # fmt: skip
+    places = [
+        [
+            normalize_axis("moveaxis", a, t.ndim)
+            for a in (x if isinstance(x, (tuple, list)) else (x,))
+        ]
+        for x in (source, destination)
+    ]
     if len(places[0]) != len(places[1]) or builtins.any(len(set(p)) != len(p) for p in places):
-        raise ValueError(f"[moveaxis] {source} and {destination} must name as many dimensions, none twice")
+        raise ValueError(
+            "[moveaxis] source and destination must name as many dimensions, none twice, got "
+            f"{source} and {destination}"
+        )
     order = [d for d in range(t.ndim) if d not in places[0]]
     for to, axis in sorted(zip(places[1], places[0])):
         order.insert(to, axis)
@@ -385,10 +411,17 @@ def squeeze(input: TensorLike, axis: AxisLike | None = None) -> Tensor:
     """
     t = as_tensor(input, "squeeze")
     every = axis is None or (isinstance(axis, (tuple, list)) and not axis)
-    gone = [d for d, n in enumerate(t.shape) if n == 1] if every else normalize_axes("squeeze", axis, t.ndim)
+    gone = (
+        [d for d, n in enumerate(t.shape) if n == 1]
+        if every
+        else normalize_axes("squeeze", axis, t.ndim)
+    )
     for d in gone:
         if t.shape[d] != 1:
-            raise ValueError(f"[squeeze] dimension {d} has length {t.shape[d]}, only one of length 1 can be left out")
+            raise ValueError(
+                f"[squeeze] a removed dimension must have length 1, got dimension {d} of length "
+                f"{t.shape[d]}"
+            )
     kept = [d for d in range(t.ndim) if d not in gone]
     return t._view([t.shape[d] for d in kept], [t.strides[d] for d in kept], t._offset)
 
@@ -434,10 +467,19 @@ def _flattened(t: Tensor, order: Any, start_dim: Any, end_dim: Any) -> Tensor:
         return t._view((1,), (t.itemsize,), t._offset)
     if order == "F":
         t = _permuted(t, range(t.ndim)[::-1])
-    first, last = normalize_axis("flatten", start_dim, t.ndim), normalize_axis("flatten", end_dim, t.ndim)
+    first, last = (
+        normalize_axis("flatten", start_dim, t.ndim),
+        normalize_axis("flatten", end_dim, t.ndim),
+    )
     if first > last:
-        raise ValueError(f"[flatten] start_dim {start_dim} comes after end_dim {end_dim}")
-    return _reshaped("flatten", t, ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),))
+        raise ValueError(
+            f"[flatten] start_dim must not come after end_dim, got {start_dim} and {end_dim}"
+        )
+    return _reshaped(
+        "flatten",
+        t,
+        ((*t.shape[:first], math.prod(t.shape[first : last + 1]), *t.shape[last + 1 :]),),
+    )
 
 
 def _flatten_method(
@@ -475,7 +517,11 @@ def _flatten_method(
     return _flattened(self, "C", order, end_dim if end is None else end)
 
 
-_flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = "flatten", "Tensor.flatten", Tensor.__module__
+_flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module__ = (
+    "flatten",
+    "Tensor.flatten",
+    Tensor.__module__,
+)
 
 
 def ravel(input: TensorLike) -> Tensor:
@@ -530,8 +576,11 @@ def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
     if ahead < 0 or builtins.any(n < 0 for n in full) or builtins.any(
         n not in (1, full[ahead + d]) for d, n in enumerate(t.shape)
     ):  # fmt: skip
-        raise ValueError(f"[{op}] shape {t.shape} does not broadcast to {wanted}")
-    strides = [0] * ahead + [0 if n == 1 and full[ahead + d] != 1 else s for d, (n, s) in enumerate(zip(t.shape, t.strides))]
+        raise ValueError(f"[{op}] shape must be one to which {t.shape} broadcasts, got {wanted}")
+    strides = [0] * ahead + [
+        0 if n == 1 and full[ahead + d] != 1 else s
+        for d, (n, s) in enumerate(zip(t.shape, t.strides))
+    ]
     return t._view(full, strides, t._offset)
 
 
@@ -580,7 +629,8 @@ def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
     try:
         shape = np.broadcast_shapes(*[t.shape for t in several])
     except ValueError:
-        raise ValueError(f"[broadcast_tensors] shapes {', '.join(str(t.shape) for t in several)} do not broadcast") from None
+        shapes = ", ".join(str(t.shape) for t in several)
+        raise ValueError(f"[broadcast_tensors] shapes must broadcast, got {shapes}") from None
     return [broadcast_to(t, shape) for t in several]
 
 
@@ -627,8 +677,7 @@ def split(
     Args:
         tensor: a tensor-like of at least one dimension and any dtype.
         split_size_or_sections: the length of a piece, of which the last may be shorter, or the
-            lengths
-            of all pieces.
+            lengths of all pieces.
         axis: the axis to cut, also spelled `dim`.
 
     Returns:
@@ -650,11 +699,14 @@ def split(
     if isinstance(split_size_or_sections, (tuple, list)):
         sizes = list(as_ints("split", split_size_or_sections, "sections"))
         if builtins.sum(sizes) != length or builtins.any(n < 0 for n in sizes):
-            raise ValueError(f"[split] sections {sizes} do not add up to the length {length}")
+            raise ValueError(
+                f"[split] sections must add up to the length {length} and not be negative, got "
+                f"{sizes}"
+            )
     else:
         size = _one_int("split", split_size_or_sections, "the length")
         if size <= 0:
-            raise ValueError(f"[split] the length must be positive, got {size}")
+            raise ValueError(f"[split] the length of a section must be positive, got {size}")
         sizes = [builtins.min(size, length - start) for start in range(0, length, size)] or [0]
     ends = np.cumsum(sizes).tolist()
     return tuple(_slice(t, axis, end - n, end) for n, end in zip(sizes, ends))
@@ -685,7 +737,9 @@ def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> 
     count = _one_int("chunk", chunks, "chunks")
     if count <= 0:
         raise ValueError(f"[chunk] chunks must be positive, got {count}")
-    return split(t, builtins.max(-(-t.shape[normalize_axis("chunk", axis, t.ndim)] // count), 1), axis)
+    return split(
+        t, builtins.max(-(-t.shape[normalize_axis("chunk", axis, t.ndim)] // count), 1), axis
+    )
 
 
 @axis_aliases
@@ -711,14 +765,23 @@ def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
     t = as_tensor(input, "unbind")
     axis = normalize_axis("unbind", dim, t.ndim)
     shape, strides = (tuple(x for d, x in enumerate(v) if d != axis) for v in (t.shape, t.strides))
-    return tuple(t._view(shape, strides, t._offset + i * t.strides[axis]) for i in range(t.shape[axis]))
+    return tuple(
+        t._view(shape, strides, t._offset + i * t.strides[axis]) for i in range(t.shape[axis])
+    )
 
 
 def install() -> None:
     """Give Tensor its methods and properties."""
-    for function in (reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze, squeeze,
-                     ravel, broadcast_to, expand, flip, split, chunk, unbind):  # fmt: skip
+    for function in (
+        reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze,
+        squeeze, ravel, broadcast_to, expand, flip, split, chunk, unbind,
+    ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
     Tensor.flatten = _flatten_method  # type: ignore[assignment]
-    Tensor.T = property(transpose, doc="Return a view with all dimensions reversed.")  # type: ignore[assignment]
-    Tensor.mT = property(lambda self: swapaxes(self, -1, -2), doc="Return a view with the last two dimensions swapped.")  # type: ignore[assignment]
+    Tensor.T = property(  # type: ignore[assignment]
+        transpose, doc="Return a view with all dimensions reversed."
+    )
+    Tensor.mT = property(
+        lambda self: swapaxes(self, -1, -2),
+        doc="Return a view with the last two dimensions swapped.",
+    )  # type: ignore[assignment]

@@ -95,7 +95,7 @@ def test_operands_are_named_and_counted() -> None:
         "ops.add(x, x, other=2)": r"^\[add\] takes 'input' and 'other', got 'other' twice$",
         "x.add(input=x)": r"^\[add\] takes 'input' and 'other', got 'input' twice$",
         "ops.where(x, x)": r"^\[where\] takes 'condition', 'input' and 'other', got no 'other'$",
-        "ops.where(x, x, 'a')": r"\[where\] takes tensors, got str",
+        "ops.where(x, x, 'a')": r"\[where\] an operand must be tensor-like, got str",
     }.items():
         with pytest.raises(TypeError, match=text):
             eval(call, {"ops": ops, "x": x})

@@ -39,7 +39,7 @@ def test_scalars_out_of_a_dtype_compare_right() -> None:
     assert (t < 300).tolist() == [True] * 3 and (t == 300).tolist() == [False] * 3
     assert (Tensor([0, 255], mt.uint8) > -1).tolist() == [True] * 2
     assert (Tensor([2**63], mt.uint64) > -1).tolist() == [True]
-    with pytest.raises(OverflowError, match=r"^\[add\] .* beyond 64 bits"):
+    with pytest.raises(OverflowError, match=r"^\[add\] an integer must fit into 64 bits, got "):
         t + 2**64
 
 
@@ -61,9 +61,9 @@ def test_operators_with_strangers() -> None:
     with pytest.raises(TypeError):
         Tensor([1]) + None
     assert (Tensor([1]) == "a") is False and (Tensor([1]) != None) is True  # noqa: E711
-    with pytest.raises(TypeError, match=r"^\[add\] takes tensors, got str"):
+    with pytest.raises(TypeError, match=r"^\[add\] an operand must be tensor-like, got str"):
         ops.add(Tensor([1]), "a")
-    with pytest.raises(TypeError, match=r"^\[log\] takes tensors, got dict"):
+    with pytest.raises(TypeError, match=r"^\[log\] an operand must be tensor-like, got dict"):
         ops.log({})
 
 
@@ -91,7 +91,7 @@ def test_in_place_reaches_every_view() -> None:
     same -= 1
     assert same is base and base.tolist() == [[2, -1], [-1, 2]]
     ints = Tensor([1, 2])
-    with pytest.raises(TypeError, match=r"\[true_divide\] the result is Float32, which Int64 can't hold"):
+    with pytest.raises(TypeError, match=r"\[true_divide\] the result must fit .* dtype Int64, got Float32"):
         ints /= 2
     with pytest.raises(ValueError, match="does not fit"):
         ints += Tensor([[1, 1], [2, 2]])
@@ -174,7 +174,7 @@ def test_numbers_on_both_sides() -> None:
     assert (7 - t).tolist() == [4, 12] and (t - 7).tolist() == [-4, -12] and (7.5 - t).tolist() == [4.5, 12.5]
     assert (2**63 - 1 + Tensor([-1])).tolist() == [2**63 - 2] and (True + t).dtype is mt.int64
     for expression in (lambda: t + 2**63, lambda: 2**63 + t, lambda: ops.add(t, -(2**63) - 1)):
-        with pytest.raises(OverflowError, match=r"^\[add\] -?\d+ is beyond 64 bits"):
+        with pytest.raises(OverflowError, match=r"^\[add\] an integer must fit into 64 bits, got -?\d+"):
             expression()
     for expression in (lambda: t + "1", lambda: None - t):
         with pytest.raises(TypeError, match="unsupported operand"):

@@ -114,11 +114,11 @@ def test_bools_and_empties() -> None:
     [
         (5, IndexError, "index 5 is out of bounds for dimension with size 2"), (-3, IndexError, "index -3 is out of bounds"),
         ((0, 0, 0), IndexError, "too many indices"), ("a", TypeError, "got 'a'"), (1.0, IndexError, "got 1.0"),
-        ((..., ...), IndexError, "only one Ellipsis"), (np.array([1.0]), IndexError, "only integers and bools"),
-        (np.array([True]), IndexError, "mask of shape"), (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
+        ((..., ...), IndexError, "at most one Ellipsis"), (np.array([1.0]), IndexError, "of integers or bools, got a tensor of float64"),
+        (np.array([True]), IndexError, "mask must have the shape"), (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
         (([0, 1], [0, 1, 2]), IndexError, "broadcast"), ([0, 5], IndexError, "index 5 is out of bounds for dimension with size 2"),
         ((np.array([0]), np.array([-4])), IndexError, "index -4 is out of bounds for dimension with size 3"),
-        ((7, [0]), IndexError, "index 7 is out of bounds"), ([[0], [0, 1]], IndexError, "the list is no index"),
+        ((7, [0]), IndexError, "index 7 is out of bounds"), ([[0], [0, 1]], IndexError, "a list must be regular"),
         (b"a", TypeError, "got b'a'"), ((slice(None), 3), IndexError, "index 3 is out of bounds for dimension with size 3"),
         (np.ones((2, 3, 1), bool), IndexError, "too many indices"), ({}, IndexError, "got {}"),
     ],
@@ -220,7 +220,7 @@ def test_masks_are_assigned_to(shape: tuple[int, ...], data: st.DataObject) -> N
     t.T[Tensor(mask.T) if mask.ndim == len(shape) else ...] = 3
     array.T[mask.T if mask.ndim == len(shape) else ...] = 3
     np.testing.assert_array_equal(t.asnumpy(), array)
-    with pytest.raises(IndexError, match="mask of shape"):
+    with pytest.raises(IndexError, match="mask must have the shape"):
         t[Tensor(np.ones((*mask.shape[:-1], mask.shape[-1] + 1), bool))] = 0
 
 
@@ -235,7 +235,7 @@ def test_assignment_casts_and_broadcasts() -> None:
     t[0, 1:] = t[0, :-1]
     assert t.tolist() == [[-1, -1, 5], [-1, 5, -1]]
     for wrong in (lambda: t.__setitem__(0, [1, 2]), lambda: t.__setitem__([0, 1], Tensor(np.zeros((3, 3))))):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match="does not fit|must have a shape"):
             wrong()
     with pytest.raises(TypeError, match="complex"):
         t[0] = 1j

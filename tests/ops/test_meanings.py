@@ -168,7 +168,7 @@ def test_diag_makes_and_diagonal_takes(shape: tuple[int, ...]) -> None:
         for k in (-2, 1):
             same(ops.diag(Tensor(array), k), np.diag(array, k))
             same(ops.diagonal(ops.diag(Tensor(array), k), k), array)
-    with pytest.raises(ValueError, match=r"^\[diag\] .* ops.diagonal takes a diagonal out"):
+    with pytest.raises(ValueError, match=r"^\[diag\] .* ops.diagonal extracts a diagonal"):
         ops.diag(Tensor(numbered((2, 2))), 1)
 
 
@@ -253,7 +253,7 @@ def test_bounds_may_be_left_out() -> None:
 @pytest.mark.parametrize("call", ["ops.expand_dims(t, 4)", "t.unsqueeze(-5)", "t.sum(3)", "t.swapaxes(0, 3)", "ops.sort(t, 3)", "t.flip(3)", "t.squeeze(3)"])
 def test_an_axis_out_of_range_is_an_index_and_a_value(call: str) -> None:
     for error in (IndexError, ValueError):
-        with pytest.raises(error, match=r"^\[\w+\] axis -?\d is out of range for \d dimensions; take one of -\d to \d"):
+        with pytest.raises(error, match=r"^\[\w+\] axis must be from -\d to \d for \d dimensions, got -?\d"):
             eval(call, {"t": Tensor(numbered((1, 2, 3))), "ops": ops})
 
 
@@ -295,7 +295,7 @@ def test_bounds_that_no_element_reaches() -> None:
                     expected = [least + 1 if low == least + 1 else least, 5, greatest - 1 if high == greatest - 1 else greatest]
                     assert result.tolist() == expected and result.dtype is dtype
         for wrong in ({"min": greatest + 1}, {"max": least - 1}):
-            with pytest.raises(OverflowError, match=r"^\[clip\] \w+ goes from -?\d+ to \d+, got min"):
+            with pytest.raises(OverflowError, match=r"^\[clip\] min and max must leave a value of \w+, from -?\d+ to \d+, got "):
                 ops.clip(t, **wrong)
 
 

@@ -43,11 +43,11 @@ def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
 def test_reshape_refuses() -> None:
     t = Tensor(np.zeros((2, 3)))
     for shape in ((4,), (-1, -1), (-2, 3), (5, -1)):
-        with pytest.raises(ValueError, match=r"^\[reshape\] 6 elements of shape \(2, 3\) do not fill"):
+        with pytest.raises(ValueError, match=r"^\[reshape\] shape must have the 6 elements of shape \(2, 3\), got"):
             t.reshape(shape)
     with pytest.raises(TypeError, match=r"^\[reshape\] shape must be"):
         t.reshape("a")
-    with pytest.raises(ValueError, match=r"^\[view\] .* allow no view"):
+    with pytest.raises(ValueError, match=r"^\[view\] shape must be possible for a view"):
         t.T.view(6)
     with pytest.raises(ValueError, match=r"^\[view\] 6 elements"):
         t.view(4)
@@ -142,7 +142,7 @@ def test_an_axis_may_be_spelt_in_every_way() -> None:
     assert ops.reshape(t, shape=(4,)).shape == ops.view(t, shape=4).shape == (4,)
     assert ops.transpose(t, axes=(1, 0)).tolist() == ops.permute(t, axis=(1, 0)).tolist() == [[1, 3], [2, 4]]
     assert ops.expand(t, size=(3, 2, 2)).shape == ops.broadcast_to(t, size=(3, 2, 2)).shape == (3, 2, 2)
-    with pytest.raises(TypeError, match=r"^\[reshape\] shape is given twice"):
+    with pytest.raises(TypeError, match=r"^\[reshape\] shape must be given once"):
         ops.reshape(t, 4, shape=4)
     for spelling in ("axis", "dim", "dims"):
         where = {spelling: 0}
