@@ -19,7 +19,7 @@ from minitensor.errors import StaleHandleError
 from minitensor.multiprocessing import packets
 from minitensor.multiprocessing.pool import Pool
 
-HERE = Path(__file__).parent
+STRESS = Path(__file__).parents[1] / "stress"
 ERRORS = [ValueError("no"), ImportError("no"), MemoryError("no"), EOFError("no"), OSError("no"), StaleHandleError("no")]
 
 
@@ -167,7 +167,7 @@ def test_the_end_while_results_fill_their_pipe():
 
 def test_early_ends(ctx):
     """No round hangs, and each gives back its descriptors at once; pool_ends.py has more of them."""
-    program = HERE / "pool_ends.py"
+    program = STRESS / "pool_ends.py"
     method = ctx.get_start_method()
     rounds = {"fork": "60", "forkserver": "5", "spawn": "3"}[method]
     subprocess.run([sys.executable, program, method, "-n", rounds], check=True, timeout=110, stdout=subprocess.DEVNULL)

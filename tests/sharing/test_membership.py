@@ -21,33 +21,19 @@ import numpy as np
 import pytest
 import races
 import sharing_targets as targets
+from family import LARGE, in_arena, large, own_family, stats
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, trace
-from minitensor.backend.core import ffi, lib
+from minitensor.backend.core import lib
 from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 from minitensor.sharing import pickling
 
-LARGE = 50_000  # float32: more than travels inside a message
 ROOT = os.geteuid() == 0
-
-
-def large(value: float = 1.0) -> Tensor:
-    return Tensor(np.full(LARGE, value, np.float32))
-
-
-def in_arena(value: float) -> Tensor:
-    return pickle.loads(dumps(large(value)))
-
-
-def stats() -> dict[str, int]:
-    gc.collect()
-    return mp.sharing_stats()
 
 
 def program(text: str, *arguments: str, **options: Any) -> str:
     """What a program of a family of its own prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
     prelude = """
         import ctypes, os, pickle, resource, signal, sys
         import numpy as np
@@ -59,7 +45,7 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text), *arguments], capture_output=True, text=True,
-                          timeout=100, env=environment, **options)  # fmt: skip
+                          timeout=100, env=own_family(), **options)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout
 
@@ -94,16 +80,6 @@ def no_places() -> Iterator[Callable[[int], None]]:
     lib.mt_arena_reap()
     yield lib.mt_arena_refuse_places
     lib.mt_arena_refuse_places(0)
-
-
-@pytest.fixture(autouse=True)
-def books() -> Iterator[None]:
-    yield
-    gc.collect()
-    lib.mt_arena_reap()
-    text = ffi.new("char[4096]")
-    lib.mt_arena_check(text, 4096)
-    assert ffi.string(text).decode() == ""
 
 
 REASONS = {
@@ -382,7 +358,7 @@ def test_a_program_that_changes_its_user(method: str) -> None:
             process.join()
             print(process.exitcode)
     """)
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the other user
         os.chmod(folder, 0o755)
         path = Path(folder, "program.py")
@@ -416,7 +392,7 @@ def test_a_program_that_is_not_dumpable(method: str, package: str, tmp_path: Any
             process.join()
             print(process.exitcode)
     """))
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     done = subprocess.run([sys.executable, str(path), method, package], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "2.0 4.0 (100000,)\n0\n", done.stderr
 
@@ -532,7 +508,7 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
             print(value, float(t.max()), t.shape, member)
             process.join()
     """))
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "2.0 4.0 (100000,) 0\n", done.stderr
 
