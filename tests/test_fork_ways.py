@@ -245,7 +245,7 @@ sys.path.insert(0, %r)
 from children import in_child
 from minitensor import Tensor, fork, ops
 from minitensor.backend import core
-from races import until_in
+from races import until, until_in
 go, ones = threading.Event(), np.ones(100_000, np.float16)  # halves: the host computes them, and what Python submits can be seen
 first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
@@ -254,8 +254,7 @@ def submit():
 done = []
 thread = threading.Thread(target=submit)
 thread.start()
-while len(done) < 3:  # the first host task, three of these; the next has to wait
-    pass
+until(lambda: len(done) == 3)  # the first host task, three of these; the next has to wait
 until_in(thread.ident, core._submit)
 fork.register(before=go.set)
 print(in_child(lambda: round(float(ops.log(done[2]).astype("float32").sum()))), first.tolist())

@@ -165,8 +165,7 @@ def test_memory_that_all_write_to_stays_shared_with_a_guest(no_places: Callable[
 
     child = told(life)
     no_places(0)
-    while float(t.max()) < 1:  # the child's write, seen here
-        os.sched_yield()
+    races.until(lambda: float(t.max()) == 1)  # the child's write, seen here
     t += 1
     os.write(go, b"x")
     assert heard(child) == "2.0"
@@ -177,6 +176,7 @@ def test_memory_that_all_write_to_stays_shared_with_a_guest(no_places: Callable[
 @pytest.mark.parametrize("n", [10, LARGE, 10 * LARGE])
 def test_a_guest_talks_to_members_both_ways(no_places: Callable[[int], None], n: int) -> None:
     context = mp.get_context("fork")
+    before = stats()["in_flight"]
     there, back = context.Queue(), context.Queue()
     there.put(Tensor(np.full(n, 1, np.float32)))  # before it is a guest's to read
     no_places(errno.EMFILE)
@@ -190,7 +190,7 @@ def test_a_guest_talks_to_members_both_ways(no_places: Callable[[int], None], n:
     assert float(t.max()) == 6 and t.shape == (n,) and text == b"x" * (4 * n)
     process.join()
     assert process.exitcode == 0
-    assert mp.sharing_stats()["in_flight"] == 0
+    assert mp.sharing_stats()["in_flight"] == before
 
 
 def test_a_guests_own_queues_and_pools_work(no_places: Callable[[int], None]) -> None:
@@ -262,6 +262,7 @@ def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Ca
 @pytest.mark.parametrize("why", [0, errno.EMFILE, errno.EUSERS])
 def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None], method: str, why: int) -> None:
     context = mp.get_context(method)
+    before = stats()["in_flight"]
     there, back = context.Queue(), context.Queue()
     there.put(large(1))
     no_places(why)
@@ -276,7 +277,7 @@ def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None],
     process.join()
     assert process.exitcode == 0
     lib.mt_arena_reap()
-    assert mp.sharing_stats()["in_flight"] == 0
+    assert mp.sharing_stats()["in_flight"] == before
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -543,8 +544,9 @@ def test_the_first_process_is_missed_when_it_is_killed() -> None:
             held, queue = in_arena(7), mp.Queue()
             if os.fork() == 0:
                 os.read(ready, 1)  # the first process is gone
+                signal.alarm(60)  # a bound: the program's output is missing then
                 while not lib.mt_arena_reap():
-                    pass
+                    os.sched_yield()
                 stats = mp.sharing_stats()
                 del queue
                 os.write(w, f"{stats['processes']} {float(held.max())}".encode())
@@ -618,8 +620,7 @@ def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
         threads[0].start()
         mover.wait()
         threads[1].start()
-        while threads[1].is_alive() and not races.is_in(threads[1].ident, pickling._token):
-            os.sched_yield()
+        races.until(lambda: not threads[1].is_alive() or races.is_in(threads[1].ident, pickling._token))
         others = [Tensor(np.full(3_000_000, 9, np.float32)) for _ in range(3)]  # where it lay, if it was given back
         mover.go()
         for thread in threads:

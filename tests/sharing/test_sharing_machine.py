@@ -128,4 +128,4 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSharing.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
