@@ -25,18 +25,19 @@ test: .venv/.installed ## the whole suite, in parallel; ARGS="-k queue" is hande
 
 test-pythons: build/wheels/.made ## the one wheel and a core of the suite on every other CPython that is here
 	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal -p no:cacheprovider \
-	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/multiprocessing \
+	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/sharing \
+	    tests/multiprocessing \
 	    -k "not model_is_right" # the model of the protocol enumerates the same states on each
 
 test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of multiprocessing on ours, with each CPython; METHODS=spawn, OTHERS=fork: start methods
-	@$(BIN)/python tests/multiprocessing/cpython.py $(METHODS)
-	@tools/each_python.sh build/wheels/*.whl 1800 python tests/multiprocessing/cpython.py $(OTHERS)
+	@$(BIN)/python tests/stress/cpython.py $(METHODS)
+	@tools/each_python.sh build/wheels/*.whl 1800 python tests/stress/cpython.py $(OTHERS)
 
 chaos: .venv/.installed ## forks by every way while threads work, N times: N=500 SEED=1
-	@$(BIN)/python tests/chaos.py -n $(N) --seed $(SEED)
+	@$(BIN)/python tests/stress/fork_chaos.py -n $(N) --seed $(SEED)
 
 chaos-sharing: .venv/.installed ## processes that exchange tensors, killed, stopped or guests at any moment and step: N=500 SEED=1
-	@$(BIN)/python tests/multiprocessing/chaos.py -n $(N) --seed $(SEED)
+	@$(BIN)/python tests/stress/sharing_chaos.py -n $(N) --seed $(SEED)
 
 sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python

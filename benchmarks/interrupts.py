@@ -1,4 +1,4 @@
-"""Measure the time from Ctrl-C to KeyboardInterrupt in every kind of wait (`tests/waits.py`).
+"""Measure the time from Ctrl-C to KeyboardInterrupt in each wait of `tests/support/waits.py`.
 
     python benchmarks/interrupts.py [--runs 9]
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import waits  # noqa: E402
 
@@ -25,7 +25,7 @@ def main(runs: int) -> None:
     for i in range(runs):
         for kind, values in times.items():
             done = subprocess.run(
-                [sys.executable, ROOT / "tests" / "waits.py", kind],
+                [sys.executable, ROOT / "tests" / "support" / "waits.py", kind],
                 capture_output=True,
                 text=True,
                 check=True,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import multiprocessing
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Tests import helpers and programs by name, and so do their children, which get their parent's sys.path.
+sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("support", "stress")]
 
 # Nothing of minitensor is imported here: `pytest_configure` has to look at the core first.
 settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -37,6 +44,12 @@ def pytest_configure() -> None:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
+def pytest_collection_finish() -> None:
+    """Freeze what the collection made: some thousand tests, which each `gc.collect()` would walk."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ascend_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Simulated devices of this test process's own: workers that run side by side must not fight for one."""
@@ -55,3 +68,28 @@ def errors_are_the_tests_own() -> Iterator[None]:
         with contextlib.suppress(Exception):
             runtime.synchronize()
             break
+
+
+@pytest.fixture(params=multiprocessing.get_all_start_methods())
+def ctx(request: pytest.FixtureRequest) -> Any:
+    """Return our context of a start method; a test that takes it runs once for each."""
+    import minitensor.multiprocessing as mp
+
+    return mp.get_context(request.param)
+
+
+@pytest.fixture
+def run_process(ctx: Any) -> Iterator[Callable[..., Any]]:
+    """Start processes, and require at the end of the test that each has ended with 0."""
+    started = []
+
+    def run(target: Callable[..., Any], *args: Any) -> Any:
+        process = ctx.Process(target=target, args=args)
+        process.start()
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.join()
+        assert process.exitcode == 0

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+import children
 import numpy as np
 import pytest
 from children import in_child
@@ -21,6 +22,7 @@ from minitensor import Tensor, ops, runtime, trace
 from minitensor.backend import core, lifecycle
 from minitensor.backend.core import lib
 
+SUPPORT = os.path.dirname(children.__file__)
 PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
 
 
@@ -133,7 +135,7 @@ def wait(a):
 t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
 print("outer", in_child(lambda: t.tolist()), t.tolist())
 """
-    assert run(program % os.path.dirname(__file__)) == (0, "inner 1.0\nouter [1.0] [1.0]\n", "")
+    assert run(program % SUPPORT) == (0, "inner 1.0\nouter [1.0] [1.0]\n", "")
 
 
 @pytest.mark.parametrize("registered", ["before", "after"])
@@ -153,7 +155,7 @@ queued = ops.exp(Tensor(np.zeros(300_000)))
 """
     register = "atexit.register(at_exit)"
     program = program.replace("BEFORE", register if registered == "before" else "")
-    program = program.replace("AFTER", register if registered == "after" else "").replace("%r", repr(os.path.dirname(__file__)))
+    program = program.replace("AFTER", register if registered == "after" else "").replace("%r", repr(SUPPORT))
     code, output, error = run(program)
     if "can't fork at interpreter shutdown" in error and sys.version_info[:2] == (3, 12):
         return  # 3.12 alone refuses it
@@ -243,7 +245,7 @@ sys.path.insert(0, %r)
 from children import in_child
 from minitensor import Tensor, fork, ops
 from minitensor.backend import core
-from races import until_in
+from races import until, until_in
 go, ones = threading.Event(), np.ones(100_000, np.float16)  # halves: the host computes them, and what Python submits can be seen
 first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
@@ -252,15 +254,14 @@ def submit():
 done = []
 thread = threading.Thread(target=submit)
 thread.start()
-while len(done) < 3:  # the first host task, three of these; the next has to wait
-    pass
+until(lambda: len(done) == 3)  # the first host task, three of these; the next has to wait
 until_in(thread.ident, core._submit)
 fork.register(before=go.set)
 print(in_child(lambda: round(float(ops.log(done[2]).astype("float32").sum()))), first.tolist())
 thread.join()
 print(len(done), all(np.allclose(t.asnumpy(), np.e, 1e-3) for t in done))
 """
-    assert run(program % os.path.dirname(__file__), MINITENSOR_QUEUE_TASKS="4") == (0, "100000 [1.0]\n20 True\n", "")
+    assert run(program % SUPPORT, MINITENSOR_QUEUE_TASKS="4") == (0, "100000 [1.0]\n20 True\n", "")
 
 
 def test_while_the_garbage_collector_frees_tensors() -> None:

@@ -270,7 +270,7 @@ def tree(tmp_path: Path) -> Path:
     """A copy of the package with its core and its C sources, our conftest.py and one test."""
     left_out = shutil.ignore_patterns("__pycache__", "generated", "*.o")
     shutil.copytree(ROOT / "minitensor", tmp_path / "minitensor", ignore=left_out)
-    for folder in ("tests", "tests/multiprocessing"):
+    for folder in ("tests", "tests/sharing"):
         (tmp_path / folder).mkdir()
         shutil.copy(ROOT / folder / "conftest.py", tmp_path / folder)
         (tmp_path / folder / f"test_{Path(folder).name}.py").write_text(ONE_TEST, encoding="utf-8")
@@ -311,7 +311,7 @@ def test_pytest_runs_when_sources_are_newer_and_the_same(tree: Path) -> None:
 
 
 @SOURCES
-@pytest.mark.parametrize("arguments", [("tests/multiprocessing",), ("-n", "2", "tests")])
+@pytest.mark.parametrize("arguments", [("tests/sharing",), ("-n", "2", "tests")])
 def test_pytest_without_a_core_says_what_to_run(arguments: tuple[str, ...], tree: Path) -> None:
     next((tree / "minitensor" / "backend").glob("_core*.so")).unlink()
     code, out, err = run_pytest(tree, *arguments)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import waits
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parent / "support"
 
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
@@ -19,7 +19,7 @@ def run(program: str, **env: str) -> tuple[int, str, str]:
     # Whoever was started in the background of a shell ignores Ctrl-C, and so do those that it starts.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), **env})  # fmt: skip
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path]), **env})  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 

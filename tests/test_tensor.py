@@ -275,6 +275,7 @@ def test_copies_are_copies() -> None:
 
 
 def test_sizes_that_no_memory_has() -> None:
+    """2**72 bytes and 2**52 bytes: more than an address space of 2**47 holds."""
     huge = Tensor(0.0)._view((2**40, 2**30), (0, 0), 0)
     with pytest.raises(MemoryError, match=r"^\[add\] no memory for \d+ bytes on CPU"):
         huge + 1

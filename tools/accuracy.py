@@ -6,7 +6,7 @@
 
 float32: every number, against double.  float64: some millions of numbers, of all magnitudes and in
 the hard intervals of the functions, against long double.  The tests have the same references and
-the same measure, in tests/backend/precision.py.
+the same measure, in tests/support/precision.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "backend")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 os.environ["MINITENSOR_INLINE_ELEMENTS"] = str(2**30)  # ops run in the process that calls them
 
 import numpy as np  # noqa: E402

@@ -41,5 +41,5 @@ MINITENSOR_SANITIZE=address,undefined "$python" setup.py -q build_ext --inplace 
 LD_PRELOAD="$("${CC:-gcc}" -print-file-name=libasan.so) $("${CC:-gcc}" -print-file-name=libubsan.so)" \
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONPATH=$PWD PYTHONMALLOC=malloc \
     timeout --kill-after=10 800 "$python" -m pytest -q -p no:cacheprovider -n auto --dist=worksteal \
-    tests/backend tests/test_tensor.py tests/test_runtime.py tests/test_fork.py tests/ops/test_indexing.py tests/ops/test_reduce.py \
+    tests/core tests/backend tests/test_tensor.py tests/test_runtime.py tests/test_fork.py tests/ops/test_indexing.py tests/ops/test_reduce.py \
     tests/ops/test_shape.py -k "not threads"

@@ -108,7 +108,7 @@ context.set_context(device_target="NumPy", device_id=1)
 t = ops.exp(Tensor(0.0))
 print(t.device, t, backend.get_backend("NumPy").launched)
 """
-    paths = [str(tmp_path), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(tmp_path), str(Path(__file__).parents[1] / "support"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})  # fmt: skip
     assert (done.stdout, done.stderr) == ("NumPy:1 1.0 ['exp']\n", "")

@@ -19,7 +19,7 @@ from minitensor.errors import StaleHandleError
 from minitensor.multiprocessing import packets
 from minitensor.multiprocessing.pool import Pool
 
-HERE = Path(__file__).parent
+STRESS = Path(__file__).parents[1] / "stress"
 ERRORS = [ValueError("no"), ImportError("no"), MemoryError("no"), EOFError("no"), OSError("no"), StaleHandleError("no")]
 
 
@@ -167,7 +167,7 @@ def test_the_end_while_results_fill_their_pipe():
 
 def test_early_ends(ctx):
     """No round hangs, and each gives back its descriptors at once; pool_ends.py has more of them."""
-    program = HERE / "pool_ends.py"
+    program = STRESS / "pool_ends.py"
     method = ctx.get_start_method()
     rounds = {"fork": "60", "forkserver": "5", "spawn": "3"}[method]
     subprocess.run([sys.executable, program, method, "-n", rounds], check=True, timeout=110, stdout=subprocess.DEVNULL)
@@ -192,16 +192,26 @@ def test_an_idle_worker_ends_silently_by_ctrl_c():
     program = """
     import os, signal
     import minitensor.multiprocessing as mp
-    with mp.get_context("fork").Pool(2) as pool:
-        pids = {pool.apply(os.getpid) for _ in range(50)}
+    from races import until
+    def asleep(pid):
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
+    context = mp.get_context("fork")
+    barrier = context.Barrier(2)
+    def meet(_):
+        barrier.wait(60)
+    with context.Pool(2) as pool:
+        pool.map(meet, range(2), chunksize=1)  # each worker runs one
         workers = list(pool._pool)
         for worker in workers:
+            until(lambda: asleep(worker.pid))  # in `get`: its result is here
             os.kill(worker.pid, signal.SIGINT)
             worker.join()
         print(*[worker.exitcode for worker in workers], pool.map(abs, [-1, 2]))
     """
     program = "\n".join(line[4:] for line in program.splitlines())
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env)
     assert (done.stdout, done.stderr) == ("0 0 [1, 2]\n", "")
 
 

@@ -17,7 +17,7 @@ from minitensor import Tensor
 from minitensor.multiprocessing import packets, queues
 from minitensor.multiprocessing.packets import PACKET
 
-HERE = Path(__file__).parent
+STRESS = Path(__file__).parents[1] / "stress"
 NAMES = ["Queue", "JoinableQueue", "SimpleQueue"]
 BIG = b"x" * 50_000  # four of them fill a socket, two a pipe
 
@@ -238,7 +238,7 @@ def test_ctrl_c_at_each_line_of_a_get(message):
 
 
 def test_a_storm_of_ctrl_c():
-    subprocess.run([sys.executable, HERE / "storm.py", "-n", "100"], check=True, timeout=100, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, STRESS / "storm.py", "-n", "100"], check=True, timeout=100, stdout=subprocess.DEVNULL)
 
 
 class Unwelcome:

@@ -1,6 +1,6 @@
 """A model of the arena's protocol (`core/arena/arena.c`), small enough to look at every interleaving.
 
-    python tests/multiprocessing/arena_model.py
+    python tests/stress/arena_model.py
 
 One block, two tokens, and processes that each run a short program of the protocol's operations.
 An operation is a list of atomic steps, those between the calls of `step()` in C: a load, a set or

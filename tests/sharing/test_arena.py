@@ -11,23 +11,16 @@ from collections.abc import Callable, Iterator
 
 import arena_model
 import pytest
+from family import faults, own_family
 
 from minitensor import sharing
 from minitensor.backend.core import ffi, lib
 
 
-def faults() -> str:
-    text = ffi.new("char[4096]")
-    lib.mt_arena_check(text, 4096)
-    return ffi.string(text).decode()
-
-
 @pytest.fixture(autouse=True)
-def books() -> Iterator[None]:
+def arena() -> None:
+    """Found the arena: the tests call the core's functions without the package's."""
     assert sharing.have_arena()
-    yield
-    lib.mt_arena_reap()
-    assert faults() == ""
 
 
 def test_a_reference_changes_hands() -> None:
@@ -182,7 +175,7 @@ def test_a_token_sent_during_a_recount_is_counted() -> None:
     """In a family of its own, where each token is one that was never used before."""
     program = """
 import os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from test_arena import faults, lib, pauses, sharing
 sharing.have_arena()
 other = lib.mt_arena_alloc(5000)
@@ -200,9 +193,8 @@ for pause in pauses(lib.mt_arena_reap):
     assert faults() == ""
     lib.mt_arena_drop(block)
 """
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
-    command = [sys.executable, "-c", program, os.path.dirname(__file__)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    command = [sys.executable, "-c", program, *sys.path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=own_family())
     assert (done.returncode, done.stderr) == (0, "")
 
 

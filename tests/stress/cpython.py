@@ -1,6 +1,6 @@
 """Runs CPython's own tests of `multiprocessing` on ours, and whatever fails on the standard package, too.
 
-    python tests/multiprocessing/cpython.py [fork] [spawn] [forkserver] [-k PART]
+    python tests/stress/cpython.py [fork] [spawn] [forkserver] [-k PART]
 
 The tests are those of the running interpreter. They are copied to a temporary folder, the name `multiprocessing`
 becomes `minitensor.multiprocessing` in one of two copies, and nothing of them stays. Some of the tests start

@@ -145,7 +145,8 @@ go, at_it = threading.Event(), []
 
 def hook():  # runs when the core's locks are taken, and lets others have the GIL
     go.set()
-    while not at_it:
+    deadline = time.monotonic() + 60
+    while not at_it and time.monotonic() < deadline:
         time.sleep(0)  # only gives the GIL to who wants it
     for _ in range(1000):
         time.sleep(0)  # so the other thread gets to where it must not wait with it

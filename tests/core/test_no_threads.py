@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from children import in_child
+from races import until
 
 from minitensor import Tensor, fork, ops, runtime
 from minitensor.backend.core import lib
@@ -109,10 +110,8 @@ def test_events_and_those_who_only_ask() -> None:
     side.wait_event(event)
     with runtime.StreamCtx(side):
         x = ops.exp(ops.zeros(LARGE))
-    while not event.query():
-        os.sched_yield()
-    while not side.query():
-        os.sched_yield()
+    until(event.query)
+    until(side.query)
     event.synchronize()
     assert float(x.sum()) == LARGE
     runtime.synchronize()

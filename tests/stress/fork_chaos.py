@@ -1,6 +1,6 @@
 """Forks by every way there is, in random order, while threads compute, allocate, fail and free.
 
-    python tests/chaos.py [-n 500] [--seed 1]
+    python tests/stress/fork_chaos.py [-n 500] [--seed 1]
 
 Each child looks at its parent's values, computes, uses NumPy's BLAS, forks again now and then, and
 is killed now and then.  Some have another user, no descriptors or no place in the shared memory,
@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import minitensor.multiprocessing
 from minitensor import Tensor, ops, runtime, trace
@@ -317,9 +317,9 @@ def without_a_place(x: Tensor, k: int, plan: str) -> str:
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import chaos
+import fork_chaos
 k = int(sys.argv[2])
-chaos.child(1, chaos.full(k), k, sys.argv[3])
+fork_chaos.child(1, fork_chaos.full(k), k, sys.argv[3])
 """
 
 

@@ -21,33 +21,19 @@ import numpy as np
 import pytest
 import races
 import sharing_targets as targets
+from family import LARGE, in_arena, large, own_family, stats
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, trace
-from minitensor.backend.core import ffi, lib
+from minitensor.backend.core import lib
 from minitensor.multiprocessing.reductions import ForkingPickler, dumps
 from minitensor.sharing import pickling
 
-LARGE = 50_000  # float32: more than travels inside a message
 ROOT = os.geteuid() == 0
-
-
-def large(value: float = 1.0) -> Tensor:
-    return Tensor(np.full(LARGE, value, np.float32))
-
-
-def in_arena(value: float) -> Tensor:
-    return pickle.loads(dumps(large(value)))
-
-
-def stats() -> dict[str, int]:
-    gc.collect()
-    return mp.sharing_stats()
 
 
 def program(text: str, *arguments: str, **options: Any) -> str:
     """What a program of a family of its own prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
     prelude = """
         import ctypes, os, pickle, resource, signal, sys
         import numpy as np
@@ -59,7 +45,7 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text), *arguments], capture_output=True, text=True,
-                          timeout=100, env=environment, **options)  # fmt: skip
+                          timeout=100, env=own_family(), **options)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout
 
@@ -94,16 +80,6 @@ def no_places() -> Iterator[Callable[[int], None]]:
     lib.mt_arena_reap()
     yield lib.mt_arena_refuse_places
     lib.mt_arena_refuse_places(0)
-
-
-@pytest.fixture(autouse=True)
-def books() -> Iterator[None]:
-    yield
-    gc.collect()
-    lib.mt_arena_reap()
-    text = ffi.new("char[4096]")
-    lib.mt_arena_check(text, 4096)
-    assert ffi.string(text).decode() == ""
 
 
 REASONS = {
@@ -189,8 +165,7 @@ def test_memory_that_all_write_to_stays_shared_with_a_guest(no_places: Callable[
 
     child = told(life)
     no_places(0)
-    while float(t.max()) < 1:  # the child's write, seen here
-        os.sched_yield()
+    races.until(lambda: float(t.max()) == 1)  # the child's write, seen here
     t += 1
     os.write(go, b"x")
     assert heard(child) == "2.0"
@@ -201,6 +176,7 @@ def test_memory_that_all_write_to_stays_shared_with_a_guest(no_places: Callable[
 @pytest.mark.parametrize("n", [10, LARGE, 10 * LARGE])
 def test_a_guest_talks_to_members_both_ways(no_places: Callable[[int], None], n: int) -> None:
     context = mp.get_context("fork")
+    before = stats()["in_flight"]
     there, back = context.Queue(), context.Queue()
     there.put(Tensor(np.full(n, 1, np.float32)))  # before it is a guest's to read
     no_places(errno.EMFILE)
@@ -214,7 +190,7 @@ def test_a_guest_talks_to_members_both_ways(no_places: Callable[[int], None], n:
     assert float(t.max()) == 6 and t.shape == (n,) and text == b"x" * (4 * n)
     process.join()
     assert process.exitcode == 0
-    assert mp.sharing_stats()["in_flight"] == 0
+    assert mp.sharing_stats()["in_flight"] == before
 
 
 def test_a_guests_own_queues_and_pools_work(no_places: Callable[[int], None]) -> None:
@@ -286,6 +262,7 @@ def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Ca
 @pytest.mark.parametrize("why", [0, errno.EMFILE, errno.EUSERS])
 def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None], method: str, why: int) -> None:
     context = mp.get_context(method)
+    before = stats()["in_flight"]
     there, back = context.Queue(), context.Queue()
     there.put(large(1))
     no_places(why)
@@ -300,7 +277,7 @@ def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None],
     process.join()
     assert process.exitcode == 0
     lib.mt_arena_reap()
-    assert mp.sharing_stats()["in_flight"] == 0
+    assert mp.sharing_stats()["in_flight"] == before
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -382,7 +359,7 @@ def test_a_program_that_changes_its_user(method: str) -> None:
             process.join()
             print(process.exitcode)
     """)
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the other user
         os.chmod(folder, 0o755)
         path = Path(folder, "program.py")
@@ -416,7 +393,7 @@ def test_a_program_that_is_not_dumpable(method: str, package: str, tmp_path: Any
             process.join()
             print(process.exitcode)
     """))
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     done = subprocess.run([sys.executable, str(path), method, package], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "2.0 4.0 (100000,)\n0\n", done.stderr
 
@@ -532,7 +509,7 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
             print(value, float(t.max()), t.shape, member)
             process.join()
     """))
-    environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+    environment = own_family()
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=100, env=environment)
     assert done.stdout == "2.0 4.0 (100000,) 0\n", done.stderr
 
@@ -567,8 +544,9 @@ def test_the_first_process_is_missed_when_it_is_killed() -> None:
             held, queue = in_arena(7), mp.Queue()
             if os.fork() == 0:
                 os.read(ready, 1)  # the first process is gone
+                signal.alarm(60)  # a bound: the program's output is missing then
                 while not lib.mt_arena_reap():
-                    pass
+                    os.sched_yield()
                 stats = mp.sharing_stats()
                 del queue
                 os.write(w, f"{stats['processes']} {float(held.max())}".encode())
@@ -642,8 +620,7 @@ def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
         threads[0].start()
         mover.wait()
         threads[1].start()
-        while threads[1].is_alive() and not races.is_in(threads[1].ident, pickling._token):
-            os.sched_yield()
+        races.until(lambda: not threads[1].is_alive() or races.is_in(threads[1].ident, pickling._token))
         others = [Tensor(np.full(3_000_000, 9, np.float32)) for _ in range(3)]  # where it lay, if it was given back
         mover.go()
         for thread in threads:

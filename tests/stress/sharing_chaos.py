@@ -1,6 +1,6 @@
 """Producers, forwarders and consumers of tensors, killed at random moments and at random steps of the protocol.
 
-    python tests/multiprocessing/chaos.py [-n 2000] [--seed 1]
+    python tests/stress/sharing_chaos.py [-n 2000] [--seed 1]
 
 A tensor is acknowledged when its put has returned from a SimpleQueue, which waits for room.  The
 pipeline is two queues: producers put into the first, also from a signal handler that interrupts a

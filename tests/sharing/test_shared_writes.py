@@ -5,7 +5,6 @@ So the locks, events, queues and results of multiprocessing order what they are 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shared_targets as targets
+from races import until
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor, ops, runtime
@@ -69,8 +69,7 @@ def returns_after(gate: threading.Event, call: Callable[[], object]) -> bool:
     seen: list[bool] = []
     thread = threading.Thread(target=lambda: (call(), seen.append(gate.is_set())))
     thread.start()
-    while thread.is_alive() and not queued():
-        os.sched_yield()
+    until(lambda: not thread.is_alive() or queued() > 0)
     gate.set()
     thread.join()
     assert blocker.item() == 1

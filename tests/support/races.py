@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -57,7 +58,14 @@ def is_in(ident: int | None, *functions: Callable[..., Any]) -> bool:
     return frame is not None
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Yield the processor until the condition holds; raise after a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come to hold in a minute"
+        os.sched_yield()
+
+
 def until_in(ident: int | None, *functions: Callable[..., Any]) -> None:
     """Wait until a thread is in one of these functions, which it can't leave before the test lets it."""
-    while not is_in(ident, *functions):
-        os.sched_yield()
+    until(lambda: is_in(ident, *functions))
