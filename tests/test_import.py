@@ -267,13 +267,13 @@ ONE_TEST = "def test_that_runs(): print('it ran')\n"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the package with its core and its C sources, our conftest.py and one test."""
+    """A copy of the package with its core and its C sources, our conftest.py and two tests."""
     left_out = shutil.ignore_patterns("__pycache__", "generated", "*.o")
     shutil.copytree(ROOT / "minitensor", tmp_path / "minitensor", ignore=left_out)
     for folder in ("tests", "tests/sharing"):
         (tmp_path / folder).mkdir()
-        shutil.copy(ROOT / folder / "conftest.py", tmp_path / folder)
         (tmp_path / folder / f"test_{Path(folder).name}.py").write_text(ONE_TEST, encoding="utf-8")
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
     return tmp_path
 
 
