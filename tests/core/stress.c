@@ -1,13 +1,17 @@
-/* A stress of the core without Python, for the sanitizers: threads compute, allocate, fail, run host tasks and free on streams of
- * their own and of each other's, while the main thread forks by the protocol, and each child computes, too.
+/* A stress test of the core without Python, for the sanitizers.  Threads compute, allocate,
+ * fail, run host tasks and free, on streams of their own and of other threads.  Meanwhile the
+ * main thread forks by the protocol, and each child computes, too.
  *
- *     stress ROUNDS SEED        exits with 0 when every value was right and every child ended as it should
+ *     stress ROUNDS SEED        exits with 0 if every value was right and every child ended with 0
  *
- * What the core asks of Python is here: a host task is a C function, and giving an object back counts it.
+ * This program defines the functions that the core calls in Python: a host task is a C function,
+ * and the release of an object counts it.
  *
- * Two limits of the sanitizers' own run-time are worked around.  ThreadSanitizer can't start threads in a forked child, so there every
- * op of a child runs at its call.  AddressSanitizer's allocator may be copied locked (up to GCC 12 at least), so there each
- * allocation of ours takes a lock of this program's first, by the linker's --wrap, and the fork holds it. */
+ * The program works around two limits of the run-time libraries of the sanitizers.
+ * ThreadSanitizer can't start threads in a forked child, so there every op of a child runs at
+ * its call.  A fork may copy the allocator of AddressSanitizer while it is locked (at least up
+ * to GCC 12).  So there each allocation of this program first takes a lock of the program, by
+ * the --wrap of the linker, and the fork holds that lock. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -26,9 +30,10 @@ typedef struct {
 static int cpu;
 static atomic_bool over;
 static atomic_int wrong;
-static _Atomic int64_t handles; /* held by the core and not given back yet */
+static _Atomic int64_t handles; /* held by the core and not yet released */
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
-static mt_ref shared[SHARED]; /* tensors that threads hand to each other; guarded by shared_lock */
+/* Tensors that threads exchange; guarded by shared_lock. */
+static mt_ref shared[SHARED];
 
 void *mt_py_host(void *handle) {
     host_task *task = handle;
@@ -68,12 +73,13 @@ void __wrap_free(void *p) {
 }
 #endif
 
+/* Reports an error of a value, and counts it. */
 static void complain(const char *what, mt_ref ref) {
     fprintf(stderr, "wrong: %s: %s\n", what, ref < 0 ? mt_call_message(ref) : "");
     atomic_fetch_add(&wrong, 1);
 }
 
-/* Brings a call to its end, as finish() does in Python; takes over the operands. */
+/* Completes a call, as complete() does in Python.  Takes over the operands.  Returns the result. */
 static mt_ref finish(mt_ref ref, mt_ref a, mt_ref b) {
     int status = MT_OK;
     bool pending = ref < 0 && (mt_call_status(ref) == MT_QUEUE || mt_call_status(ref) == MT_HOST);
@@ -86,6 +92,7 @@ static mt_ref finish(mt_ref ref, mt_ref a, mt_ref b) {
     return ref;
 }
 
+/* Returns a new tensor of n elements `value`. */
 static mt_ref filled(int32_t value, int64_t n) {
     mt_ref t = mt_empty(cpu, MT_DT_int32, 1, &n);
     int32_t *data = (int32_t *)mt_data(t);
@@ -93,8 +100,10 @@ static mt_ref filled(int32_t value, int64_t n) {
     return t;
 }
 
+/* Returns the result of an op; takes over the operands. */
 static mt_ref binary(int op, mt_ref a, mt_ref b) { return finish(mt_binary(op, a, b), a, b); }
 
+/* Returns the result of a host task, which writes `value` or fails; takes over a. */
 static mt_ref host(mt_ref a, int32_t value, bool fails) {
     int64_t n = mt_t(a)->size;
     mt_ref out = mt_empty(cpu, MT_DT_int32, 1, &n);
@@ -103,16 +112,19 @@ static mt_ref host(mt_ref a, int32_t value, bool fails) {
     atomic_fetch_add(&handles, 1);
     mt_ref call = mt_host("host", cpu, 1, &a, 1, &out);
     mt_call_host(call, task, value % 2);
-    mt_release(finish(call, a, 0)); /* the result is one more count of out */
+    /* The result is a second count of out. */
+    mt_release(finish(call, a, 0));
     return out;
 }
 
+/* Waits until the tensor holds its value; returns its status. */
 static int wait_for(mt_ref t) {
     int status;
     while ((status = mt_wait(t, 50)) == MT_TIMEOUT) continue;
     return status;
 }
 
+/* Checks the value and the status of a tensor; takes it over. */
 static void expect(mt_ref t, int32_t value, int status) {
     int got = wait_for(t);
     if (got != status) complain("another status", 1);
@@ -127,6 +139,7 @@ static void expect(mt_ref t, int32_t value, int status) {
     mt_release(t);
 }
 
+/* Runs one random program of ops, and checks its result. */
 static void compute(unsigned *seed) {
     int64_t n = rand_r(seed) % 2 ? SMALL : LARGE;
     int32_t k = rand_r(seed) % 100 + 1;
@@ -136,7 +149,7 @@ static void compute(unsigned *seed) {
     case 0: expect(binary(MT_OP_floor_divide, y, filled(0, n)), 0, MT_ZERO_DIVISION_ERROR); return;
     case 1: expect(host(y, k + 7, false), k + 7, MT_OK); return;
     case 2: expect(binary(MT_OP_add, host(y, 0, true), filled(1, n)), 0, MT_HOST_RAISED); return;
-    case 3: { /* on another stream, whose work depends on this one's */
+    case 3: { /* on another stream, which the op on this one depends on */
         int stream = mt_stream_new(cpu);
         if (stream < 0) break;
         mt_stream_set_current(cpu, stream);
@@ -150,7 +163,7 @@ static void compute(unsigned *seed) {
         expect(binary(MT_OP_add, y, filled(0, n)), 2 * (k + 1), MT_OK);
         return;
     }
-    case 4: { /* a tensor goes to another thread, another's comes here */
+    case 4: { /* exchanges a tensor with another thread */
         int place = rand_r(seed) % SHARED;
         pthread_mutex_lock(&shared_lock);
         mt_ref other = shared[place];
@@ -163,18 +176,19 @@ static void compute(unsigned *seed) {
         return;
     }
     case 5: mt_device_trim(cpu); break;
-    case 7: /* a chain whose temporaries nobody holds, and one that takes over their memory */
+    /* Chains of temporaries that only their tasks hold, and that give their memory to results. */
+    case 7:
         y = binary(MT_OP_add, binary(MT_OP_mul, y, filled(3, n)), filled(5, n));
         expect(binary(MT_OP_sub, y, filled(k, n)), 2 * k + 8, MT_OK);
         return;
-    case 6: { /* in place, while others may read */
+    case 6: { /* in place, while other threads may read */
         mt_ref source = filled(k + 3, n), target = finish(mt_copy(y, source), source, 0);
         mt_release(y);
         y = target;
         k += 2;
         break;
     }
-    case 8: { /* in place, where NumPy looks, by a call that its submitter gives up */
+    case 8: { /* in place, on memory that NumPy sees, by a call that its submitter drops */
         mt_memory memory;
         wait_for(y);
         if (mt_export(y, k % 2, &memory) != MT_OK)
@@ -202,14 +216,14 @@ static pthread_barrier_t ready;
 
 static void *work(void *argument) {
     unsigned seed = *(unsigned *)argument;
-    pthread_barrier_wait(
-        &ready); /* a thread that a sanitizer has only half begun can't be forked beside */
+    /* No fork while a sanitizer is still starting a thread. */
+    pthread_barrier_wait(&ready);
     while (!atomic_load(&over)) compute(&seed);
     return NULL;
 }
 
-/* Registered before the core's handlers, so that fork takes this lock last and gives it back first:
- * the core's handlers may allocate and free. */
+/* Registered before the handlers of the core, so that a fork takes this lock last and releases
+ * it first: the handlers of the core may allocate and free. */
 static void hold_memory(void) { pthread_mutex_lock(&memory_lock); }
 static void give_memory(void) { pthread_mutex_unlock(&memory_lock); }
 __attribute__((constructor(101))) static void hold_memory_last(void) {
@@ -220,7 +234,7 @@ static void fork_once(unsigned *seed, int depth) {
     while (mt_fork_drain(50) == MT_TIMEOUT) continue;
     mt_fork_announce();
     mt_fork_prepare();
-    pthread_mutex_lock(&shared_lock); /* this program's own participant */
+    pthread_mutex_lock(&shared_lock); /* the participant of this program */
     pid_t pid = fork();
     pthread_mutex_unlock(&shared_lock);
     if (pid == 0) {
@@ -252,9 +266,8 @@ int main(int argc, char **argv) {
     }
     pthread_barrier_wait(&ready);
     for (int i = 0; i < rounds; i++) {
-        mt_refuse_threads(rand_r(&seed) % 3
-                              ? 0
-                              : rand_r(&seed) % 50 - 1); /* some are refused, or all for a while */
+        /* Refuses some threads, or all for a while. */
+        mt_refuse_threads(rand_r(&seed) % 3 ? 0 : rand_r(&seed) % 50 - 1);
         fork_once(&seed, 2);
         compute(&seed);
     }

@@ -4,17 +4,20 @@
 #include "base/error.h"
 #include "base/host.h"
 
-static _Atomic int64_t alive; /* errors that something holds; for a test */
+/* Number of errors that have a count, for a test. */
+static _Atomic int64_t alive;
 
 mt_error *mt_error_new(const char *op, uint32_t site, int status, const char *message,
                        void *exception) {
     mt_error *error = calloc(1, sizeof *error);
-    if (!error) { /* an error must not get lost for want of memory */
+    /* A task that fails without memory for its error still fails. */
+    if (!error) {
         static mt_error none = {.refs = 1,
                                 .status = MT_MEMORY_ERROR,
                                 .op = "task",
                                 .message = "failed, and no memory was left to say why"};
-        atomic_fetch_add(&none.refs, 1); /* its first count is for good */
+        /* The first count of the static error is never released. */
+        atomic_fetch_add(&none.refs, 1);
         return &none;
     }
     atomic_init(&error->refs, 1);

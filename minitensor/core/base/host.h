@@ -1,16 +1,18 @@
-/* What the core knows of the interpreter that it serves. */
+/* The state of the interpreter that the core runs in. */
 #ifndef MT_HOST_H
 #define MT_HOST_H
 #include "types.h"
 
-/* Not 0: a lock of the core may be kept for long, or a thread be held at a test's point, so a thread that has the GIL gives it up.  Raised
- * with the GIL held. */
+/* Not 0: a thread may hold a lock of the core for long, or a test may hold a thread at a test
+ * point.  A thread that has the GIL then releases it before it takes a lock of the core.
+ * Written with the GIL held. */
 extern atomic_int mt_may_block;
 
-/* The interpreter has shut down: nothing can be given back to it. */
+/* true: the interpreter has shut down, and the core releases no Python objects. */
 extern atomic_bool mt_python_gone;
 
-/* Gives an object back that the core has kept for Python; NULL: there is none.  Calls Python, so no lock is held. */
+/* Releases an object that the core kept for Python; NULL: does nothing.  Calls Python, so the
+ * caller holds no lock. */
 void mt_host_release(void *handle);
 
 #endif

@@ -1,17 +1,19 @@
-/* Points at which a test can hold a thread: core.h tells how (mt_hold_at). */
+/* Test points, at which a test can hold a thread: mt_hold_at in core.h describes the use. */
 #ifndef MT_TESTPOINTS_H
 #define MT_TESTPOINTS_H
 #include "types.h"
 
+/* For each point 0, or the descriptors of the test that holds the next thread there. */
 extern _Atomic int64_t mt_points[];
 
-/* Returns how often a test has asked to hold a thread: so much of mt_may_block is for good. */
+/* Returns how often a test has requested to hold a thread: this part of mt_may_block is
+ * permanent. */
 int mt_points_asked(void);
 
-/* Holds this thread at the point, if no other thread was faster. */
+/* Holds the calling thread at the point, unless another thread arrived first. */
 void mt_point_hold(int point);
 
-/* Marks a point of the code: a test may hold the thread here.  No lock is held. */
+/* Marks a test point: a test may hold the calling thread here.  The caller holds no lock. */
 static inline void mt_point(enum mt_point point) {
     if (__builtin_expect(atomic_load_explicit(&mt_points[point], memory_order_relaxed) != 0, 0))
         mt_point_hold(point);

@@ -2,18 +2,20 @@
 
 #include "base/thread.h"
 
-static atomic_int refusals; /* so many starts of threads are still to fail, for a test; -1: all */
+/* Number of thread starts that fail from now on, for a test; -1: all. */
+static atomic_int refusals;
 
 void mt_refuse_threads(int n) { atomic_store(&refusals, n); }
 
+/* Returns true if a test makes this start fail; counts the refusal. */
 static bool refused(void) {
     int n = atomic_load(&refusals);
     while (n > 0 && !atomic_compare_exchange_weak(&refusals, &n, n - 1)) continue;
     return n != 0;
 }
 
-/* The name is for top, gdb and threads.py, which tells ours from others.  The new thread blocks all
- * signals: they are for the threads that Python knows. */
+/* The name is for top, gdb and foreign_threads.py, which uses it to exclude the threads of the
+ * core.  The new thread blocks all signals: threads that Python knows handle them. */
 bool mt_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name) {
     sigset_t all, old;
     if (refused()) return false;

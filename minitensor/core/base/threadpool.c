@@ -1,26 +1,32 @@
-/* The threads inside an op: a large op is cut into pieces, and several threads take them.
+/* The thread pool: a large op is cut into pieces, and several threads take them.
  *
- * The problem.  One thread computes at half of what two cores can, and can't load memory fast enough by itself.  But threads wait for each
- * other at the end of each op, cost some 20 us to wake up, must not exist at a fork, and must not outnumber the cores when several
+ * The problem.  One thread computes at half the speed of two cores, and can't load memory fast
+ * enough by itself.  But threads wait for each other at the end of each op, and a wake-up costs
+ * some 20 us.  Threads must not exist at a fork.  They must not outnumber the cores when several
  * streams, or several processes, compute at once.
  *
- * The solution.  Helpers, one less than cores, asleep until some thread offers a job (mt_parallel).  That thread begins at once and takes
- * piece after piece by stepping a counter; a helper that wakes up does the same; so nobody waits for a helper that comes late,
- * or never, and a slow core takes fewer pieces.  There is one job at a time: whoever finds the pool busy does his own job alone, since
- * the cores are at work then.  What a piece computes must not depend on who computes it, and so no result depends on the
- * number of threads.
+ * The solution.  The pool has one helper less than cores.  Helpers sleep until a thread offers a
+ * job (mt_parallel).  That thread, the owner of the job, begins at once and takes piece after
+ * piece by incrementing a counter.  A helper that wakes up does the same.  So the owner never
+ * waits for a helper to wake up, and a slow core takes fewer pieces.  The pool runs one job at a
+ * time: a thread that finds the pool busy runs its job alone, since the cores are at work then.
+ * The result of a piece must not depend on the thread that computes it, so results are
+ * independent of the number of threads.
  *
- * A thread that waits for a value is awake and has a core, on which a helper would first have to be woken.  So it lends itself
- * (mt_pool_lend): it takes pieces like a helper, for as long as it may be away, and stays awake a moment before and after, since waking it up again
+ * A thread that waits for a value is awake and has a core, while a helper would have to be
+ * woken.  So the waiting thread lends itself to the pool (mt_pool_lend): it takes pieces like a
+ * helper until its deadline.  It stays awake for a moment before and after, since its wake-up
  * would take as long as a short op.
  *
- * State, all in `pool`: guarded by its lock, but for the counter, which is atomic.  The lock is held for a few instructions, never while
- * a piece runs, and no other lock is taken inside of it.  Helpers block all signals and never call Python.
+ * State.  All state is in `pool`, under its lock, except for the counter, which is atomic.  A
+ * thread holds the lock for a few instructions, never while a piece runs, and takes no other
+ * lock while it holds this one.  Helpers block all signals and never call Python.
  *
- * Fork.  mt_pool_join ends the helpers before a fork (fork.c: at that moment no stream is at work, so no job is) and keeps
- * the pool closed, in which state every job is done alone; mt_pool_open opens it in the parent and in the child, and the next large
- * op starts helpers again; a lent thread finds the pool closed and goes to sleep.  The only job that can be under way is of a drain that
- * Ctrl-C has ended: its helpers stay the parent's. */
+ * Fork.  mt_pool_join ends the helpers before a fork (fork.c): at that moment all streams are
+ * idle, so no job runs.  It also closes the pool, and each op runs on one thread until
+ * mt_pool_open opens the pool in the parent and in the child.  The next large op starts helpers
+ * again.  A lent thread that finds the pool closed goes to sleep.  A job can run at a fork only
+ * after Ctrl-C has ended a drain: its helpers stay in the parent. */
 #include <math.h>
 #include <sched.h>
 
@@ -33,22 +39,23 @@ enum { MAX_HELPERS = 255 };
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t offered, left; /* there is a job; a helper has left it */
-    int wanted;  /* threads for an op, the one that asks included; 0: not yet asked the system */
-    int started; /* helpers that there are */
+    pthread_cond_t offered, left; /* offered: a job waits; left: the last helper left it */
+    /* Threads for an op, its owner included; 0: not yet read from the system. */
+    int wanted;
+    int started; /* helpers that run */
     pthread_t threads[MAX_HELPERS];
     bool closed, stop;
-    bool busy;                              /* somebody's job is under way */
-    void (*part)(void *, int64_t, int64_t); /* NULL: no helper may join any more */
+    bool busy;                              /* a job runs */
+    void (*part)(void *, int64_t, int64_t); /* NULL: helpers can no longer join */
     void *job;
     int64_t n, grain;
-    uint64_t number;      /* of jobs */
-    int helping;          /* helpers and lent threads that are at it */
-    int lent;             /* threads that are awake to take part in the next one */
-    _Atomic int64_t next; /* the first element that nobody has taken */
+    uint64_t number;      /* of the current job */
+    int helping;          /* that work on the job */
+    int lent;             /* waiting threads that are awake and take part in the next job */
+    _Atomic int64_t next; /* the first element that no thread has taken */
 } pool;
 
-/* false: the time was over before the pieces were. */
+/* Takes pieces until none is left.  Returns false if `until_ms` passed first.  Holds no lock. */
 static bool take_pieces(void (*part)(void *, int64_t, int64_t), void *job, int64_t n, int64_t grain,
                         double until_ms) {
     for (int64_t begin;
@@ -59,8 +66,9 @@ static bool take_pieces(void (*part)(void *, int64_t, int64_t), void *job, int64
     return true;
 }
 
-/* With the lock held, which it gives up meanwhile: takes part in the job, if there is one that this thread has not `seen` and that more can help
- * with.  false: there is none. */
+/* Takes part in the current job, if this thread has not `seen` it and another helper is useful.
+ * Returns false if there is no such job.  Called with the lock held, releases it while pieces
+ * run. */
 static bool take_part(uint64_t *seen, double until_ms) {
     if (!pool.part || pool.number == *seen || pool.helping >= pool.wanted - 1) return false;
     void (*part)(void *, int64_t, int64_t) = pool.part;
@@ -72,11 +80,13 @@ static bool take_part(uint64_t *seen, double until_ms) {
     bool done = take_pieces(part, job, n, grain, until_ms);
     pthread_mutex_lock(&pool.lock);
     pool.helping--;
-    if (!done) pthread_cond_signal(&pool.offered); /* somebody else in its place */
+    /* Another helper takes its place. */
+    if (!done) pthread_cond_signal(&pool.offered);
     if (pool.helping == 0) pthread_cond_signal(&pool.left);
     return true;
 }
 
+/* Runs a helper: takes part in jobs until mt_pool_join stops it. */
 static void *help(void *argument) {
     int index = (int)(intptr_t)argument;
     uint64_t seen = 0;
@@ -88,6 +98,7 @@ static void *help(void *argument) {
     return NULL;
 }
 
+/* Returns how many cores this process may use. */
 static int cores(void) {
 #ifdef __linux__
     cpu_set_t set;
@@ -97,14 +108,15 @@ static int cores(void) {
     return n > 0 ? (int)n : 1;
 }
 
-/* --- with the lock held ---------------------------------------------------------------------------------------------------------- */
+/* --- with the lock held ----------------------------------------------------------------------- */
 
+/* Returns how many threads an op uses, its owner included. */
 static int wanted(void) {
     if (pool.wanted <= 0) pool.wanted = cores();
     return pool.wanted <= MAX_HELPERS ? pool.wanted : MAX_HELPERS + 1;
 }
 
-/* Fewer helpers than wanted, when the system refuses a thread, are slower and nothing else. */
+/* Starts helpers up to this number.  If the system refuses a thread, ops run on fewer threads. */
 static void start(int helpers) {
     while (pool.started < helpers &&
            mt_thread_start(&pool.threads[pool.started], help, (void *)(intptr_t)pool.started,
@@ -112,7 +124,7 @@ static void start(int helpers) {
         pool.started++;
 }
 
-/* --- jobs ------------------------------------------------------------------------------------------------------------------------ */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end),
                  void *job) {
@@ -128,10 +140,11 @@ void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin
             pool.part = part, pool.job = job, pool.n = n, pool.grain = grain;
             pool.number++;
             atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-            int64_t pieces = (n - 1) / grain, asleep = (pieces < helpers ? pieces : helpers) -
-                                                       pool.lent; /* the first piece is ours */
-            if (asleep > 0 && pool.started > helpers)
-                pthread_cond_broadcast(&pool.offered); /* some sleep for good */
+            /* The owner takes the first piece, and lent threads are awake. */
+            int64_t pieces = (n - 1) / grain,
+                    asleep = (pieces < helpers ? pieces : helpers) - pool.lent;
+            /* Helpers beyond `helpers` sleep permanently, so a signal could reach one of them. */
+            if (asleep > 0 && pool.started > helpers) pthread_cond_broadcast(&pool.offered);
             else
                 for (; asleep > 0; asleep--) pthread_cond_signal(&pool.offered);
         }
@@ -150,7 +163,7 @@ void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin
 }
 
 void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argument) {
-    const double awake_ms = 0.1; /* two wake-ups */
+    const double awake_ms = 0.1; /* as long as two wake-ups */
     uint64_t seen = 0;
     double now = mt_now_ms(), sleep_at = now + awake_ms;
     pthread_mutex_lock(&pool.lock);
@@ -158,8 +171,9 @@ void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argum
     pool.lent += useful;
     while (useful) {
         if (take_part(&seen, until_ms)) sleep_at = (now = mt_now_ms()) + awake_ms;
-        if (pool.closed || now >= until_ms || now >= sleep_at)
-            break; /* under the lock: whoever counts on us has not offered yet */
+        /* The check is under the lock: no owner has counted this thread for a job that it
+         * missed. */
+        if (pool.closed || now >= until_ms || now >= sleep_at) break;
         pthread_mutex_unlock(&pool.lock);
         bool enough = over(argument);
         if (!enough) sched_yield();
@@ -171,7 +185,7 @@ void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argum
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* --- how many ------------------------------------------------------------------------------------------------------------------- */
+/* --- number of threads ------------------------------------------------------------------------ */
 
 int mt_threads(void) {
     pthread_mutex_lock(&pool.lock);
@@ -180,7 +194,8 @@ int mt_threads(void) {
     return n;
 }
 
-void mt_set_threads(int n) { /* helpers beyond it stay asleep */
+/* Helpers beyond the new number stay asleep. */
+void mt_set_threads(int n) {
     pthread_mutex_lock(&pool.lock);
     pool.wanted = n;
     pthread_mutex_unlock(&pool.lock);
@@ -193,7 +208,7 @@ int mt_pool_size(void) {
     return started;
 }
 
-/* --- fork and shutdown ------------------------------------------------------------------------------------------------------------ */
+/* --- fork and shutdown ------------------------------------------------------------------------ */
 
 void mt_pool_join(void) {
     pthread_mutex_lock(&pool.lock);
@@ -219,7 +234,8 @@ void mt_pool_open(void) {
 void mt_pool_lock(void) { pthread_mutex_lock(&pool.lock); }
 void mt_pool_unlock(void) { pthread_mutex_unlock(&pool.lock); }
 
-void mt_pool_renew(void) { /* in a child: no helper is here */
+/* Called in a child, which has no helpers, and when the core is loaded. */
+void mt_pool_renew(void) {
     mt_mutex_init(&pool.lock);
     mt_cond_init(&pool.offered);
     mt_cond_init(&pool.left);

@@ -1,17 +1,20 @@
-/* The threads inside an op: the essay is in threadpool.c. */
+/* The thread pool: helpers compute parts of a large op.  The essay is in threadpool.c. */
 #ifndef MT_THREADPOOL_H
 #define MT_THREADPOOL_H
 #include "types.h"
 
-/* Calls part over all of [0, n), in pieces of `grain` that several threads take; returns when all is done. */
+/* Calls part over all of [0, n), in pieces of `grain` elements that the caller and helpers take.
+ * Returns when all pieces are done.  The caller holds no lock. */
 void mt_parallel(int64_t n, int64_t grain, void (*part)(void *job, int64_t begin, int64_t end),
                  void *job);
 
-/* The caller waits until over(argument), and helps with jobs meanwhile; it may return earlier. */
+/* Waits until over(argument) returns true, and takes pieces of jobs meanwhile; may return
+ * earlier.  Stops at `until_ms`, a time of mt_now_ms.  The caller holds no lock. */
 void mt_pool_lend(double until_ms, bool (*over)(const void *), const void *argument);
 
-/* Fork and shutdown.  Join ends the threads, and starts no more until open; lock and unlock keep the pool's state whole in a fork that was not
- * announced; renew makes the pool anew in a child. */
+/* Fork and shutdown.  mt_pool_join ends the helpers, and the pool starts none until mt_pool_open.
+ * mt_pool_lock and mt_pool_unlock hold the lock across a fork that was not announced, so that
+ * the state stays consistent.  mt_pool_renew initializes the pool in a child. */
 void mt_pool_join(void);
 void mt_pool_open(void);
 void mt_pool_lock(void);

@@ -1,12 +1,14 @@
 /* The loops of casts, and of strided copies.
  *
- * Why every value goes through memcpy.  Memory that NumPy lends us may lie at any address, and reading a double from an odd
- * one through a `double *` is undefined.  A memcpy of a fixed size is one move instruction, and loops over it still become
- * vector code, so one set of loops serves aligned and unaligned memory.
+ * Why each value goes through memcpy.  Memory of NumPy may have any address, and reading a
+ * double from an odd address through a `double *` is undefined.  A memcpy of a fixed size is one
+ * move instruction, and compilers still vectorise loops over it.  So one set of loops serves
+ * aligned and unaligned memory.
  *
- * Why floats are compared before they are converted.  C leaves the conversion of NaN and of what is out of range undefined;
- * here it is what NumPy gives on x86-64 (the smallest integer, narrowed by dropping bits), on every machine. */
-typedef uint8_t boolean; /* bool's storage: 0 or 1 */
+ * Why floats are compared before they are converted.  C leaves the conversion of NaN and of
+ * values out of range undefined.  Here the result is that of NumPy on x86-64 (the smallest
+ * integer, narrowed by dropping bits), on every machine. */
+typedef uint8_t boolean; /* an element of dtype bool: 0 or 1 */
 
 static inline int64_t float_to_i64(double x) {
     return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
@@ -34,7 +36,8 @@ static inline uint64_t float_to_u64(double x) {
 #define FROM_FLOAT_uint32(x) ((uint32_t)float_to_i64(x))
 #define FROM_FLOAT_uint64(x) float_to_u64(x)
 
-/* One loop for contiguous elements, which the compiler vectorises, one for the rest. */
+/* Defines a cast: one loop for contiguous elements, which the compiler vectorises, and one for
+ * all others. */
 #define CAST(name, F, T, CONVERT)                                                                  \
     static void name(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {              \
         F x;                                                                                       \
@@ -88,6 +91,7 @@ FROM_FLOAT(f64, double)
 typedef struct {
     uint64_t half[2];
 } two_words;
+/* Defines a copy of elements of one size, with an extra loop for a broadcast element. */
 #define COPY(bits, T)                                                                              \
     static void copy_##bits(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {       \
         T x;                                                                                       \
@@ -111,7 +115,8 @@ COPY(32, uint32_t)
 COPY(64, uint64_t)
 COPY(128, two_words)
 
-/* Integers of one width differ in nothing but the name: unsigned targets share the signed ones' loops. */
+/* Signed and unsigned integers of one width have the same bits, so unsigned targets use the
+ * loops of the signed ones. */
 #define ROW_INTEGER(f)                                                                             \
     {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
      [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_i8,         \

@@ -1,11 +1,14 @@
-/* Casts between dtypes, and strided copies: how their work is cut.  The loops are in casts.h and transpose.h.
+/* Casts between dtypes, and strided copies: the cut of their work into pieces.  The loops are in
+ * casts.h and transpose.h.
  *
- * Dimensions are merged and ordered by the output's strides, so that what is written is written in a row.  The innermost dimension is
- * a line.  Where the input is densest along another one (a transpose), the two make a plane, which is copied by blocks: the lines of both
- * sides that a block touches stay in the first-level cache.  Lines and planes are cut into pieces for the threads (threadpool.c).
+ * Dimensions are merged and ordered by the strides of the output, so that writes are sequential.
+ * The innermost dimension is a line.  Where the input is densest along another dimension (a
+ * transpose), the two dimensions form a plane, which is copied by blocks: the cache lines of
+ * both sides that a block uses stay in the first-level cache.  Lines and planes are cut into
+ * pieces for the threads (threadpool.c).
  *
- * A large output goes past the cache (nontemporal.h), and what is cast or transposed is gathered in a tile before.  A tile ends where a
- * line of the cache does. */
+ * A large output is stored past the cache (nontemporal.h).  A cast or a transpose first gathers
+ * its elements in a tile.  A tile ends at the end of a cache line. */
 #include "base/threadpool.h"
 #include "kernels/isa.h"
 
@@ -17,28 +20,31 @@ mt_cast_fn mt_cast_find(int from, int to) {
 
 bool mt_cast_supported(int from, int to) { return mt_cast_find(from, to) != NULL; }
 
-enum {
-    LINE = 64,
-    TILE = 16384,
-    RUN = 256
-}; /* bytes: of a line of the cache, of what fits into it beside its like, of a block's row */
-enum { PIECE = 1 << 18 }; /* bytes that a thread takes at once */
+/* Bytes of a cache line, of a tile (two of them fit into the first-level cache), of a row of a
+ * block. */
+enum { LINE = 64, TILE = 16384, RUN = 256 };
+/* Bytes that a thread takes at once. */
+enum { PIECE = 1 << 18 };
 
 typedef struct {
     mt_cast_fn cast;
-    bool same; /* dtype on both sides */
-    mt_transpose_fn
-        transpose; /* of the input's elements; NULL: they aren't dense along a plane's rows */
-    void (*stream)(void *, const void *, size_t); /* NULL: not past the cache */
-    int ndim, inner; /* dimensions; those of a line (1) or a plane (2) */
+    bool same; /* both sides have the same dtype */
+    /* Transpose for the size of the elements of the input; NULL: they are not dense along the
+     * rows of a plane. */
+    mt_transpose_fn transpose;
+    void (*stream)(void *, const void *, size_t); /* NULL: stores go through the cache */
+    /* ndim: all dimensions; inner: those of a line (1) or a plane (2). */
+    int ndim, inner;
     int64_t length[MT_MAX_NDIM], to[MT_MAX_NDIM], from[MT_MAX_NDIM]; /* [0] is the innermost */
     int64_t size, in_size;                                           /* bytes of an element */
     int64_t columns, rows;                                           /* of a plane's block */
-    int64_t step, pieces; /* a line or plane is cut along its outer dimension */
+    /* Length of a piece along the outer dimension of a line or plane; pieces of each. */
+    int64_t step, pieces;
     char *dst;
     const char *src;
 } job;
 
+/* Copies n elements of a line. */
 static void copy_line(const job *c, char *dst, const char *src, int64_t from, int64_t n) {
     char tile[TILE] __attribute__((aligned(LINE)));
     if (!c->stream) {
@@ -56,6 +62,7 @@ static void copy_line(const job *c, char *dst, const char *src, int64_t from, in
     }
 }
 
+/* Copies a block of a plane. */
 static void copy_block(const job *c, char *dst, const char *src, int64_t rows, int64_t columns) {
     char turned[TILE] __attribute__((aligned(LINE)));
     int64_t row = c->from[1], step = c->from[0];
@@ -72,7 +79,7 @@ static void copy_block(const job *c, char *dst, const char *src, int64_t rows, i
         copy_line(c, dst + k * c->to[1], src + k * row, step, columns);
 }
 
-/* Elements first to last of the outer dimension of a line or plane. */
+/* Copies the elements first to last of the outer dimension of a line or plane. */
 static void copy_piece(const job *c, char *dst, const char *src, int64_t first, int64_t last) {
     int d = c->inner - 1;
     dst += first * c->to[d], src += first * c->from[d];
@@ -87,6 +94,7 @@ static void copy_piece(const job *c, char *dst, const char *src, int64_t first, 
                        c->length[0] - j < c->columns ? c->length[0] - j : c->columns);
 }
 
+/* Copies the pieces [begin, end) of a job, for mt_parallel. */
 static void copy_pieces(void *argument, int64_t begin, int64_t end) {
     const job *c = argument;
     int64_t index[MT_MAX_NDIM], piece = begin % c->pieces, rest = begin / c->pieces,
@@ -124,7 +132,8 @@ void mt_sort_dims(int n, int *order, const int64_t *strides) {
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Merges dimensions and orders them: the output's densest first, then, in a plane, the input's. */
+/* Merges dimensions and orders them: the densest of the output first; then, in a plane, the
+ * densest of the input. */
 static void arrange(job *c, int ndim, const int64_t *shape, const mt_operand *out,
                     const mt_operand *in) {
     int order[MT_MAX_NDIM], n = 0;
@@ -171,7 +180,8 @@ int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_
     if (total == 0) return 0;
     arrange(&c, ndim, shape, out, in);
     for (int d = 1; d < c.ndim; d++) lines |= c.to[d];
-    bool apart = lines % LINE != 0 && c.ndim > 1; /* rows meet inside of lines */
+    /* Rows of the output meet inside cache lines. */
+    bool apart = lines % LINE != 0 && c.ndim > 1;
     if (total >= MT_PAST_THE_CACHE && c.to[0] == c.size &&
         (uintptr_t)c.dst % (uintptr_t)c.size == 0 &&
         (!apart || (c.inner == 1 && c.length[0] * c.size >= TILE)))

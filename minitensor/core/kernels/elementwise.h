@@ -1,21 +1,26 @@
-/* The elementwise kernels: one loop for each op and dtype, over contiguous elements, made from the expressions of
- * optable.py (generated/kernels_gen.h).
+/* The elementwise kernels: one loop for each op and dtype, over contiguous elements, generated
+ * from the expressions of optable.py (generated/kernels_gen.h).
  *
- * Why so plain.  Strides, broadcasting and casts are execute.c's; what is left is a loop that every compiler turns into
- * vector code, so no kernel needs intrinsics and a new op is one row of the table.  The output may be the memory of an
- * input (in place), which is why the pointers aren't `restrict`: IVDEP says what is true, that no element depends on
- * another's.
+ * Why the loops are plain.  execute.c handles strides, broadcasting and casts.  The kernel is
+ * then a loop that every compiler vectorises, so kernels need no intrinsics and a new op is one
+ * row of the table.  The output may be the memory of an input (in place), so the pointers aren't
+ * `restrict`.  IVDEP states the true guarantee: no element depends on another element.
  *
- * Rare elements.  Most arguments of log are normal numbers, but most of the instructions of a log that takes any argument serve
- * those that aren't.  So a row may have a second expression and say where that one holds (`special_case` of an Op).  Its kernel goes by blocks:
- * it computes all of a block by the first, which need only be right for ordinary arguments, and notes in the same loop how rare the
- * rarest is; if it is too much so, a second loop replaces the rare ones.  What an ordinary argument gives depends on no neighbour.  In
- * place, a block's arguments are set aside first, since the first loop overwrites them.
+ * Rare elements.  Most arguments of log are normal numbers, but most instructions of a log that
+ * accepts every argument serve the other arguments.  So a row may have a second expression, and
+ * a condition for the arguments that need it (`special_case` of an Op).  Its kernel works by
+ * blocks.  The first loop computes the whole block by the first expression, which need only be
+ * right for ordinary arguments, and computes the largest rarity in the block.  If that reaches
+ * the limit, a second loop replaces the rare elements.  The result of an ordinary argument
+ * depends on no neighbour.  In place, the kernel first copies the arguments of a block aside,
+ * since the first loop overwrites them.
  *
- * Rarity is an unsigned number, made of a float32's bits: with two instructions for a vector the largest of a block is known, where
- * a comparison that NaN does not pass takes four.  Of a float64 it is yes (not 0) or no, since few processors compare 64-bit integers. */
+ * Rarity is an unsigned number, computed from the bits of a float32: two instructions for a
+ * vector find the largest of a block, while a comparison that NaN fails takes four.  The rarity
+ * of a float64 is yes (not 0) or no, since few processors compare 64-bit integers. */
 #include "kernels/math/mathfn.h"
 
+/* Marks an element as an error; the kernel then returns 1. */
 #define FAIL (bad = 1, (T)0)
 
 #define BODY(name, OUT, A, TYPE, UTYPE, LOADS, expression)                                         \
@@ -39,6 +44,7 @@
 #define KERNEL1(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS1(A), (__VA_ARGS__))
 #define KERNEL2(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS2(A), (__VA_ARGS__))
 #define KERNEL3(name, OUT, A, T, UT, ...) BODY(name, OUT, A, T, UT, LOADS3(A), (__VA_ARGS__))
+/* Returns the larger of two rarities; of float64, whether one is not 0. */
 #define RAREST(any, m) (sizeof(any) == 4 ? ((m) > (any) ? (m) : (any)) : ((any) | (m)))
 #define KERNEL1_SPECIAL(name, T, UT, special, full, ...)                                           \
     static __attribute__((noinline)) UT name##_plain(T *o, const T *x, int n) {                    \

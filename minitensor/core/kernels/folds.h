@@ -1,16 +1,21 @@
-/* The loops of reductions: how runs and rows fold into running values.
+/* The loops of reductions: they fold runs and rows into running values.
  *
- * Summation.  Adding up one by one loses digits as the sum grows.  NumPy sums in pairs, but only along the fastest axis.
- * Here float32 is added in double, and float64 keeps next to each sum the exact error of every addition (Knuth's
- * two-sum): as good as twice the digits in both shapes of loop, and still as fast as memory.  Integers are added in 64 bits.
+ * Summation.  A sum of one element after the other loses digits as it grows.  NumPy sums in
+ * pairs, but only along the fastest axis.  Here float32 is summed in double.  A float64 sum
+ * keeps beside each running value the exact error of every addition (the two-sum of Knuth).
+ * This is as good as twice the digits in both shapes of loop, and still as fast as memory.
+ * Integers are summed in 64 bits.
  *
- * A run is folded in LANES running values side by side: one would wait for each addition to end before the next.
+ * A run is folded into LANES running values side by side, since a single one would wait for the
+ * end of each addition.
  *
- * What threads have folded apart is merged, in the order of the elements (loops.h: MT_FOLD_BLOCK). */
+ * The partial results of threads are merged in the order of the elements (loops.h:
+ * MT_FOLD_BLOCK). */
 enum { LANES = 32 };
 
-/* Asks for the memory of a run before it is needed: converting keeps the processor too busy to look far enough ahead by itself (an eighth of the
- * time of a sum of float32 that comes from memory).  Addresses behind the end are asked for in vain and harm nothing. */
+/* Prefetches the memory of a run: conversions keep the processor too busy to look far enough
+ * ahead (this saves an eighth of the time of a float32 sum from memory).  Prefetches past the
+ * end have no effect. */
 #define AHEAD(at, T)                                                                               \
     for (int j_ = 0; j_ < LANES; j_ += 64 / (int)sizeof(T))                                        \
         __builtin_prefetch((const void *)((uintptr_t)((at) + j_) + 4096));
@@ -24,10 +29,10 @@ enum { LANES = 32 };
 #define ARG_FOLD_NAME(function) ARG_JOIN(FOLD, S, function)
 #define FOLDS(name)                                                                                \
     {name##_start, name##_accumulate_run, name##_accumulate_rows, name##_merge, name##_finish}
-/* row i of those that lie `stride` bytes apart from x on */
+/* The address of row i; rows begin `stride` bytes apart at x. */
 #define ROWS(i) ((const void *)((const char *)x + (i) * stride))
 
-/* The running sum s, and e, all that rounding has taken from it. */
+/* Adds `value` to the running sum s, and the rounding error of the addition to e. */
 #define TWO_SUM(s, e, value)                                                                       \
     do {                                                                                           \
         double v_ = (value), t_ = (s) + v_, b_ = t_ - (s);                                         \
@@ -86,21 +91,21 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
     const double *s = acc, *e = aux;
     double *o = out;
     for (int64_t j = 0; j < n; j++) {
-        double sum = fabs(s[j]) < INFINITY && e[j] != 0
-                         ? s[j] + e[j]
-                         : s[j]; /* of an infinity the error is NaN */
+        /* The error beside an infinity is NaN. */
+        double sum = fabs(s[j]) < INFINITY && e[j] != 0 ? s[j] + e[j] : s[j];
         o[j] = mean ? sum / (double)count : count ? sum : 0;
     }
 }
 
-/* the running value a takes in b: LOSES is <= or >=, and a NaN beats all but an earlier one */
+/* Returns true if b replaces the running value a: LOSES is <= or >=.  A NaN replaces every value
+ * except an earlier NaN. */
 #define BETTER(a, b, LOSES) (((a) == (a)) & !((b)LOSES(a)))
 #define IS_NAN(a) ((a) != (a))
-#define BEST(a, b, LOSES)                                                                          \
-    ((a) != (a)    ? (a)                                                                           \
-     : (b)LOSES(a) ? (a)                                                                           \
-                   : (b)) /* GCC vectorises rows in this form, runs in the other */
+/* The better of a and b.  GCC vectorises the loops over rows in this form, and those over runs
+ * with BETTER. */
+#define BEST(a, b, LOSES) ((a) != (a) ? (a) : (b)LOSES(a) ? (a) : (b))
 
+/* Stores the indices of the extremes. */
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
                        bool mean) {
     (void)acc, (void)count, (void)mean;

@@ -1,9 +1,10 @@
-/* Which instruction set's loops run: see loops.h. */
+/* The selection of the instruction set: see loops.h. */
 #include "kernels/isa.h"
 
 extern const mt_loops mt_loops_baseline;
 #ifdef MT_X86
 extern const mt_loops mt_loops_avx2, mt_loops_avx512;
+/* Return true if the processor has the instructions of the set. */
 static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
@@ -15,7 +16,8 @@ static bool has_avx512(void) {
 
 _Atomic(const mt_loops *) mt_loops_now = &mt_loops_baseline;
 
-/* From the plainest to the best; NULL at the end. */
+/* Returns table i of those that the processor can run, from the simplest to the best; NULL after
+ * the last. */
 static const mt_loops *available(int i) {
     const mt_loops *list[4] = {&mt_loops_baseline};
 #ifdef MT_X86

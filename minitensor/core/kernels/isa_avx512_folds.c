@@ -1,3 +1,3 @@
-/* An object of its own for the folds of isa_avx512.c. */
+/* The folds of isa_avx512.c, as an object of their own. */
 #define MT_ONLY_FOLDS
 #include "kernels/isa_avx512.c"

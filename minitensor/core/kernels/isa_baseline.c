@@ -1,4 +1,4 @@
-/* The loops for any processor of the architecture (on x86-64 that is SSE2, on AArch64 NEON). */
+/* The loops for every processor of the architecture: SSE2 on x86-64, NEON on AArch64. */
 #include "kernels/loops.h"
 
 #include "kernels/math/mathfn.h"

@@ -1,7 +1,9 @@
-/* The loops of one instruction set, and their table: included by the isa_*.c, which define MT_LOOPS, MT_ISA_NAME and MT_FMA.
+/* The loops of one instruction set, and their table.  The files isa_*.c define MT_LOOPS,
+ * MT_ISA_NAME and MT_FMA and include this file.
  *
- * The elementwise loops and the folds take most of the time that the core takes to compile, so they are objects of their own:
- * isa_*_elementwise.c and isa_*_folds.c define MT_ONLY_ELEMENTWISE and MT_ONLY_FOLDS, and include isa_*.c. */
+ * The elementwise loops and the folds take most of the time that the core takes to compile, so
+ * each is an object of its own: isa_*_elementwise.c and isa_*_folds.c define MT_ONLY_ELEMENTWISE
+ * and MT_ONLY_FOLDS, and include isa_*.c. */
 #if defined(__clang__)
 #define IVDEP _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -9,7 +11,7 @@
 #endif
 
 #define MT_PART_NAME(table, part) table##_##part
-#define MT_PART(table, part) MT_PART_NAME(table, part) /* mt_loops_avx2_folds */
+#define MT_PART(table, part) MT_PART_NAME(table, part) /* for example mt_loops_avx2_folds */
 
 extern const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
 extern const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES];

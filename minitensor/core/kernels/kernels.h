@@ -1,22 +1,28 @@
-/* The face of the kernels: pure functions of their arguments, which know no tensor, no task, no lock and no stream. */
+/* The interface of the kernels: pure functions of their arguments.  They use no tensor, task,
+ * lock or stream. */
 #ifndef MT_KERNELS_H
 #define MT_KERNELS_H
 #include "types.h"
 
-typedef struct { /* a tensor as kernels see it */
+/* A tensor as kernels receive it; strides in bytes. */
+typedef struct {
     char *data;
     int dtype;
-    int64_t strides[MT_MAX_NDIM]; /* bytes */
+    int64_t strides[MT_MAX_NDIM];
 } mt_operand;
 
-enum { MT_TILE = 512 }; /* elements that are worked on at once, in the nearest cache */
+/* Elements that a pass computes at once, in the nearest cache. */
+enum { MT_TILE = 512 };
 
-/* An elementwise op on n contiguous elements of one dtype; 0, or 1: an element met FAIL. */
+/* Computes an elementwise op on n contiguous elements of one dtype.  Returns 0; 1: an element
+ * met FAIL. */
 typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c, int64_t n);
 
-/* Returns the kernel of an op (generated); NULL: there is none, NumPy has to do it. */
+/* Returns the kernel of an op in a dtype (generated); NULL: there is none, and NumPy computes
+ * the op. */
 mt_kernel mt_kernel_find(int op, int dtype);
 
+/* Casts n elements between memory with any strides, in bytes. */
 typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride,
                            int64_t n);
 
@@ -24,14 +30,15 @@ typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64
 mt_cast_fn mt_cast_find(int from, int to);
 bool mt_cast_supported(int from, int to);
 
-/* Casts `in` to `out`.  Works for every dtype when both are the same, for kernel dtypes when not.  Returns 0. */
+/* Casts `in` to `out`, of the same shape.  Works for every dtype when both are the same, for
+ * kernel dtypes when they differ.  Returns 0; 1: there is no such cast. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
 
 /* Multiplies an m x k matrix by a k x n matrix, of float32 or float64, into contiguous memory. */
 void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
                    const mt_operand *b);
 
-/* Sorts dimensions by the size of a stride, the largest first; equal ones keep their order. */
+/* Sorts dimensions by the size of a stride, the largest first.  Equal ones keep their order. */
 void mt_sort_dims(int n, int *order, const int64_t *strides);
 
 #endif

@@ -1,9 +1,10 @@
-/* The loops that do the work, compiled once for each instruction set, and the choice among them.
+/* The loops of the kernels, compiled once for each instruction set, and the table of each set.
  *
- * A file isa_<name>.c names its instruction set to the compiler and includes the loops: kernels.h (elementwise), casts.h
- * and folds.h (reductions).  Their table of functions is all that the rest of the core sees, so a processor that lacks the
- * instructions never meets them.  The best table that the processor can run is chosen when the core is loaded;
- * MINITENSOR_ISA asks for another. */
+ * A file isa_<name>.c names its instruction set to the compiler and includes the loops:
+ * elementwise.h, casts.h, transpose.h and folds.h (reductions).  The rest of the core sees only
+ * their table of functions, so a processor without the instructions never runs them.  The core
+ * selects the best table that the processor can run when it is loaded.  MINITENSOR_ISA selects
+ * another. */
 #ifndef MT_LOOPS_H
 #define MT_LOOPS_H
 #if defined(__x86_64__)
@@ -13,22 +14,31 @@
 
 #include "kernels/kernels.h"
 
-/* acc and aux hold running values, 8 bytes each: index 0 for a run, one for each column of a row.  `index` counts the
- * elements that a result has seen before. */
+/* The functions of a fold.  acc and aux hold running values of 8 bytes each: only index 0 for a
+ * run, one for each column of a row.  `index` is the number of elements that the running value
+ * already covers. */
 typedef struct {
-    void (*start)(void *acc, void *aux, int64_t n); /* the result of no elements */
+    /* Stores the initial running values: the result of no elements. */
+    void (*start)(void *acc, void *aux, int64_t n);
+    /* Folds n contiguous elements into one running value. */
     void (*accumulate_run)(void *acc, void *aux, const void *x, int64_t n, int64_t index);
+    /* Folds `rows` rows of n elements, which begin `stride` bytes apart, into n running values. */
     void (*accumulate_rows)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows,
                             int64_t n, int64_t index);
+    /* Merges acc2 and aux2 into acc and aux; `index`: of the first element that acc2 covers. */
     void (*merge)(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n,
-                  int64_t index); /* index: of the others' first element */
+                  int64_t index);
+    /* Stores n results; `count`: the number of elements of each, `mean`: divides by it. */
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
                    bool mean);
 } mt_fold;
-/* A long run is folded in blocks that are merged in order, so that several threads may fold it and the result is the same for one. */
+/* A long run is folded in blocks that are merged in order, so several threads give the same
+ * result as one. */
 enum { MT_FOLD_BLOCK = 1 << 16 };
 enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
 
+/* Transposes a block: `rows` and `columns` are those of dst, whose rows begin dst_row bytes
+ * apart. */
 typedef void (*mt_transpose_fn)(char *dst, int64_t dst_row, const char *src, int64_t src_row,
                                 int64_t rows, int64_t columns);
 
@@ -39,8 +49,8 @@ typedef struct {
     mt_cast_fn copies[17];               /* by size */
     mt_transpose_fn transposes[17];      /* by size; NULL where there is none */
     const mt_fold (*folds)[MT_FAMILIES]; /* by dtype */
-    void (*stream)(void *dst, const void *src,
-                   size_t nbytes); /* copies past the caches, to any address: nontemporal.h */
+    /* Copies past the caches, to any address (nontemporal.h). */
+    void (*stream)(void *dst, const void *src, size_t nbytes);
 } mt_loops;
 
 #endif

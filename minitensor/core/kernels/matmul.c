@@ -1,15 +1,16 @@
 /* The product of two small matrices.
  *
- * NumPy's BLAS multiplies better than we ever could, but to have it do so takes some ten microseconds of Python, and the product of
- * two 4x4 matrices a tenth of one.  Up to some 30 thousand multiplications (api/infer.c) a plain loop of ours does it: at that bound it takes some 6 us longer than BLAS
- * alone, and less than BLAS and the way there.
+ * The BLAS of NumPy is faster than any loop of this core, but its call takes some ten
+ * microseconds of Python, and the product of two 4x4 matrices a tenth of a microsecond.  Up to
+ * some 30 thousand multiplications (api/infer.c) a plain loop computes the product.  At that
+ * bound the loop takes some 6 us longer than BLAS alone, and less than BLAS and its call.
  *
- * Each element is the sum of its products in the order of the inner dimension, in the matrices' own precision: the error bound is
- * that of any BLAS, the last bits may be others. */
+ * Each element is the sum of its products in the order of the inner dimension, in the precision
+ * of the matrices.  The error bound is that of any BLAS; the last bits may differ. */
 #include "kernels/kernels.h"
 
-/* By rows, so that the innermost loop goes along rows of b and out: a vector loop when b's elements lie side by side.  An array of
- * NumPy's that a tensor shares need not be aligned. */
+/* Defines the product by rows, so that the innermost loop runs along rows of b and out: a vector
+ * loop when the elements of a row of b are contiguous.  Memory of NumPy may be unaligned. */
 #define MATMUL(name, T)                                                                            \
     static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a,        \
                      const mt_operand *b) {                                                        \

@@ -1,11 +1,17 @@
-/* Putting results out to memory past the caches.
+/* Stores of results to memory past the caches.
  *
- * An ordinary store first reads the line that it is going to overwrite, and then pushes something else out of the cache.  For an output
- * that is larger than the cache both are waste: a third of the traffic of `a + b`.  A non-temporal store of whole lines
- * does neither.  What goes out this way should lie in the first-level cache as a finished tile: read once, never looked at again.
- * Pieces that meet inside of a line cost as much as ordinary stores there, so cut an output where its lines begin.
+ * The problem.  An ordinary store first reads the cache line that it overwrites, and evicts
+ * another line from the cache.  For an output larger than the cache both are waste: a third of
+ * the traffic of `a + b`.
  *
- * These stores are not ordered with others: who hands the memory to another thread calls mt_stream_fence() first. */
+ * The solution.  A non-temporal store of whole lines does neither.  Its source should be a
+ * finished tile in the first-level cache, which is read once.  Pieces that meet inside a line
+ * cost as much as ordinary stores there, so the caller cuts an output at the boundaries of its
+ * lines.
+ *
+ * These stores are not ordered with others: the thread calls mt_stream_fence() before it passes
+ * the memory to another thread. */
+/* Copies nbytes bytes past the caches, where the processor can; without x86, by memcpy. */
 #ifdef MT_X86
 #include <emmintrin.h>
 static void stream(void *dst, const void *src, size_t nbytes) {

@@ -1,11 +1,16 @@
 /* Transposes of blocks, in registers.
  *
- * A transposed copy reads along one dimension and writes along the other.  Moved one by one, each element costs a load and a store of
- * its own; a vector of N rows' elements costs one for all.  N rows of N elements are transposed by zipping row k with row k + N/2, all rows at
- * once, log2(N) times over.  A zip is one instruction wherever vectors have 16 bytes, so one loop serves every size of element.
+ * The problem.  A transposed copy reads along one dimension and writes along the other.  A copy
+ * of single elements costs a load and a store for each; a vector with the elements of N rows
+ * costs one of each for all N.
  *
- * Rows of a large input are pages apart, where no processor guesses what comes next, so the rows that come next are asked for ahead; few,
- * since at a stride of a power of two they share a few places of the cache.  The last asks are for nothing, and harmless. */
+ * The solution.  N rows of N elements are transposed by zipping row k with row k + N/2, for all
+ * rows at once, log2(N) times.  A zip is one instruction wherever vectors have 16 bytes, so one
+ * loop serves every size of element.
+ *
+ * Rows of a large input are pages apart, where no processor predicts the next access, so the
+ * loop prefetches the next rows.  It prefetches few of them, since at a stride of a power of two
+ * they share a few sets of the cache.  The last prefetches are unused and harmless. */
 #if defined(__clang__)
 #define ZIP(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -13,7 +18,8 @@
 #endif
 #define LIST(...) __VA_ARGS__
 
-/* dst, whose rows lie dst_row bytes apart, gets the columns of src, whose rows lie src_row bytes apart: `rows` and `columns` of dst. */
+/* Defines a transpose: copies the columns of src, whose rows begin src_row bytes apart, to the
+ * rows of dst, which begin dst_row bytes apart.  `rows` and `columns` are those of dst. */
 #define TRANSPOSE(bits, T, low, high)                                                              \
     static void transpose_##bits(char *dst, int64_t dst_row, const char *src, int64_t src_row,     \
                                  int64_t rows, int64_t columns) {                                  \

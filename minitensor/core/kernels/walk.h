@@ -1,10 +1,13 @@
-/* Walking over the elements of an operand, for passes and reductions.
+/* Walks over the elements of an operand, for passes and reductions.
  *
- * Why a walk.  Kernels want contiguous, aligned elements of one dtype; operands come with any strides, any of the kernel
- * dtypes, and at any address (NumPy's memory may be unaligned).  A walk is one operand in a fixed order of its elements:
- * it hands out the next n, by their address where they lie ready, else gathered into a tile that stays in the cache.  Each
- * operand has a walk of its own, with its own dimensions merged as far as its own strides allow, so a contiguous operand
- * is never copied because its neighbour is broadcast, and short inner dimensions still fill whole tiles. */
+ * The problem.  Kernels need contiguous, aligned elements of one dtype.  Operands have any
+ * strides, any of the kernel dtypes and any address (memory of NumPy may be unaligned).
+ *
+ * The solution.  A walk is one operand in a fixed order of its elements.  It returns the next n
+ * elements: their address where they are ready, otherwise a copy gathered in a tile that stays
+ * in the cache.  Each operand has a walk of its own, with its own dimensions merged as far as
+ * its own strides allow.  So a contiguous operand is not copied because another operand is
+ * broadcast, and short inner dimensions still fill whole tiles. */
 #ifndef MT_WALK_H
 #define MT_WALK_H
 #include "kernels/kernels.h"
@@ -15,15 +18,16 @@ typedef struct {
     int ndim;
     int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM], index[MT_MAX_NDIM]; /* [0] is the innermost */
     int64_t itemsize;
-    mt_cast_fn cast; /* from the operand's dtype to the walk's, or back for an output */
-    bool ready;      /* no cast, aligned: elements may be used where they lie */
+    mt_cast_fn cast; /* from the operand's dtype to the walk's; for an output back */
+    bool ready;      /* no cast, aligned: kernels may use the elements in place */
 } mt_walk;
 
-/* `order` lists the dimensions to walk, the innermost last. */
+/* Begins a walk of operand t at its first element, with elements of `dtype`.  `order` lists its
+ * n dimensions, the innermost last. */
 static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, bool output, int n,
                                  const int *order, const int64_t *shape) {
-    int64_t size = MT_ITEMSIZE[t->dtype],
-            align = size < 16 ? size : 8; /* complex128 is two doubles */
+    /* complex128 is two doubles, so it is aligned to 8 bytes. */
+    int64_t size = MT_ITEMSIZE[t->dtype], align = size < 16 ? size : 8;
     uintptr_t bits = (uintptr_t)t->data;
     w->at = t->data, w->ndim = 0, w->itemsize = size;
     for (int k = n - 1; k >= 0; k--) {
@@ -44,7 +48,7 @@ static inline void mt_walk_begin(mt_walk *w, const mt_operand *t, int dtype, boo
     w->ready = t->dtype == dtype && (bits & (uintptr_t)(align - 1)) == 0;
 }
 
-/* Goes n elements on; n is at most what is left of the innermost run. */
+/* Advances by n elements; n is at most what is left of the innermost run. */
 static inline void mt_walk_skip(mt_walk *w, int64_t n) {
     w->at += n * w->strides[0];
     if ((w->left -= n) != 0) return;
@@ -57,7 +61,7 @@ static inline void mt_walk_skip(mt_walk *w, int64_t n) {
     w->left = w->shape[0];
 }
 
-/* From its beginning to element n, in the order of the walk. */
+/* Moves a walk that is at its beginning to element n, in the order of the walk. */
 static inline void mt_walk_seek(mt_walk *w, int64_t n) {
     for (int d = 0; d < w->ndim; d++) {
         w->index[d] = n % w->shape[d];
@@ -67,12 +71,13 @@ static inline void mt_walk_seek(mt_walk *w, int64_t n) {
     w->left = w->shape[0] - w->index[0];
 }
 
-/* How many of the next elements lie ready in one piece. */
+/* Returns how many of the next elements are ready in one contiguous piece. */
 static inline int64_t mt_walk_ready(const mt_walk *w) {
     return w->ready && w->strides[0] == w->itemsize ? w->left : 0;
 }
 
-/* Casts n elements between the walk and a contiguous buffer of items of `itemsize` bytes. */
+/* Casts n elements between the walk and a contiguous buffer of items of `itemsize` bytes: from
+ * the buffer for an output, otherwise to it. */
 static inline void mt_walk_move(mt_walk *w, char *buffer, int64_t itemsize, int64_t n,
                                 bool output) {
     while (n > 0) {
@@ -84,7 +89,8 @@ static inline void mt_walk_move(mt_walk *w, char *buffer, int64_t itemsize, int6
     }
 }
 
-/* The next n elements: their address where they lie ready, else gathered into `tile`, which has room for them. */
+/* Returns the next n elements: their address where they are ready, otherwise `tile`, which
+ * receives a copy and has room for them. */
 static inline const void *mt_walk_next(mt_walk *w, char *tile, int64_t itemsize, int64_t n) {
     if (mt_walk_ready(w) >= n) {
         const void *here = w->at;

@@ -1,19 +1,24 @@
 /* Memory of the devices.
  *
- * A fresh large block costs more than the op that fills it: the kernel has to find, zero and map each page (some 0.25 us
- * for 4 KiB, where log needs 0.4 us for the same elements).  So freed blocks are kept by size class and handed out again,
- * the last freed first, because it is still in the cache.  Classes are four to a doubling: at most a fifth is wasted.  What is kept
- * is bounded (MT_SETTING_CACHE), and given back to the system when an allocation fails.
+ * The problem.  A fresh large block costs more than the op that fills it: the kernel must find,
+ * zero and map each page (some 0.25 us for 4 KiB, where log needs 0.4 us for the same elements).
+ * So the device keeps freed blocks by size class and reuses them.  It returns the block that was
+ * freed last first, because that block is still in the cache of the processor.  Each doubling
+ * has four classes, so at most a fifth is wasted.  MT_SETTING_CACHE bounds the kept bytes, and
+ * the device returns them to the system when an allocation fails.
  *
- * Memory is reserved at the call of an op and committed when the op runs.  So a user is told at the call when a device is full, and yet
- * the result of a queued op takes a block that an op before it has just let go of, and one that turns out to be needed by nobody
- * (plan.c) takes none.  Reserved memory counts as allocated.
+ * Memory is reserved at the call of an op and committed when the op runs.  So the submitter gets
+ * the error of a full device at the call.  The result of a queued op still takes a block that an
+ * earlier op has just released, and a result that no task needs (plan.c) takes no memory.
+ * Reserved memory counts as allocated.
  *
- * A device may have a capacity: the simulated Ascend has.  Nothing is reserved ahead; the capacity only says when to refuse.
+ * A device may have a capacity, as the simulated Ascend has.  The capacity allocates nothing in
+ * advance; it only says when to refuse.
  *
- * Locks: each device's `lock` guards its stats and its cache, for a few instructions, never while memory is asked of the
- * system and never while Python runs.  It is recursive, since a fork holds it (mt_alloc_lock_all) while other before-fork
- * hooks may drop tensors in the same thread. */
+ * Locks.  The `lock` of each device guards its statistics and its cache.  A thread holds it for
+ * a few instructions, never while the system allocates memory and never while Python runs.  It
+ * is recursive, since a fork holds it (mt_alloc_lock_all) while other hooks before the fork may
+ * release tensors in the same thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,14 +36,15 @@ typedef struct mt_block {
 mt_device mt_devices[MT_MAX_DEVICES];
 atomic_int mt_device_count;
 
-/* The class of a size, and the size of that class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
+/* Returns the class of a size, or -1 if blocks of the size are not cached; `rounded` gets the
+ * size of the class: 64, 80, 96, 112, 128, 160, ... rounded up to 64 bytes. */
 static int size_class(int64_t nbytes, int64_t *rounded) {
     if (nbytes <= SMALLEST) {
         *rounded = SMALLEST;
         return 0;
     }
-    int doubling =
-        63 - __builtin_clzll((uint64_t)(nbytes - 1)); /* 2^doubling < nbytes <= 2^(doubling+1) */
+    /* 2^doubling < nbytes <= 2^(doubling+1) */
+    int doubling = 63 - __builtin_clzll((uint64_t)(nbytes - 1));
     int64_t step = ((int64_t)1 << doubling) / 4;
     int64_t quarter = (nbytes - ((int64_t)1 << doubling) + step - 1) / step; /* 1 to 4 */
     *rounded = (((int64_t)1 << doubling) + quarter * step + SMALLEST - 1) / SMALLEST * SMALLEST;
@@ -46,13 +52,15 @@ static int size_class(int64_t nbytes, int64_t *rounded) {
     return index < N_CLASSES ? index : -1;
 }
 
+/* Returns memory of the system, owned by the caller; NULL: the system has none.  Holds no lock. */
 static char *system_alloc(int64_t nbytes, int64_t alignment) {
     void *data = NULL;
     bool large = nbytes >= 2 * HUGE_PAGE;
     if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
     if (posix_memalign(&data, (size_t)alignment, (size_t)nbytes) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE); /* a hint: a refusal changes nothing */
+    /* A hint: a refusal has no effect. */
+    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);
 #endif
     return data;
 }
@@ -72,6 +80,8 @@ int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment
     return id;
 }
 
+/* Moves all cached blocks to `chain`, for free_chain, and returns their bytes.  Called with the
+ * lock held. */
 static int64_t trim_locked(mt_device *device, mt_block **chain) {
     int64_t freed = 0;
     for (int i = 0; i < N_CLASSES; i++) {
@@ -88,6 +98,7 @@ static int64_t trim_locked(mt_device *device, mt_block **chain) {
     return freed;
 }
 
+/* Frees a chain of blocks.  Called without the lock. */
 static void free_chain(mt_block *chain) {
     while (chain) {
         mt_block *next = chain->next;
@@ -106,6 +117,7 @@ int64_t mt_device_trim(int id) {
     return freed;
 }
 
+/* Adds to the statistics.  Called with the lock held. */
 static void count(mt_device *device, int64_t allocated, int64_t reserved) {
     mt_memory_stats *stats = &device->stats;
     stats->allocated += allocated;
@@ -115,12 +127,14 @@ static void count(mt_device *device, int64_t allocated, int64_t reserved) {
     if (stats->reserved > stats->max_reserved) stats->max_reserved = stats->reserved;
 }
 
+/* Takes a block from the cache; NULL: the class has none.  Called with the lock held. */
 static char *take_cached(mt_device *device, int class, int64_t size) {
     mt_block *block = class >= 0 ? device->cache[class] : NULL;
     if (!block) return NULL;
     device->cache[class] = block->next;
     device->stats.cached_blocks--;
-    device->stats.reserved -= size; /* it was counted as cached, and as reserved */
+    /* The block counted twice: as cached and as reserved. */
+    device->stats.reserved -= size;
     return (char *)block;
 }
 

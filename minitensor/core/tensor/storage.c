@@ -1,3 +1,4 @@
+/* Storages: release, and copy on write. */
 #include <stdlib.h>
 
 #include "base/host.h"
@@ -25,7 +26,9 @@ void mt_storage_leave(mt_storage *s) {
 int mt_storage_own(mt_storage *s) {
     if (!s->data) return mt_storage_commit(s) ? MT_OK : MT_MEMORY_ERROR;
     if (!s->block || s->shared_mutable || mt_storage_make_sole(s)) return MT_OK;
-    int64_t block = mt_arena_alloc(s->nbytes); /* it has travelled and is likely to travel again */
+    /* The storage has been sent and is likely to be sent again, so its copy is in the arena,
+     * too. */
+    int64_t block = mt_arena_alloc(s->nbytes);
     bool reserved = block < 0 && mt_block_reserve(s->device, s->nbytes, NULL);
     char *data = block > 0  ? mt_arena_data(block)
                  : reserved ? mt_block_commit(s->device, s->nbytes)

@@ -5,7 +5,8 @@
 
 #include "memory/allocator.h"
 
-/* A mark is a place in a stream: everything up to number `seq` of stream `stream`.  seq 0 is reached from the start. */
+/* A mark is a position in a stream: all tasks up to number `seq` of stream `stream`.  seq 0 is
+ * reached from the start. */
 typedef struct {
     int32_t stream;
     uint64_t seq;
@@ -14,56 +15,70 @@ typedef struct {
 struct mt_storage {
     _Atomic int64_t refs;
     mt_device *device;
-    char *
-        data; /* NULL: reserved, until a task writes it.  Changed while no other task is at work on it */
+    /* NULL: reserved, until a task commits it.  A task changes it only while no other task uses
+     * the storage. */
+    char *data;
     int64_t nbytes;
-    int64_t block;       /* the arena's, in which data lies; 0: none.  Changed with data */
-    bool shared_mutable; /* all processes that have the block write to it */
-    void *owner;         /* somebody else's memory: what to hand to mt_py_release */
+    int64_t block;       /* the block in the arena that holds data; 0: none.  Changes with data */
+    bool shared_mutable; /* every process that has the block writes to it */
+    void *owner;         /* foreign memory: the object that mt_py_release takes; NULL: none */
     bool external;
-    bool reserved; /* the device has counted its memory (allocator.c), committed or not */
-    bool unbacked; /* no memory yet: known only to the call that makes it, which waits for some */
-    atomic_int exports;           /* NumPy arrays that look at it now */
-    _Atomic uint32_t assignments; /* of tensors to views of it: mt_assigns counts them, and keeps */
-    _Atomic int64_t swap_to, swap_from; /* the last one's offsets; equal unless both were views */
+    /* The device has counted its bytes (allocator.c), committed or not. */
+    bool reserved;
+    /* Not yet reserved.  Only the call that creates the storage knows it, and waits for memory. */
+    bool unbacked;
+    atomic_int exports; /* NumPy arrays on the memory */
+    /* Assignments of tensors to views of the storage, counted by mt_assigns. */
+    _Atomic uint32_t assignments;
+    /* Offsets of the last assignment; equal unless both sides were views. */
+    _Atomic int64_t swap_to, swap_from;
     /* Guarded by the executor's lock: */
     mt_mark last_write, last_read;
-    unsigned
-        moving; /* 0, or a generation of forks + 1: a thread copies it into the arena (move_to_arena.c) */
-    int busy,
-        array_views; /* tasks and glances at work on it; arrays that look at its present block */
-    uint32_t writes; /* steps when a task begins to write and when it ends: odd, one is at it */
-    mt_error *error; /* why there is no value */
+    /* 0, or a generation of forks + 1: a thread copies the storage into the arena
+     * (move_to_arena.c). */
+    unsigned moving;
+    /* busy: tasks and short reads that use the storage; array_views: NumPy arrays on its present
+     * block. */
+    int busy, array_views;
+    /* Increases when a task begins to write and when it ends; odd: a task is writing. */
+    uint32_t writes;
+    /* The error that the storage holds in place of a value. */
+    mt_error *error;
 };
 
-/* Memory that NumPy arrays or other processes (share_memory_) may read and write, unknown to the
- * streams: a task that touches it is done when its call returns, since what its caller does next
- * (gives a lock back, sets an event) tells others so. */
+/* Returns true if NumPy arrays or other processes (share_memory_) may read and write the memory
+ * without the streams.  A task on such memory is done when its call returns, since the next step
+ * of the caller (it releases a lock, or sets an event) tells others so. */
 static inline bool mt_storage_visible(const mt_storage *s) {
     return s->shared_mutable || atomic_load_explicit(&s->exports, memory_order_relaxed);
 }
 
-/* A result this large is taken at the call, where the system's refusal rises best. */
+/* A result of this size or more is committed at the call, where the error of a refusal has the
+ * line of the user. */
 static const int64_t MT_AT_THE_CALL = (int64_t)1 << 30;
-/* One this small is, too, where a block is at hand: taking it later would cost more than it spares. */
+/* A result of this size or less is committed at the call if the cache has a block: a later
+ * commit would cost more than it saves. */
 static const int64_t MT_AT_ONCE = 1024;
 
-/* Returns a storage without memory, with one count; NULL: no memory. */
+/* Returns a new storage without memory, with one count; NULL: no memory. */
 static inline mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
-    mt_storage *storage =
-        malloc(sizeof *storage); /* not calloc, which glibc serves from no cache of the thread's */
+    /* malloc, since glibc serves calloc without the cache of the thread. */
+    mt_storage *storage = malloc(sizeof *storage);
     if (storage) *storage = (mt_storage){.refs = 1, .device = device, .nbytes = nbytes};
     return storage;
 }
 
+/* Releases one count.  The last release frees the memory, the error and the storage; it may call
+ * Python. */
 void mt_storage_release(mt_storage *storage);
 
-/* Commits the memory that is reserved; false: the system has none. */
+/* Commits the reserved memory, unless it is committed.  Returns false if the system has none. */
 static inline bool mt_storage_commit(mt_storage *s) {
     return s->data || (s->data = mt_block_commit(s->device, s->nbytes));
 }
 
-/* Reserves memory for the storage, and with `commit` commits it; false: there is none now. */
+/* Reserves memory for the storage, unless it is reserved; with `commit` also commits it.
+ * Returns false if the device or the system has none now. */
 static inline bool mt_storage_reserve(mt_storage *s, bool commit) {
     if (!s->reserved)
         s->reserved = mt_block_reserve(s->device, s->nbytes,
@@ -71,14 +86,17 @@ static inline bool mt_storage_reserve(mt_storage *s, bool commit) {
     return s->reserved && (!(commit || s->nbytes >= MT_AT_THE_CALL) || mt_storage_commit(s));
 }
 
-/* Before a task writes: the storage has memory, and its bytes are its own.  Called by the one task that may touch it now; a status. */
+/* Prepares the storage for a write: commits its memory, and copies a block that other processes
+ * have (copy on write).  Only the one task that may use the storage now calls it.  Returns a
+ * status. */
 int mt_storage_own(mt_storage *storage);
 
-/* Makes the storage's block its own; true: no other process has the block, no token, no other storage of this process and no array of
- * such a one; nor will, but by ourselves. */
+/* Returns true, and makes the block private to the storage, if no other process, token, other
+ * storage of this process or array of such a storage has it.  From then on only this process can
+ * give the block to others. */
 bool mt_storage_make_sole(const mt_storage *storage);
 
-/* Gives back the memory that the storage has, which must get another. */
+/* Releases the memory of the storage.  The caller then gives the storage new memory. */
 void mt_storage_leave(mt_storage *storage);
 
 #endif

@@ -1,9 +1,9 @@
-/* Tasks, as data. */
+/* Tasks: one op each in the queue of a stream. */
 #ifndef MT_TASK_H
 #define MT_TASK_H
 #include "tensor/tensor.h"
 
-/* One unit of work of a stream.  Data, not code: the worker sees what it is before it runs it. */
+/* One op in a queue.  A task is data, so the worker can inspect it before it runs it. */
 typedef struct mt_task {
     struct mt_task *next;
     enum {
@@ -15,23 +15,26 @@ typedef struct mt_task {
         MT_TASK_EVENT,
         MT_TASK_NOTHING
     } kind;
-    int op, compute;  /* the op's code; the dtype it computes in */
+    int op, compute;  /* code of the op; dtype of the computation */
     uint64_t axes;    /* of a reduction */
-    char host_op[32]; /* a host task's name */
-    void *host;       /* its handle, until it has run */
-    bool
-        borrows; /* it lies on the stack of a call that is under way, and so do the counts of its tensors */
-    int64_t
-        cost; /* a host task's size, if it waits for nobody: a small one may run in its submitter's thread, like a kernel, and
-                 a short one in that of somebody who waits for it; 0: neither */
+    char host_op[32]; /* name of a host task */
+    void *host;       /* handle of its Python function, until it has run */
+    /* The task and the counts of its tensors are on the stack of a call that has not returned. */
+    bool borrows;
+    /* The size of a host task that waits for nothing else; 0 for others.  A small one may run
+     * inline in the thread of its submitter, like a kernel, and a short one in a thread that
+     * waits for it. */
+    int64_t cost;
     mt_event *event;
-    uint32_t site; /* the user's line; Python keeps the table */
+    uint32_t site; /* the line of the program; Python keeps the table */
     uint64_t seq;
-    int64_t bytes; /* of its outputs, for the bound on queued work */
+    /* Bytes of its outputs, for the bound on queued work. */
+    int64_t bytes;
     int n_in, n_out, n_wait;
-    mt_tensor **in,
-        **out;     /* counted references, unless it borrows; on the stack they point into `few` */
-    mt_mark *wait; /* other streams' work that has to be over first */
+    /* Counted references, unless the task borrows; on the stack they point into `few`. */
+    mt_tensor **in, **out;
+    /* Marks of other streams that the task waits for. */
+    mt_mark *wait;
     mt_tensor *few[4];
     mt_mark few_waits[8];
 } mt_task;

@@ -1,9 +1,11 @@
-/* Storages and tensors.
+/* Tensors: creation, counts, extents.
  *
- * A storage is counted memory on one device; a tensor is an immutable view of it: dtype, offset, shape, strides.  Python's
- * Tensor holds one count of one tensor, every queued task one of each tensor it reads or writes, so memory lives exactly
- * as long as somebody can still reach it, and no task can see freed memory.  Counts are atomic, nothing else here needs a lock:
- * all other fields are written before the object is shared (the executor's marks apart, see executor/order.c). */
+ * A storage is counted memory on one device.  A tensor is an immutable view of it: dtype,
+ * offset, shape, strides.  A Tensor in Python holds one count of one tensor, and each queued
+ * task holds one count of each tensor that it reads or writes.  So memory lives exactly as long
+ * as a Tensor or a task can reach it, and no task can see freed memory.  The counts are atomic.
+ * Nothing else here needs a lock: all other fields are written before the object is shared,
+ * except for the marks of the executor (executor/order.c). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,7 +27,8 @@ mt_tensor *mt_tensor_new(mt_storage *storage, int device, int dtype, int ndim, c
     t->strides = t->dims + ndim;
     t->size = 1;
     for (int i = 0; i < ndim; i++) t->size *= t->shape[i] = shape[i];
-    if (!t->size) t->offset = 0; /* a view of no elements may lie past the end of its storage */
+    /* A view of no elements may begin past the end of its storage. */
+    if (!t->size) t->offset = 0;
     int64_t step = MT_ITEMSIZE[dtype];
     for (int i = ndim - 1; i >= 0; i--) {
         t->strides[i] = strides ? strides[i] : step;
@@ -44,11 +47,10 @@ void mt_tensor_release(mt_tensor *t) {
     free(t);
 }
 
-/* That the counts are 1 tells that nobody else can reach them, nor count on. */
+/* A count of 1 shows that no other thread has the object, so no other thread can add a count. */
 bool mt_release_promptly(mt_tensor *t) {
-    enum {
-        SOON = 1 << 20
-    }; /* bytes: what is given to the system and not to the cache costs by the page */
+    /* Bytes.  A release of memory to the system, and not to the cache, costs time for each page. */
+    enum { SOON = 1 << 20 };
     mt_storage *s = t->storage;
     if (atomic_load_explicit(&t->refs, memory_order_acquire) != 1) return false;
     if (s && (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 || s->block || s->owner ||
@@ -101,10 +103,11 @@ void mt_forget_swap(const mt_tensor *target) {
     atomic_store_explicit(&target->storage->swap_from, target->offset, memory_order_relaxed);
 }
 
-/* `t[i], t[j] = t[j], t[i]` makes two views and assigns each; the first assignment overwrites what the
- * second view shows.  This tells the second one: its source is a view that is older than the last
- * assignment, and that assignment was the same with the sides exchanged.  So t[j] would be written to
- * itself, which no program means.  A race of threads over these numbers loses a hint and nothing else. */
+/* `t[i], t[j] = t[j], t[i]` makes two views and assigns each; the first assignment overwrites
+ * the elements of the second view.  This function detects the second assignment: its source is a
+ * view that is older than the last assignment, and that assignment had the same sides exchanged.
+ * Then t[j] would be written to itself, which no program intends.  A race of threads over these
+ * fields loses a hint and has no other effect. */
 int mt_assigns(mt_ref target_ref, mt_ref source_ref) {
     const mt_tensor *target = mt_t(target_ref), *source = mt_t(source_ref);
     mt_storage *s = target->storage;

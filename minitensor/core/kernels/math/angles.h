@@ -1,8 +1,9 @@
-/* Trigonometric functions and their inverses: a part of elementary.h, which has the tools. */
+/* Trigonometric functions and their inverses: a part of elementary.h, which defines their tools. */
 #ifndef MT_ANGLES_H
 #define MT_ANGLES_H
-/* --- angles ------------------------------------------------------------
- * n of the quarter turn next to |x|, and the rest.  Each product with n is exact: n is below 2^20, the pieces have 33 bits. */
+/* --- angles -----------------------------------------------------------------------------------
+ * n of the quarter turn next to |x|, and the rest in two numbers.  Each product with n is exact:
+ * n is below 2^20, and the pieces have 33 bits. */
 typedef struct {
     uint64_t n;
     double r, low;
@@ -47,7 +48,7 @@ INLINE double mt_cos_fd(double r) {
     double z = r * r;
     return 1 - 0.5 * z + z * z * POLY(z, MT_POLY_COS_FD);
 }
-/* In float32, but for the reduction. */
+/* Float32, except for the reduction. */
 typedef struct {
     uint32_t n;
     float r;
@@ -81,7 +82,7 @@ INLINE float mt_tanf(float x) {
     return (float)from_bits(bits(y) ^ (bits((double)x) & SIGN));
 }
 
-/* asin(a) for a up to 1/2; beyond, pi/2 - 2 asin(sqrt((1 - a) / 2)) */
+/* asin(a) for a up to 1/2; beyond, pi/2 - 2 asin(sqrt((1 - a) / 2)). */
 #define MT_ARC(T, suffix, poly)                                                                    \
     INLINE T mt_asin##suffix(T x) {                                                                \
         double a = fabs((double)x);                                                                \
@@ -100,7 +101,7 @@ INLINE float mt_tanf(float x) {
     }
 MT_ARC(float, f, MT_POLY_ASIN_FD)
 MT_ARC(double, , MT_POLY_ASIN)
-/* atan of 1/a beyond 1 */
+/* atan(a) for a up to 1; beyond, pi/2 - atan(1/a). */
 #define MT_ATAN(T, suffix, poly)                                                                   \
     INLINE T mt_atan##suffix(T x) {                                                                \
         double a = fabs((double)x);                                                                \

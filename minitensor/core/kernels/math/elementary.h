@@ -1,29 +1,37 @@
-/* Elementary functions that compilers can turn into vector code.
+/* Elementary functions that compilers can vectorise.
  *
- * The problem.  A loop that calls libm's exp takes one element at a time, and no loop with a branch for special values becomes
- * vector code.  So each function here is a straight line: the argument is reduced, a polynomial is evaluated, the result is
- * put together.  What is written down is plain C of one element; the compiler does the rest, for every instruction set.
+ * The problem.  A loop that calls exp of libm computes one element at a time, and compilers
+ * don't vectorise a loop with a branch for special values.  So each function here has no
+ * branches: it reduces the argument, evaluates a polynomial and composes the result.  The source
+ * is plain C for one element; the compiler vectorises it for every instruction set.
  *
- * Special values.  The functions that programs live by hold for ordinary arguments only: exp where the result is a normal
- * number, log of normal numbers.  Their twins, named _special, hold for the others, and the kernel comes back for those (elementwise.h);
- * they are straight lines, too, since zeros are no rarity in what people take logs of.  The rest select special values at the end.
+ * Special values.  The frequently used functions are right for ordinary arguments only: exp
+ * where the result is a normal number, log of normal numbers.  Functions named _special compute
+ * the other arguments, in a second loop of the kernel (elementwise.h).  They have no branches,
+ * too, since zeros are frequent arguments of log.  All other functions select special values at
+ * the end.
  *
- * Float32.  What programs live by is computed in float32.  The others are computed in double and rounded
- * once, with polynomials just good enough for that (named _FD), so they are right but for one result in thousands.
+ * Float32.  The frequently used functions are computed in float32.  The others are computed in
+ * double and rounded once, with polynomials of just enough precision for that (named _FD), so
+ * all results are right except one in thousands.
  *
- * Float64.  What cancels is kept in two numbers, as in log's k * ln(2).  tan, pow, atan2 and hypot are libm's:
- * they need twice the digits inside, and libm has them to one ULP.
+ * Float64.  A sum that cancels is kept in two numbers, as in the k * ln(2) of log.  tan, pow,
+ * atan2 and hypot are those of libm: they need twice the digits inside, and libm computes them
+ * to one ULP.
  *
- * Bounds: at most 2 ULP; docs/accuracy.md has what was measured.  Zeros keep their sign, NaN stays NaN, subnormals count.
+ * Bounds: at most 2 ULP; docs/accuracy.md has the measured errors.  Zeros keep their sign, NaN
+ * stays NaN, and subnormals keep their value.
  *
- * Reproducibility.  MADD is a fused multiply-add where the machine has one, else two roundings: instruction sets may
- * differ in the last bit.  Within one the result depends on nothing but the argument.
+ * Reproducibility.  MADD is a fused multiply-add where the machine has one, otherwise two
+ * roundings: instruction sets may differ in the last bit.  Within one instruction set the result
+ * depends on the argument alone.
  *
- * Large angles.  Reduction by pi/2 in four pieces is exact enough up to MT_TRIG_MAX; the op table names the rest, for which the
- * kernel asks libm (elementwise.h).
+ * Large angles.  Reduction by pi/2 in four pieces is exact enough up to MT_TRIG_MAX.  The op
+ * table has a condition for larger angles, for which the kernel calls libm (elementwise.h).
  *
- * Rounding to a whole number and the exponent are read from the bits of x + 1.5 * 2^52, since few instruction sets convert
- * doubles to 64-bit integers.  Constants: polynomials.h.  The forms of log and its relatives are those of FDLIBM. */
+ * The whole number and the exponent are read from the bits of x + 1.5 * 2^52, since few
+ * instruction sets convert doubles to 64-bit integers.  The constants are in polynomials.h.  The
+ * forms of log and its relatives are those of FDLIBM. */
 #ifndef MT_ELEMENTARY_H
 #define MT_ELEMENTARY_H
 #include <math.h>
@@ -39,8 +47,9 @@
 #define MADD(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* c[0] + c[1] x + ..., the even powers beside the odd ones: each step of one chain waits for the step before it.  HORNER has one
- * chain, for series that cancel when they are taken apart.  The loops have a fixed length, and are gone when compiled. */
+/* Returns c[0] + c[1] x + ..., with the even powers beside the odd ones, since each step of a
+ * chain waits for the step before it.  HORNER has one chain, for series that cancel when they
+ * are split.  The loops have a fixed length, and compilers unroll them. */
 #define POLYNOMIAL(T, name)                                                                        \
     INLINE T name(T x, const T *c, int n) {                                                        \
         T z = x * x, last = c[n - 1], other = c[n - 2];                                            \
@@ -90,46 +99,45 @@ INLINE double from_bits(uint64_t b) {
 #define SIGN ((uint64_t)1 << 63)
 #define ROUND_F 0x1.8p23f
 #define ROUND 0x1.8p52
-/* 2^n of the whole number n that z = n + ROUND holds in its lowest bits */
+/* Returns 2^n for the whole number n that z = n + ROUND holds in its lowest bits. */
 INLINE float power_f(float z) { return from_bits_f((bits_f(z) << 23) + 0x3f800000u); }
 INLINE double power(double z) { return from_bits((bits(z) << 52) + 0x3ff0000000000000u); }
+/* Returns |x| with the sign of `sign`. */
 INLINE double with_sign(double x, double sign) {
     return from_bits((bits(x) & ~SIGN) | (bits(sign) & SIGN));
 }
 
-/* --- whether an argument is a special case (elementwise.h) ------------------------------------------------------------ */
-INLINE uint32_t mt_far_f(float x) {
-    return bits_f(x) & 0x7fffffffu;
-} /* |x|: floats are in the order of their bits */
-INLINE uint32_t mt_not_normal_f(float x) {
-    return bits_f(x) - 0x00800000u;
-} /* zeros, subnormals and negative numbers come out above all others */
+/* --- whether an argument is a special case (elementwise.h) ------------------------------------ */
+/* |x|: floats are in the order of their bits. */
+INLINE uint32_t mt_far_f(float x) { return bits_f(x) & 0x7fffffffu; }
+/* Zeros, subnormals and negative numbers are above all others. */
+INLINE uint32_t mt_not_normal_f(float x) { return bits_f(x) - 0x00800000u; }
 INLINE uint32_t mt_log1p_rarity_f(float x) { return mt_not_normal_f(1 + x); }
-INLINE uint64_t mt_yes(int yes) {
-    return bits(yes ? 1.0 : 0.0);
-} /* GCC would make a bool of it, for which SSE2 has no mask */
+/* A number: GCC would make a bool of the condition, for which SSE2 has no mask. */
+INLINE uint64_t mt_yes(int yes) { return bits(yes ? 1.0 : 0.0); }
 INLINE uint64_t mt_exp_is_special(double x) { return mt_yes(!(fabs(x) < 708)); }
 INLINE uint64_t mt_exp2_is_special(double x) { return mt_yes(!(fabs(x) < 1022)); }
-INLINE uint64_t mt_log_is_special(double x) {
-    return mt_yes(!(x - x + x >= 0x1p-1022));
-} /* x - x is NaN for an infinity */
-INLINE uint64_t mt_log1p_is_special(double x) {
-    return mt_yes(!(x * x - x * x + x > -1));
-} /* as is x² - x² for what is large */
+/* x - x is NaN for an infinity. */
+INLINE uint64_t mt_log_is_special(double x) { return mt_yes(!(x - x + x >= 0x1p-1022)); }
+/* x² - x² is NaN for large x, too. */
+INLINE uint64_t mt_log1p_is_special(double x) { return mt_yes(!(x * x - x * x + x > -1)); }
 #define MT_TRIG_MAX 0x1.8p20
 INLINE uint64_t mt_angle_is_special(double x) { return mt_yes(fabs(x) > MT_TRIG_MAX); }
 
-/* --- exp and what is made of it ------------------------------------------------------------
- * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.  Else two factors make up 2^n, so that
- * a subnormal result is rounded once. */
+/* --- exp and the functions that use it --------------------------------------------------------
+ * exp(x) = 2^n exp(r).  Where the result is a normal number, n is added to the exponent.
+ * Otherwise 2^n is the product of two factors, so that a subnormal result is rounded once. */
+/* The value p 2^n, and z = n + ROUND. */
 typedef struct {
     float p, z;
-} mt_power_f; /* p 2^n, and z = n + ROUND */
+} mt_power_f;
 typedef struct {
     double p, z;
 } mt_power;
+/* Returns the value of v, a normal number. */
 INLINE float mt_normal_f(mt_power_f v) { return from_bits_f(bits_f(v.p) + (bits_f(v.z) << 23)); }
 INLINE double mt_normal(mt_power v) { return from_bits(bits(v.p) + (bits(v.z) << 52)); }
+/* p 2^n, also where the result is subnormal, 0 or an infinity. */
 INLINE float mt_scale_f(float p, float n) {
     float half = n * 0.5f + ROUND_F, rest = n - (half - ROUND_F) + ROUND_F;
     return p * power_f(half) * power_f(rest);
@@ -138,7 +146,7 @@ INLINE double mt_scale(double p, double n) {
     double half = n * 0.5 + ROUND, rest = n - (half - ROUND) + ROUND;
     return p * power(half) * power(rest);
 }
-/* p: exp(r) - 1, which is to be r at 0 */
+/* p: exp(r) - 1, which must be r near 0. */
 INLINE mt_power_f mt_reduce_exp_f(float x) {
     float z = MADD(x, (float)MT_LOG2E, ROUND_F), n = z - ROUND_F;
     float r = MADD(n, -(float)MT_LN2F_1, MADD(n, -(float)MT_LN2F_0, x));
@@ -161,7 +169,7 @@ INLINE mt_power mt_power_exp2(double x) {
     double z = x + ROUND, r = (x - (z - ROUND)) * MT_LN2_FULL;
     return (mt_power){1 + MADD(r * r, POLY(r, MT_POLY_EXP), r), z};
 }
-/* the same where a NaN may come, and is to stay one */
+/* exp where the argument may be NaN; the result is then NaN. */
 INLINE float mt_exp_or_nan_f(float x) {
     mt_power_f v = mt_power_exp_f(x);
     return v.p * power_f(v.z);
@@ -180,10 +188,11 @@ MT_EXP(float, exp, f, mt_power_f, ROUND_F, _f, -104, 89)
 MT_EXP(float, exp2, f, mt_power_f, ROUND_F, _f, -151, 129)
 MT_EXP(double, exp, , mt_power, ROUND, , -746, 710)
 MT_EXP(double, exp2, , mt_power, ROUND, , -1076, 1025)
-/* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) */
+/* exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1), reduced: p is exp(r + low) - 1. */
+/* p: exp(r + low) - 1. */
 typedef struct {
     double n, r, low, p;
-} mt_reduced; /* p: exp(r + low) - 1 */
+} mt_reduced;
 INLINE mt_reduced mt_reduce_exp(double x) {
     double n = MADD(x, MT_LOG2E, ROUND) - ROUND;
     double high = x - n * MT_LN2_0, r = high - n * MT_LN2_1, low = (high - r) - n * MT_LN2_1;
@@ -195,7 +204,7 @@ INLINE double mt_expm1(double x) {
            s = power(e.n + ROUND);
     return with_sign(s * p + (s - 1), x);
 }
-/* In double, for float32 results; |x| below 1000. */
+/* exp in double, for float32 results; |x| is below 1000. */
 INLINE double mt_exp_fd(double x) {
     double n = MADD(x, MT_LOG2E, ROUND) - ROUND, r = x - n * MT_LN2_FULL;
     return (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(n + ROUND);
@@ -207,7 +216,8 @@ INLINE float mt_expm1f(float x) {
 }
 INLINE float mt_expm1_specialf(float x) { return x < 0 ? -1 : mt_exp_specialf(x); }
 INLINE double mt_expm1_special(double x) { return x < 0 ? -1 : mt_exp_special(x); }
-/* e / (1 + e) or 1 / (1 + e), e = exp(-|x|): what the roundings of e and 1 + e took away is put back at the end. */
+/* e / (1 + e) or 1 / (1 + e), e = exp(-|x|).  The last line adds the roundings of e and 1 + e
+ * again. */
 INLINE double mt_sigmoid(double x) {
     mt_reduced v = mt_reduce_exp(-fabs(x));
     double w = 1 + v.p, s = power(v.n + ROUND), e = w * s, low = (v.p - (w - 1)) * s, sum = 1 + e,
@@ -215,8 +225,8 @@ INLINE double mt_sigmoid(double x) {
     double q = (x < 0 ? e : 1) / sum;
     return q + ((x < 0 ? low : 0) - q * lost) * (x < 0 ? 1 - q : q);
 }
-INLINE float
-mt_sigmoidf(float x) { /* 1 / (1 + s + s p): what 1 + s loses is put back where s is large */
+/* 1 / (1 + s + s p).  `lost`, the rounding of 1 + s, is added where s is large. */
+INLINE float mt_sigmoidf(float x) {
     mt_power_f v = mt_reduce_exp_f(-x);
     float s = power_f(v.z), sum = s + 1, lost = (s - sum) + 1;
     return 1 / (sum + MADD(s, v.p, lost));
@@ -233,7 +243,7 @@ INLINE float mt_tanhf(float x) {
     float a = fabsf(x), z = a * a, small = MADD(a * z, POLY_F(z, MT_POLY_TANH_F), a);
     return copysignf(a < 0.55f ? small : 1 - 2 / (mt_exp_or_nan_f(a > 10 ? 20 : 2 * a) + 1), x);
 }
-/* exp(x) / 2, without the overflow of exp itself */
+/* exp(x) / 2, without the overflow of exp */
 INLINE double mt_half_exp(double x) {
     x = x > 712 ? 712 : x;
     mt_reduced e = mt_reduce_exp(x);
@@ -261,7 +271,8 @@ INLINE float mt_coshf(float x) {
 
 #include "kernels/math/angles.h"
 
-/* --- erf: a polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error counts little ------------------------------------- */
+/* --- erf --------------------------------------------------------------------------------------
+ * A polynomial up to 1; beyond, 1 - exp(log(erfc)), whose error has little weight. */
 INLINE double mt_erf(double x) {
     double a = fabs(x), z = a * a, small = a + a * POLY(z, MT_POLY_ERF),
            b = a > 6   ? 6
@@ -274,7 +285,7 @@ INLINE float mt_erff(float x) {
     return copysignf(a < 1 ? small : 1 - mt_exp_or_nan_f(POLY_F(b, MT_POLY_ERFC_F)), x);
 }
 
-/* --- two operands ------------------------------------------------------------
+/* --- two operands -----------------------------------------------------------------------------
  * |a|^b = 2^(b log2 |a|), in double. */
 INLINE float mt_powf(float a, float b) {
     double x = fabsf(a), y = b;
@@ -288,9 +299,8 @@ INLINE float mt_powf(float a, float b) {
     bool whole = size >= 0x1p24 || (float)(size + ROUND - ROUND) == (float)size;
     bool odd = size < 0x1p24 && whole && (third + ROUND) - ROUND != third;
     bool up = y > 0;
-    p = x == 0          ? (up ? 0 : INFINITY)
-        : x == INFINITY ? (up ? INFINITY : 0)
-                        : p; /* the ends of the scale */
+    /* The powers of 0 and of an infinity. */
+    p = x == 0 ? (up ? 0 : INFINITY) : x == INFINITY ? (up ? INFINITY : 0) : p;
     p = size == INFINITY ? (x == 1 ? 1 : (x > 1) == up ? INFINITY : 0) : p;
     p = a < 0 && !whole && x < INFINITY ? NAN : p;
     p = a != a || b != b ? NAN : p;
@@ -301,7 +311,8 @@ INLINE float mt_hypotf(float a, float b) {
     double x = a, y = b, h = sqrt(x * x + y * y);
     return (float)(fabs(x) == INFINITY || fabs(y) == INFINITY ? INFINITY : h);
 }
-INLINE float mt_atan2f(float a, float b) { /* the angle in the first octant, then turned */
+/* Computes the angle in the first octant, then rotates it. */
+INLINE float mt_atan2f(float a, float b) {
     double y = fabsf(a), x = fabsf(b), low = y < x ? y : x, high = y < x ? x : y;
     double t = high == 0 ? 0 : low == INFINITY ? 1 : low / high, z = t * t;
     double r = t + t * z * POLY(z, MT_POLY_ATAN_FD);

@@ -1,9 +1,11 @@
-/* Logarithms and the inverse hyperbolic functions: a part of elementary.h, which has the tools. */
+/* Logarithms and the inverse hyperbolic functions: a part of elementary.h, which defines their
+ * tools. */
 #ifndef MT_LOGARITHMS_H
 #define MT_LOGARITHMS_H
-/* --- logarithms ------------------------------------------------------------
- * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  x is a normal number; `more` is added to k.  What is rare is a
- * subnormal, multiplied first, or a special value, selected at the end. */
+/* --- logarithms -------------------------------------------------------------------------------
+ * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2). x is a normal number; `more` is added to
+ * k.  Rare arguments are subnormals, which are multiplied first, and special values, selected at
+ * the end. */
 typedef struct {
     float k, f;
 } mt_split_f;
@@ -16,7 +18,7 @@ INLINE float mt_log_of_f(mt_split_f v) {
     return MADD(v.k, (float)MT_LN2_FULL,
                 MADD(v.f * v.f, MADD(v.f, POLY_F(v.f, MT_POLY_LOG_F), -0.5f), v.f));
 }
-/* f (c0 + c1) + rest: c0 has 12 bits, and so has what it is multiplied by first, exactly */
+/* f (c0 + c1) + rest: c0 has 12 bits, and so has `high`, so their product is exact. */
 INLINE float mt_scaled_f(float f, float c0, float c1, float rest) {
     float high = from_bits_f(bits_f(f) & 0xfffff000u);
     return MADD(high, c0, MADD(f - high, c0, MADD(f, c1, rest)));
@@ -37,13 +39,13 @@ INLINE mt_split mt_split_log(double x, double more) {
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023 - more);
     return (mt_split){k, from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1};
 }
-/* what a logarithm is where it isn't a finite number */
+/* Returns the logarithm y of x, or its value where it is not a finite number. */
 INLINE double mt_log_at_ends(double x, double y) {
     y = x < INFINITY ? y : x;
     y = x < 0 ? NAN : y;
     return x == 0 ? -INFINITY : y;
 }
-/* log(1 + f) = f - (f²/2 - s (f²/2 + R)), s = f / (2 + f); the last term of it */
+/* log(1 + f) = f - (f²/2 - s (f²/2 + R)), s = f / (2 + f); returns the last term. */
 INLINE double mt_log_tail(double f, double half) {
     double s = f / (2 + f), z = s * s;
     return s * (half + z * POLY(z, MT_POLY_LOG));
@@ -52,7 +54,8 @@ INLINE double mt_log_of(mt_split v) {
     double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);
     return MADD(v.k, MT_LN2_0, -((half - MADD(v.k, MT_LN2_1, tail)) - v.f));
 }
-/* log(1 + f) in two numbers, the first of them short, so that its products with a short constant are exact */
+/* log(1 + f) in two numbers, the first of them short, so that its products with a short constant
+ * are exact. */
 #define MT_LOG_BASE(name, inverse_0, inverse_1, k_0, k_1)                                          \
     INLINE double name(mt_split v) {                                                               \
         double half = 0.5 * v.f * v.f, tail = mt_log_tail(v.f, half);                              \
@@ -79,7 +82,8 @@ MT_LOG(float, log10, f, _f, 0x1p23f, 23)
 MT_LOG(double, log, , , 0x1p52, 52)
 MT_LOG(double, log2, , , 0x1p52, 52)
 MT_LOG(double, log10, , , 0x1p52, 52)
-/* log(1 + x + low), or with `more` log(2 x).  1 + x loses the end of x, which counts where the sum is near 1: `lost` brings it back. */
+/* log(1 + x + low), or with `more` log(2 x).  1 + x loses the last digits of x, which matter
+ * where the sum is near 1: `lost` adds them again. */
 INLINE double mt_log_of_sum(double x, double low, double more) {
     double u = more == 0 ? 1 + x : x, lost = fabs(x) < 1 ? x - (u - 1) : 1 - (u - x);
     mt_split v = mt_split_log(u, 0);
@@ -98,7 +102,8 @@ INLINE double mt_asinh(double x) {
            t = z / (1 + sqrt(1 + z)), sum = b + t;
     return with_sign(mt_log_of_sum(more == 0 ? sum : a, t - (sum - b), more), x);
 }
-/* The root is needed to more than its own digits: its square is compared with what it should be, in two halves. */
+/* The root is needed with more digits than a double has: its square is compared with the exact
+ * value, in two halves. */
 INLINE double mt_acosh(double x) {
     double more = x > 0x1p28 ? 1 : 0, t = x > 0x1p28 ? 1 : x - 1, square = t * t,
            w = 2 * t + square, s = sqrt(w);
@@ -113,19 +118,21 @@ INLINE double mt_atanh(double x) {
     double a = fabs(x), d = 1 - a, t = 2 * a, extra = t * a / d, sum = a < 0.5 ? t + extra : t / d;
     return with_sign(0.5 * mt_log_of_sum(sum, a < 0.5 ? extra - (sum - t) : 0, 0), x);
 }
-INLINE double mt_log_fd(double x) { /* x normal, or 0, negative, not finite */
+/* log of x for float32 results; x is normal, 0, negative or not finite. */
+INLINE double mt_log_fd(double x) {
     uint64_t b = bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     double k = from_bits((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
     double f = from_bits((b & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu) - 1, s = f / (2 + f),
            z = s * s;
     return mt_log_at_ends(x, s * (2 + z * POLY(z, MT_POLY_LOG_FD)) + k * MT_LN2_FULL);
 }
-/* log(1 + x) of a double for float32 results; lost: what the rounding of 1 + x took */
+/* log(1 + x) of a double for float32 results; `lost` is the rounding of 1 + x. */
 INLINE double mt_log1p_fd(double x) {
     double u = 1 + x, lost = x - (u - 1);
     return mt_log_fd(u) + (fabs(lost) < 1 ? lost : 0);
 }
-/* log(u) where u = 1 + x, and what rounding took from u is put back beside f.  It counts where k is small. */
+/* log(u) with u = 1 + x.  `lost`, the rounding of u, is added to f, where it matters: for small
+ * k. */
 INLINE float mt_log1pf(float x) {
     float u = 1 + x, lost = x - (u - 1);
     mt_split_f v = mt_split_log_f(u, 0);

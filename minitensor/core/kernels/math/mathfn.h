@@ -1,12 +1,13 @@
-/* The functions that the op table's expressions call, for float and double alike.
+/* The functions that the expressions of the op table call, for float and double.
  *
- * Why not <tgmath.h>: its macros expand each argument a dozen times, which makes compiling nested expressions slow, and
- * they can't be given our own functions. */
+ * Why not <tgmath.h>: its macros expand each argument a dozen times, so nested expressions
+ * compile slowly, and they can't call functions of this core. */
 #ifndef MT_MATHFN_H
 #define MT_MATHFN_H
 #include <math.h>
 #include <stdint.h>
 
+/* Returns base to the power of exponent, modulo 2^64. */
 static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
     uint64_t result = 1;
     for (; exponent; exponent >>= 1, base *= base)
@@ -14,8 +15,8 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
     return result;
 }
 
-/* NumPy's (and Python's) division: the remainder has the divisor's sign, and quotient * b + remainder is a.  Computing
- * floor(a / b) instead is wrong where a / b rounds up to a whole number. */
+/* The division of NumPy (and Python): the remainder has the sign of the divisor, and quotient *
+ * b + remainder is a.  floor(a / b) is wrong where a / b rounds up to a whole number. */
 #define MT_DIVISION(T, suffix)                                                                     \
     static inline T mt_floor_divide##suffix(T a, T b) {                                            \
         if (b == 0 || a - a != 0)                                                                  \
@@ -36,7 +37,8 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
 MT_DIVISION(float, f)
 MT_DIVISION(double, )
 
-/* of two floats; NaN wins.  With a name for what is between, one inside of the other becomes vector code, too. */
+/* The larger and the smaller of two floats; NaN wins.  With a name for the intermediate value,
+ * nested calls are vectorised, too. */
 #define MT_EXTREMES(T, suffix)                                                                     \
     static inline T mt_larger##suffix(T a, T b) {                                                  \
         T larger = a > b ? a : b;                                                                  \
@@ -50,7 +52,7 @@ MT_EXTREMES(float, f)
 MT_EXTREMES(double, )
 
 #define MT_PICK(x, f, d) _Generic((x), float: f, default: d)
-/* libm's, which are one instruction or are rarely asked for */
+/* Functions of libm: one instruction each, or rarely used. */
 #define fabs(x) MT_PICK(x, fabsf, fabs)(x)
 #define sqrt(x) MT_PICK(x, sqrtf, sqrt)(x)
 #define ceil(x) MT_PICK(x, ceilf, ceil)(x)
@@ -62,7 +64,8 @@ MT_EXTREMES(double, )
 #define libm_sin(x) MT_PICK(x, sinf, sin)(x)
 #define libm_cos(x) MT_PICK(x, cosf, cos)(x)
 #define libm_tan(x) MT_PICK(x, tanf, tan)(x)
-/* ours (elementary.h); exp, exp2, the logarithms, expm1 and sigmoid are for ordinary arguments */
+/* Functions of elementary.h.  exp, exp2, the logarithms, expm1 and sigmoid are for ordinary
+ * arguments. */
 #define exp(x) MT_PICK(x, mt_expf, mt_exp)(x)
 #define exp2(x) MT_PICK(x, mt_exp2f, mt_exp2)(x)
 #define expm1(x) MT_PICK(x, mt_expm1f, mt_expm1)(x)
@@ -83,16 +86,18 @@ MT_EXTREMES(double, )
 #define asinh(x) MT_PICK(x, mt_asinhf, mt_asinh)(x)
 #define acosh(x) MT_PICK(x, mt_acoshf, mt_acosh)(x)
 #define atanh(x) MT_PICK(x, mt_atanhf, mt_atanh)(x)
-/* What they need not hold for: arguments whose rarity is FROM or more (elementwise.h), and what holds there. */
+/* Special arguments of these functions have a rarity of FROM or more (elementwise.h).  The
+ * functions for them have names in _special. */
 #define exp_RARITY(x) MT_PICK(x, mt_far_f, mt_exp_is_special)(x)
 #define exp_FROM(x) MT_PICK(x, mt_far_f(87), 1u)
 #define exp2_RARITY(x) MT_PICK(x, mt_far_f, mt_exp2_is_special)(x)
 #define exp2_FROM(x) MT_PICK(x, mt_far_f(126), 1u)
+/* Special: all except positive normal numbers. */
 #define log_RARITY(x) MT_PICK(x, mt_not_normal_f, mt_log_is_special)(x)
-#define log_FROM(x)                                                                                \
-    MT_PICK(x, mt_not_normal_f(INFINITY), 1u) /* what is no positive normal number */
+#define log_FROM(x) MT_PICK(x, mt_not_normal_f(INFINITY), 1u)
+/* Special also: arguments that are not above -1. */
 #define log1p_RARITY(x) MT_PICK(x, mt_log1p_rarity_f, mt_log1p_is_special)(x)
-#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u) /* and what is not above -1 */
+#define log1p_FROM(x) MT_PICK(x, mt_not_normal_f(0x1p63f), 1u)
 #define angle_RARITY(x) MT_PICK(x, mt_far_f, mt_angle_is_special)(x)
 #define angle_FROM(x) MT_PICK(x, mt_far_f(MT_TRIG_MAX), 1u)
 #define exp_special(x) MT_PICK(x, mt_exp_specialf, mt_exp_special)(x)
@@ -103,7 +108,7 @@ MT_EXTREMES(double, )
 #define log10_special(x) MT_PICK(x, mt_log10_specialf, mt_log10_special)(x)
 #define log1p_special(x) MT_PICK(x, mt_log1p_specialf, mt_log1p_special)(x)
 #define sigmoid_special(x) MT_PICK(x, mt_sigmoid_specialf, mt_sigmoid_special)(x)
-/* ours for float32, libm's for float64 */
+/* Functions of this core for float32, of libm for float64. */
 #define tan(x) MT_PICK(x, mt_tanf, tan)(x)
 #define pow(x, y) MT_PICK(x, mt_powf, pow)(x, y)
 #define atan2(x, y) MT_PICK(x, mt_atan2f, atan2)(x, y)
