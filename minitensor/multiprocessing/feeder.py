@@ -24,7 +24,7 @@ from multiprocessing.util import debug, info, is_exiting
 from queue import SimpleQueue
 from typing import Any
 
-from .packets import Packet
+from .message_pipe import Packet
 
 __all__ = ["Feeder"]
 

@@ -27,9 +27,9 @@ from typing import Any
 
 from minitensor import runtime
 
-from . import _default, packets
+from . import _default, message_pipe
 from ._alias import fall_back
-from .packets import Packet, PacketEnd
+from .message_pipe import Packet, PacketEnd
 from .queues import _SLICE, SimpleQueue, _take
 from .reductions import ForkingPickler, dumps
 
@@ -83,7 +83,7 @@ class _PoolQueue(SimpleQueue):
         try:
             return self._item(self._message(taken), taken)
         except BaseException:
-            packets.discard(taken[0])
+            message_pipe.discard(taken[0])
             raise
 
     def drain(self) -> None:
@@ -91,7 +91,7 @@ class _PoolQueue(SimpleQueue):
         if isinstance(self._reader, PacketEnd):
             taken: list[Any] = [None]
             while self._reader.read_now(taken):
-                packets.discard(taken[0])
+                message_pipe.discard(taken[0])
         elif self._reader.poll():
             self._reader.recv_bytes()
 
@@ -99,7 +99,7 @@ class _PoolQueue(SimpleQueue):
         if isinstance(self._reader, PacketEnd):
             self._reader._check_closed()
             _take(self._reader, None, taken)
-            return packets.unpack(taken[0])
+            return message_pipe.unpack(taken[0])
         with self._rlock:
             return memoryview(self._reader.recv_bytes())
 
@@ -111,7 +111,7 @@ class _PoolQueue(SimpleQueue):
         try:
             return job, place, *ForkingPickler.loads(message[end:])
         except Exception as error:
-            packets.discard(taken[0])
+            message_pipe.discard(taken[0])
             return job, place, *self._failure(error, str(message[_HEAD.size : end], "utf-8"))
 
     def _head(self, item: tuple[Any, ...]) -> bytes:

@@ -6,7 +6,7 @@ waits for ever; and the value sent is whatever the object holds when the thread 
 race. And a process that is killed while it waits in `get` keeps the reader's lock.
 
 The solution. `put` pickles and, while the pipe has room, sends. Only when it is full a thread takes over (`feeder.py`), which
-writes what was put, in order. The pipe keeps messages apart by itself (`packets.py`), so there is no lock to be held by the dead,
+writes what was put, in order. The pipe keeps messages apart by itself (`message_pipe.py`), so there is no lock to be held by the dead,
 nor by a put that a signal handler or a finalizer has interrupted to put in its turn.
 
 What it guarantees. A put that returned has sent the value of that moment; a put that raises, for whatever reason, takes no
@@ -29,7 +29,7 @@ tests rely on it: a queue that overrides this hook gets every error; and an Attr
 object's own Python code (`__reduce__`, `__getstate__`) is a defect in that code, not pickle's verdict on the object,
 and is printed. What pickle itself refuses, and every other kind of exception, raises.
 
-Where there are no such pipes (`packets.available`), the same class works on the standard queue's pipe and locks. There a `get`
+Where there are no such pipes (`message_pipe.available`), the same class works on the standard queue's pipe and locks. There a `get`
 holds the reader's lock, and a signal handler that calls `get` while its thread is in one waits for ever.
 """
 
@@ -52,10 +52,10 @@ from typing import Any
 
 from minitensor.backend import core
 
-from . import packets, reductions
+from . import message_pipe, reductions
 from ._alias import fall_back
 from .feeder import Feeder
-from .packets import Packet, PacketEnd
+from .message_pipe import Packet, PacketEnd
 from .reductions import ForkingPickler, dumps
 
 __all__ = _standard.__all__
@@ -153,12 +153,12 @@ class Queue(_standard.Queue):
     _unfinished_tasks: Any = None  # a JoinableQueue's count
 
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
-        if not packets.available():
+        if not message_pipe.available():
             _standard.Queue.__init__(self, maxsize, ctx=ctx)
             return
         self._sem = _places(maxsize, ctx)
         self._maxsize = _limit(maxsize) if not isinstance(self._sem, _Uncounted) else 0
-        self._reader, self._writer = packets.pair()
+        self._reader, self._writer = message_pipe.pair()
         self._rlock = self._wlock = _NoLock()
         self._opid = os.getpid()
         self._ignore_epipe = False  # for use by concurrent.futures
@@ -176,7 +176,7 @@ class Queue(_standard.Queue):
             self._sem,
         )
         self._buffer = self._feeder.waiting
-        # Each step of these is one acquisition or release, and is noted where it is done: see packets.py.
+        # Each step of these is one acquisition or release, and is noted where it is done: see message_pipe.py.
         self._takes, self._frees = iter(self._sem.acquire, Ellipsis), iter(self._sem.release, Ellipsis)
         tasks = self._unfinished_tasks
         self._counts = () if tasks is None else iter(tasks.release, Ellipsis)
@@ -241,7 +241,7 @@ class Queue(_standard.Queue):
                 raise Empty
             for taken[1] in self._frees:
                 break
-            return ForkingPickler.loads(packets.unpack(taken[0]))
+            return ForkingPickler.loads(message_pipe.unpack(taken[0]))
         except BaseException:
             try:
                 self._discard(taken)
@@ -256,7 +256,7 @@ class Queue(_standard.Queue):
             if taken[1] is False:
                 for taken[1] in self._frees:
                     break
-            packets.discard(taken[0])
+            message_pipe.discard(taken[0])
 
     def _reports(self, error: BaseException) -> bool:
         """Whether the error goes to the hook and not to the caller."""
@@ -355,13 +355,13 @@ class SimpleQueue(_standard.SimpleQueue):
     _wlock: Any
 
     def __init__(self, *, ctx: Any) -> None:
-        if not packets.available():
+        if not message_pipe.available():
             super().__init__(ctx=ctx)
             if self._wlock is not None:
                 self._wlock = ctx.RLock()  # an inner put may find its own thread holding it, between two messages
             self._inner = threading.local()
             return
-        self._reader, self._writer = packets.pair()
+        self._reader, self._writer = message_pipe.pair()
         self._rlock = self._wlock = _NoLock()
         self._poll = self._reader.poll
 
@@ -399,7 +399,7 @@ class SimpleQueue(_standard.SimpleQueue):
         taken: list[Any] = [None]
         try:
             _take(self._reader, None, taken)
-            return ForkingPickler.loads(packets.unpack(taken[0]))
+            return ForkingPickler.loads(message_pipe.unpack(taken[0]))
         except BaseException:
-            packets.discard(taken[0])
+            message_pipe.discard(taken[0])
             raise

@@ -14,8 +14,8 @@ from lines import at_line, interrupted
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
-from minitensor.multiprocessing import packets, queues
-from minitensor.multiprocessing.packets import PACKET
+from minitensor.multiprocessing import message_pipe, queues
+from minitensor.multiprocessing.message_pipe import PACKET
 
 HERE = Path(__file__).parent
 NAMES = ["Queue", "JoinableQueue", "SimpleQueue"]
@@ -26,7 +26,7 @@ BIG = b"x" * 50_000  # four of them fill a socket, two a pipe
 def fork(request, monkeypatch):
     """The fork context, with our pipes and without."""
     if request.param != "packets":
-        monkeypatch.setattr(packets, "available", lambda: False)
+        monkeypatch.setattr(message_pipe, "available", lambda: False)
     return mp.get_context("fork")
 
 
@@ -255,11 +255,11 @@ def _refuse(content):
     raise LookupError("unwelcome")
 
 
-@pytest.mark.parametrize("count", [1, packets.LISTED, packets.LISTED + 1])
+@pytest.mark.parametrize("count", [1, message_pipe.LISTED, message_pipe.LISTED + 1])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_message_that_is_not_unpickled_gives_back_its_references(name, count):
     queue = make(mp.get_context("fork"), name, 1)
-    listed = packets.LISTED
+    listed = message_pipe.LISTED
     tensors = [Tensor(np.full(5_000, n, np.float32)) for n in range(3)]
     before = mp.sharing_stats()["in_flight"]
     for _ in range(3):
