@@ -54,7 +54,7 @@ def test_a_packet_of_another_format_is_refused(message: object) -> None:
         writer.send(message)
         reader.read(taken)
         other = bytes([taken[0][0] + 4]) + taken[0][1:]
-        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet has format 2, and this process reads format 1; "):
+        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet must have format 1, got format 2; "):
             message_pipe.unpack(other)
         message_pipe.discard(other)  # touches nothing of what it can't read
         assert reductions.ForkingPickler.loads(message_pipe.unpack(taken[0])) == message

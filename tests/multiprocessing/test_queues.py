@@ -14,7 +14,7 @@ from lines import at_line, interrupted
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
-from minitensor.multiprocessing import message_pipe, queues
+from minitensor.multiprocessing import message_pipe, waiting
 from minitensor.multiprocessing.message_pipe import PACKET
 
 HERE = Path(__file__).parent
@@ -360,15 +360,15 @@ def test_without_semaphores_an_unbounded_queue_works():
 ALONE = """
 import _thread, os, signal, threading
 import minitensor.multiprocessing as mp
-from minitensor.multiprocessing import queues
+from minitensor.multiprocessing import waiting
 context = mp.get_context("fork")
 queue = context.{name}()
 child = context.Process(target=queue.put, args=(1,))
 child.start()
 print(queue.get())
 child.join()
-queues._SLICE = 0.01
-looks, decide, enough = 0, queues._is_abandoned, _thread.allocate_lock()
+waiting.SLICE = 0.01
+looks, decide, enough = 0, waiting._is_abandoned, _thread.allocate_lock()
 enough.acquire()
 def look(reader):
     global looks
@@ -376,7 +376,7 @@ def look(reader):
     if looks == 5:
         then()
     return decide(reader)
-queues._is_abandoned = look
+waiting._is_abandoned = look
 def put(*_):
     enough.acquire()
     queue.put(2)
@@ -426,4 +426,4 @@ def test_a_queue_goes_on_when_a_child_has_inherited_what_waits():
 
 
 def test_slices_are_looks():
-    assert 0 < 2 * queues._SLICE < 1  # docs/sharing.md says: within a second
+    assert 0 < 2 * waiting.SLICE < 1  # docs/sharing.md says: within a second
