@@ -1,4 +1,4 @@
-# What people run.  Each target makes what it needs, from a fresh clone on; `make` alone lists them.
+# The commands of the project. Each target makes what it needs, from a fresh clone on; `make` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-check bench-fork bench-interrupts bench-transport wheel clean
 
@@ -14,71 +14,71 @@ CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable
         $(shell find minitensor/core -name generated -prune -o -name '*.[ch]' -print -o -name '*.inc' -print -o -name '*.py' -print)
 SOURCES := $(CORE) $(shell find minitensor -name '*.py')
 
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
 
-demo: .venv/.installed ## the five programs of the document: what they print, and what the forks did
+demo: .venv/.installed ## run the five demo programs; print their output and their forks
 	@$(BIN)/python tools/demo.py
 
-test: .venv/.installed ## the whole suite, in parallel; ARGS="-k queue" is handed to pytest
+test: .venv/.installed ## run the whole suite in parallel; ARGS="-k queue" goes to pytest
 	@$(BIN)/python -m pytest -q -n auto --dist=worksteal $(ARGS)
 
-test-pythons: build/wheels/.made ## the one wheel and a core of the suite on every other CPython that is here
+test-pythons: build/wheels/.made ## test the wheel with a part of the suite on every other installed CPython
 	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal -p no:cacheprovider \
 	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/sharing \
 	    tests/multiprocessing \
-	    -k "not model_is_right" # the model of the protocol enumerates the same states on each
+	    -k "not model_is_right" # the model of the protocol has the same states on each version
 
-test-cpython: .venv/.installed build/wheels/.made ## CPython's own tests of multiprocessing on ours, with each CPython; METHODS=spawn, OTHERS=fork: start methods
+test-cpython: .venv/.installed build/wheels/.made ## run CPython's own tests of multiprocessing on ours; METHODS=spawn: start methods, OTHERS=fork: those of the other CPythons
 	@$(BIN)/python tests/stress/cpython.py $(METHODS)
 	@tools/each_python.sh build/wheels/*.whl 1800 python tests/stress/cpython.py $(OTHERS)
 
-chaos: .venv/.installed ## forks by every way while threads work, N times: N=500 SEED=1
+chaos: .venv/.installed ## fork in every way while threads work, N times: N=500 SEED=1
 	@$(BIN)/python tests/stress/fork_chaos.py -n $(N) --seed $(SEED)
 
-chaos-sharing: .venv/.installed ## processes that exchange tensors, killed, stopped or guests at any moment and step: N=500 SEED=1
+chaos-sharing: .venv/.installed ## kill, stop or exclude processes that exchange tensors, at random steps: N=500 SEED=1
 	@$(BIN)/python tests/stress/sharing_chaos.py -n $(N) --seed $(SEED)
 
-sanitize: .venv/.installed ## the C core under ThreadSanitizer, AddressSanitizer and UBSan
+sanitize: .venv/.installed ## test the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python
 
-bench: .venv/.installed ## docs/benchmarks.md: speed, imports and memory beside the libraries that are here, in some ten minutes
+bench: .venv/.installed ## write docs/benchmarks.md: speed, imports and memory beside installed libraries; some ten minutes
 	@$(BIN)/python benchmarks/report.py $(ARGS)
 
-bench-check: .venv/.installed ## the limits of speed and memory, beside the libraries that are here; ARGS="--only log --rounds 3" is quick
+bench-check: .venv/.installed ## check the limits of speed and memory; ARGS="--only log --rounds 3" is quick
 	@$(BIN)/python benchmarks/check.py $(ARGS)
 
-bench-fork: .venv/.installed ## forks beside the bare interpreter's
+bench-fork: .venv/.installed ## measure forks beside those of the bare interpreter
 	@$(BIN)/python benchmarks/fork.py $(ARGS)
 
-bench-interrupts: .venv/.installed ## how soon Ctrl-C ends each kind of wait
+bench-interrupts: .venv/.installed ## measure how soon Ctrl-C ends each kind of wait
 	@$(BIN)/python benchmarks/interrupts.py $(ARGS)
 
-bench-transport: .venv/.installed ## tensors through queues, beside the standard package and torch where it is installed; ARGS=--page writes docs/transport.md
+bench-transport: .venv/.installed ## measure tensors through queues, beside the standard package and torch; ARGS=--page writes docs/transport.md
 	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
-lint: .venv/.lint ## ruff, mypy and clang-format
+lint: .venv/.lint ## run ruff, mypy and clang-format
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@[ ! -x $(BIN)/clang-format ] || $(BIN)/clang-format --dry-run -Werror \
 	    $$(git ls-files 'minitensor/core/*.[ch]' 'minitensor/core/*.inc' 'tests/core/*.c')
 
-accuracy: .venv/.installed ## how far the elementary functions are from the truth, in docs/accuracy.md; ARGS="--step 1009" is quick
+accuracy: .venv/.installed ## measure the errors of the elementary functions for docs/accuracy.md; ARGS="--step 1009" is quick
 	@$(BIN)/python tools/accuracy.py $(ARGS)
 
-docs: .venv/.installed ## what is generated: docs/ops.md, docs/configuration.md, the stubs of ops and Tensor
+docs: .venv/.installed ## generate docs/ops.md, docs/configuration.md and the stubs of ops and Tensor
 	@$(PYTHON) docs/generate.py
 	@$(BIN)/python docs/stubs.py
 
-wheel: build/wheels/.made ## the wheel that serves every CPython from 3.10 on
+wheel: build/wheels/.made ## build the wheel, one for every CPython from 3.10 on
 	@ls build/wheels/*.whl
 
-clean: ## everything that was made here, the environment included
+clean: ## delete everything that was built, the environment included
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf minitensor/core/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
 	find minitensor tests examples benchmarks tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp says that a step is over; an interrupted one is done again.
+# A stamp records that a step is complete; an interrupted step runs again.
 .venv/.made:
 	@echo "· an environment in .venv, of $$($(PYTHON) --version)"
 	@rm -rf .venv
@@ -104,6 +104,6 @@ clean: ## everything that was made here, the environment included
 
 build/wheels/.made: .venv/.made $(SOURCES)
 	@echo "· the wheel"
-	@rm -rf build/lib* build/bdist* build/wheels # what is no longer a source must not get into it
+	@rm -rf build/lib* build/bdist* build/wheels # deleted sources must not get into the wheel
 	@$(PIP) wheel --no-deps --wheel-dir build/wheels .
 	@touch $@

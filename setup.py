@@ -1,6 +1,6 @@
-"""Builds the C core.
+"""Build the C core.
 
-cffi makes the extension (minitensor/core/build/_build.py); what is stale of it is compiled in
+cffi makes the extension (minitensor/core/build/_build.py); its stale objects are compiled in
 parallel (minitensor/core/build/objects.py).
 """
 
@@ -21,11 +21,11 @@ import objects  # noqa: E402
 
 
 class BuildExt(build_ext):
-    """Asks of each object whether it is stale, where setuptools asks it of the whole extension."""
+    """Rebuild only the stale objects; setuptools would rebuild the whole extension."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.build_temp = objects.FOLDER  # a folder that stays: that of `pip install -e` is temporary
+        self.build_temp = objects.FOLDER  # permanent; the folder of `pip install -e` is temporary
         self.force = True
 
     def build_extensions(self) -> None:
@@ -35,11 +35,17 @@ class BuildExt(build_ext):
 
 
 def compile_stale(
-    compiler: Any, compile: Any, sources: list[str], extra_postargs: Any = None, depends: Any = None, **options: Any
+    compiler: Any,
+    compile: Any,
+    sources: list[str],
+    extra_postargs: Any = None,
+    depends: Any = None,
+    **options: Any,
 ) -> list[str]:
-    """Do what `compiler.compile` does, for the sources whose objects are stale."""
+    """Compile the sources whose objects are stale, in place of `compiler.compile`."""
     flags = list(extra_postargs or ())
-    key = [*compiler.compiler_so, *flags, str(compiler.include_dirs), os.environ.get("ARCHFLAGS", "")]
+    key = [*compiler.compiler_so, *flags, str(compiler.include_dirs)]
+    key += [os.environ.get("ARCHFLAGS", "")]
     key += [f"{name}={value}" for name, value in options.items()]
 
     def one(source: str, target: str, more: list[str]) -> None:

@@ -2,11 +2,11 @@
 
 The layers, each of which imports only from those below it:
 
-    0  errors, config, trace, fork, dtype, optable, ...    what everything else speaks of
+    0  errors, config, trace, fork, dtype, optable, ...    words that all layers use
     1  backend                                             devices and the C core
-    2  context, tensor, runtime                            where things are, and what they are
-    3  ops, share_memory                                   what one can do with them
-    4  multiprocessing                                     and with other processes
+    2  context, tensor, runtime                            tensors and where they lie
+    3  ops, share_memory                                   functions of tensors
+    4  multiprocessing                                     tensors between processes
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from minitensor import backend, context, device_context, errors, foreign_threads, fork, ops, runtime, trace
+from minitensor import (
+    backend,
+    context,
+    device_context,
+    errors,
+    foreign_threads,
+    fork,
+    ops,
+    runtime,
+    trace,
+)
 from minitensor import share_memory as _share_memory  # noqa: F401  (gives Tensor a method)
 from minitensor.context import get_context, get_current_device, set_context, set_device
 from minitensor.dtype import (
@@ -38,37 +48,46 @@ from minitensor.dtype import (
     uint32,
     uint64,
 )
-from minitensor.errors import DeviceBusyError, DeviceError, DeviceLostError, DeviceMemoryError, StaleHandleError
+from minitensor.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceLostError,
+    DeviceMemoryError,
+    StaleHandleError,
+)
 from minitensor.tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 __all__ = [
-    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError", "Tensor", "backend", "bfloat16",
-    "bool_", "complex64", "complex128", "context", "device_context", "errors", "float16", "float32", "float64", "foreign_threads", "fork",
-    "get_context", "get_current_device", "int8", "int16", "int32", "int64", "manual_seed", "multiprocessing", "ops", "runtime",
-    "set_context", "set_device", "set_seed", "tensor", "trace", "uint8", "uint16", "uint32", "uint64",
+    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError",
+    "StaleHandleError", "Tensor", "backend", "bfloat16", "bool_", "complex64", "complex128",
+    "context", "device_context", "errors", "float16", "float32", "float64", "foreign_threads",
+    "fork", "get_context", "get_current_device", "int8", "int16", "int32", "int64",
+    "manual_seed", "multiprocessing", "ops", "runtime", "set_context", "set_device", "set_seed",
+    "tensor", "trace", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
 
-_MOVED = {"threads": "foreign_threads"}  # modules that had other names
+_MOVED = {"threads": "foreign_threads"}  # former names of modules
 
 
-if TYPE_CHECKING:  # a type checker that sees the function below takes any name for right
+if TYPE_CHECKING:  # with the function below, a type checker would accept any name
     from minitensor import multiprocessing as multiprocessing
     from minitensor.ops import manual_seed, set_seed
 else:
 
     def __getattr__(name: str) -> object:
-        if name in ("manual_seed", "set_seed"):  # their family is imported when it is asked for
+        if name in ("manual_seed", "set_seed"):  # ops imports them at the first access
             return getattr(ops, name)
         if not name.startswith("_") and (module := _submodule(_MOVED.get(name, name))) is not None:
-            return module  # multiprocessing, for example, which imports the standard package
+            return module  # such as multiprocessing, which imports the standard package
         raise errors.no_name(__name__, name, _names)
 
 
 def _submodule(name: str) -> ModuleType | None:
     full = f"{__name__}.{name}"
     spec = find_spec(full)
-    return None if spec is None or spec.origin is None else import_module(full)  # a folder is none
+    # A folder without a module has a spec without an origin.
+    return None if spec is None or spec.origin is None else import_module(full)
 
 
 def _names() -> Iterator[str]:

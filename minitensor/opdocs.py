@@ -1,7 +1,7 @@
-"""The documentation of the functions of the op table, made from their rows.
+"""The docstrings of the functions of the op table, made from their rows.
 
-The build compiles it into the core, beside each function, so it costs an import nothing.  This
-module imports nothing but the standard library: the build reads it before the package exists.
+The build compiles them into the core, beside each function, so they cost no time at import. This
+module imports only the standard library: the build reads it before the package exists.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["documentation"]
 
 _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
-_COMPUTED = {  # what an op takes whose rule casts its operands first
+_COMPUTED = {  # the operands of an op whose rule casts them first
     "float": "bool, int, uint, float{complex}",
     "test": "bool, int, uint, float{complex}",
     "logical": "any dtype",
@@ -83,9 +83,9 @@ def _example(op: Op) -> str:
 
 def _comparison(op: Op) -> str:
     """Return the example of a row without one: the op and NumPy agree."""
-    values = (
-        [0.5, 1.0, 2.0] if op.domain is None else [op.domain[0], sum(op.domain) / 2, op.domain[1]]
-    )
+    values = [0.5, 1.0, 2.0]
+    if op.domain is not None:
+        values = [op.domain[0], sum(op.domain) / 2, op.domain[1]]
     operands = "abc"[: op.inputs]
     lines = ["import numpy as np", "from minitensor import Tensor, ops"]
     lines += [f"{name} = np.array({values}, np.float32)" for name in operands]
@@ -95,7 +95,7 @@ def _comparison(op: Op) -> str:
 
 
 def documentation(op: Op) -> str:
-    """Return what help() says of a function of the op table."""
+    """Return the docstring of a function of the op table."""
     parts = [op.doc]
     found = re.fullmatch(r"(np\.\w+)\([abc, ]+\)", op.numpy)
     if found:

@@ -1,18 +1,19 @@
 """The op table: one row declares an op.
 
-A row gives the name, the kind, the dtype rule, the scalar expression in C, the NumPy oracle and the doc line.  From it come
-the C kernels (`core/build/_build.py` expands the expressions for each dtype), the function in `minitensor.ops`,
-the operator on Tensor, the NumPy code that runs where there is no kernel (float16, complex), the conformance test on
-every backend and the line in docs/ops.md.  To add an elementwise op, add a row.
+A row has the name, the number of operands, the dtype rule, the scalar expression in C, the NumPy
+oracle and the sentence of the documentation. From it come the C kernels (`core/build/_build.py`
+expands the expressions for each dtype), the function in `minitensor.ops`, the operator of Tensor,
+the NumPy code where there is no kernel (float16, complex), the conformance test on every backend
+and the line in docs/ops.md. To add an elementwise op, add a row.
 
-Expressions.  `a`, `b`, `c` are the operands in the dtype that the op computes in, `T` is that C type and `UT` its
-unsigned twin.  Functions of <math.h> are type-generic, and mostly our own
-(elementary.h).  `FAIL` marks an element that has no result; the op then
-raises what its row's `error` says where the value is read.  An expression may be one string for every kind of dtype the
-op takes, or a mapping from kinds ("b", "iu", "f") to strings; a kind that is not named is refused with a TypeError.
+Expressions. `a`, `b`, `c` are the operands in the dtype that the op computes in; `T` is that C type
+and `UT` its unsigned twin. Functions of <math.h> are type-generic, and mostly our own
+(elementary.h). `FAIL` marks an element without a result; the op then raises the error of its row
+where the value is read. An expression may be one string for every kind of dtype that the op takes,
+or a mapping from kinds ("b", "iu", "f") to strings; other kinds are refused with a TypeError.
 Signed integers wrap (the core is compiled with -fwrapv).
 
-This module imports nothing but the standard library: the build reads it before the package exists.
+This module imports only the standard library: the build reads it before the package exists.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from typing import Literal, NamedTuple
 __all__ = ["Op", "ELEMENTWISE", "REDUCTIONS", "OPS", "Rule"]
 
 Rule = Literal["same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum"]
-"""How dtypes follow from the inputs':
+"""How the dtypes of the computation and the result follow from those of the inputs:
 
 * same: computes and returns in the promoted dtype
-* float: the same, integers and bools going to float32 first
+* float: the same, with integers and bools cast to float32 first
 * compare: computes in the promoted dtype, returns bool
 * logical: computes and returns bool
 * test: computes in a float dtype, returns bool
-* bitwise: like same (its expressions name integers and bools only)
+* bitwise: as same (its expressions exist for integers and bools only)
 * where: the first input is a bool, the others promote
 * sum: (reductions) integers and bools widen to 64 bits, signed or unsigned
 * index: (reductions) returns int64
@@ -43,17 +44,18 @@ class Op(NamedTuple):
     inputs: int
     rule: Rule
     c: str | dict[str, str]
-    numpy: str  # an expression over `np`, `sp` (our special functions) and the operands a, b, c
-    doc: str  # a sentence; a verb first
-    complex: bool = False  # NumPy computes it for complex numbers, too
+    numpy: str  # an expression over `np`, `sp` (special.py) and the operands a, b, c
+    doc: str  # a sentence that begins with a verb
+    complex: bool = False  # NumPy computes the op for complex numbers, too
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op
     aliases: tuple[str, ...] = ()
     error: tuple[str, str] = ("", "")  # what FAIL raises: exception, sentence
-    special_case: tuple[str, str] = ("", "")  # the kind of arguments for which `c` doesn't hold, and the expression that holds there (elementwise.h)
-    domain: tuple[float, float] | None = None  # where the tests draw ordinary values from
-    ulp: int = 4  # how far from the oracle a result may be
+    # The kind of arguments for which `c` does not hold, and their expression (elementwise.h).
+    special_case: tuple[str, str] = ("", "")
+    domain: tuple[float, float] | None = None  # the interval of the tests' ordinary values
+    ulp: int = 4  # maximum error of a result, against the oracle
     params: tuple[str, ...] = ("input", "other", "third")
-    example: tuple[str, ...] = ()  # operands, and how the result prints; () compares with NumPy
+    example: tuple[str, ...] = ()  # operands, and the printed result; (): compare with NumPy
 
     @property
     def reduction(self) -> bool:
@@ -61,7 +63,7 @@ class Op(NamedTuple):
 
     @property
     def kinds(self) -> str:
-        """The kinds of dtype that it computes in."""
+        """Return the kinds of dtype that the op computes in."""
         named = "biuf" if isinstance(self.c, str) else "".join(self.c)
         if self.rule in ("float", "test"):
             named = "f"
@@ -70,7 +72,7 @@ class Op(NamedTuple):
         return named + ("c" if self.complex else "")
 
     def expression(self, kind: str) -> str | None:
-        """The C expression for a kind of dtype, or None where it has none."""
+        """Return the C expression for a kind of dtype, or None."""
         if kind not in self.kinds or kind == "c":
             return None
         if isinstance(self.c, str):
@@ -78,11 +80,15 @@ class Op(NamedTuple):
         return next((text for kinds, text in self.c.items() if kind in kinds), None)
 
 
-def _unary(name: str, rule: Rule, c: str | dict[str, str], numpy: str, doc: str, **rest: object) -> Op:
+def _unary(
+    name: str, rule: Rule, c: str | dict[str, str], numpy: str, doc: str, **rest: object
+) -> Op:
     return Op(name, 1, rule, c, numpy, doc, **rest)  # type: ignore[arg-type]
 
 
-def _binary(name: str, rule: Rule, c: str | dict[str, str], numpy: str, doc: str, **rest: object) -> Op:
+def _binary(
+    name: str, rule: Rule, c: str | dict[str, str], numpy: str, doc: str, **rest: object
+) -> Op:
     return Op(name, 2, rule, c, numpy, doc, **rest)  # type: ignore[arg-type]
 
 
@@ -90,21 +96,27 @@ _ZERO = ("ZeroDivisionError", "integer division by zero")
 _NEGATIVE_POWER = ("ValueError", "an integer to a negative integer power; cast to a float first")
 
 ELEMENTWISE: tuple[Op, ...] = (
-    # --- one operand -----------------------------------------------------------------------------------------------
-    _unary("abs", "same", {"bu": "a", "i": "(T)(a < 0 ? -a : a)", "f": "fabs(a)"}, "np.abs(a)", "Return the absolute value.",
+    # --- one operand ------------------------------------------------------------------------------
+    _unary("abs", "same", {"bu": "a", "i": "(T)(a < 0 ? -a : a)", "f": "fabs(a)"}, "np.abs(a)",
+           "Return the absolute value.",
            example=("[-1, 2]", "[1 2]"),
            operator="abs", aliases=("absolute",)),
-    _unary("neg", "same", {"iu": "(T)(0 - (UT)a)", "f": "-a"}, "np.negative(a)", "Return the number with the opposite sign.",
+    _unary("neg", "same", {"iu": "(T)(0 - (UT)a)", "f": "-a"}, "np.negative(a)",
+           "Return the number with the opposite sign.",
            example=("[-1, 2]", "[ 1 -2]"),
            complex=True, operator="neg", aliases=("negative",)),
-    _unary("positive", "same", {"iuf": "a"}, "np.positive(a)", "Return the number itself, in new memory.",
+    _unary("positive", "same", {"iuf": "a"}, "np.positive(a)",
+           "Return the number itself, in new memory.",
            example=("[-1, 2]", "[-1  2]"),
            complex=True, operator="pos"),
-    _unary("square", "same", {"iu": "(T)((UT)a * (UT)a)", "f": "a * a"}, "np.square(a)", "Return the square.",
+    _unary("square", "same", {"iu": "(T)((UT)a * (UT)a)", "f": "a * a"}, "np.square(a)",
+           "Return the square.",
            example=("[-3, 2]", "[9 4]"), complex=True),
-    _unary("sqrt", "float", "sqrt(a)", "np.sqrt(a)", "Return the square root; of a negative number NaN.",
+    _unary("sqrt", "float", "sqrt(a)", "np.sqrt(a)",
+           "Return the square root; of a negative number NaN.",
            example=("[1.0, 16.0]", "[1. 4.]"), complex=True, domain=(0, 1e6)),
-    _unary("rsqrt", "float", "1 / sqrt(a)", "1 / np.sqrt(a)", "Return the reciprocal of the square root.",
+    _unary("rsqrt", "float", "1 / sqrt(a)", "1 / np.sqrt(a)",
+           "Return the reciprocal of the square root.",
            example=("[1.0, 16.0]", "[1.   0.25]"), domain=(1e-3, 1e6)),
     _unary("exp", "float", "exp(a)", "np.exp(a)", "Return e to the power of each element.",
            example=("[0.0, 1.0], 'float64'", "[1.         2.71828183]"), complex=True,
@@ -137,15 +149,19 @@ ELEMENTWISE: tuple[Op, ...] = (
            example=("[0.0, 1.0], 'float64'", "[0.         1.55740772]"), complex=True,
            special_case=("angle", "libm_tan(a)"), domain=(-1, 1)),
     _unary("asin", "float", "asin(a)", "np.arcsin(a)", "Return the arc sine, in radians.",
-           example=("[0.0, 1.0], 'float64'", "[0.         1.57079633]"), aliases=("arcsin",), domain=(-1, 1)),
+           example=("[0.0, 1.0], 'float64'", "[0.         1.57079633]"),
+           aliases=("arcsin",), domain=(-1, 1)),
     _unary("acos", "float", "acos(a)", "np.arccos(a)", "Return the arc cosine, in radians.",
-           example=("[0.0, 1.0], 'float64'", "[1.57079633 0.        ]"), aliases=("arccos",), domain=(-1, 1)),
+           example=("[0.0, 1.0], 'float64'", "[1.57079633 0.        ]"),
+           aliases=("arccos",), domain=(-1, 1)),
     _unary("atan", "float", "atan(a)", "np.arctan(a)", "Return the arc tangent, in radians.",
            example=("[0.0, 1.0], 'float64'", "[0.         0.78539816]"), aliases=("arctan",)),
     _unary("sinh", "float", "sinh(a)", "np.sinh(a)", "Return the hyperbolic sine.",
-           example=("[0.0, 1.0], 'float64'", "[0.         1.17520119]"), complex=True, domain=(-80, 80)),
+           example=("[0.0, 1.0], 'float64'", "[0.         1.17520119]"),
+           complex=True, domain=(-80, 80)),
     _unary("cosh", "float", "cosh(a)", "np.cosh(a)", "Return the hyperbolic cosine.",
-           example=("[0.0, 1.0], 'float64'", "[1.         1.54308063]"), complex=True, domain=(-80, 80)),
+           example=("[0.0, 1.0], 'float64'", "[1.         1.54308063]"),
+           complex=True, domain=(-80, 80)),
     _unary("tanh", "float", "tanh(a)", "np.tanh(a)", "Return the hyperbolic tangent.",
            example=("[0.0, 1.0], 'float64'", "[0.         0.76159416]"), complex=True),
     _unary("asinh", "float", "asinh(a)", "np.arcsinh(a)", "Return the inverse hyperbolic sine.",
@@ -156,67 +172,86 @@ ELEMENTWISE: tuple[Op, ...] = (
     _unary("atanh", "float", "atanh(a)", "np.arctanh(a)", "Return the inverse hyperbolic tangent.",
            example=("[0.0, 0.5], 'float64'", "[0.         0.54930614]"), aliases=("arctanh",),
            domain=(-0.99, 0.99)),
-    _unary("ceil", "same", {"biu": "a", "f": "ceil(a)"}, "np.ceil(a) if a.dtype.kind not in 'biu' else a",
+    _unary("ceil", "same", {"biu": "a", "f": "ceil(a)"},
+           "np.ceil(a) if a.dtype.kind not in 'biu' else a",
            "Return the smallest whole number that is at least the element.",
            example=("[-1.5, 1.5]", "[-1.  2.]")),
-    _unary("floor", "same", {"biu": "a", "f": "floor(a)"}, "np.floor(a) if a.dtype.kind not in 'biu' else a",
+    _unary("floor", "same", {"biu": "a", "f": "floor(a)"},
+           "np.floor(a) if a.dtype.kind not in 'biu' else a",
            "Return the largest whole number that is at most the element.",
            example=("[-1.5, 1.5]", "[-2.  1.]")),
-    _unary("trunc", "same", {"biu": "a", "f": "trunc(a)"}, "np.trunc(a) if a.dtype.kind not in 'biu' else a",
+    _unary("trunc", "same", {"biu": "a", "f": "trunc(a)"},
+           "np.trunc(a) if a.dtype.kind not in 'biu' else a",
            "Return the number without its fraction.",
            example=("[-1.5, 1.5]", "[-1.  1.]")),
-    _unary("rint", "same", {"biu": "a", "f": "rint(a)"}, "np.rint(a) if a.dtype.kind not in 'biu' else a",
+    _unary("rint", "same", {"biu": "a", "f": "rint(a)"},
+           "np.rint(a) if a.dtype.kind not in 'biu' else a",
            "Return the nearest whole number; round halves to even.",
            example=("[0.5, 1.5]", "[0. 2.]"), aliases=()),
     _unary("sign", "same", {"i": "(T)((a > 0) - (a < 0))", "bu": "(T)(a != 0)",
                             "f": "a != a ? a : (T)((a > 0) - (a < 0))"},
-           "np.sign(a) if a.dtype != bool else a", "Return -1, 0 or 1 for the sign of a number; NaN stays NaN.",
+           "np.sign(a) if a.dtype != bool else a",
+       "Return -1, 0 or 1 for the sign of a number; NaN stays NaN.",
            example=("[-2, 0, 5]", "[-1  0  1]")),
     _unary("reciprocal", "float", "1 / a", "np.reciprocal(a)", "Return the reciprocal.",
            example=("[1.0, 4.0]", "[1.   0.25]"), complex=True, aliases=("inv",)),
     _unary("erf", "float", "erf(a)", "sp.erf(a)", "Return the error function.",
            example=("[0.0, 1.0], 'float64'", "[0.         0.84270079]"), domain=(-5, 5), ulp=8),
-    _unary("sigmoid", "float", "sigmoid(a)", "sp.sigmoid(a)", "Return the logistic function, 1 / (1 + exp(-input)).",
+    _unary("sigmoid", "float", "sigmoid(a)", "sp.sigmoid(a)",
+           "Return the logistic function, 1 / (1 + exp(-input)).",
            example=("[0.0, 2.0], 'float64'", "[0.5        0.88079708]"),
            special_case=("exp", "sigmoid_special(a)"), domain=(-80, 80), ulp=8),
     _unary("isnan", "test", "a != a", "np.isnan(a)", "Return True where an element is NaN.",
            example=("[1.0, float('nan')]", "[False  True]"), complex=True),
-    _unary("isinf", "test", "fabs(a) == (T)INFINITY", "np.isinf(a)", "Return True where an element is infinite.",
+    _unary("isinf", "test", "fabs(a) == (T)INFINITY", "np.isinf(a)",
+           "Return True where an element is infinite.",
            example=("[1.0, float('inf')]", "[False  True]"), complex=True),
-    _unary("isfinite", "test", "fabs(a) < (T)INFINITY", "np.isfinite(a)", "Return True where an element is neither infinite nor NaN.",
+    _unary("isfinite", "test", "fabs(a) < (T)INFINITY", "np.isfinite(a)",
+           "Return True where an element is neither infinite nor NaN.",
            example=("[1.0, float('inf')]", "[ True False]"),
            complex=True),
-    _unary("logical_not", "logical", "!a", "np.logical_not(a)", "Return True where an element is zero.",
+    _unary("logical_not", "logical", "!a", "np.logical_not(a)",
+           "Return True where an element is zero.",
            example=("[0, 2]", "[ True False]")),
-    _unary("bitwise_not", "bitwise", {"b": "!a", "iu": "(T)~a"}, "np.invert(a)", "Return the number with every bit inverted; of a bool its negation.",
+    _unary("bitwise_not", "bitwise", {"b": "!a", "iu": "(T)~a"}, "np.invert(a)",
+           "Return the number with every bit inverted; of a bool its negation.",
            example=("[0, 5]", "[-1 -6]"),
            operator="invert", aliases=("bitwise_invert",)),
-    # --- two operands ----------------------------------------------------------------------------------------------
-    _binary("add", "same", {"b": "a | b", "iu": "(T)((UT)a + (UT)b)", "f": "a + b"}, "np.add(a, b)", "Return the sum.",
+    # --- two operands -----------------------------------------------------------------------------
+    _binary("add", "same", {"b": "a | b", "iu": "(T)((UT)a + (UT)b)", "f": "a + b"}, "np.add(a, b)",
+           "Return the sum.",
            example=("[1, 2]", "[10, 20]", "[11 22]"),
             complex=True, operator="add"),
-    _binary("sub", "same", {"iu": "(T)((UT)a - (UT)b)", "f": "a - b"}, "np.subtract(a, b)", "Return the difference.",
+    _binary("sub", "same", {"iu": "(T)((UT)a - (UT)b)", "f": "a - b"}, "np.subtract(a, b)",
+           "Return the difference.",
            example=("[10, 20]", "[1, 2]", "[ 9 18]"),
             complex=True, operator="sub", aliases=("subtract",)),
-    _binary("mul", "same", {"b": "a & b", "iu": "(T)((UT)a * (UT)b)", "f": "a * b"}, "np.multiply(a, b)", "Return the product.",
+    _binary("mul", "same", {"b": "a & b", "iu": "(T)((UT)a * (UT)b)", "f": "a * b"},
+           "np.multiply(a, b)", "Return the product.",
            example=("[1, 2]", "[10, 20]", "[10 40]"),
             complex=True, operator="mul", aliases=("multiply",)),
-    _binary("true_divide", "float", "a / b", "np.true_divide(a, b)", "Return the quotient, as a float or complex number.",
+    _binary("true_divide", "float", "a / b", "np.true_divide(a, b)",
+           "Return the quotient, as a float or complex number.",
            example=("[1, 3]", "[2, 2]", "[0.5 1.5]"),
             complex=True, operator="truediv"),
     _binary("floor_divide", "same",
-            {"i": "b == 0 ? FAIL : b == -1 ? (T)(0 - (UT)a) : (T)(a / b - ((a % b != 0) && ((a < 0) != (b < 0))))",
+            {"i": "b == 0 ? FAIL : b == -1 ? (T)(0 - (UT)a) : "
+                  "(T)(a / b - ((a % b != 0) && ((a < 0) != (b < 0))))",
              "u": "b == 0 ? FAIL : (T)(a / b)", "f": "mt_floor_divide(a, b)"},
             "sp.floor_divide(a, b)", "Return the quotient, rounded down.",
            example=("[7, -7]", "[2, 2]", "[ 3 -4]"), operator="floordiv", error=_ZERO),
     _binary("remainder", "same",
-            {"i": "b == 0 ? FAIL : b == -1 ? 0 : (T)(a % b + ((a % b != 0) && ((a < 0) != (b < 0)) ? b : 0))",
+            {"i": "b == 0 ? FAIL : b == -1 ? 0 : "
+                  "(T)(a % b + ((a % b != 0) && ((a < 0) != (b < 0)) ? b : 0))",
              "u": "b == 0 ? FAIL : (T)(a % b)", "f": "mt_remainder(a, b)"},
-            "np.remainder(a, b)", "Return the remainder of floor_divide; it has the divisor's sign.",
+            "np.remainder(a, b)",
+            "Return the remainder of floor_divide; it has the divisor's sign.",
            example=("[7, -7]", "[3, 3]", "[1 2]"), operator="mod", error=_ZERO),
-    _binary("fmod", "same", {"i": "b == 0 ? FAIL : b == -1 ? 0 : (T)(a % b)", "u": "b == 0 ? FAIL : (T)(a % b)",
+    _binary("fmod", "same",
+           {"i": "b == 0 ? FAIL : b == -1 ? 0 : (T)(a % b)", "u": "b == 0 ? FAIL : (T)(a % b)",
                              "f": "fmod(a, b)"},
-            "np.fmod(a, b)", "Return the remainder of a division rounded towards zero; it has the dividend's sign.",
+            "np.fmod(a, b)",
+            "Return the remainder of a division rounded towards zero; it has the dividend's sign.",
            example=("[7, -7]", "[3, 3]", "[ 1 -1]"), error=_ZERO),
     _binary("pow", "same", {"i": "b < 0 ? FAIL : (T)mt_ipow((uint64_t)a, (uint64_t)b)",
                             "u": "(T)mt_ipow((uint64_t)a, (uint64_t)b)", "f": "pow(a, b)"},
@@ -229,39 +264,53 @@ ELEMENTWISE: tuple[Op, ...] = (
     _binary("minimum", "same", {"biu": "a < b ? a : b", "f": "mt_smaller(a, b)"},
             "np.minimum(a, b)", "Return the smaller of two numbers; NaN if one is NaN.",
            example=("[1, 5]", "[4, 2]", "[1 2]")),
-    _binary("atan2", "float", "atan2(a, b)", "np.arctan2(a, b)", "Return the angle of the point (other, input), in radians.",
+    _binary("atan2", "float", "atan2(a, b)", "np.arctan2(a, b)",
+           "Return the angle of the point (other, input), in radians.",
            example=("[0.0, 1.0], 'float64'", "[1.0, 1.0], 'float64'", "[0.         0.78539816]"),
             aliases=("arctan2",)),
-    _binary("hypot", "float", "hypot(a, b)", "np.hypot(a, b)", "Return sqrt(input**2 + other**2), without overflow in between.",
+    _binary("hypot", "float", "hypot(a, b)", "np.hypot(a, b)",
+           "Return sqrt(input**2 + other**2), without overflow in between.",
            example=("[3.0, 5.0]", "[4.0, 12.0]", "[ 5. 13.]")),
-    _binary("eq", "compare", "a == b", "np.equal(a, b)", "Return True where the operands are equal.",
+    _binary("eq", "compare", "a == b", "np.equal(a, b)",
+           "Return True where the operands are equal.",
            example=("[1, 2]", "[1, 3]", "[ True False]"), complex=True, operator="eq",
             aliases=("equal",)),
-    _binary("ne", "compare", "a != b", "np.not_equal(a, b)", "Return True where the operands differ.",
+    _binary("ne", "compare", "a != b", "np.not_equal(a, b)",
+           "Return True where the operands differ.",
            example=("[1, 2]", "[1, 3]", "[False  True]"), complex=True, operator="ne",
             aliases=("not_equal",)),
-    _binary("lt", "compare", "a < b", "np.less(a, b)", "Return True where the first operand is less.",
+    _binary("lt", "compare", "a < b", "np.less(a, b)",
+           "Return True where the first operand is less.",
            example=("[1, 2]", "[1, 3]", "[False  True]"), operator="lt", aliases=("less",)),
-    _binary("le", "compare", "a <= b", "np.less_equal(a, b)", "Return True where the first operand is less or equal.",
+    _binary("le", "compare", "a <= b", "np.less_equal(a, b)",
+           "Return True where the first operand is less or equal.",
            example=("[1, 4]", "[1, 3]", "[ True False]"), operator="le",
             aliases=("less_equal",)),
-    _binary("gt", "compare", "a > b", "np.greater(a, b)", "Return True where the first operand is greater.",
+    _binary("gt", "compare", "a > b", "np.greater(a, b)",
+           "Return True where the first operand is greater.",
            example=("[1, 4]", "[1, 3]", "[False  True]"), operator="gt",
             aliases=("greater",)),
-    _binary("ge", "compare", "a >= b", "np.greater_equal(a, b)", "Return True where the first operand is greater or equal.",
+    _binary("ge", "compare", "a >= b", "np.greater_equal(a, b)",
+           "Return True where the first operand is greater or equal.",
            example=("[1, 2]", "[1, 3]", "[ True False]"), operator="ge",
             aliases=("greater_equal",)),
-    _binary("logical_and", "logical", "a & b", "np.logical_and(a, b)", "Return True where both operands are non-zero.",
+    _binary("logical_and", "logical", "a & b", "np.logical_and(a, b)",
+           "Return True where both operands are non-zero.",
            example=("[0, 2]", "[1, 3]", "[False  True]")),
-    _binary("logical_or", "logical", "a | b", "np.logical_or(a, b)", "Return True where at least one operand is non-zero.",
+    _binary("logical_or", "logical", "a | b", "np.logical_or(a, b)",
+           "Return True where at least one operand is non-zero.",
            example=("[0, 2]", "[0, 3]", "[False  True]")),
-    _binary("logical_xor", "logical", "a ^ b", "np.logical_xor(a, b)", "Return True where exactly one operand is non-zero.",
+    _binary("logical_xor", "logical", "a ^ b", "np.logical_xor(a, b)",
+           "Return True where exactly one operand is non-zero.",
            example=("[0, 2]", "[1, 3]", "[ True False]")),
-    _binary("bitwise_and", "bitwise", {"biu": "a & b"}, "np.bitwise_and(a, b)", "Return the bitwise and.",
+    _binary("bitwise_and", "bitwise", {"biu": "a & b"}, "np.bitwise_and(a, b)",
+           "Return the bitwise and.",
            example=("[12, 5]", "[10, 4]", "[8 4]"), operator="and"),
-    _binary("bitwise_or", "bitwise", {"biu": "a | b"}, "np.bitwise_or(a, b)", "Return the bitwise or.",
+    _binary("bitwise_or", "bitwise", {"biu": "a | b"}, "np.bitwise_or(a, b)",
+           "Return the bitwise or.",
            example=("[12, 5]", "[10, 2]", "[14  7]"), operator="or"),
-    _binary("bitwise_xor", "bitwise", {"biu": "a ^ b"}, "np.bitwise_xor(a, b)", "Return the bitwise exclusive or.",
+    _binary("bitwise_xor", "bitwise", {"biu": "a ^ b"}, "np.bitwise_xor(a, b)",
+           "Return the bitwise exclusive or.",
            example=("[12, 5]", "[10, 4]", "[6 1]"),
             operator="xor"),
     _binary("bitwise_left_shift", "bitwise",
@@ -273,36 +322,47 @@ ELEMENTWISE: tuple[Op, ...] = (
     _binary("bitwise_right_shift", "bitwise",
             {"i": "b < 0 ? FAIL : (UT)b < 8 * sizeof(T) ? (T)(a >> b) : (T)(a < 0 ? -1 : 0)",
              "u": "b < 8 * sizeof(T) ? (T)(a >> b) : 0"},
-            "np.right_shift(a, b)", "Return the first operand with its bits shifted right; the sign stays.",
+            "np.right_shift(a, b)",
+            "Return the first operand with its bits shifted right; the sign stays.",
            example=("[16, -6]", "[4, 1]", "[ 1 -3]"), operator="rshift",
             error=("ValueError", "a shift by a negative number of bits")),
-    # --- three operands --------------------------------------------------------------------------------------------
-    Op("where", 3, "where", "a ? b : c", "np.where(a, b, c)", "Return `input` where the condition holds, and `other` elsewhere.",
+    # --- three operands ---------------------------------------------------------------------------
+    Op("where", 3, "where", "a ? b : c", "np.where(a, b, c)",
+       "Return `input` where the condition holds, and `other` elsewhere.",
            example=("[True, False]", "[1, 2]", "[10, 20]", "[ 1 20]"),
        complex=True, params=("condition", "input", "other")),
-    Op("clamp", 3, "same", {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_smaller(mt_larger(a, b), c)"},
-       "np.minimum(np.maximum(a, b), c)", "Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.",
+    Op("clamp", 3, "same",
+       {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_smaller(mt_larger(a, b), c)"},
+       "np.minimum(np.maximum(a, b), c)",
+       "Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.",
            example=("[1, 5, 9]", "2", "8", "[2 5 8]"),
        params=("input", "min", "max")),
-    Op("lerp", 3, "float", "a + c * (b - a)", "a + c * (b - a)", "Interpolate linearly: return input + weight * (end - input).",
+    Op("lerp", 3, "float", "a + c * (b - a)", "a + c * (b - a)",
+       "Interpolate linearly: return input + weight * (end - input).",
            example=("[0.0, 10.0]", "[1.0, 20.0]", "0.5", "[ 0.5 15. ]"),
        params=("input", "end", "weight"), domain=(-100, 100), ulp=64),
 )
 
 REDUCTIONS: tuple[Op, ...] = (
-    # The expression says how the running value `a` takes in the next element `b`; folds.h adds the better-than-naive
-    # summation, the position of argmin and argmax, and the division of mean.
-    Op("sum", 1, "sum", {"iu": "(T)((UT)a + (UT)b)", "f": "a + b"}, "np.sum(a, axis=axis, keepdims=keepdims)",
+    # The expression combines the running value `a` with the next element `b`. folds.h adds the
+    # accurate summation, the position of argmin and argmax, and the division of mean.
+    Op("sum", 1, "sum", {"iu": "(T)((UT)a + (UT)b)", "f": "a + b"},
+       "np.sum(a, axis=axis, keepdims=keepdims)",
        "Return the sum of the elements; of no elements 0.", complex=True),
-    Op("prod", 1, "sum", {"iu": "(T)((UT)a * (UT)b)", "f": "a * b"}, "np.prod(a, axis=axis, keepdims=keepdims)",
+    Op("prod", 1, "sum", {"iu": "(T)((UT)a * (UT)b)", "f": "a * b"},
+       "np.prod(a, axis=axis, keepdims=keepdims)",
        "Return the product of the elements; of no elements 1.", complex=True),
     Op("amin", 1, "same", {"biu": "b < a ? b : a", "f": "a != a ? a : b != b ? b : b < a ? b : a"},
        "np.min(a, axis=axis, keepdims=keepdims)", "Return the least element; NaN if one is NaN."),
     Op("amax", 1, "same", {"biu": "b > a ? b : a", "f": "a != a ? a : b != b ? b : b > a ? b : a"},
-       "np.max(a, axis=axis, keepdims=keepdims)", "Return the greatest element; NaN if one is NaN."),
-    Op("any", 1, "logical", "a | b", "np.any(a, axis=axis, keepdims=keepdims)", "Return True if at least one element is non-zero."),
-    Op("all", 1, "logical", "a & b", "np.all(a, axis=axis, keepdims=keepdims)", "Return True if no element is zero."),
-    Op("mean", 1, "float", "a + b", "sp.mean(a, axis, keepdims)", "Return the arithmetic mean, a float or complex number; of no elements NaN.", complex=True),
+       "np.max(a, axis=axis, keepdims=keepdims)",
+       "Return the greatest element; NaN if one is NaN."),
+    Op("any", 1, "logical", "a | b", "np.any(a, axis=axis, keepdims=keepdims)",
+       "Return True if at least one element is non-zero."),
+    Op("all", 1, "logical", "a & b", "np.all(a, axis=axis, keepdims=keepdims)",
+       "Return True if no element is zero."),
+    Op("mean", 1, "float", "a + b", "sp.mean(a, axis, keepdims)",
+       "Return the arithmetic mean, a float or complex number; of no elements NaN.", complex=True),
     Op("argmin", 1, "index", {"biuf": "b < a"}, "sp.argmin(a, axis, keepdims)",
        "Return the position of the first least element; of the first NaN if one is NaN."),
     Op("argmax", 1, "index", {"biuf": "b > a"}, "sp.argmax(a, axis, keepdims)",

@@ -1,4 +1,4 @@
-"""The few functions of numbers that the op table needs of NumPy and NumPy lacks (`sp` in the table's expressions)."""
+"""Functions of arrays that the op table needs and NumPy lacks (`sp` in the table's expressions)."""
 
 from __future__ import annotations
 
@@ -13,42 +13,51 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def erf(a: np.ndarray) -> np.ndarray:
-    """The error function, computed in double precision."""
+    """Return the error function, computed in double precision."""
     return _erf(a).astype(a.dtype) if a.size else a.copy()
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-a)), computed in double precision."""
+    """Return 1 / (1 + exp(-a)), computed in double precision."""
     with np.errstate(over="ignore"):
         return (1 / (1 + np.exp(-a.astype(np.float64)))).astype(a.dtype)
 
 
 def floor_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """np.floor_divide; an infinity divided by a number stays infinite, as in the array API standard."""
+    """Return np.floor_divide(a, b).
+
+    An infinity divided by a number stays infinite, as in the array API standard.
+    """
     result = np.floor_divide(a, b)
-    return result if result.dtype.kind in "iu" else np.where(np.isinf(a), np.true_divide(a, b), result).astype(result.dtype)
+    if result.dtype.kind in "iu":
+        return result
+    return np.where(np.isinf(a), np.true_divide(a, b), result).astype(result.dtype)
 
 
 def mean(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    """np.mean, without its warning when there is nothing to take the mean of."""
-    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float32 if a.dtype == np.float16 else None)
+    """Return np.mean, without its warning for an empty axis."""
+    dtype = np.float32 if a.dtype == np.float16 else None
+    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=dtype)
     return (total / (a.size // total.size if total.size else 1 if a.size else 0)).astype(a.dtype)
 
 
 def _arg(function: Any, a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    """argmin or argmax over several axes at once, counted in C order over them."""
+    """Return argmin or argmax over several axes, as a position in C order over them."""
     axis = tuple(sorted(x % a.ndim for x in axis))
     kept = [d for d in range(a.ndim) if d not in axis]
-    rows = a.transpose(kept + list(axis)).reshape([a.shape[d] for d in kept] + [math.prod(a.shape[d] for d in axis)])
+    length = math.prod(a.shape[d] for d in axis)
+    rows = a.transpose(kept + list(axis)).reshape([a.shape[d] for d in kept] + [length])
     result = function(rows, axis=-1)
-    return result.reshape([1 if d in axis else a.shape[d] for d in range(a.ndim)]) if keepdims else result
+    if not keepdims:
+        return result
+    return result.reshape([1 if d in axis else a.shape[d] for d in range(a.ndim)])
 
 
 def argmin(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    """Positions of the first least elements over `axis`."""
+    """Return the positions of the first least elements over `axis`."""
     return _arg(np.argmin, a, axis, keepdims)
 
 
 def argmax(a: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    """Positions of the first greatest elements over `axis`."""
+    """Return the positions of the first greatest elements over `axis`."""
     return _arg(np.argmax, a, axis, keepdims)

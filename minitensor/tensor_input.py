@@ -1,6 +1,7 @@
-"""How what a user gives becomes an array: numbers, nested lists, buffers, arrays of other libraries.
+"""Conversion of data to an array: numbers, nested lists, buffers, arrays of other libraries.
 
-Python's own numbers have no dtype: floats become float32, ints int64, as MindSpore has it.  Arrays keep theirs.
+Python's own numbers have no dtype: floats become float32, ints int64, as in MindSpore. Arrays keep
+their dtype.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from minitensor.dtype import DType, complex128, float32, from_numpy, int64
 
 __all__ = ["to_numpy"]
 
-_TAKES = "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a buffer, __array__ or __dlpack__"
+_TAKES = (
+    "a number, a bool, a list or tuple of them, a NumPy array, a Tensor, or an object with a "
+    "buffer, __array__ or __dlpack__"
+)
 _DEEPEST = 16  # the core's MT_MAX_NDIM
 
 
@@ -32,14 +36,14 @@ def _first_leaf(data: Any) -> Any:
 def _too_deep(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         raise ValueError(
-            f"[Tensor] lists are nested more than {_DEEPEST} deep, which a tensor has dimensions at "
-            "most, or contain themselves"
+            f"[Tensor] lists must be nested at most {_DEEPEST} deep, as a tensor's dimensions, got "
+            "deeper ones, or a list that contains itself"
         )
     return data
 
 
 def _without_tensors(data: Any, room: int) -> list[Any]:
-    """Return a list with arrays for its tensors; in it, lists may be nested `room` deep."""
+    """Return a list with its tensors replaced by arrays; `room` is the depth still allowed."""
     if not room:
         data = [_too_deep(element) for element in data]
     return [
@@ -51,7 +55,16 @@ def _without_tensors(data: Any, room: int) -> list[Any]:
 
 
 def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
-    """What a Tensor is made from, as an array that need not be a copy."""
+    """Return a user's data as an array, which need not be a copy.
+
+    Args:
+        data: a number, a nested list, an array, a tensor or a buffer.
+        dtype: the dtype of the result; None to take the data's.
+
+    Raises:
+        TypeError: the data is no array of numbers, or its dtype is not supported.
+        ValueError: lists are nested too deeply.
+    """
     python = False
     if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
         array, python = np.asarray(data), True
@@ -62,13 +75,16 @@ def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
         try:
             array = np.array(data)
         except (ValueError, TypeError, OverflowError) as error:
-            raise TypeError(f"[Tensor] the nested lists are no array ({error}); all lists of one level need one length") from error
+            raise TypeError(
+                "[Tensor] all lists of one level must have the same length and hold numbers "
+                f"({error}); pad them or make one tensor of each"
+            ) from error
         if array.size == 0 and python:
             array = array.astype(np.float32)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
     elif data is None or isinstance(data, (str, bytes, dict, set, range)):
-        raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}")
+        raise TypeError(f"[Tensor] the data must be {_TAKES}, got {type(data).__name__}")
     elif hasattr(data, "__array__"):
         array = np.asarray(data)
     elif hasattr(data, "__dlpack__"):
@@ -77,13 +93,17 @@ def to_numpy(data: Any, dtype: DType | None) -> np.ndarray:
         try:
             array = np.asarray(memoryview(data))
         except TypeError:
-            raise TypeError(f"[Tensor] takes {_TAKES}; got {type(data).__name__}") from None
+            raise TypeError(
+                f"[Tensor] the data must be {_TAKES}, got {type(data).__name__}"
+            ) from None
     if array.dtype == object and python:
-        raise TypeError("[Tensor] an element is no number, or an integer too large for 64 bits")
+        raise TypeError("[Tensor] every element must be a number, and an integer fit into 64 bits")
     if dtype is not None:
         from_numpy(array.dtype)
         if array.dtype.kind == "c" and dtype.kind not in "cb":
-            raise TypeError(f"[Tensor] complex data does not fit into {dtype}")
+            raise TypeError(
+                f"[Tensor] complex data must have a complex dtype, got {dtype}; take its real part"
+            )
         with np.errstate(all="ignore"):
             return array.astype(dtype.numpy)
     if python:

@@ -1,4 +1,4 @@
-"""How a tensor's value prints in its `repr`: MindSpore's form, made with NumPy's machinery."""
+"""The text of a tensor's value in its `repr`: MindSpore's form, made by NumPy's formatter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FLOATS = {"float16": "%11.4e", "bfloat16": "%11.4e", "float32": "%15.8e", "floa
 
 
 def value_text(value: np.ndarray) -> str:
-    """The text after `value=` in a tensor's repr.
+    """Return the text after `value=` in a tensor's repr.
 
     Example:
         >>> import numpy as np
@@ -20,13 +20,13 @@ def value_text(value: np.ndarray) -> str:
     """
     if value.ndim == 0:
         number = value.item() if value.dtype.kind != "V" else float(value)
-        return f" {number:g}" if isinstance(number, (float, int)) and not isinstance(number, bool) and value.dtype.kind in "fV" else f" {number}"
+        return f" {number:g}" if value.dtype.kind in "fV" else f" {number}"
     start = " " if value.ndim == 1 else "\n"
     if value.size == 0:
         return start
     layout = _FLOATS.get(value.dtype.name)
     formatter = {"float_kind": lambda x: layout % x} if layout else None
-    if layout and value.dtype.kind == "V":  # bfloat16: NumPy does not know it as a float
+    if layout and value.dtype.kind == "V":  # bfloat16, which is no float to NumPy
         formatter = {"all": lambda x: layout % float(x)}
     text = np.array2string(value, separator=", ", threshold=1000, formatter=formatter)
     return start + text.replace(", ...,", " ...").replace(",\n ...,\n", "\n ...\n")

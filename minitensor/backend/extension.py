@@ -1,8 +1,8 @@
-"""The compiled core: found, compared with the sources, loaded.  No other module imports it.
+"""The compiled core: this module finds it, compares it with the sources and loads it.
 
-The shared object has two modules.  cffi makes one, with `ffi` and `lib`; the other is `operators`,
-for the ops that programs call all the time (core/python/py_operators.c).  Modules above the door import all
-three from `minitensor.backend.core`.
+The shared object contains two modules. cffi makes one, with `ffi` and `lib`. The other is
+`operators`, for the most frequent ops (core/python/py_operators.c). No other module imports the
+shared object; modules above import all three names from `minitensor.backend.core`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from minitensor import fingerprint
 
 try:
-    import numpy  # noqa: F401  (the core needs it as well, and a missing one has the same remedy)
+    import numpy  # noqa: F401  (the core needs it, and its absence has the same remedy)
 
     from minitensor.backend._core import __file__ as _file
     from minitensor.backend._core import ffi, lib
@@ -33,21 +33,21 @@ __all__ = ["ffi", "lib", "load_once", "loaded", "operators"]
 
 
 def load_once(name: str) -> None:
-    """Refuse to load a module again that keeps the process's state; the first one goes on.
+    """Refuse to load a module a second time that keeps the process's state; the first one stays.
 
     Raises:
-        ImportError: by `importlib.reload`, and by an import after the module was taken out of
-            `sys.modules`.
+        ImportError: `importlib.reload` was called, or the module was removed from `sys.modules` and
+            imported again.
     """
     if name in operators.LOADED:
         raise ImportError(
             f"[import] {name} is loaded and keeps the tensors' state, so it can't be loaded a "
-            "second time; use the modules that are there, or start a new process"
+            "second time; use the loaded modules, or start a new process"
         )
 
 
 def loaded(name: str) -> None:
-    """Note that a module has been loaded to its end."""
+    """Record that a module is completely loaded."""
     operators.LOADED.add(name)
 
 

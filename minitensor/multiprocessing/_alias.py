@@ -1,20 +1,22 @@
 """Every submodule of the standard package, under our name.
 
-The problem: a program that says `import multiprocessing.pool` and changes its imports must find `pool`, and
-`shared_memory`, `dummy.connection`, `resource_tracker`, and whatever the next Python adds. What fails: a package that
-only re-exports the standard names has no submodules at all; one that puts the standard folder on its `__path__` loads
-each file a second time, and then there are two resource trackers, two `current_process()`, two classes `Connection`.
+The problem. A program that says `import multiprocessing.pool` and changes its imports must find
+`pool`, and `shared_memory`, `dummy.connection`, `resource_tracker`, and the modules of later Python
+versions. What fails: a package that only re-exports the standard names has no submodules at all. A
+package that puts the standard folder on its `__path__` loads each file a second time; then there
+are two resource trackers, two `current_process()`, two classes `Connection`.
 
-The solution: a finder on `sys.meta_path`, for names below `minitensor.multiprocessing` alone. A submodule that has a
-file of ours is ours. Any other name is bound to the standard module itself: `exec_module` puts that object in
-`sys.modules`, a replacement that the import system supports, so nothing of the standard module (its `__spec__` least
-of all) is touched. Our own submodules look up what they don't define in the standard one (`fall_back`), when asked
-and not before, so they expose all of it and never a stale copy.
+The solution. A finder on `sys.meta_path`, for names below `minitensor.multiprocessing` alone. A
+submodule that has a file of ours is ours. Any other name is bound to the standard module itself:
+`exec_module` puts that object in `sys.modules`. The import system supports this replacement, so the
+standard module stays untouched (its `__spec__` above all). Our own submodules look up other names
+in the standard one (`fall_back`) at each access, so they expose all of it and never a stale copy.
 
-What it guarantees: isinstance, monkeypatching, pickling by module name and module state are the standard package's; a
-module that can't be imported here fails with the standard module's error; importing us imports nothing more. The
-finder stands first on the path, because a standard *package* below us (`dummy`) has a `__path__` of its own, and the
-usual finder would load its files again under our name.
+What it guarantees. isinstance, monkeypatching, pickling by module name and module state are the
+standard package's. A module that cannot be imported here fails with the standard module's error.
+Importing this package imports no further modules. The finder stands first on the path, because a
+standard *package* below us (`dummy`) has a `__path__` of its own, and the usual finder would load
+its files again under our name.
 """
 
 from __future__ import annotations
@@ -33,20 +35,20 @@ STANDARD = "multiprocessing"
 
 
 class _Loader:
-    """Binds a name of ours to the standard module."""
+    """Bind a name of ours to the standard module."""
 
     def __init__(self, standard: str) -> None:
         self.standard = standard
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return None  # an empty module that nobody sees: exec_module replaces it
+        return None  # an empty module; exec_module replaces it at once
 
     def exec_module(self, module: ModuleType) -> None:
         sys.modules[module.__name__] = importlib.import_module(self.standard)
 
 
 class _Finder:
-    """Finds `minitensor.multiprocessing.*`: our file if there is one, else the standard module."""
+    """Find `minitensor.multiprocessing.*`: our file if there is one, else the standard module."""
 
     @staticmethod
     def find_spec(
@@ -66,13 +68,15 @@ class _Finder:
 
 
 def install() -> None:
-    """Put the finder first, once."""
+    """Put the finder first on `sys.meta_path`, once."""
     if _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)
 
 
-def fall_back(name: str, standard: ModuleType) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` for our module `name`, which stands before the module `standard`."""
+def fall_back(
+    name: str, standard: ModuleType
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of our module `name`, which extends `standard`."""
 
     def module_getattr(attribute: str) -> object:
         try:

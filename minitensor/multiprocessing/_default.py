@@ -1,8 +1,8 @@
-"""The default context, where the modules that `context.py` loads find it.
+"""The default context, in a place that the modules below `context.py` can read.
 
-A pool that is given no context takes the default one, and a context makes pools: one of the two has
-to stand above the other.  `context.py` does, and fills this place when it is imported, which is
-before any other module of the package can ask.
+A pool without a context takes the default one, and a context makes pools, so one of the two modules
+has to stand above the other. `context.py` stands above, and assigns this name when it is imported.
+That is before any other module of the package reads it.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""Contexts and process classes: the standard ones, whose factories give our queues and pools.
+"""Contexts and process classes: the standard ones, whose factories return our queues and pools.
 
-One start method for a program. `multiprocessing.set_start_method` and ours set the same thing and each sees what the
-other has set; we keep no state of our own. The start method says how *this program* starts its children, and a
-drop-in must not split that in two: with a state of our own a program that changed the import in its main file would
-say `set_start_method("spawn")` and the libraries it uses, still on the standard package, would go on forking. It also
-makes children right without a word from us: the standard code that prepares a child tells it the start method, and
-ours follows.
+One start method for a program. `multiprocessing.set_start_method` and ours set the same state, and
+each sees the other's value; this package keeps no state of its own. The start method says how *this
+program* starts its children, and a drop-in must not split it in two. With separate states, a
+program that changed the import in its main file would say `set_start_method("spawn")`, and the
+libraries it uses, still on the standard package, would go on forking. The shared state also
+prepares children: the standard code that prepares a child sets the start method there, and ours
+follows.
 
-Process classes. In the standard package `isinstance(p, multiprocessing.Process)` is False for a process that came
-from `get_context("spawn")`: its classes are siblings. Code that checks types wants to know "is it a process", so ours
-are all subclasses of both `Process` classes, the standard one and our own, and of their standard counterpart. The
-base that overrides stands last: each class takes from its standard counterpart what is particular to its method (how
-to start) and from ours only what the counterpart doesn't say.
+Process classes. In the standard package `isinstance(p, multiprocessing.Process)` is False for a
+process that came from `get_context("spawn")`: its classes are siblings. Code that checks types asks
+whether an object is a process. So our classes are subclasses of both `Process` classes, the
+standard one and our own, and of their standard counterpart. The base that overrides stands last:
+each class takes the specifics of its method (how to start) from its standard counterpart, and from
+ours only what the counterpart does not define.
 """
 
 from __future__ import annotations
@@ -38,28 +40,28 @@ __getattr__, __dir__ = fall_back(__name__, _standard)
 
 
 class BaseContext(_standard.BaseContext):
-    """What all our contexts share: the factories of what is ours."""
+    """The base of all our contexts: the factories of our queues, pipes and pools."""
 
     def Queue(self, maxsize: int = 0) -> queues.Queue:
-        """Return a queue whose `put` pickles at the call."""
+        """Return a queue of at most `maxsize` messages (0: no limit); `put` pickles at the call."""
         from .queues import Queue
 
         return Queue(maxsize, ctx=self.get_context())
 
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue:
-        """Return a queue that counts the tasks not yet done."""
+        """Return a queue that also counts the tasks not yet done."""
         from .queues import JoinableQueue
 
         return JoinableQueue(maxsize, ctx=self.get_context())
 
     def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:
-        """Return the two ends of a pipe."""
+        """Return the two ends of a pipe; with `duplex` False, a reader and a writer."""
         from .pipes import Pipe
 
         return Pipe(duplex)
 
     def SimpleQueue(self) -> queues.SimpleQueue:
-        """Return a queue without a thread: a locked pipe."""
+        """Return a queue without a thread; `put` waits while the pipe is full."""
         from .queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
@@ -71,18 +73,24 @@ class BaseContext(_standard.BaseContext):
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
     ) -> pool.Pool:
-        """Return a pool of worker processes."""
+        """Return a pool of worker processes; `pool.Pool` describes the arguments."""
         from .pool import Pool
 
-        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+        context = self.get_context()
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=context)
 
     def get_context(self, method: str | None = None) -> _standard.BaseContext:
-        """Return this context, or the one for `method`."""
+        """Return this context, or the one for `method`.
+
+        Raises:
+            ValueError: this platform has no such start method.
+        """
         if method is None:
             return self
         if method not in _concrete_contexts:
             raise ValueError(
-                f"[get_context] cannot find context for {method!r}, this platform has {', '.join(_concrete_contexts)}"
+                f"[get_context] cannot find context for {method!r}; "
+                f"this platform has {', '.join(_concrete_contexts)}"
             )
         context = _concrete_contexts[method]
         context._check_available()
@@ -101,19 +109,19 @@ class Process(_package.Process):
         _default_context.get_context().Process._after_fork()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the process ends; what it had of shared memory is given back."""
+        """Wait until the process ends, at most `timeout` seconds; release its shared memory."""
         super().join(timeout)
         if self.exitcode is not None:
             sharing.reap()
 
 
 class DefaultContext(_standard.DefaultContext, BaseContext):
-    """The standard package's default context, seen with our concrete contexts in place of its own."""
+    """The standard package's default context, with our concrete contexts in place of its own."""
 
     Process = Process
 
     def __init__(self) -> None:
-        # The standard constructor would reset the start method; here is nothing to initialise, because nothing is kept.
+        # The standard constructor would reset the start method. This class keeps no state.
         pass
 
     @property
@@ -128,16 +136,17 @@ class DefaultContext(_standard.DefaultContext, BaseContext):
     @_actual_context.setter
     def _actual_context(self, context: _standard.BaseContext | None) -> None:
         name = None if context is None else context._name
-        _standard._default_context._actual_context = None if name is None else _standard._concrete_contexts[name]
+        concrete = None if name is None else _standard._concrete_contexts[name]
+        _standard._default_context._actual_context = concrete
 
 
 def _ours(context: _standard.BaseContext) -> _standard.BaseContext:
-    # A context that some library has added to the standard table has no counterpart here and serves as it is.
+    # A context that a library added to the standard table has no counterpart here; it is returned.
     return _concrete_contexts.get(context._name, context)
 
 
 class SpawnProcess(_standard.SpawnProcess, Process):
-    """A process started in a fresh interpreter."""
+    """A process that starts in a new interpreter."""
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Any:
@@ -145,7 +154,7 @@ class SpawnProcess(_standard.SpawnProcess, Process):
 
 
 class SpawnContext(_standard.SpawnContext, BaseContext):
-    """Processes start in a fresh interpreter."""
+    """The context whose processes start in a new interpreter."""
 
     Process = SpawnProcess
 
@@ -155,9 +164,9 @@ _concrete_contexts: dict[str, _standard.BaseContext] = {"spawn": SpawnContext()}
 if sys.platform != "win32":
 
     class ForkProcess(_standard.ForkProcess, Process):
-        """A process started by forking."""
+        """A process that starts by a fork."""
 
-        # `Process` asks the default context, which may be this one, whose answer would be `Process` again.
+        # `Process` asks the default context; if that is this one, it would ask `Process` again.
         _after_fork = staticmethod(BaseProcess._after_fork)
 
     class ForkServerProcess(_standard.ForkServerProcess, Process):
@@ -170,12 +179,12 @@ if sys.platform != "win32":
         _after_fork = staticmethod(BaseProcess._after_fork)
 
     class ForkContext(_standard.ForkContext, BaseContext):
-        """Processes start by forking."""
+        """The context whose processes start by a fork."""
 
         Process = ForkProcess
 
     class ForkServerContext(_standard.ForkServerContext, BaseContext):
-        """A server forks the processes."""
+        """The context whose processes a server forks."""
 
         Process = ForkServerProcess
 

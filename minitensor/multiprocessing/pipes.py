@@ -1,12 +1,14 @@
-"""Pipes that know which processes can read what was sent: the standard package's, whose messages belong to a channel.
+"""Pipes whose messages belong to a channel.
 
-The problem.  A reference in a message keeps its memory until the message is unpickled.  When a pipe's end is closed with messages
-unread, or the processes that had it are gone, nothing tells the sender's family.
+The problem. A reference in a message keeps its memory until a reader unpickles the message. When a
+pipe's end is closed with unread messages, or the processes that had it have ended, the sender's
+family gets no notice.
 
-The solution.  Each end that reads has a channel (`minitensor.sharing.Channel`), whose users are the processes that have the end open.  What
-the other end sends belongs to that channel, and is given up with its last user.
+The solution. Each readable end has a channel (`minitensor.sharing.Channel`), whose users are the
+processes that have the end open. The messages of the other end belong to that channel. They are
+released with its last user.
 
-The ends are the standard Connections in everything else, and so is what travels: bytes of a stream.
+In everything else the ends are standard Connections, and the bytes are those of a standard pipe.
 """
 
 from __future__ import annotations
@@ -26,21 +28,34 @@ __all__ = ["Pipe", "PipeEnd"]
 
 
 class PipeEnd(_standard.Connection):
-    """One end of a pipe; `reads` is who can read here, `writes` who can read at the other end."""
+    """One end of a pipe.
 
-    def __init__(self, handle: int, readable: bool, writable: bool, reads: Channel | None, writes: Channel | None) -> None:
+    Args:
+        reads: the channel of the processes that read at this end.
+        writes: the channel of the processes that read at the other end.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        readable: bool,
+        writable: bool,
+        reads: Channel | None,
+        writes: Channel | None,
+    ) -> None:
         super().__init__(handle, readable, writable)
         self.reads, self.writes = reads, writes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (reduction.DupFd(self.fileno()), self.readable, self.writable, self.reads, self.writes)
+        handle = reduction.DupFd(self.fileno())
+        return _rebuild, (handle, self.readable, self.writable, self.reads, self.writes)
 
     def _close(self) -> None:
         super()._close()  # type: ignore[misc]
-        self.reads = None  # what is unread is given up when this was the last process
+        self.reads = None  # releases the unread messages if this was the last reader
 
     def send(self, obj: object) -> None:
-        """Send an object as it is now."""
+        """Send the present value of an object."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_writable()  # type: ignore[attr-defined]
         tokens: list[list[int]] = []
@@ -51,24 +66,32 @@ class PipeEnd(_standard.Connection):
             raise
 
 
-def _rebuild(df: Any, readable: bool, writable: bool, reads: Channel | None, writes: Channel | None) -> PipeEnd:
+def _rebuild(
+    df: Any, readable: bool, writable: bool, reads: Channel | None, writes: Channel | None
+) -> PipeEnd:
     return PipeEnd(df.detach(), readable, writable, reads, writes)
 
 
 def Pipe(duplex: bool = True) -> tuple[_standard.Connection, _standard.Connection]:
-    """Return the two ends of a pipe; with `duplex` False, one to read from and one to write to."""
+    """Return the two ends of a pipe; with `duplex` False, a reader and a writer."""
     ends = _standard.Pipe(duplex)
     if not have_arena():
         return ends
     channels = [Channel() if end.readable else None for end in ends]
     first, second = (
-        PipeEnd(_handle_of(end), end.readable, end.writable, reads, None if other is None else other.seen_by_senders())
+        PipeEnd(
+            _handle_of(end),
+            end.readable,
+            end.writable,
+            reads,
+            None if other is None else other.seen_by_senders(),
+        )
         for end, reads, other in zip(ends, channels, reversed(channels))
     )
     return first, second
 
 
 def _handle_of(end: _standard.Connection) -> int:
-    """Take a connection's descriptor out of it."""
+    """Remove a connection's descriptor and return it."""
     handle, end._handle = end._handle, None  # type: ignore[attr-defined]
     return handle

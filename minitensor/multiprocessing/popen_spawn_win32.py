@@ -1,6 +1,7 @@
-"""The standard module, by a file of ours: CPython's tests take a package's modules from its folder and expect this one.
+"""The standard module, as a file of ours.
 
-Elsewhere than on Windows the import fails, with the standard module's error.
+CPython's tests list the modules of a package by its folder, and expect this one. On other systems
+than Windows the import fails, with the standard module's error.
 """
 
 import multiprocessing.popen_spawn_win32 as _standard

@@ -1,7 +1,8 @@
-"""How objects become the bytes that travel.
+"""How objects become the bytes of a message.
 
-One pickler for everything: the standard package's ForkingPickler, with whatever is registered on it; for a tensor that is
-`minitensor.sharing.reduce`. So a tensor means the same in our queues, in a standard queue, a pipe, a pool, a manager or an executor.
+One pickler serves every transport: the standard package's ForkingPickler, with all reducers that
+are registered on it; for a tensor the reducer is `minitensor.sharing.reduce`. So a tensor means the
+same in our queues, in a standard queue, a pipe, a pool, a manager or an executor.
 """
 
 from __future__ import annotations
@@ -18,19 +19,21 @@ from minitensor.tensor import Tensor
 
 __all__ = ["ForkingPickler", "dumps", "register"]
 
-ForkingPickler = context.reduction.ForkingPickler  # as the standard queues do: a program may have set another `reducer`
+# Looked up as the standard queues do: a program may have set another `reducer`.
+ForkingPickler = context.reduction.ForkingPickler
 register = ForkingPickler.register
 if ForkingPickler is not reduction.ForkingPickler:
     register(Tensor, sharing.reduce)
 
 
 class _Table(dict[type, Any]):
-    """The standard pickler's table of reducers, made anew when one was registered."""
+    """The standard pickler's table of reducers, rebuilt after a registration."""
 
     sources: tuple[dict[type, Any], ...] = ()
 
     def current(self) -> _Table:
-        sources = copyreg.dispatch_table, reduction.ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+        extra = reduction.ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+        sources = copyreg.dispatch_table, extra
         if sources == self.sources:
             return self
         table = _Table(sources[0] | sources[1])
@@ -42,11 +45,13 @@ _table = _Table()
 
 
 def _dumps(obj: object) -> Any:
-    # Both sides run the same Python, so the highest protocol is safe, and an array's bytes are copied once less.
+    # Both processes run the same Python, so the highest protocol is safe. It copies the bytes of an
+    # array once less.
     global _table
     if ForkingPickler is not reduction.ForkingPickler:
         return ForkingPickler.dumps(obj, pickle.HIGHEST_PROTOCOL)
-    # What the standard one does, but for the table, which it makes for each message: that takes several times what pickling a small one does.
+    # The standard `dumps` builds the table for each message, at several times the cost of pickling
+    # a small message. The rest is the same.
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _table = _table.current()
@@ -54,4 +59,6 @@ def _dumps(obj: object) -> Any:
     return buffer.getbuffer()
 
 
-dumps = partial(sharing.pack, _dumps)  # (obj, channel, tokens): pickles an object as it is now; a partial, since each message calls it
+# dumps(obj, channel, tokens) pickles the present value of an object. A partial is faster than a
+# function, and each message calls it.
+dumps = partial(sharing.pack, _dumps)

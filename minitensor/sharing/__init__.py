@@ -1,5 +1,8 @@
-"""Tensors that travel between processes: the family's shared memory (`arena`), which processes use a queue (`channel`), and what of a tensor
-goes into a message (`pickling`).  They are layers in this order; the standard package's pickler calls `reduce` for each tensor.
+"""Tensors that travel between processes.
+
+The modules are layers in this order: the family's shared memory (`arena`), the processes that use a
+queue (`channel`), and a tensor's form in a message (`pickling`). The standard package's pickler
+calls `reduce` for each tensor.
 """
 
 from __future__ import annotations
@@ -15,13 +18,27 @@ from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .channel import Channel
 from .pickling import apart, make_shared, pack, reduce, sharing_stats
 
-__all__ = ["Channel", "have_arena", "pack", "reap", "reduce", "room_text", "make_shared", "sharing_stats", "started", "why_no_arena"]
+__all__ = [
+    "Channel",
+    "have_arena",
+    "make_shared",
+    "pack",
+    "reap",
+    "reduce",
+    "room_text",
+    "sharing_stats",
+    "started",
+    "why_no_arena",
+]
 
 ForkingPickler.register(Tensor, reduce)
 
 
 class _Started:
-    """A process object on its way to the process that it becomes, with the place that this one takes before it is unpickled."""
+    """A process object in the data that its new process starts from.
+
+    The new process first takes its slot, then unpickles the process object.
+    """
 
     def __init__(self, process: Any) -> None:
         self._name, self._process = process._name, process
@@ -37,7 +54,7 @@ def _begin(address: str | None, process: Any) -> Any:
 
 
 def started(popen: Callable[[Any], Any], process: Any) -> Any:
-    """Return `popen(process)`, which spawns it as a member of the family."""
+    """Return `popen(process)`, which spawns the process as a member of the family."""
     wrapped = _Started(process)
     try:
         return apart(popen, wrapped)

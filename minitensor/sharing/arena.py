@@ -1,15 +1,19 @@
-"""Membership of the family's shared memory: how a process gets a place in it, and hands one to the processes that it starts.
+"""Membership in the family's shared memory: how a process gets a slot and gives its children one.
 
-The problem.  A message refers to memory that its reader must be able to open, whatever the reader is: a forked child, a spawned
-process, one that the standard package has started, one that has changed its user or has no /proc.
+The problem. A message refers to memory that its reader must be able to open, whatever the reader
+is: a forked child, a spawned process, a process that the standard package started, one that has
+changed its user or has no /proc.
 
-The solution.  The first process makes the arena (`core/arena/arena.c`).  A forked child inherits it, with a place of its own.  A process
-that is spawned is handed two descriptors with the data that it starts from (`Start`): the arena's, and one that keeps the lock of a place
-that its parent has reserved.  So it is a member before its first line runs, or its parent knows that it is a guest, which has copies.
+The solution. The first process creates the arena (`core/arena/arena.c`). A forked child inherits
+it, with a slot of its own. A spawned process receives two descriptors with the data that it starts
+from (`Start`): the arena's, and one that keeps the lock of a slot that its parent has reserved. So
+the child is a member before its first line runs, or its parent knows that the child is a guest,
+which exchanges copies.
 
-A process that nobody could hand anything to (the standard package's `spawn`, when no argument was a tensor) looks for the arena at the
-first message that needs it, where the message or the environment says that a relative has it open (`/proc/PID/fd/N`, of the same user,
-checked by its inode).  A sender that can't be found so does not rely on it (`can_be_found`).
+A process may start without these descriptors (the standard package's `spawn`, when no argument was
+a tensor). Such a process looks for the arena at the first message that needs it: the message or the
+environment says which relative has the arena open (`/proc/PID/fd/N`, of the same user, checked by
+its inode). A sender that cannot be found in this way does not rely on it (`can_be_found`).
 """
 
 from __future__ import annotations
@@ -22,11 +26,23 @@ from typing import Any
 from minitensor import config, fork, trace
 from minitensor.backend.core import ffi, lib
 
-__all__ = ["Start", "address", "can_be_found", "have_arena", "is_here", "places_of", "reap", "room_text", "start_of", "why_no_arena"]
+__all__ = [
+    "Start",
+    "address",
+    "can_be_found",
+    "have_arena",
+    "is_here",
+    "places_of",
+    "reap",
+    "room_text",
+    "start_of",
+    "why_no_arena",
+]
 
-_places: list[tuple[int, int]] = []  # (pid, descriptor) of relatives that have it open, the next of kin last
+# (pid, descriptor) of relatives that have the arena open, the closest relative last.
+_places: list[tuple[int, int]] = []
 _lock = threading.Lock()
-_why_none = ""  # why there is no arena at all
+_why_none = ""  # the reason why the system gives no arena
 
 
 def _memory() -> int:
@@ -34,7 +50,7 @@ def _memory() -> int:
 
 
 def have_arena() -> bool:
-    """Make this process a member of its family's arena, or the first of a new one; False where it can't be one."""
+    """Join the family's arena, or create one; return False where this process cannot."""
     global _why_none
     if lib.mt_arena_member():
         return True
@@ -58,24 +74,27 @@ def have_arena() -> bool:
 
 
 def why_no_arena() -> str:
-    """Return why this process has no place in shared memory."""
+    """Return why this process has no slot in shared memory."""
     guest = ffi.string(lib.mt_arena_why_guest()).decode()
     if guest:
         return f"this process is no member of its family's shared memory: {guest}"
     if lib.mt_arena_member():
-        return "a process that uses it was started from one that had closed the descriptor of the shared memory"
+        return (
+            "a process that uses it was started by a process that had closed the descriptor of the "
+            "shared memory"
+        )
     return f"the system gives no memory that processes could share ({_why_none})"
 
 
 def room_text() -> str:
-    """Return why the core's last request for shared memory in this thread was refused."""
+    """Return why the core refused this thread's last request for shared memory."""
     text = ffi.new("char[400]")
     lib.mt_arena_explain(text, 400)
     return ffi.string(text).decode(errors="replace")
 
 
 def address() -> str:
-    """Return where a process that was handed nothing finds the arena: its inode, and which processes have it open where."""
+    """Return the arena's inode and the (pid, descriptor) pairs that have it open, as text."""
     global _own_address
     if not _own_address:
         fd = lib.mt_arena_file()
@@ -88,13 +107,17 @@ _own_address = ""
 
 
 def places_of(address: str) -> tuple[int, list[tuple[int, int]]]:
-    """Return an address's inode, and the (pid, descriptor) pairs in it."""
+    """Return the inode and the (pid, descriptor) pairs of an address."""
     inode, *texts = address.split(",")
-    return int(inode), [(int(pid), int(fd)) for pid, _, fd in (text.partition(":") for text in texts)]
+    pairs = (text.partition(":") for text in texts)
+    return int(inode), [(int(pid), int(fd)) for pid, _, fd in pairs]
 
 
 def can_be_found() -> bool:
-    """Return whether a process of the same user could look up this one's arena in /proc: the file is there, and the directory the user's own."""
+    """Return whether a process of the same user can find this process's arena in /proc.
+
+    The descriptor must be open, and the directory must belong to the user.
+    """
     try:
         return lib.mt_arena_file() >= 0 and os.stat("/proc/self/fd").st_uid == os.geteuid()
     except OSError:
@@ -119,7 +142,7 @@ def _attach(address: str) -> bool:
 
 
 def is_here(address: str) -> bool:
-    """Return whether the arena of a message's sender is this process's, which may be a guest in it."""
+    """Return whether a sender's arena is this process's, as a member or a guest."""
     if address == _own_address:
         return True
     if not lib.mt_arena_inode():
@@ -130,7 +153,10 @@ def is_here(address: str) -> bool:
 
 
 def reap() -> int:
-    """Give back what ended processes of the family had, and return how many there were.  A member does so once a second, too."""
+    """Release what dead processes of the family held, and return their number.
+
+    A member also does so once a second.
+    """
     _close_started()
     ended = lib.mt_arena_reap() if lib.mt_arena_member() else 0
     if ended:
@@ -138,7 +164,7 @@ def reap() -> int:
     return ended
 
 
-# --- fork ------------------------------------------------------------------------------------------------------------
+# --- fork -----------------------------------------------------------------------------------------
 _forked_from = (0, -1)
 
 
@@ -166,28 +192,31 @@ def _after_in_child() -> None:
 fork.register(before=_before_fork, after_in_child=_after_in_child, name="sharing", level=2)
 
 
-# --- processes that are spawned --------------------------------------------------------------------------------------
+# --- spawned processes ----------------------------------------------------------------------------
 class Start:
-    """What a process that is being spawned is handed: the arena's descriptor, and a place.  One for each start; pickle writes it once."""
+    """The arena's descriptor and a slot, for one process that is being spawned.
+
+    Each start has one; pickle writes it once.
+    """
 
     def __init__(self) -> None:
         lock = ffi.new("int *", -1)
-        self.slot = lib.mt_arena_reserve(lock)  # or -errno: it will be a guest
+        self.slot = lib.mt_arena_reserve(lock)  # or -errno: the process will be a guest
         self.lock = lock[0]
-        self.channel = lib.mt_channel_new()  # of the references in its arguments
+        self.channel = lib.mt_channel_new()  # of the references in the process's arguments
         if self.channel < 0:
             self.channel = 0
         self.uses(self.channel)
 
     def uses(self, channel: int) -> None:
-        """Let the new process be a user of a channel before it runs."""
+        """Add the new process to a channel's users before it runs."""
         if channel and self.slot > 0:
             lib.mt_channel_join_for(channel, self.slot)
         elif channel:
             lib.mt_channel_add_guest(channel, False)
 
     def close(self) -> None:
-        """Let go of what the new process has by now."""
+        """Close this process's copies of what the new process has received."""
         lock, self.lock = self.lock, -1
         channel, self.channel = self.channel, 0
         if lock >= 0:
@@ -203,7 +232,11 @@ class Start:
 
 
 def _enter(address: str, file: Any, lock: Any, slot: int, channel: int) -> str:
-    """In the new process: take the place.  Returns the address, by which the messages beside it know the arena."""
+    """Take the slot, in the new process.
+
+    Returns:
+        The arena's address; the messages in the same pickle refer to it.
+    """
     status = lib.mt_arena_enter(file.detach(), -1 if lock is None else lock.detach(), slot)
     if status == 0:
         _places[:] = places_of(address)[1]
@@ -212,15 +245,17 @@ def _enter(address: str, file: Any, lock: Any, slot: int, channel: int) -> str:
             lib.mt_channel_join(channel)
         trace.record("sharing.entered", inode=lib.mt_arena_inode(), slot=slot)
     else:
-        trace.record("sharing.guest", reason=ffi.string(lib.mt_arena_why_guest()).decode() or os.strerror(-status))
+        reason = ffi.string(lib.mt_arena_why_guest()).decode() or os.strerror(-status)
+        trace.record("sharing.guest", reason=reason)
     return address
 
 
-_starts: list[tuple[Any, Start]] = []  # of processes that the standard package starts: nothing tells when they have been
+# Of processes that the standard package starts; it gives no notice when they have started.
+_starts: list[tuple[Any, Start]] = []
 
 
 def start_of(popen: Any) -> Start | None:
-    """Return what the process that `popen` is starting is handed; None when this process has nothing to hand."""
+    """Return the `Start` for the process of `popen`; None if this process has no arena open."""
     start: Start | None = popen.__dict__.get("_minitensor_start")
     if start is None and (have_arena() or lib.mt_arena_inode()) and lib.mt_arena_file() >= 0:
         _close_started()

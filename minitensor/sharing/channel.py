@@ -1,7 +1,7 @@
-"""Channels: which processes use a queue.
+"""Channels: the processes that use a queue.
 
-What is on its way in a queue that no process uses any more is given up.  Pickled, a channel is the same one in another process;
-a fork takes it along.
+When a queue's last user is gone, the tokens in the queue's messages are dropped. A pickled channel
+is the same channel in another process. A forked child is a user of its parent's channels.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ __all__ = ["Channel"]
 
 
 class Channel:
-    """The processes that use a queue.
+    """The set of processes that use a queue.
 
-    `id` 0: its users are not counted, and no message in it may refer to shared memory.
+    With `id` 0 the users are not counted, and no message may refer to shared memory.
     """
 
     def __init__(self) -> None:
         self.id = lib.mt_channel_new() if have_arena() else 0
-        if self.id < 0:  # no room for another one: its messages carry copies
+        if self.id < 0:  # the arena has no room for a channel: messages carry copies
             self.id = 0
 
     def carries_blocks(self) -> bool:
-        """Return whether every process that may read a message of it can read what lies in shared memory."""
+        """Return whether every possible reader of its messages can read shared memory."""
         return lib.mt_channel_carries(self.id) > 0
 
     def by_reference(self) -> bool:
-        """Return whether a tensor in a message of it may be a reference."""
+        """Return whether a tensor in its messages may be a reference."""
         return lib.mt_channel_carries(self.id) == 2
 
     def has_others(self) -> bool | None:
-        """Return whether another process that lives uses it; None: that can't be known."""
+        """Return whether another live process uses it; None where that cannot be known."""
         found = lib.mt_channel_has_others(self.id) if self.id and lib.mt_arena_member() else -1
         return None if found < 0 else bool(found)
 
     def seen_by_senders(self) -> Channel:
-        """Return the channel as a sender has it that is no user of it."""
+        """Return the channel for a sender, which does not count as a user."""
         seen = object.__new__(_Seen)
         seen.id = self.id
         return seen
@@ -56,7 +56,7 @@ class Channel:
         return _join, (self.id, where)
 
     def _where(self) -> str | Start:
-        """Return how the process that it is pickled for finds the arena."""
+        """Return how the receiver of the pickle finds the arena."""
         popen = get_spawning_popen()
         return (start_of(popen) if popen is not None and self.id else None) or address()
 
@@ -69,13 +69,15 @@ class Channel:
 def _join(id: int, address: str) -> Channel:
     channel = object.__new__(Channel)
     channel.id = 0
-    if id and is_here(address) and (not lib.mt_arena_member() or lib.mt_channel_join(id) == lib.MT_OK):
-        channel.id = id  # a guest is no user of it, but its messages belong to it
+    if id and is_here(address):
+        # A guest is no user, but its messages belong to the channel.
+        if not lib.mt_arena_member() or lib.mt_channel_join(id) == lib.MT_OK:
+            channel.id = id
     return channel
 
 
 class _Seen(Channel):
-    """A channel of which this process is no user: it only sends to those that are."""
+    """A channel that this process only sends to, without being a user."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _see, (self.id, self._where())

@@ -1,24 +1,30 @@
-"""How tensors travel between the processes of a family: what goes into a message, and what comes out.
+"""How tensors travel between the processes of a family: their form in a message.
 
-The problem.  A tensor in a message means its value at that moment, like any Python object; and its bytes are not to be copied.  The
-message may go by any way: our queues, standard ones, pipes, pools, managers, executors, arguments of a process.
+The problem. A tensor in a message means its value at that moment, like any Python object, and its
+bytes are not to be copied. The message may take any transport: our queues, standard ones, pipes,
+pools, managers, executors, arguments of a process.
 
-The solution.  They all pickle with the standard package's ForkingPickler, so that is where it happens (`reduce`); a plain
-`pickle.dumps`, to a file, say, is not concerned and copies the value.  A small tensor goes into the message.  A larger one's storage moves
-into the arena (`core/arena/arena.c`, `move_to_arena.c`) on its first journey, and the message has a token of it.  The token is a reference: the
-storage lives as long as anybody has it or may still receive it.
+The solution. All of these pickle with the standard package's ForkingPickler, so the conversion is
+registered there (`reduce`). A plain `pickle.dumps`, to a file for example, is unaffected and copies
+the value. A small tensor goes into the message. The storage of a larger tensor moves into the arena
+(`core/arena/arena.c`, `move_to_arena.c`) when it is first sent, and the message contains a token of
+it. The token is a reference: the storage lives as long as a process has it or may still receive it.
 
-Two views of one storage in one message arrive as two views of one storage: the second goes as a view of the first, and pickle
-writes an object once.  A slice of a much larger storage goes as its own extent; of a storage that is in the
-arena already only one that fits into the message, for a larger one costs nothing there but that it keeps the whole.
+Two views of one storage in one message arrive as two views of one storage: the second travels as a
+view of the first, and pickle writes an object once. A slice of a much larger storage travels as its
+own extent. If the storage is in the arena already, only a slice that fits into the message does so:
+a token of a larger slice costs nothing more, except that it keeps the whole storage.
 
-A session (`pack`) is one message of our own queues.  It knows the queue's channel, so that references in a queue that nobody has
-any more are given up; when pickling fails it takes back the tokens that it has made; and when two slices of one storage turn
-out to need more of it than the first had asked for, it begins again with what both need.  Messages by other ways do without.
+A session (`pack`) is one message of our own queues. It knows the queue's channel, so that the
+references in a queue without users are dropped. When pickling fails it ends the tokens that it has
+made. When two slices of one storage turn out to need more of it than the first had requested, it
+starts again with the extent of both. Messages by other transports have no session.
 
-Where a reader can't be relied on to read shared memory, the value is copied into the message: in a queue that a stranger uses, from a process
-that is no member, and by ways of which nothing is known from a process that can't be looked up.  A reader that is a guest of the
-family, or belongs to another one, has a copy made when it receives.  What it can't read at all is refused, and says why.
+Where a reader may be unable to read shared memory, the value is copied into the message: in a queue
+that a stranger uses, from a process that is no member, and by transports with unknown readers from
+a process that cannot be found in /proc. A reader that is a guest of the family, or belongs to
+another family, makes a copy when it receives. Memory that the reader cannot read at all is refused,
+and the error says why.
 """
 
 from __future__ import annotations
@@ -40,25 +46,38 @@ from minitensor.dtype import uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
 
-from .arena import Start, address, can_be_found, have_arena, is_here, places_of, reap, room_text, start_of, why_no_arena
+from .arena import (
+    Start,
+    address,
+    can_be_found,
+    have_arena,
+    is_here,
+    places_of,
+    reap,
+    room_text,
+    start_of,
+    why_no_arena,
+)
 from .channel import Channel
 
 __all__ = ["apart", "pack", "reduce", "make_shared", "sharing_stats"]
 
 _cpu = as_device("CPU")
-_TRIES = 100  # of a storage that another thread is at work on; then it is copied
+_TRIES = 100  # to move a storage that other threads keep using; then it is copied
 
 
-# --- sending ---------------------------------------------------------------------------------------------------------
+# --- sending --------------------------------------------------------------------------------------
 class _Message:
-    """What the message that a thread is pickling has so far."""
+    """The state of the message that a thread is pickling."""
 
     __slots__ = ("channel", "tokens", "storages")
 
     def __init__(self, channel: Channel | None, tokens: list[list[int]]) -> None:
-        self.channel = channel  # None: which processes read it isn't known
-        self.tokens = tokens  # each in a list that is filled in the same step that makes it
-        self.storages: dict[int, list[Any]] = {}  # by id: the first view in the message, and the bytes that travel: from, to
+        self.channel = channel  # None: the readers are unknown
+        self.tokens = tokens  # each in a list that the step that makes the token fills
+        # By the storage's id: the first view in the message; the first byte that travels, and the
+        # one after the last.
+        self.storages: dict[int, list[Any]] = {}
 
 
 class _Again(Exception):
@@ -73,26 +92,33 @@ _session = _Session()
 
 
 def pack(
-    dumps: Callable[[object], Any], obj: object, channel: Channel | None = None, tokens: list[list[int]] | None = None
+    dumps: Callable[[object], Any],
+    obj: object,
+    channel: Channel | None = None,
+    tokens: list[list[int]] | None = None,
 ) -> Any:
-    """Return `dumps(obj)`, the object as it is now, as one message of a channel.
+    """Return `dumps(obj)`, the present value of an object, as one message of a channel.
 
     Args:
-        tokens: receives the tokens in the message, which belong to the channel.  A sender that does
-            not send the message after all has to end them; when pickling fails, `pack` does.
+        dumps: pickles an object with ForkingPickler's reducers.
+        obj: the object.
+        channel: the channel of the message's readers; None if they are unknown.
+        tokens: receives the tokens in the message, which belong to the channel. A sender that does
+            not send the message has to end them; if pickling fails, `pack` ends them.
 
     Raises:
-        Exception: what pickling raises; the message is not made.
+        Exception: whatever pickling raises; there is no message then.
     """
     tokens = [] if tokens is None else tokens
     session, message = _session, _Message(channel, tokens)
-    around = session.message  # an object's own __reduce__ may send another message
+    around = session.message  # an object's __reduce__ may send another message
     while True:
         try:
             session.message = message
             return dumps(obj)
         except BaseException as error:
-            deque(map(lib.mt_arena_unsend, chain.from_iterable(tokens)), 0)  # does nothing for a status
+            # This has no effect on a status.
+            deque(map(lib.mt_arena_unsend, chain.from_iterable(tokens)), 0)
             tokens.clear()
             for storage in message.storages.values():
                 storage[0] = None
@@ -101,12 +127,12 @@ def pack(
         finally:
             try:
                 session.message = around
-            finally:  # also when Ctrl-C came there: the thread's next message is another one
+            finally:  # also after a KeyboardInterrupt there: the thread's next message is a new one
                 session.message = around
 
 
 def apart(call: Callable[[Any], Any], argument: Any) -> Any:
-    """Return `call(argument)`, which may be made while a message is pickled and pickles something that is no part of it."""
+    """Return `call(argument)`; what the call pickles is no part of the present message."""
     session = _session
     around, session.message = session.message, None
     try:
@@ -115,26 +141,31 @@ def apart(call: Callable[[Any], Any], argument: Any) -> Any:
         session.message = around
 
 
-_others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()  # first views in messages without a session
+# First views in messages without a session.
+_others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()
 
 
 def _small() -> int:
-    """Up to so many bytes travel inside the message."""
+    """Return the maximum bytes of a tensor that travel inside the message."""
     global _small_bytes
     if _small_bytes < 0:
         _small_bytes = config.get("MINITENSOR_INLINE_BYTES")
     return _small_bytes
 
 
-_small_bytes = -1  # not asked for yet
+_small_bytes = -1  # not read yet
 
 
 def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
-    """The first view of a tensor's storage in the message that is being pickled, perhaps itself; and what of the storage travels."""
+    """Return the message's first view of a tensor's storage, and the extent that travels.
+
+    The first view may be the tensor itself.
+    """
     key, message = extent.storage, _session.message
     if message is None:
         first = _others.setdefault((key, extent.low, extent.high), t)
-        now = lib.mt_extent_of(first._ref, _small(), 0, 0)  # it is of an earlier message, perhaps: more may travel with it now, or less
+        # The first view may belong to an earlier message; its extent may have changed since.
+        now = lib.mt_extent_of(first._ref, _small(), 0, 0)
         if (now.storage, now.low, now.high) != (key, extent.low, extent.high):
             first = _others[key, extent.low, extent.high] = t
         return first, extent
@@ -151,9 +182,9 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
 
 
 def _readers() -> tuple[int, Start | None] | None:
-    """What is known of the message's readers: the channel that its tokens belong to (0: none), and the process that is being started with it.
+    """Return the channel of the message's tokens (0: none), and the `Start` of its new process.
 
-    None: a reader may be unable to read shared memory, so that the message has to carry copies.
+    None: a reader may be unable to read shared memory, so the message has to contain copies.
     """
     message = _session.message
     if message is not None and message.channel is not None:
@@ -166,9 +197,9 @@ def _readers() -> tuple[int, Start | None] | None:
 
 
 def _token(t: Tensor, extent: Any, channel: int) -> int:
-    """A token of what has to travel, in the arena; 0: there is no room."""
+    """Return a token of the extent, which is in the arena then; 0 if there is no room."""
     message = _session.message
-    made = [0]  # set in the same step that makes a token: Ctrl-C finds it noted, or not made
+    made = [0]  # the step that makes a token sets it: after Ctrl-C it is noted, or not made
     if message is not None:
         message.tokens.append(made)
     whole = extent.in_arena or extent.shared_mutable or (extent.low, extent.high) == (0, extent.nbytes)
@@ -186,7 +217,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
         for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break
     if made[0] in (-lib.MT_TIMEOUT, -lib.MT_VALUE_ERROR) and not extent.shared_mutable:
-        # Other threads don't let go of it, an array looks at it, or only a part travels.
+        # Other threads keep using the storage, a NumPy array views it, or only a part travels.
         copy = _copy(t, extent.low, extent.high - extent.low)
         for made[0] in () if copy is None else map(lib.mt_send, (copy._ref,), (channel,)):
             break
@@ -194,7 +225,7 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
 
 
 def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
-    """A copy of a part of a tensor's storage, in the arena, with its value; None: there is no room."""
+    """Return a copy of a part of a tensor's storage, in the arena; None if there is no room."""
     ref = lib.mt_empty_shared(_cpu.activate(), nbytes)
     if ref < 0:
         lib.mt_call_drop(ref)
@@ -205,42 +236,59 @@ def _copy(t: Tensor, low: int, nbytes: int) -> Tensor | None:
     return copy
 
 
-def _pack(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
+def _tensor_bytes(t: Tensor, extent: Any, token: int = 0, with_bytes: bool = False) -> bytearray:
     packed = bytearray(extent.head + (extent.high - extent.low if with_bytes else 0))
     lib.mt_pack(t._ref, extent.low, extent.high, token, with_bytes, ffi.from_buffer(packed))
     return packed
 
 
 def reduce(t: Tensor) -> tuple[Any, ...]:
-    """What a tensor becomes in a message to another process."""
+    """Return a tensor's form in a message to another process, as `__reduce__` does.
+
+    Raises:
+        TypeError: the tensor's memory belongs to a device.
+        RuntimeError: the tensor is shared_mutable, and a reader may be unable to open the arena.
+        MemoryError: the tensor is shared_mutable, and the arena has no room for a token.
+    """
     small = _small()
     extent = lib.mt_extent_of(t._ref, small, 0, 0)
     if not extent.ready:
         core.wait(t._ref)
         extent = lib.mt_extent_of(t._ref, small, 0, 0)
     if not core.devices[extent.device].backend.host_visible:
-        raise TypeError(f"[pickle] a tensor on {t.device} can't travel: its memory is that device's; send t.to(\"CPU\")")
+        raise TypeError(
+            f"[pickle] a tensor on {t.device} can't travel: its memory belongs to that device; "
+            'send t.to("CPU")'
+        )
     if extent.size == 0:
         return empty, (t.shape, t.dtype, None)
     first, extent = _first(t, extent)
     if first is not t:
-        return _receive_view, (first, _pack(t, extent))
+        return _receive_view, (first, _tensor_bytes(t, extent))
     if extent.high - extent.low > small or extent.shared_mutable:
         readers = _readers()
         token = 0 if readers is None else _token(t, extent, readers[0])
         if token:
-            return _receive, (_pack(t, extent, token), readers[1] or address())  # type: ignore[index]
+            where = readers[1] or address()  # type: ignore[index]
+            return _receive, (_tensor_bytes(t, extent, token), where)
         if extent.shared_mutable and readers is None:
-            reason = "the reader may not be able to" if lib.mt_arena_member() else why_no_arena()
-            raise RuntimeError(f"[pickle] memory that all processes write to can't be handed on: {reason}; a copy, t.copy(), can")
+            reason = "the reader may be unable to"
+            if not lib.mt_arena_member():
+                reason = why_no_arena()
+            raise RuntimeError(
+                f"[pickle] a tensor of share_memory_ must have readers that can open its memory: "
+                f"{reason}; send t.copy()"
+            )
         if extent.shared_mutable:
-            raise MemoryError(f"[pickle] no other reference to memory that all processes write to can be made: {room_text()}")
+            raise MemoryError(
+                f"[pickle] no further reference to a tensor of share_memory_ fits: {room_text()}"
+            )
     lib.mt_arena_note(0, 1)
-    return _receive, (_pack(t, extent, with_bytes=True),)
+    return _receive, (_tensor_bytes(t, extent, with_bytes=True),)
 
 
 def _move(t: Tensor) -> int:
-    """Moves a tensor's storage to where everyone writes to it: MT_OK, or why not."""
+    """Make a tensor's storage shared_mutable; return MT_OK or the core's status."""
     status = lib.MT_TIMEOUT
     for _ in range(_TRIES):
         core.wait(t._ref, unused=True)
@@ -251,33 +299,48 @@ def _move(t: Tensor) -> int:
 
 
 def make_shared(t: Tensor) -> None:
-    """`Tensor.share_memory_`."""
+    """Move a tensor into memory that all processes write to: `Tensor.share_memory_`.
+
+    Raises:
+        TypeError: the tensor's memory belongs to a device.
+        ValueError: a NumPy array views the memory.
+        RuntimeError: other threads use the tensor all the time.
+        MemoryError: there is no room in shared memory.
+    """
     if not t._device.backend.host_visible:
-        raise TypeError(f"[share_memory_] a tensor on {t.device} can't be shared: its memory is that device's; t.to(\"CPU\") can")
+        raise TypeError(
+            f"[share_memory_] a tensor on {t.device} can't be shared: its memory belongs to that "
+            'device; share t.to("CPU")'
+        )
     if not have_arena():
         raise MemoryError(f"[share_memory_] {why_no_arena()}")
     status = _move(t)
     if status == lib.MT_VALUE_ERROR:
-        raise ValueError("[share_memory_] a NumPy array looks at the memory and would stay behind; drop it first, or share t.copy()")
+        raise ValueError(
+            "[share_memory_] a NumPy array views the memory and would keep the old one; "
+            "delete the array first, or share t.copy()"
+        )
     if status == lib.MT_TIMEOUT:
-        raise RuntimeError("[share_memory_] other threads are at work on the tensor all the time; let them end first")
+        raise RuntimeError(
+            "[share_memory_] other threads use the tensor all the time; let them end first"
+        )
     if status != lib.MT_OK:
         raise MemoryError(f"[share_memory_] {room_text()}")
 
 
-# --- receiving -------------------------------------------------------------------------------------------------------
+# --- receiving ------------------------------------------------------------------------------------
 def _receive(packed: bytes, address: str | None = None) -> Tensor:
-    """The tensor of a packed; `address` is the sender's arena, where that has the bytes."""
+    """Return the tensor of packed bytes; `address` is the sender's arena if it has the value."""
     device = _cpu.activate()
     here = address is None or is_here(address)
     given: Any = device, ffi.from_buffer(packed), len(packed)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))
     ref: int = 0
-    tensor: Any = None  # each is set in the same step that makes it: Ctrl-C finds it noted, or not made
+    tensor: Any = None  # the step that makes each sets it: after Ctrl-C it is noted, or not made
     try:
         for ref in starmap(receive, (given,)):  # noqa: B007
             break
-        while ref < 0:  # memory had to be waited for, or something is wrong and this raises it
+        while ref < 0:  # the call waits for memory, or raises the error
             call, ref = ref, 0
             lib.mt_release(complete(call))
             for ref in starmap(receive, (given,)):  # noqa: B007
@@ -292,7 +355,7 @@ def _receive(packed: bytes, address: str | None = None) -> Tensor:
 
 
 def _receive_from(address: str, device: int, packed: Any, n: int) -> int:
-    """A copy from the arena of another family, if this process may look into it."""
+    """Return a copy from another family's arena; raise StaleHandleError if it is unreadable."""
     inode, places = places_of(address)
     error = ffi.new("int *")
     for pid, fd in reversed(places):
@@ -304,12 +367,13 @@ def _receive_from(address: str, device: int, packed: Any, n: int) -> int:
     reason = {
         -errno.EXDEV: "it is memory that all processes of that family write to",
         -errno.ESTALE: "its value is gone",
-        -errno.ENOENT: "the processes that had it open are gone, or there is no /proc to look for them",
-        -errno.EACCES: "those processes are another user's, or not dumpable",
+        -errno.ENOENT: "the processes that had it open are gone, or there is no /proc",
+        -errno.EACCES: "those processes belong to another user, or are not dumpable",
     }.get(error[0], os.strerror(-error[0]) if error[0] else "the sender has closed its descriptors")
     raise StaleHandleError(
-        f"[unpickle] the tensor lies in the shared memory of another family of processes, and can't be read from here: {reason}; start the reader "
-        "with minitensor.multiprocessing, or send pickle.dumps(t), which has a copy"
+        "[unpickle] the tensor lies in the shared memory of another family of processes, and this "
+        f"process cannot read it: {reason}; start the reader with minitensor.multiprocessing, or "
+        "send pickle.dumps(t), which contains a copy"
     )
 
 
@@ -317,21 +381,45 @@ def _receive_view(first: Tensor, packed: bytes) -> Tensor:
     return wrap(_checked(lib.mt_receive_view(first._ref, ffi.from_buffer(packed), len(packed))))
 
 
-# --- seeing it -------------------------------------------------------------------------------------------------------
+# --- statistics -----------------------------------------------------------------------------------
+_FIELDS = (
+    "processes",
+    "blocks",
+    "bytes",
+    "in_flight",
+    "channels",
+    "free_bytes",
+    "reaped",
+    "copied",
+    "inline_sent",
+    "capacity",
+)
+
+
 def sharing_stats() -> dict[str, int]:
-    """What the family shares now; the trace has it, too.
+    """Return what the family shares now, and record it in the trace.
 
     Returns:
-        processes: members of the arena.  blocks, bytes: live memory.  in_flight: references in messages that nobody has unpickled.
-        channels: queues in use.  free_bytes: memory kept for the next tensors.  reaped: ended processes whose part was given
-        up.  copied: copies on write.  inline_sent: tensors that went inside their message.  capacity: address space.  All zero
-        when this process shares nothing yet.
+        A dictionary of numbers, all zero while this process shares nothing.
+        processes: members of the arena.
+        blocks, bytes: live memory.
+        in_flight: references in messages that no process has unpickled.
+        channels: queues in use.
+        free_bytes: memory kept for the next tensors.
+        reaped: dead processes whose part was released.
+        copied: copies on write.
+        inline_sent: tensors that travelled inside their message.
+        capacity: bytes of address space.
+
+    Example:
+        >>> from minitensor.multiprocessing import sharing_stats
+        >>> "in_flight" in sharing_stats()
+        True
     """
     numbers = ffi.new("mt_arena_numbers *")
     if lib.mt_arena_member():
         reap()
         lib.mt_arena_stats(numbers)
-    fields = ("processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity")
-    stats = {name: getattr(numbers, name) for name in fields}
+    stats = {name: getattr(numbers, name) for name in _FIELDS}
     trace.record("sharing.stats", **stats)
     return stats

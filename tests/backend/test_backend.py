@@ -28,7 +28,7 @@ def test_the_built_in_ones() -> None:
     [
         ("TPU", 0, ValueError, r"no device target|not.*'TPU'.*CPU, Ascend"),
         ("cpu", 0, ValueError, "did you mean 'CPU'"),
-        ("NumPy", -1, ValueError, "can't be negative, got -1"),
+        ("NumPy", -1, ValueError, "must be at least 0, got -1"),
         ("NumPy", 2, DeviceError, r"ret\[107001\]. Got device count\[2\] and device id\[2\]"),
     ],
 )

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from minitensor import Tensor, ops
-from minitensor.multiprocessing import packets, reductions
+from minitensor.multiprocessing import message_pipe, reductions
 from minitensor.sharing import pickling, sharing_stats
 
 
@@ -48,13 +48,13 @@ def test_a_view_of_another_format_is_refused() -> None:
 
 @pytest.mark.parametrize("message", [1, list(range(100_000))], ids=["plain", "in a block"])
 def test_a_packet_of_another_format_is_refused(message: object) -> None:
-    reader, writer = packets.pair()
+    reader, writer = message_pipe.pair()
     taken: list[bytes] = [b""]
     with reader, writer:
         writer.send(message)
         reader.read(taken)
         other = bytes([taken[0][0] + 4]) + taken[0][1:]
-        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet has format 2, and this process reads format 1; "):
-            packets.unpack(other)
-        packets.discard(other)  # touches nothing of what it can't read
-        assert reductions.ForkingPickler.loads(packets.unpack(taken[0])) == message
+        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet must have format 1, got format 2; "):
+            message_pipe.unpack(other)
+        message_pipe.discard(other)  # touches nothing of what it can't read
+        assert reductions.ForkingPickler.loads(message_pipe.unpack(taken[0])) == message

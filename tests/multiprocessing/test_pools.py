@@ -16,7 +16,7 @@ import targets
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
 from minitensor.errors import StaleHandleError
-from minitensor.multiprocessing import packets
+from minitensor.multiprocessing import message_pipe
 from minitensor.multiprocessing.pool import Pool
 
 STRESS = Path(__file__).parents[1] / "stress"
@@ -83,7 +83,7 @@ def test_each_way_to_call_has_the_error_where_it_belongs(ctx):
 
 
 def test_on_standard_pipes(monkeypatch):
-    monkeypatch.setattr(packets, "available", lambda: False)
+    monkeypatch.setattr(message_pipe, "available", lambda: False)
     with mp.get_context("fork").Pool(2) as pool:
         with pytest.raises(LookupError):
             pool.apply(targets.identity, (targets.Arrives(targets.WORKER, LookupError("no")),))
@@ -115,7 +115,7 @@ def test_tensors_of_one_task_are_views_of_one_memory(ctx):
         assert targets.are_one_memory(first, second)
 
 
-@pytest.mark.parametrize("nbytes", [packets.PACKET - 1000, packets.PACKET, 3 * packets.PACKET])
+@pytest.mark.parametrize("nbytes", [message_pipe.PACKET - 1000, message_pipe.PACKET, 3 * message_pipe.PACKET])
 def test_sizes_on_both_sides_of_a_packet(ctx, nbytes):
     with ctx.Pool(1) as pool:
         for n in range(nbytes - 200, nbytes, 40):

@@ -14,8 +14,8 @@ from lines import at_line, interrupted
 
 import minitensor.multiprocessing as mp
 from minitensor import Tensor
-from minitensor.multiprocessing import packets, queues
-from minitensor.multiprocessing.packets import PACKET
+from minitensor.multiprocessing import message_pipe, waiting
+from minitensor.multiprocessing.message_pipe import PACKET
 
 STRESS = Path(__file__).parents[1] / "stress"
 NAMES = ["Queue", "JoinableQueue", "SimpleQueue"]
@@ -26,7 +26,7 @@ BIG = b"x" * 50_000  # four of them fill a socket, two a pipe
 def fork(request, monkeypatch):
     """The fork context, with our pipes and without."""
     if request.param != "packets":
-        monkeypatch.setattr(packets, "available", lambda: False)
+        monkeypatch.setattr(message_pipe, "available", lambda: False)
     return mp.get_context("fork")
 
 
@@ -255,11 +255,11 @@ def _refuse(content):
     raise LookupError("unwelcome")
 
 
-@pytest.mark.parametrize("count", [1, packets.LISTED, packets.LISTED + 1])
+@pytest.mark.parametrize("count", [1, message_pipe.LISTED, message_pipe.LISTED + 1])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_message_that_is_not_unpickled_gives_back_its_references(name, count):
     queue = make(mp.get_context("fork"), name, 1)
-    listed = packets.LISTED
+    listed = message_pipe.LISTED
     tensors = [Tensor(np.full(5_000, n, np.float32)) for n in range(3)]
     before = mp.sharing_stats()["in_flight"]
     for _ in range(3):
@@ -360,15 +360,15 @@ def test_without_semaphores_an_unbounded_queue_works():
 ALONE = """
 import _thread, os, signal, threading
 import minitensor.multiprocessing as mp
-from minitensor.multiprocessing import queues
+from minitensor.multiprocessing import waiting
 context = mp.get_context("fork")
 queue = context.{name}()
 child = context.Process(target=queue.put, args=(1,))
 child.start()
 print(queue.get())
 child.join()
-queues._SLICE = 0.01
-looks, decide, enough = 0, queues._is_abandoned, _thread.allocate_lock()
+waiting.SLICE = 0.01
+looks, decide, enough = 0, waiting._is_abandoned, _thread.allocate_lock()
 enough.acquire()
 def look(reader):
     global looks
@@ -376,7 +376,7 @@ def look(reader):
     if looks == 5:
         then()
     return decide(reader)
-queues._is_abandoned = look
+waiting._is_abandoned = look
 def put(*_):
     enough.acquire()
     queue.put(2)
@@ -426,4 +426,4 @@ def test_a_queue_goes_on_when_a_child_has_inherited_what_waits():
 
 
 def test_slices_are_looks():
-    assert 0 < 2 * queues._SLICE < 1  # docs/sharing.md says: within a second
+    assert 0 < 2 * waiting.SLICE < 1  # docs/sharing.md says: within a second

@@ -255,7 +255,7 @@ def test_sharing_what_was_sent_before_leaves_the_others_their_value(echo: Callab
 def test_what_an_array_looks_at_cant_be_shared() -> None:
     t = large()
     array = t.asnumpy()
-    with pytest.raises(ValueError, match=r"^\[share_memory_\] a NumPy array looks at the memory"):
+    with pytest.raises(ValueError, match=r"^\[share_memory_\] a NumPy array views the memory"):
         t.share_memory_()
     del array
     gc.collect()

@@ -1,12 +1,13 @@
-"""Compile C sources to objects: those that are stale, in parallel.
+"""Compile C sources to objects: the stale ones, in parallel.
 
-The problem.  The kernels take most of a minute to compile, and setuptools compiles all sources of an
-extension, one after the other, when any file of it is newer than the extension.
+The problem. The kernels take most of a minute to compile, and setuptools compiles all sources of an
+extension, one after the other, when any of its files is newer than the extension.
 
-The solution.  The compiler writes a list of the files that an object was made of (`-MMD`).  Beside the
-object stands a checksum of their contents; the object is stale when the contents have another one.
-The command that compiles is part of the folder's name, so objects of different flags, compilers
-and Pythons lie side by side.  Times of files decide nothing: a checkout or a copy compiles nothing.
+The solution. The compiler writes a list of the files from which it made an object (`-MMD`). Beside
+the object lies a checksum of their contents; the object is stale when the present contents have
+another checksum. The folder's name contains a hash of the compile command, so objects of different
+flags, compilers and Pythons lie side by side. Modification times play no part: a checkout or a copy
+compiles nothing.
 
     python objects.py PROGRAM COMMAND... -- SOURCES...    compiles and links a program
 """
@@ -26,22 +27,23 @@ from pathlib import Path
 
 __all__ = ["FOLDER", "compile_stale"]
 
-FOLDER = "build/objects"  # below the current folder, which is the one of setup.py
+FOLDER = "build/objects"  # below the current folder, which is setup.py's
 
 Compile = Callable[[str, str, list[str]], object]
 
 
 def compile_stale(key: Iterable[str], sources: Iterable[str], compile: Compile) -> list[str]:
-    """Return the objects of the sources, after compiling those that are stale.
+    """Return the objects of the sources, after compiling the stale ones.
 
     Args:
-        key: what the objects depend on beside the sources: the compiler and its flags.
+        key: the compiler and its flags, on which the objects depend beside their sources.
         sources: paths below the current folder.
-        compile: compiles `(source, object, flags)`; called in several threads.
+        compile: compiles `(source, object, flags)`; several threads call it at once.
     """
     key = list(key)
     compiler = takewhile(lambda word: not word.startswith("-"), key)
-    version = subprocess.run([*compiler, "--version"], capture_output=True, stdin=subprocess.DEVNULL)
+    command = [*compiler, "--version"]
+    version = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL)
     name = hashlib.sha256(repr((key, version.stdout)).encode()).hexdigest()[:12]
 
     def make(source: str) -> str:
@@ -54,11 +56,12 @@ def compile_stale(key: Iterable[str], sources: Iterable[str], compile: Compile) 
         begin = time.time()
         compile(source, target, ["-MMD", "-MF", str(inputs)])
         if all(os.stat(path).st_mtime <= begin for path in _inputs(inputs)):
-            recorded.write_text(_checksum(inputs))  # else a file has changed since the compiler read it
+            # Otherwise a file has changed since the compiler read it.
+            recorded.write_text(_checksum(inputs))
         return target
 
     sources = list(sources)
-    # The longest first, so that no core waits for the last: kernels take seconds, others a fraction of one.
+    # The longest first, so that all cores end together: kernels take seconds, others less than one.
     order = sorted(sources, key=lambda source: "/kernels/" not in source)
     with ThreadPoolExecutor(_cores()) as pool:
         made = dict(zip(order, pool.map(make, order)))
@@ -76,12 +79,12 @@ def _read(path: Path) -> str:
 
 
 def _inputs(path: Path) -> list[str]:
-    """Return the files in a list that the compiler wrote, in the syntax of make."""
+    """Return the files in a dependency list of the compiler, which has the syntax of make."""
     return shlex.split(path.read_text().replace("\\\n", " ").replace("$$", "$"))[1:]
 
 
 def _checksum(path: Path) -> str:
-    """Return the checksum of all files in such a list; "" when one of them is missing."""
+    """Return the checksum of all files in a dependency list; "" if one of them is missing."""
     total = hashlib.sha256()
     try:
         for name in _inputs(path):
