@@ -214,6 +214,7 @@ static void compute(unsigned *seed) {
 
 static pthread_barrier_t ready;
 
+/* Runs a thread of the stress: random programs until the main thread ends it. */
 static void *work(void *argument) {
     unsigned seed = *(unsigned *)argument;
     /* No fork while a sanitizer is still starting a thread. */
@@ -230,6 +231,8 @@ __attribute__((constructor(101))) static void hold_memory_last(void) {
     pthread_atfork(hold_memory, give_memory, give_memory);
 }
 
+/* Forks by the protocol; the child computes, and may fork again up to `depth` times.  Reports a
+ * child that fails. */
 static void fork_once(unsigned *seed, int depth) {
     while (mt_fork_drain(50) == MT_TIMEOUT) continue;
     mt_fork_announce();

@@ -10,6 +10,7 @@
  * integer, narrowed by dropping bits), on every machine. */
 typedef uint8_t boolean; /* an element of dtype bool: 0 or 1 */
 
+/* Return x as an integer, as NumPy on x86-64 converts it. */
 static inline int64_t float_to_i64(double x) {
     return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
 }

@@ -3,7 +3,7 @@
 #ifndef MT_LOGARITHMS_H
 #define MT_LOGARITHMS_H
 /* --- logarithms -------------------------------------------------------------------------------
- * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2). x is a normal number; `more` is added to
+ * x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).  x is a normal number; `more` is added to
  * k.  Rare arguments are subnormals, which are multiplied first, and special values, selected at
  * the end. */
 typedef struct {
