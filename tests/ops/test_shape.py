@@ -49,7 +49,7 @@ def test_reshape_refuses() -> None:
         t.reshape("a")
     with pytest.raises(ValueError, match=r"^\[view\] shape must be possible for a view"):
         t.T.view(6)
-    with pytest.raises(ValueError, match=r"^\[view\] 6 elements"):
+    with pytest.raises(ValueError, match=r"^\[view\] shape must have the 6 elements"):
         t.view(4)
     assert is_view(t.view(3, 2), t)
 
