@@ -21,6 +21,7 @@ from minitensor import (
     backend,
     context,
     device_context,
+    dtype,
     errors,
     foreign_threads,
     fork,
@@ -30,24 +31,7 @@ from minitensor import (
 )
 from minitensor import share_memory as _share_memory  # noqa: F401  (gives Tensor a method)
 from minitensor.context import get_context, get_current_device, set_context, set_device
-from minitensor.dtype import (
-    DType,
-    bfloat16,
-    bool_,
-    complex64,
-    complex128,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
+from minitensor.dtype import *  # noqa: F403
 from minitensor.errors import (
     DeviceBusyError,
     DeviceError,
@@ -59,13 +43,12 @@ from minitensor.tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 __all__ = [
-    "DType", "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError",
-    "StaleHandleError", "Tensor", "backend", "bfloat16", "bool_", "complex64", "complex128",
-    "context", "device_context", "errors", "float16", "float32", "float64", "foreign_threads",
-    "fork", "get_context", "get_current_device", "int8", "int16", "int32", "int64",
-    "manual_seed", "multiprocessing", "ops", "runtime", "set_context", "set_device", "set_seed",
-    "tensor", "trace", "uint8", "uint16", "uint32", "uint64",
+    "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError",
+    "Tensor", "backend", "context", "device_context", "errors", "foreign_threads", "fork",
+    "get_context", "get_current_device", "manual_seed", "multiprocessing", "ops", "runtime",
+    "set_context", "set_device", "set_seed", "tensor", "trace",
 ]  # fmt: skip
+__all__ += dtype.__all__
 
 _MOVED = {"threads": "foreign_threads"}  # former names of modules
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import Any
 
-__all__ = [
-    "DType", "DTYPES", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
-    "uint64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "promote",
-    "to_float", "as_dtype", "from_numpy",
+__all__ = [  # what `minitensor` itself has of it
+    "DType", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
 
 

@@ -6,8 +6,6 @@ import numpy as np
 
 __all__ = ["value_text"]
 
-_FLOATS = {"float16": "%11.4e", "bfloat16": "%11.4e", "float32": "%15.8e", "float64": "%15.8e"}
-
 
 def value_text(value: np.ndarray) -> str:
     """Return the text after `value=` in a tensor's repr.
@@ -24,9 +22,11 @@ def value_text(value: np.ndarray) -> str:
     start = " " if value.ndim == 1 else "\n"
     if value.size == 0:
         return start
-    layout = _FLOATS.get(value.dtype.name)
-    formatter = {"float_kind": lambda x: layout % x} if layout else None
-    if layout and value.dtype.kind == "V":  # bfloat16, which is no float to NumPy
+    layout = "%15.8e" if value.dtype.itemsize > 2 else "%11.4e"
+    formatter = None
+    if value.dtype.kind == "f":
+        formatter = {"float_kind": lambda x: layout % x}
+    elif value.dtype.kind == "V":  # a float of ml_dtypes, which is no float to NumPy
         formatter = {"all": lambda x: layout % float(x)}
     text = np.array2string(value, separator=", ", threshold=1000, formatter=formatter)
     return start + text.replace(", ...,", " ...").replace(",\n ...,\n", "\n ...\n")

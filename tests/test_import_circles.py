@@ -32,7 +32,7 @@ LAZY = {  # an import in a function: why it waits until the function is called
     "multiprocessing.context -> minitensor.multiprocessing.pipes": "on demand, as there",
     "multiprocessing.context -> minitensor.multiprocessing.pool": "on demand, as there",
     "multiprocessing.context -> minitensor.multiprocessing.queues": "on demand, as there",
-    "multiprocessing.queues -> multiprocessing.synchronize": "fails where there are no semaphores",
+    "multiprocessing.places -> multiprocessing.synchronize": "fails where there are no semaphores",
     "ops.elementwise -> ml_dtypes": "a program without bfloat16 does not need it",
     "ops.random -> hashlib": "loads OpenSSL",
     "share_memory -> minitensor.sharing": "imports the standard multiprocessing",

@@ -78,7 +78,7 @@ def self_containing() -> list[list[object]]:
 @pytest.mark.parametrize("data", self_containing(), ids=["itself", "behind", "tuple", "tensor"])
 def test_lists_that_contain_themselves(data: list[object]) -> None:
     for use in (Tensor, lambda d: Tensor([1.0]) + d, ops.log):
-        with pytest.raises(ValueError, match="contain themselves"):
+        with pytest.raises(ValueError, match="contains itself"):
             use(data)
 
 
@@ -88,7 +88,7 @@ def test_nesting_ends_where_dimensions_do() -> None:
         data = [data]
     assert Tensor(data).ndim == 16
     for deeper in ([data], (data,), [[data] * 2]):
-        with pytest.raises(ValueError, match="more than 16 deep"):
+        with pytest.raises(ValueError, match="at most 16 deep"):
             Tensor(deeper)
 
     class Recursive:

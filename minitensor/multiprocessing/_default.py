@@ -9,4 +9,6 @@ from __future__ import annotations
 
 from multiprocessing.context import BaseContext
 
+__all__ = ["context"]
+
 context: BaseContext
