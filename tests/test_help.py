@@ -36,7 +36,6 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 
 FUNCTIONS = functions()
-OWN = sorted(FUNCTIONS)
 
 
 def sections(text: str) -> dict[str, str]:
@@ -51,7 +50,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
     return [name for name in names if name != "self"]
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_help_has_its_sections(name: str) -> None:
     function = FUNCTIONS[name]
     text = inspect.getdoc(function) or ""
