@@ -136,11 +136,10 @@ class Queue(_standard.Queue):
             raise ValueError(f"[Queue.put] the queue is closed: {self!r}; put before close()")
         packet = Packet()
         try:
-            for packet.place in (
-                self._takes
-                if block and timeout is None
-                else starmap(self._sem.acquire, ((block, timeout),))
-            ):
+            takes = self._takes
+            if timeout is not None or not block:
+                takes = starmap(self._sem.acquire, ((block, timeout),))
+            for packet.place in takes:
                 break
             if not packet.place:
                 raise Full
