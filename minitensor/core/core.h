@@ -28,7 +28,8 @@ enum mt_status {
     MT_MEMORY_ERROR,
     MT_RUNTIME_ERROR,
     MT_ZERO_DIVISION_ERROR,
-    MT_DEVICE_LOST, /* the tensor lies on a device that belongs to the process we were forked from */
+    /* the tensor lies on a device that belongs to the process we were forked from */
+    MT_DEVICE_LOST,
     MT_HOST_RAISED, /* a host function raised; the error carries its exception */
     MT_STALE        /* a reference from another process whose value is gone */
 };
@@ -40,7 +41,7 @@ enum { MT_DEVICE_NATIVE = 1 }; /* a device's flags: C kernels run there */
 /* Of the sources that the core was built from: minitensor/fingerprint.py. */
 uint64_t mt_fingerprint(void);
 
-/* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage ------------------------ */
+/* --- tensors: immutable views (dtype, shape, strides in bytes, offset) on a counted storage --- */
 typedef struct mt_storage mt_storage;
 typedef struct mt_tensor {
     mt_storage *storage; /* NULL for a weak scalar, whose value is inside */
@@ -91,19 +92,20 @@ int64_t mt_storage_id(mt_ref tensor);
 
 /* 1: they may have bytes in common. */
 int mt_overlaps(mt_ref first, mt_ref second);
-/* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses one. */
+/* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses
+ * one. */
 int mt_assigns(mt_ref target, mt_ref source);
-/* While exports are alive NumPy may read and write the memory behind our back; every task that touches such a
- * storage is then waited for before its call returns. */
+/* While exports are alive NumPy may read and write the memory behind our back; every task that
+ * touches such a storage is then waited for before its call returns. */
 typedef struct mt_memory {
     void *view; /* for mt_unexport */
     char *base; /* of the storage */
     int64_t nbytes;
     int32_t read_only; /* other processes may have these bytes */
 } mt_memory;
-/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive: no
- * other process has or gets these bytes while the export lives, so the consumer may write to them; a
- * storage whose bytes may be shared is copied out of the arena. */
+/* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive:
+ * no other process has or gets these bytes while the export lives, so the consumer may write to
+ * them; a storage whose bytes may be shared is copied out of the arena. */
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
 void mt_unexport(void *view);
 
@@ -111,7 +113,7 @@ void mt_unexport(void *view);
 void mt_pin(mt_ref tensor);
 void mt_unpin(mt_ref tensor);
 
-/* --- tensors that travel (move_to_arena.c) ------------------------------------------------------------------------------------------------- */
+/* --- tensors that travel (move_to_arena.c) ---------------------------------------------------- */
 
 /* Moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
  * MT_VALUE_ERROR: NumPy looks at it. */
@@ -121,10 +123,12 @@ int mt_share(mt_ref tensor, int shared_mutable);
 int mt_is_shared(mt_ref tensor);
 int mt_in_arena(mt_ref tensor);
 
-/* --- tensors in messages (message.c) ----------------------------------------------------------------------------------------------------- */
+/* --- tensors in messages (message.c) ---------------------------------------------------------- */
 typedef struct mt_extent {
     int64_t storage, nbytes, size,
-        head; /* its storage's id and size; the tensor's elements; bytes of a message without the tensor's own */
+        /* its storage's id and size; the tensor's elements; bytes of a message without the
+         * tensor's own */
+        head;
     int64_t low, high; /* the first byte of the storage that travels, and the one after the last */
     int32_t in_arena, shared_mutable, device;
     int32_t ready; /* it has its value, so that nothing is left to wait for */
@@ -151,7 +155,7 @@ mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
 /* In the arena, uint8. */
 mt_ref mt_empty_shared(int device, int64_t nbytes);
 
-/* --- ops ------------------------------------------------------------------------------------------------------------ */
+/* --- ops -------------------------------------------------------------------------------------- */
 mt_ref mt_unary(int op, mt_ref a);
 mt_ref mt_binary(int op, mt_ref a, mt_ref b);
 
@@ -176,7 +180,7 @@ mt_ref mt_copy(mt_ref target, mt_ref source);
 mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, int n_outputs,
                const mt_ref *outputs);
 
-/* --- calls that are not over ------------------------------------------------------------------------------------------- */
+/* --- calls that are not over ------------------------------------------------------------------ */
 int mt_call_status(mt_ref call);
 const char *mt_call_message(mt_ref call);
 const char *mt_call_op(mt_ref call);
@@ -197,11 +201,11 @@ int mt_submit(mt_ref call, uint32_t site, int timeout_ms);
 
 /* The result of a call that is over. */
 mt_ref mt_call_end(mt_ref call);
-/* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its task is
- * over or will never run, unless it is a host task under way.  Without the GIL. */
+/* Gives up a call that failed, or that is not to be ended, in whatever state.  Afterwards its task
+ * is over or will never run, unless it is a host task under way.  Without the GIL. */
 void mt_call_drop(mt_ref call);
 
-/* --- waiting and errors ------------------------------------------------------------------------------------------------- */
+/* --- waiting and errors ----------------------------------------------------------------------- */
 typedef struct mt_error {
     int32_t status;
     uint32_t site;
@@ -221,7 +225,7 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms);
 mt_error *mt_error_of(mt_ref tensor);
 void mt_error_release(mt_error *error);
 
-/* --- streams and events --------------------------------------------------------------------------------------------------- */
+/* --- streams and events ----------------------------------------------------------------------- */
 typedef struct mt_event mt_event;
 
 /* An id; -1: out of memory. */
@@ -243,7 +247,8 @@ int mt_stream_sync(int stream, int timeout_ms);
 /* All its streams; MT_HOST_RAISED: done, and there is an error to take. */
 int mt_device_sync(int device, int timeout_ms);
 enum { MT_ERRORS_KEPT = 10 }; /* errors that a stream keeps to be told; it counts the others */
-/* The oldest error that was neither read nor told; then one with the number of the others; then NULL. */
+/* The oldest error that was neither read nor told; then one with the number of the others; then
+ * NULL. */
 mt_error *mt_stream_take_error(int stream);
 mt_event *mt_event_new(void);
 void mt_event_release(mt_event *event);
@@ -267,7 +272,7 @@ typedef struct mt_running {
 /* The streams that are at work now; how many were written. */
 int mt_busy(mt_running *out, int n);
 
-/* --- devices and memory ---------------------------------------------------------------------------------------------------- */
+/* --- devices and memory ----------------------------------------------------------------------- */
 typedef struct mt_memory_stats {
     int64_t allocated, max_allocated, reserved, max_reserved, cached_blocks, allocations, capacity;
 } mt_memory_stats;
@@ -403,13 +408,13 @@ void mt_arena_refuse_ways(int ways);
 /* For tests: so many steps of the protocol from now this process gets it. */
 void mt_arena_signal_after(int64_t steps, int signal);
 
-/* --- messages (readable_wait.c) -------------------------------------------------------------------------------------------------------- */
+/* --- messages (readable_wait.c) --------------------------------------------------------------- */
 
 /* Until there may be something to read, or a signal came: the milliseconds that it took; -1: the
  * time is over. timeout_ms -1: it never is. */
 double mt_packet_wait(int fd, int timeout_ms, double awake_ms);
-/* A message that is too large for a packet lies in a block, which only its token holds.  One call each, so that Ctrl-C finds all of it done, or
- * nothing. */
+/* A message that is too large for a packet lies in a block, which only its token holds.  One call
+ * each, so that Ctrl-C finds all of it done, or nothing. */
 
 /* The token, or -MT_MEMORY_ERROR. */
 int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
@@ -419,7 +424,7 @@ int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int6
 char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);
 void mt_message_close(int64_t *held);
 
-/* --- the process -------------------------------------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 /* Every op runs at its call. */
 void mt_set_synchronous(int on);
@@ -475,8 +480,8 @@ void mt_fork_announce(void);
 void mt_fork_prepare(void);
 void mt_fork_parent(void);
 void mt_fork_child(void);
-/* For tests that force a race: the next thread that comes to the point writes a byte to `reached` and goes on when it can read
- * one from `go`. */
+/* For tests that force a race: the next thread that comes to the point writes a byte to `reached`
+ * and goes on when it can read one from `go`. */
 enum mt_point {
     MT_POINT_SUBMIT, /* a task is about to be queued; no lock is held, here nor at the others */
     MT_POINT_TAKEN,  /* a worker has taken a task and not run it */

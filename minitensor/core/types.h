@@ -1,4 +1,5 @@
-/* What all floors of the core know: the face (core.h) as C reads it, and the tables that are made from dtype.py and optable.py. */
+/* What all floors of the core know: the face (core.h) as C reads it, and the tables that are made
+ * from dtype.py and optable.py. */
 #ifndef MT_TYPES_H
 #define MT_TYPES_H
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* Ops that are not in the table: casts, copies, small matrix products, and work that the host does. */
+/* Ops that are not in the table: casts, copies, small matrix products, and work that the host
+ * does. */
 #include <stdio.h>
 
 #include "api/create.h"

@@ -3,7 +3,7 @@
 #define MT_CREATE_H
 #include "tensor/tensor.h"
 
-/* Returns a tensor whose memory is reserved, and with `commit` committed; its storage may be unbacked, when work is under way that may free some.
- * NULL: no memory. */
+/* Returns a tensor whose memory is reserved, and with `commit` committed; its storage may be
+ * unbacked, when work is under way that may free some. NULL: no memory. */
 mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape, bool commit);
 #endif

@@ -1,7 +1,9 @@
-/* From an op and its inputs to a task: what dtype it computes in, what it returns, and whether a kernel can do it.
+/* From an op and its inputs to a task: what dtype it computes in, what it returns, and whether a
+ * kernel can do it.
  *
- * All checks of shapes and dtypes are here, before anything is allocated or queued, so that a user's mistake rises at the call
- * that makes it.  What passes is handed to the executor as a task. */
+ * All checks of shapes and dtypes are here, before anything is allocated or queued, so that a
+ * user's mistake rises at the call that makes it.  What passes is handed to the executor as a
+ * task. */
 #include <stdio.h>
 
 #include "api/create.h"
@@ -18,7 +20,8 @@ static int rank(int dtype) {
     }
 }
 
-/* Tensors promote among themselves; a Python scalar changes the outcome only when its kind is a higher one. */
+/* Tensors promote among themselves; a Python scalar changes the outcome only when its kind is a
+ * higher one. */
 static int promote(int n, mt_tensor **in, bool comparing) {
     int dtype = -1, highest = -1;
     for (int i = 0; i < n; i++) {
@@ -115,7 +118,8 @@ mt_ref mt_binary(int op, mt_ref a, mt_ref b) {
     return elementwise(op, 2, in);
 }
 
-/* A number that joins for the length of the call, and lies on the stack as long; a task that is queued takes a copy of it. */
+/* A number that joins for the length of the call, and lies on the stack as long; a task that is
+ * queued takes a copy of it. */
 static mt_ref with_number(int op, mt_ref a, mt_tensor *number, int reflected) {
     mt_ref b = mt_ref_of(number);
     return reflected ? mt_binary(op, b, a) : mt_binary(op, a, b);

@@ -26,8 +26,8 @@ mt_ref mt_at(mt_ref ref, int n, const int64_t *index) {
         break;                                                                                     \
     }
 
-/* An error, a value that is not there yet, a device that the host can't look into, half precision and complex numbers: Python has
- * other ways to these, and says what is wrong. */
+/* An error, a value that is not there yet, a device that the host can't look into, half precision
+ * and complex numbers: Python has other ways to these, and says what is wrong. */
 mt_number mt_item(mt_ref ref) {
     const mt_tensor *t = mt_t(ref);
     mt_number number = {.kind = MT_KIND[t->dtype]};

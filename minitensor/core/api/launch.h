@@ -29,8 +29,9 @@ static inline void mt_task_init(mt_task *task, int kind, int op, int compute) {
 
 /* Hands a task on the caller's stack to the executor; takes over out, borrows in.
  *
- * The caller of the op gets the result.  The task only borrows its inputs and its output: they are held until the call returns, by the
- * caller and by us, and a task that runs at its call needs no more. */
+ * The caller of the op gets the result.  The task only borrows its inputs and its output: they are
+ * held until the call returns, by the caller and by us, and a task that runs at its call needs no
+ * more. */
 static inline mt_ref mt_task_launch(mt_task *task, int n, mt_tensor **in, mt_tensor *out) {
     for (int i = 0; i < n; i++) task->in[i] = in[i];
     task->out[0] = out;

@@ -1,8 +1,10 @@
 /* Allocating a block of the arena.  The essay is in arena.c.
  *
- * Pages are taken before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through the mapping, so it needs no descriptor, and spares the
- * copy that follows its page faults (16 MiB taken and written: 12.1 ms, after fallocate 15.5).  An older kernel has fallocate.  A sandbox that
- * refuses both has system calls that write to memory: where there is no page, they return EFAULT, and no signal comes. */
+ * Pages are taken before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through the
+ * mapping, so it needs no descriptor, and spares the copy that follows its page faults (16 MiB
+ * taken and written: 12.1 ms, after fallocate 15.5).  An older kernel has fallocate.  A sandbox
+ * that refuses both has system calls that write to memory: where there is no page, they return
+ * EFAULT, and no signal comes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -64,7 +66,8 @@ static uint32_t create(int class, int64_t size) { /* 0: the arena is full */
     return b;
 }
 
-/* Takes pages by a system call that writes to each: what the system refuses is its error and no signal. */
+/* Takes pages by a system call that writes to each: what the system refuses is its error and no
+ * signal. */
 static int take_by_writing(char *data, int64_t size) {
     for (int64_t at = 0; at < size; at += MT_PAGE)
         if (syscall(SYS_getrandom, data + at, 1, 1 /* GRND_NONBLOCK */) != 1)

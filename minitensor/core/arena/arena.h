@@ -1,6 +1,6 @@
-/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (places and who is dead), fork.c
- * (fork, and processes that are no members), blocks.c (memory), tokens.c (tokens and channels), reap.c (reaping, checking,
- * statistics).  The essay is in arena.c. */
+/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (places
+ * and who is dead), fork.c (fork, and processes that are no members), blocks.c (memory), tokens.c
+ * (tokens and channels), reap.c (reaping, checking, statistics).  The essay is in arena.c. */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
 #include <signal.h>
@@ -19,20 +19,23 @@ enum {
     MT_PAGE = 4096
 };
 
-/* A member's place in the arena: the number of a slot whose lock is held.  Only slots.c makes one, so that whatever takes a
- * member can't be handed the place of a process that has none. */
+/* A member's place in the arena: the number of a slot whose lock is held.  Only slots.c makes one,
+ * so that whatever takes a member can't be handed the place of a process that has none. */
 typedef struct {
     uint32_t slot;
 } mt_member;
 
-/* The member that never dies.  It holds what a process inherits that is no member and can't copy (fork.c). */
+/* The member that never dies.  It holds what a process inherits that is no member and can't copy
+ * (fork.c). */
 static const mt_member MT_WARDEN = {0};
 
-/* A set of members: a bit for each slot.  Its first word lies beside what it belongs to, the others in planes further on, which take memory only when
- * the family has grown so far.  Each process sets and clears its own bit only, a dead one's under its slot's lock, and before a fork
- * the child's.  A set is not read in one piece: a process that sets a bit steps the word beside the set before it lets go of anything, and
- * one that has found the set empty swaps the word that it had read before.  The same swap covers a family that grows meanwhile: a slot is counted in
- * n_slots before its member sets any bit. */
+/* A set of members: a bit for each slot.  Its first word lies beside what it belongs to, the others
+ * in planes further on, which take memory only when the family has grown so far.  Each process sets
+ * and clears its own bit only, a dead one's under its slot's lock, and before a fork the child's.
+ * A set is not read in one piece: a process that sets a bit steps the word beside the set before it
+ * lets go of anything, and one that has found the set empty swaps the word that it had read before.
+ * The same swap covers a family that grows meanwhile: a slot is counted in n_slots before its
+ * member sets any bit. */
 typedef struct {
     _Atomic uint64_t *first, *rest;
     uint32_t stride;
@@ -72,7 +75,8 @@ typedef struct {
     _Atomic uint64_t holders; /* the set's first word */
     int64_t offset, size;     /* written before the block can be found, never changed */
     atomic_bool committed;    /* there is memory behind it; changed by the owner only */
-    atomic_bool mutable; /* every holder writes to it (share_memory_); set by a holder while it is LIVE */
+    /* every holder writes to it (share_memory_); set by a holder while it is LIVE */
+    atomic_bool mutable;
     int32_t class;
     uint32_t next; /* of the same class; never changed */
 } mt_shared_block;
@@ -86,12 +90,16 @@ typedef struct {
     _Atomic uint64_t word;
     _Atomic uint64_t users; /* the set's first word */
     atomic_int
-        guests; /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which can't read tokens */
+        /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which
+         * can't read tokens */
+        guests;
 } mt_channel;
 
 typedef struct {
     atomic_int
-        state; /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the lock of its byte */
+        /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the
+         * lock of its byte */
+        state;
     atomic_int pid; /* for people; 0: not known yet */
 } mt_slot;
 
@@ -101,10 +109,12 @@ typedef struct {
     int64_t cap;         /* free memory beyond this goes back to the system */
     _Atomic int64_t top; /* where the next new block begins */
     _Atomic uint32_t n_blocks, n_tokens, n_channels,
-        n_slots; /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
+        /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
+        n_slots;
     _Atomic int64_t free_bytes; /* committed and free; a hint, set right when the dead are reaped */
     atomic_bool
-        stray; /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
+        /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
+        stray;
     _Atomic int64_t reaped_at; /* seconds: one member a second looks after the dead for all */
     _Atomic int64_t reaped, copied, inline_sent; /* for people */
     struct {
@@ -118,7 +128,8 @@ typedef struct {
     _Atomic uint64_t users[MT_PLANES - 1][MT_CHANNELS], holders[MT_PLANES - 1][MT_BLOCKS];
 } mt_arena;
 
-/* What this process knows.  Everything but the atomics of the arena itself is guarded by the lock. */
+/* What this process knows.  Everything but the atomics of the arena itself is guarded by the
+ * lock. */
 typedef struct {
     pthread_mutex_t lock;
     mt_arena *arena;     /* NULL: there is none.  All of it, or (`reach`) its tables only */
@@ -179,12 +190,14 @@ static inline bool mt_in_reach(const mt_shared_block *block) {
 /* Returns the block of a token's number. */
 static inline uint32_t mt_token_block(int64_t id) { return (uint32_t)id & 0xffff; }
 
-/* Returns true if at most this process holds the block, so that its tokens can be counted (reap.c). */
+/* Returns true if at most this process holds the block, so that its tokens can be counted
+ * (reap.c). */
 static inline bool mt_countable(uint32_t b) {
     return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me);
 }
 
-/* Between any two steps of the protocol a process may be killed, or stand still while others go on: the tests do it here. */
+/* Between any two steps of the protocol a process may be killed, or stand still while others go on:
+ * the tests do it here. */
 extern _Atomic int64_t mt_steps_left;
 extern atomic_int mt_signal;
 static inline void step(void) {
@@ -193,7 +206,8 @@ static inline void step(void) {
         kill(getpid(), atomic_load(&mt_signal));
 }
 
-/* A place that is reserved for a process before it is started: its slot, OWNED, and what keeps the slot's lock. */
+/* A place that is reserved for a process before it is started: its slot, OWNED, and what keeps the
+ * slot's lock. */
 typedef struct {
     mt_member member;
     int fd;

@@ -15,7 +15,8 @@ static void give_pages_back(const mt_shared_block *block) {
                   block->size);
 }
 
-/* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its owner was killed. */
+/* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its
+ * owner was killed. */
 void mt_arena_block_disown(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     if (!atomic_load(&block->committed) && block->size) give_pages_back(block);
@@ -113,10 +114,11 @@ void mt_arena_drop(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-/* Makes the block's bytes ours to write, if nobody else has them: no token, no other holder.  Others can then come to them only through us: by a
- * token or a fork of ours.  The swap proves that the word and the holders were so at one moment; without it, a holder that sends the block
- * on and lets go between our two looks has both a token and no bit.  The new generation makes stale what was sent before: the value
- * of that moment is about to go. */
+/* Makes the block's bytes ours to write, if nobody else has them: no token, no other holder.
+ * Others can then come to them only through us: by a token or a fork of ours.  The swap proves that
+ * the word and the holders were so at one moment; without it, a holder that sends the block on and
+ * lets go between our two looks has both a token and no bit.  The new generation makes stale what
+ * was sent before: the value of that moment is about to go. */
 int mt_arena_own(int64_t b, int holds) {
     mt_shared_block *block = BLOCK(b);
     bool ours = false;

@@ -56,7 +56,8 @@ static void fault(report *r, const char *format, ...) {
     r->found++;
 }
 
-/* Recounts everything.  Only when nobody else is at work: a token that lands meanwhile would look like a fault. */
+/* Recounts everything.  Only when nobody else is at work: a token that lands meanwhile would look
+ * like a fault. */
 int mt_arena_check(char *text, int room) {
     report r = {text, room > 0 ? (size_t)room : 0, 0};
     if (room > 0) *text = 0;

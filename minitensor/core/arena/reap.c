@@ -5,7 +5,8 @@
 
 #define ARENA mt_my.arena
 
-/* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been done before by a reaper that died. */
+/* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been
+ * done before by a reaper that died. */
 static void reap_process(mt_member dead) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
              channels = atomic_load(&ARENA->n_channels);
@@ -34,10 +35,11 @@ static void reap_process(mt_member dead) {
     step();
 }
 
-/* Sets counts right that a killed process has left too high, on blocks that nobody holds but perhaps we: nobody else can send those, and we
- * have our lock.  So each token that a word counts was in the table when the word was read, below the table's mark of then; hence the
- * order: words, mark, tokens.  A claim that lands meanwhile steps the word.  What others hold, too, waits until they don't; meanwhile its
- * count only makes who writes copy once more than he need. */
+/* Sets counts right that a killed process has left too high, on blocks that nobody holds but
+ * perhaps we: nobody else can send those, and we have our lock.  So each token that a word counts
+ * was in the table when the word was read, below the table's mark of then; hence the order: words,
+ * mark, tokens.  A claim that lands meanwhile steps the word.  What others hold, too, waits until
+ * they don't; meanwhile its count only makes who writes copy once more than he need. */
 static void recount(void) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks);
     step();
@@ -114,7 +116,8 @@ int mt_arena_reap(void) {
     return n;
 }
 
-/* One that lives is enough: a family of thousands that waits for messages does not look at every member each time. */
+/* One that lives is enough: a family of thousands that waits for messages does not look at every
+ * member each time. */
 int mt_channel_has_others(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
     int result = -1;

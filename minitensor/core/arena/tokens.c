@@ -9,7 +9,8 @@ static void raise_mark(_Atomic uint32_t *mark, uint32_t to) {
     while (seen < to && !atomic_compare_exchange_weak(mark, &seen, to)) continue;
 }
 
-/* NEVER or FREE -> OWNED by us, with a new generation.  A walk from where the last one was found: the table is mostly free. */
+/* NEVER or FREE -> OWNED by us, with a new generation.  A walk from where the last one was found:
+ * the table is mostly free. */
 uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n,
                        uint32_t *next, _Atomic uint32_t *mark) {
     for (uint32_t tries = 0; tries < n; tries++) {
@@ -50,8 +51,8 @@ static bool count(uint32_t block, int by) { /* false: the count is at its end */
     }
 }
 
-/* Ends a token's flight, if nobody was faster.  Our bit is set before and as long as the count is wrong: the recount leaves blocks
- * alone that have a holder. */
+/* Ends a token's flight, if nobody was faster.  Our bit is set before and as long as the count is
+ * wrong: the recount leaves blocks alone that have a holder. */
 bool mt_token_claim(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
@@ -136,7 +137,7 @@ int64_t mt_arena_claim(int64_t id) {
     return result;
 }
 
-/* --- by a process that is no member ------------------------------------------------------------------------- */
+/* --- by a process that is no member ----------------------------------------------------------- */
 
 bool mt_token_flies(const mt_arena *arena, int64_t id) {
     uint32_t t = (uint32_t)(id >> 48);
@@ -175,8 +176,9 @@ static bool guest_end_token(int64_t id) {
     return true;
 }
 
-/* Takes back a token that was not sent after all, or that its receiver could not use.  One that was claimed has another state or
- * generation, and stays as it is; and so does all that is no token, such as a status. */
+/* Takes back a token that was not sent after all, or that its receiver could not use.  One that was
+ * claimed has another state or generation, and stays as it is; and so does all that is no token,
+ * such as a status. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
     if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;

@@ -1,4 +1,5 @@
-/* The errors of streams: accounts of what was neither read nor told.  The essay is in executor.c. */
+/* The errors of streams: accounts of what was neither read nor told.  The essay is in
+ * executor.c. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -30,7 +31,8 @@ void mt_error_report(mt_stream *s, mt_error *error) {
     s->n_errors++;
 }
 
-/* An error leaves its stream's account.  True: it was in the list, whose count the caller has now. */
+/* An error leaves its stream's account.  True: it was in the list, whose count the caller has
+ * now. */
 static bool strike_off(mt_error *error) {
     mt_stream *s = mt_exec.streams[error->stream];
     bool kept = error->kept;

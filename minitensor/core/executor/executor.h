@@ -1,5 +1,5 @@
-/* The executor's state and what its files share.  No other floor includes this header: the lock is reached by the executor alone.  The essay is in
- * executor.c. */
+/* The executor's state and what its files share.  No other floor includes this header: the lock is
+ * reached by the executor alone.  The essay is in executor.c. */
 #ifndef MT_EXECUTOR_H
 #define MT_EXECUTOR_H
 #include "base/clock.h"
@@ -18,7 +18,9 @@ typedef struct mt_stream {
         *running; /* running: a list, too; several when they are done as one pass */
     int awaited;  /* threads and streams that wait for it */
     atomic_uint
-        epoch; /* steps when there is a task more, or a waiter: what a worker looks at that waits for company, without the lock */
+        /* steps when there is a task more, or a waiter: what a worker looks at that waits for
+         * company, without the lock */
+        epoch;
     int fusion_credit;                  /* of waiting for company (worker.c) */
     mt_error *first_error, *last_error; /* its errors neither read nor told, the oldest first */
     int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */

@@ -1,4 +1,5 @@
-/* Arrays that look at a storage's memory: what moves and what stays meanwhile is told in move_to_arena.c. */
+/* Arrays that look at a storage's memory: what moves and what stays meanwhile is told in
+ * move_to_arena.c. */
 #include <stdlib.h>
 
 #include "executor/executor.h"

@@ -10,9 +10,11 @@
 #include "executor/executor.h"
 #include "memory/allocator.h"
 
-/* The C library calls these around every fork of the process, whoever asks for it: also when Python's hooks are not called (subprocess, a
- * library in C) or one of them was interrupted before it came to ours.  They only make sure that no lock is copied while somebody
- * else is inside; for a fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them once more. */
+/* The C library calls these around every fork of the process, whoever asks for it: also when
+ * Python's hooks are not called (subprocess, a library in C) or one of them was interrupted before
+ * it came to ours.  They only make sure that no lock is copied while somebody else is inside; for a
+ * fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them
+ * once more. */
 static _Thread_local int fork_errno; /* why this thread's last fork failed; 0: it didn't */
 
 static void hold_locks(void) {
@@ -35,8 +37,9 @@ static void after_fork(void) {
     release_locks();
 }
 
-/* In a child, before anything else there: a lock that the forking thread holds is held by nobody now.  Hooks that Python runs
- * before ours may use tensors already; their ops run at once, since the gate is still closed. */
+/* In a child, before anything else there: a lock that the forking thread holds is held by nobody
+ * now.  Hooks that Python runs before ours may use tensors already; their ops run at once, since
+ * the gate is still closed. */
 static void renew_locks(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
@@ -52,7 +55,8 @@ __attribute__((constructor)) static void init(void) {
 }
 
 /* Is there a stream that can still get on?  When the forking thread is inside a host task, its own
- * stream can't, nor can those whose next task waits for it: their worker waits, or they have none. */
+ * stream can't, nor can those whose next task waits for it: their worker waits, or they have
+ * none. */
 static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
@@ -83,8 +87,8 @@ int mt_fork_drain(int timeout_ms) {
     return status;
 }
 
-/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given up, or the forking thread is
- * itself one. */
+/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given up,
+ * or the forking thread is itself one. */
 static void join_workers(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
@@ -132,7 +136,8 @@ void mt_fork_parent(void) {
     errno = fork_errno; /* Python up to 3.11 looks at it only after all hooks */
 }
 
-/* The value of a task that the parent had not finished is the parent's to make; here it is an error that says so. */
+/* The value of a task that the parent had not finished is the parent's to make; here it is an error
+ * that says so. */
 static void abandon(const mt_task *task, const char *why) {
     mt_error *error = mt_error_new(mt_task_op(task), task->site, MT_RUNTIME_ERROR, why, NULL);
     mt_poison(task, error);

@@ -1,22 +1,27 @@
 /* Storages in the arena: moving in, copy on write, sending and receiving.
  *
- * A value that is sent to another process is the value of that moment, as with any Python object, and its bytes are not copied.  So a
- * storage moves into a block of the arena when it is first sent, and stays there; what is sent is a token of the block.  Who
- * writes to a storage whose block somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
- * executor, before the task that writes).  All views of the storage follow, because they look at the storage's memory and not at their own.
+ * A value that is sent to another process is the value of that moment, as with any Python object,
+ * and its bytes are not copied.  So a storage moves into a block of the arena when it is first
+ * sent, and stays there; what is sent is a token of the block.  Who writes to a storage whose block
+ * somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
+ * executor, before the task that writes).  All views of the storage follow, because they look at
+ * the storage's memory and not at their own.
  *
- * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write to the same bytes.
+ * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write to
+ * the same bytes.
  *
- * Moving changes a storage's address.  It happens only while no task is at work on the storage and none is queued (`busy`, the marks), and while
- * no NumPy array looks at it: an array keeps the memory it has, so a storage that is looked at is copied to be sent.  An array that
- * looks at a block holds the block by itself, so the storage may leave it.  Others see those bytes, so
- * the array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
+ * Moving changes a storage's address.  It happens only while no task is at work on the storage and
+ * none is queued (`busy`, the marks), and while no NumPy array looks at it: an array keeps the
+ * memory it has, so a storage that is looked at is copied to be sent.  An array that looks at a
+ * block holds the block by itself, so the storage may leave it.  Others see those bytes, so the
+ * array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
  * consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage leaves the
  * arena, and while the export lives a journey copies. */
 #include "base/testpoints.h"
 #include "executor/executor.h"
 
-/* A thread of this process, not one of the process that it was forked from, copies it into the arena. */
+/* A thread of this process, not one of the process that it was forked from, copies it into the
+ * arena. */
 static bool is_moving(const mt_storage *s) {
     return s->moving == atomic_load(&mt_exec.generation) + 1;
 }

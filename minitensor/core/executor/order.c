@@ -19,7 +19,8 @@ bool mt_waits_over(const mt_task *task) {
     return true;
 }
 
-/* Is everything over that a task run right now would have to wait for?  *blocking: the first that is not. */
+/* Is everything over that a task run right now would have to wait for?  *blocking: the first that
+ * is not. */
 bool mt_ready(const mt_task *task, mt_mark *blocking) {
     for (int i = 0; i < task->n_in; i++) {
         mt_storage *storage = task->in[i]->storage;

@@ -1,7 +1,7 @@
 /* Calls that are not over: errors on their way up, and tasks that still have to be queued.
  *
- * They are objects, not thread-local state, because a signal handler or a finalizer may call an op between the moment a
- * call returns to Python and the moment Python asks how it went. */
+ * They are objects, not thread-local state, because a signal handler or a finalizer may call an op
+ * between the moment a call returns to Python and the moment Python asks how it went. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

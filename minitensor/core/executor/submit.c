@@ -1,9 +1,10 @@
 /* Getting work in: an op's task runs at once, or becomes a call that Python queues with mt_submit.
  *
- * Queueing is a step of its own for two reasons.  Looking up the user's line costs as much as a small op, so only a task that is queued
- * gets one.  And queueing may have to wait (for room in the queue, for memory, for a fork to be over), which Python does in slices, so that
- * signals are handled in between.  A signal's handler may raise after any slice, the last one included: a call is Python's to end or
- * to drop, whatever mt_submit has said. */
+ * Queueing is a step of its own for two reasons.  Looking up the user's line costs as much as a
+ * small op, so only a task that is queued gets one.  And queueing may have to wait (for room in the
+ * queue, for memory, for a fork to be over), which Python does in slices, so that signals are
+ * handled in between.  A signal's handler may raise after any slice, the last one included: a call
+ * is Python's to end or to drop, whatever mt_submit has said. */
 #include <stdio.h>
 
 #include "base/testpoints.h"
@@ -41,7 +42,8 @@ static mt_task *task_to_heap(const mt_task *task) {
     return copy;
 }
 
-/* A task on the stack becomes a call that waits for mt_submit; one that has failed already only waits for its site. */
+/* A task on the stack becomes a call that waits for mt_submit; one that has failed already only
+ * waits for its site. */
 static mt_ref defer(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);

@@ -3,7 +3,8 @@
 #define MT_SUBMIT_H
 #include "tensor/task.h"
 
-/* Runs a task on the caller's stack at once, or returns a call.  The task borrows its tensors; takes over the result. */
+/* Runs a task on the caller's stack at once, or returns a call.  The task borrows its tensors;
+ * takes over the result. */
 mt_ref mt_dispatch(mt_task *task, mt_tensor *result);
 
 /* Returns the stream that this thread's ops on a device go to. */

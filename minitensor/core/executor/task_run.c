@@ -1,4 +1,5 @@
-/* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no lock. */
+/* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no
+ * lock. */
 #include "executor/task_run.h"
 #include "fusion/pass.h"
 #include "fusion/reduce.h"

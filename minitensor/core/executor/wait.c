@@ -23,8 +23,9 @@ static bool reached(const void *mark) {
     return result;
 }
 
-/* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is short, the thread does it itself: two
- * hand-offs are spared, and each leaves threads of BLAS on a core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
+/* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is
+ * short, the thread does it itself: two hand-offs are spared, and each leaves threads of BLAS on a
+ * core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
 static void run_inline(mt_mark mark) {
     const int64_t SHORT = (int64_t)1 << 30; /* steps: some 50 ms of a matrix product on one core */
     mt_stream *s = mt_exec.streams[mark.stream];
@@ -76,9 +77,9 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms) {
     return wait_storage(mt_t(tensor)->storage, timeout_ms, true);
 }
 
-/* A call that waits for its task is dropped when a signal's handler raises.  No write may follow what
- * rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited for.  A
- * host task that has begun goes on: it may take for ever. */
+/* A call that waits for its task is dropped when a signal's handler raises.  No write may follow
+ * what rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited
+ * for.  A host task that has begun goes on: it may take for ever. */
 void mt_withdraw(mt_call *call) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[call->stream];

@@ -10,7 +10,7 @@
 #include "fusion/fuse.h"
 #include "fusion/pass.h"
 
-/* --- to be called with the lock held --------------------------------------------------------------------------------------------- */
+/* --- to be called with the lock held ---------------------------------------------------------- */
 
 static void *work(void *argument);
 
@@ -39,8 +39,9 @@ static void use(const mt_task *task, int n, int by) {
     }
 }
 
-/* Runs a task, or several as one pass, giving up the lock meanwhile.  How many were done, before one failed; with its error (a new
- * count), which only a task that runs alone has: of a pass that fails for want of memory the rest is to be run one by one. */
+/* Runs a task, or several as one pass, giving up the lock meanwhile.  How many were done, before
+ * one failed; with its error (a new count), which only a task that runs alone has: of a pass that
+ * fails for want of memory the rest is to be run one by one. */
 static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     *error = NULL;
     if (task->kind == MT_TASK_NOTHING)
@@ -74,7 +75,8 @@ static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     return 1;
 }
 
-/* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without, beside the streams. */
+/* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without,
+ * beside the streams. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
     uint64_t seq = 0;
     unsigned born = atomic_load(&mt_exec.generation);
@@ -96,10 +98,12 @@ mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
     return error;
 }
 
-/* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by op, some microseconds apart, and its
- * temporaries are let go of only when the next op has been queued; a worker that is fast would always see one op.  So it waits for more to
- * come, for some 20 us after the last and a few hundredths of the op's own time, unless somebody waits for what is there already, or waiting was
- * in vain of late.  It looks without the lock: a submitter that meets it there sleeps, and is back when it is too late. */
+/* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by
+ * op, some microseconds apart, and its temporaries are let go of only when the next op has been
+ * queued; a worker that is fast would always see one op.  So it waits for more to come, for some 20
+ * us after the last and a few hundredths of the op's own time, unless somebody waits for what is
+ * there already, or waiting was in vain of late.  It looks without the lock: a submitter that meets
+ * it there sleeps, and is back when it is too late. */
 static int collect_batch(mt_stream *s) {
     enum { PATIENT = 8, NOW_AND_THEN = 64 };
     if (!mt_exec.fusion) return 1;
@@ -128,7 +132,8 @@ static int collect_batch(mt_stream *s) {
     return n;
 }
 
-/* Runs the first n tasks of a queue, several as one pass.  False: a host task forked and this is the child: no stream is ours any more. */
+/* Runs the first n tasks of a queue, several as one pass.  False: a host task forked and this is
+ * the child: no stream is ours any more. */
 static bool run_queued(mt_stream *s, int n) {
     unsigned born = atomic_load(&mt_exec.generation);
     mt_task *task = s->head, *last = task, *one = task;

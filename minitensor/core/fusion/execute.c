@@ -1,15 +1,18 @@
 /* Doing tasks tile by tile: one of any layout, or several that fuse.c has found to belong together.
  *
- * Kernels know contiguous elements of one dtype only (kernels/elementwise.h).  A pass brings operands to that and keeps what it makes in tiles that
- * never leave the nearest cache, so whatever is strided, broadcast, cast or thrown away costs no pass over memory of its own.  What is
- * made for a tile, and in what order, plan.c has written down.
+ * Kernels know contiguous elements of one dtype only (kernels/elementwise.h).  A pass brings
+ * operands to that and keeps what it makes in tiles that never leave the nearest cache, so whatever
+ * is strided, broadcast, cast or thrown away costs no pass over memory of its own.  What is made
+ * for a tile, and in what order, plan.c has written down.
  *
- * The elements are cut into pieces for the threads (threadpool.c), and each goes through its piece a tile at a time.  When no value needs a
- * tile, a piece is as long as the operands lie ready, and a kernel is called once for it.
+ * The elements are cut into pieces for the threads (threadpool.c), and each goes through its piece
+ * a tile at a time.  When no value needs a tile, a piece is as long as the operands lie ready, and
+ * a kernel is called once for it.
  *
- * A reduction may be the last of a pass: each tile of what it reduces is folded as soon as it is made.  Results depend on where runs of
- * elements are cut, so they are cut in the same places whatever else is in the pass and however many threads there are: a result is
- * folded in blocks of MT_FOLD_BLOCK elements, a block in tiles, and the blocks are merged in order. */
+ * A reduction may be the last of a pass: each tile of what it reduces is folded as soon as it is
+ * made.  Results depend on where runs of elements are cut, so they are cut in the same places
+ * whatever else is in the pass and however many threads there are: a result is folded in blocks of
+ * MT_FOLD_BLOCK elements, a block in tiles, and the blocks are merged in order. */
 #include <stdlib.h>
 
 #include "base/threadpool.h"
@@ -21,7 +24,7 @@ enum {
     LEAST_PIECE = 8192
 }; /* elements: what a thread takes at once, of one op; of many ops less */
 
-/* --- for people ---------------------------------------------------------------------------------------------------------------------- */
+/* --- for people ------------------------------------------------------------------------------- */
 
 static _Atomic int64_t passes, tasks_in_passes, unwritten, taken_over;
 
@@ -40,7 +43,7 @@ static void count(const mt_pass *p) {
     atomic_fetch_add_explicit(&tasks_in_passes, p->n, memory_order_relaxed);
 }
 
-/* --- a tile ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- a tile ----------------------------------------------------------------------------------- */
 
 /* What one thread has of a pass. */
 typedef struct {
@@ -108,7 +111,7 @@ static void run_elements(void *job, int64_t first, int64_t last) {
     end(&w, p);
 }
 
-/* --- reductions ------------------------------------------------------------------------------------------------------------------------- */
+/* --- reductions ------------------------------------------------------------------------------- */
 
 enum { RUN = 8 * MT_TILE }; /* elements that are folded at once */
 typedef union {
@@ -124,8 +127,9 @@ static void finish(const mt_pass *p, const void *acc, const void *aux, char *res
     p->fold->finish(acc, aux, result, 1, p->count, p->reduce->op == MT_OP_mean);
 }
 
-/* The next n elements of what is reduced, in one piece: where they lie, or put together from tiles in `whole`.  Runs are folded by
- * such pieces because each call of a fold ends with putting its lanes together. */
+/* The next n elements of what is reduced, in one piece: where they lie, or put together from tiles
+ * in `whole`.  Runs are folded by such pieces because each call of a fold ends with putting its
+ * lanes together. */
 static const char *next_run(worker *w, int64_t element, int64_t n, char *whole) {
     const mt_pass *p = w->pass;
     int k = p->result[p->n - 1];
@@ -232,9 +236,10 @@ static void reduce(mt_pass *p) {
     }
 }
 
-/* --- all of it --------------------------------------------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
-/* The common small case: one op, whose operands lie ready or are numbers, in one call of its kernel. */
+/* The common small case: one op, whose operands lie ready or are numbers, in one call of its
+ * kernel. */
 static bool run_plain(const mt_task *task, int *status) {
     enum { FEW = 128 };
     const mt_tensor *out = task->out[0];

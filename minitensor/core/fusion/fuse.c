@@ -1,21 +1,25 @@
 /* Which tasks of a queue can be done as one pass.
  *
- * The problem.  y = log(exp(x) + x) is three tasks, each of which reads its operands from memory and writes its result there: for large
- * tensors the processor waits for memory most of the time, and two of the results are thrown away.
+ * The problem.  y = log(exp(x) + x) is three tasks, each of which reads its operands from memory
+ * and writes its result there: for large tensors the processor waits for memory most of the time,
+ * and two of the results are thrown away.
  *
- * The solution.  A stream's worker sees its queue.  Tasks that follow each other and go over the same elements in the same order are done
- * together, tile by tile (execute.c): a tile of each result is still in the nearest cache when the next task reads it, and a result
- * that nobody can ask for any more is never written at all.
+ * The solution.  A stream's worker sees its queue.  Tasks that follow each other and go over the
+ * same elements in the same order are done together, tile by tile (execute.c): a tile of each
+ * result is still in the nearest cache when the next task reads it, and a result that nobody can
+ * ask for any more is never written at all.
  *
- * What must not change is any value.  Element i of each task is computed by the same kernel from the same operands as if the tasks ran
- * one after the other; only the order between elements differs.  So it is enough that no task of the group reads or writes, for
- * its element i, what another one writes for its element j.  Hence the rule for a storage that is written in the group: all
- * tasks of the group that touch it do so by one and the same view, whose shape is the group's.  Storages that are only read may be
- * looked at in any way.
+ * What must not change is any value.  Element i of each task is computed by the same kernel from
+ * the same operands as if the tasks ran one after the other; only the order between elements
+ * differs.  So it is enough that no task of the group reads or writes, for its element i, what
+ * another one writes for its element j.  Hence the rule for a storage that is written in the group:
+ * all tasks of the group that touch it do so by one and the same view, whose shape is the group's.
+ * Storages that are only read may be looked at in any way.
  *
- * Left alone are tasks that may fail (integer division), so that an error still keeps its dependents from running; those whose
- * memory others look at without our knowing (NumPy, share_memory_), because two storages may be the same memory there;
- * and those whose inputs are errors. */
+ * Left alone are tasks that may fail (integer division), so that an error still keeps its
+ * dependents from running; those whose memory others look at without our knowing (NumPy,
+ * share_memory_), because two storages may be the same memory there; and those whose inputs are
+ * errors. */
 #include "fusion/fuse.h"
 #include "fusion/pass.h"
 
@@ -75,7 +79,8 @@ static int note(touched *seen, int n, const mt_tensor *view, bool written) {
     return n;
 }
 
-/* Can a reduction end the pass?  What it reduces is made there, and the elements of each result follow each other. */
+/* Can a reduction end the pass?  What it reduces is made there, and the elements of each result
+ * follow each other. */
 static bool folds(const mt_task *first, int n, const mt_task *task,
                   bool (*ready)(const mt_task *)) {
     const mt_tensor *in = task->in[0];

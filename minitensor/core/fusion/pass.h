@@ -1,5 +1,5 @@
-/* Passes: several tasks of a stream done tile by tile.  fuse.c finds which tasks belong together, plan.c writes down what there is to do for a
- * tile, execute.c does it. */
+/* Passes: several tasks of a stream done tile by tile.  fuse.c finds which tasks belong together,
+ * plan.c writes down what there is to do for a tile, execute.c does it. */
 #ifndef MT_PASS_H
 #define MT_PASS_H
 #include "kernels/isa.h"
@@ -15,7 +15,8 @@ enum {
 };
 enum { MT_NO_TILE = -1 };
 
-/* A tile, and a gap: tiles of float32 fill half of a page, and without it all would compete for the same places of the cache. */
+/* A tile, and a gap: tiles of float32 fill half of a page, and without it all would compete for the
+ * same places of the cache. */
 typedef union {
     char bytes[MT_TILE * 8 + 2048];
     double aligned;
@@ -75,9 +76,11 @@ void mt_materialize(mt_pass *p);
 /* Frees these copies. */
 void mt_free_materialized(mt_pass *p);
 
-/* Gives memory to all outputs that can be asked for; false: there is none, and no value has changed. */
+/* Gives memory to all outputs that can be asked for; false: there is none, and no value has
+ * changed. */
 bool mt_give_memory(mt_pass *p);
 
-/* Gives the outputs memory and their values (execute.c).  Returns how many of the tasks were done, before one failed; its status. */
+/* Gives the outputs memory and their values (execute.c).  Returns how many of the tasks were done,
+ * before one failed; its status. */
 int mt_pass_run(mt_task *const *tasks, int n, int *status);
 #endif

@@ -20,7 +20,7 @@
 
 enum { WORTH_A_CALL = 256 }; /* a run of this length that lies ready is worth a call of its own */
 
-/* --- values ------------------------------------------------------------------------------------------------------------------ */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static mt_value *add(mt_pass *p, int kind, int dtype) {
     mt_value *v = &p->values[p->n_values++];
@@ -36,7 +36,8 @@ static int add_cast(mt_pass *p, int from, int dtype) {
     return p->n_values - 1;
 }
 
-/* The number of the value that is tensor t in this dtype, for task k; -1: there is no room for it. */
+/* The number of the value that is tensor t in this dtype, for task k; -1: there is no room for
+ * it. */
 static int value_of(mt_pass *p, int k, const mt_tensor *t, int dtype) {
     int made = -1; /* by an earlier task of the pass */
     for (int other = k - 1; other >= 0 && made < 0; other--)
@@ -77,7 +78,8 @@ static bool write_down(mt_pass *p, int k) {
     if (task->kind == MT_TASK_COPY) {
         int dtype = task->out[0]->dtype, from = value_of(p, k, task->in[0], task->in[0]->dtype);
         if (from < 0) return false;
-        /* A copy of what is made here is that very value, if that has no output of its own, and if nothing since has read what it writes over. */
+        /* A copy of what is made here is that very value, if that has no output of its own, and if
+         * nothing since has read what it writes over. */
         bool same = p->values[from].kind == MT_OP && p->values[from].dtype == dtype;
         for (int other = 0; other < k; other++)
             same = same && !(p->result[other] == from && p->seen[other]);
@@ -103,9 +105,10 @@ static bool write_down(mt_pass *p, int k) {
     return true;
 }
 
-/* --- outputs and tiles ------------------------------------------------------------------------------------------------------------------ */
+/* --- outputs and tiles ------------------------------------------------------------------------ */
 
-/* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will get one. */
+/* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will
+ * get one. */
 static bool dead(const mt_pass *p, const mt_tensor *t) {
     if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 ||
         mt_storage_visible(t->storage))
@@ -118,7 +121,8 @@ static bool dead(const mt_pass *p, const mt_tensor *t) {
     return atomic_load(&t->refs) == ours;
 }
 
-/* Can somebody ask for what task k returns?  Not so when a later task of the pass writes over it. */
+/* Can somebody ask for what task k returns?  Not so when a later task of the pass writes over
+ * it. */
 static bool seen(const mt_pass *p, int k) {
     for (int later = k + 1; later < p->n; later++)
         if (mt_same_view(p->tasks[later]->out[0], p->tasks[k]->out[0])) return false;
@@ -148,7 +152,8 @@ static mt_storage *reusable_input(const mt_pass *p, int k) {
     return NULL;
 }
 
-/* Are the elements used where they lie?  Tiles that are folded have to be whole, so there nothing may end in between. */
+/* Are the elements used where they lie?  Tiles that are folded have to be whole, so there nothing
+ * may end in between. */
 static bool lies_ready(const mt_pass *p, const mt_walk *w) {
     return mt_walk_ready(w) && (w->ndim == 1 || (!p->reduce && mt_walk_ready(w) >= WORTH_A_CALL));
 }
@@ -194,10 +199,11 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
     return give_tiles(p);
 }
 
-/* --- operands that lie across --------------------------------------------------------------------------------------------------------- */
+/* --- operands that lie across ----------------------------------------------------------------- */
 
-/* Would each tile of this operand, taken in the order of the pass, be collected from as many lines of the cache as it has elements, though it has
- * rows in another order?  A transposed matrix is so. */
+/* Would each tile of this operand, taken in the order of the pass, be collected from as many lines
+ * of the cache as it has elements, though it has rows in another order?  A transposed matrix is
+ * so. */
 static bool strided_against(const mt_pass *p, const mt_tensor *t) {
     enum { LARGE = 1 << 15, A_ROW = 16 }; /* elements: what is smaller stays in the cache */
     int64_t size = MT_ITEMSIZE[t->dtype];
@@ -236,7 +242,7 @@ void mt_free_materialized(mt_pass *p) {
                       p->materialized[i].nbytes);
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 bool mt_give_memory(mt_pass *p) {
     for (int k = 0; k < p->n; k++) {

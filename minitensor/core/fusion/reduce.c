@@ -1,12 +1,15 @@
 /* Reductions over any set of axes.
  *
- * Two shapes of loop cover all layouts.  Along: the elements of one result follow each other, and a run of them folds into
- * one value: that is a pass (execute.c), whose last value is folded.  Across: neighbouring elements belong to neighbouring results, and whole
- * rows fold into a tile of running values: that is here.  Which is faster depends on strides and lengths only, so the cheaper is
- * chosen by an estimate, and either takes any layout through a walk (walk.h).  The folds themselves: folds.h.
+ * Two shapes of loop cover all layouts.  Along: the elements of one result follow each other, and a
+ * run of them folds into one value: that is a pass (execute.c), whose last value is folded.
+ * Across: neighbouring elements belong to neighbouring results, and whole rows fold into a tile of
+ * running values: that is here.  Which is faster depends on strides and lengths only, so the
+ * cheaper is chosen by an estimate, and either takes any layout through a walk (walk.h).  The folds
+ * themselves: folds.h.
  *
- * Across, the work is cut in two ways: columns that fit a tile of running values, and blocks of rows.  Where rows are cut depends on
- * the shape only, and blocks are merged in order, so the number of threads changes no result. */
+ * Across, the work is cut in two ways: columns that fit a tile of running values, and blocks of
+ * rows.  Where rows are cut depends on the shape only, and blocks are merged in order, so the
+ * number of threads changes no result. */
 #include <stdlib.h>
 
 #include "base/threadpool.h"

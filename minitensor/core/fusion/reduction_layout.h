@@ -9,7 +9,8 @@ mt_operand mt_reduced_operand(const mt_tensor *out, const mt_tensor *in, uint64_
 /* Returns how many dimensions of the input stay. */
 int mt_dims_kept(const mt_task *task);
 
-/* Orders the input's dimensions: those that stay, then those that go, each the widest stride first. */
+/* Orders the input's dimensions: those that stay, then those that go, each the widest stride
+ * first. */
 void mt_reduction_order(const mt_task *task, int *order);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the core's two files for CPython share: py_operators.c, whose essay tells of both, and py_tensor.c.  Against the stable ABI
- * of 3.10. */
+/* What the core's two files for CPython share: py_operators.c, whose essay tells of both, and
+ * py_tensor.c.  Against the stable ABI of 3.10. */
 #ifndef MT_PYTHON_H
 #define MT_PYTHON_H
 #undef Py_LIMITED_API
@@ -21,13 +21,19 @@ typedef struct {
     PyObject *tensor; /* the class Tensor */
     PyObject *dtypes; /* its dtypes, a tuple by code */
     PyObject *numpy
-        [MT_NUM_DTYPES]; /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to import */
+        /* NumPy's of these, each when it is first asked for: bfloat16's is a module more to
+         * import */
+        [MT_NUM_DTYPES];
     PyObject *ndarray;  /* numpy.ndarray */
     PyObject *complete; /* complete(ref): brings a call to its end */
     PyObject *
-        dispatch_slow; /* dispatch_slow(op, operator, *operands): with operands that are not all tensors and numbers */
+        /* dispatch_slow(op, operator, *operands): with operands that are not all tensors and
+         * numbers */
+        dispatch_slow;
     PyObject *
-        site; /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not that frame's */
+        /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not
+         * that frame's */
+        site;
     PyObject *synchronous; /* True: each op fails at its call */
 } mt_python;
 extern mt_python python;

@@ -1,26 +1,35 @@
-/* The way from Python to an op: the type under Tensor, its operators, and the functions of single elements.
+/* The way from Python to an op: the type under Tensor, its operators, and the functions of single
+ * elements.
  *
- * The problem.  An op of one element takes the core some 0.2 us.  A method in Python, a call through cffi, an object with a finalizer and
- * another call to give back what it held cost three times that; nothing in Python makes them cheaper, because each is a step that the
- * interpreter takes.
+ * The problem.  An op of one element takes the core some 0.2 us.  A method in Python, a call
+ * through cffi, an object with a finalizer and another call to give back what it held cost three
+ * times that; nothing in Python makes them cheaper, because each is a step that the interpreter
+ * takes.
  *
- * The solution.  The path of every call is in C, and short: an operator is a slot of the type, so `x + y` comes here without a look-up;
- * the result is an object of Tensor whose only content is its reference; it is given back where the object dies.  All else (an operand that
- * is neither a tensor nor a number, a full queue, an error) leaves for Python: `dispatch_slow` and `complete`, as the other ops do.
+ * The solution.  The path of every call is in C, and short: an operator is a slot of the type, so
+ * `x + y` comes here without a look-up; the result is an object of Tensor whose only content is its
+ * reference; it is given back where the object dies.  All else (an operand that is neither a tensor
+ * nor a number, a full queue, an error) leaves for Python: `dispatch_slow` and `complete`, as the
+ * other ops do.
  *
- * One module more in the shared object of the core, minitensor.backend._operators, against the stable ABI of 3.10.  What it defines
- * comes from the op table: operators_gen.h has one line for each op and one for each operator.
+ * One module more in the shared object of the core, minitensor.backend._operators, against the
+ * stable ABI of 3.10.  What it defines comes from the op table: operators_gen.h has one line for
+ * each op and one for each operator.
  *
- * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for one (cffi gives it up for every call).
- * That is right as long as nobody keeps a lock of the core and waits for the GIL, and one does: a thread that forks has the locks while other
- * hooks of its fork run.  It says so before it takes them, while it has the GIL itself (fork_prepare), so whoever has the GIL and reads
- * that nobody has said so (mt_may_block) can take any lock until he gives it up: all other owners let go after a few instructions.  What may
- * call Python, or take long, is done without the GIL at all times. */
+ * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for one
+ * (cffi gives it up for every call). That is right as long as nobody keeps a lock of the core and
+ * waits for the GIL, and one does: a thread that forks has the locks while other hooks of its fork
+ * run.  It says so before it takes them, while it has the GIL itself (fork_prepare), so whoever has
+ * the GIL and reads that nobody has said so (mt_may_block) can take any lock until he gives it up:
+ * all other owners let go after a few instructions.  What may call Python, or take long, is done
+ * without the GIL at all times. */
 #include "python/py_core.h"
 
 enum {
     LITTLE = 1024
-}; /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it after 5,000 */
+    /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it
+     * after 5,000 */
+};
 
 static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil(); }
 
@@ -31,11 +40,12 @@ static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil
         Py_END_ALLOW_THREADS                                                                       \
     }
 
-/* --- the end of a call ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the end of a call ------------------------------------------------------------------------ */
 
 enum { SITES = 256 };
 
-/* Lines that queued work of late: by their code objects, which are held so that no other one can come to lie where one was. */
+/* Lines that queued work of late: by their code objects, which are held so that no other one can
+ * come to lie where one was. */
 static struct {
     PyObject *code;
     int line;
@@ -67,7 +77,8 @@ static bool site_of_caller(uint32_t *site) {
     return true;
 }
 
-/* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.  0: an exception. */
+/* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.
+ * 0: an exception. */
 static mt_ref end_of(mt_ref call) {
     uint32_t site;
     int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
@@ -97,7 +108,7 @@ static PyObject *finished(mt_ref ref) {
     return ref ? mt_py_wrap(ref) : NULL;
 }
 
-/* --- calls of ops ----------------------------------------------------------------------------------------------------------------------- */
+/* --- calls of ops ----------------------------------------------------------------------------- */
 
 static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const *operands) {
     PyObject *arguments = PyTuple_New(n + 2), *result = NULL;
@@ -152,7 +163,8 @@ static PyObject *ternary(int op, PyObject *const *operands) {
     return finished(result);
 }
 
-/* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.  Return false. */
+/* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.
+ * Return false. */
 static bool wrong_operands(const char *op, int n, const char *const *names, const char *before,
                            PyObject *got, const char *after) {
     char list[64] = "";
@@ -169,7 +181,8 @@ static bool wrong_operands(const char *op, int n, const char *const *names, cons
     return false;
 }
 
-/* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have been given by the method's object. */
+/* The operands of a call f(a, b), f(a, other=b): borrowed, in order.  The first `bound` have been
+ * given by the method's object. */
 static bool operands_of(const char *op, int n, const char *const *names, PyObject *const *given,
                         Py_ssize_t positional, PyObject *keywords, int bound, PyObject **operands) {
     Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
@@ -194,7 +207,7 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
     return true;
 }
 
-/* --- one function, one method and their entries for each op; one slot for each operator ----------------------------------------------------- */
+/* --- one function, one method and their entries for each op; one slot for each operator ------- */
 
 #define FAST PyObject *const *given, Py_ssize_t positional, PyObject *keywords
 #define OPERANDS(name, n, bound, ...)                                                              \

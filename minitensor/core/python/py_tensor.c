@@ -8,7 +8,7 @@
 
 static freefunc deallocate; /* Tensor's */
 
-/* --- the type ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- the type --------------------------------------------------------------------------------- */
 
 static void give_back(mt_ref ref) {
     if (mt_keeps_gil() && mt_release_promptly(mt_t(ref))) return;
@@ -127,7 +127,7 @@ static PyTypeObject *make_type(void) {
     return (PyTypeObject *)PyType_FromSpec(&spec);
 }
 
-/* --- the module --------------------------------------------------------------------------------------------------------------------------- */
+/* --- the module ------------------------------------------------------------------------------- */
 
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
@@ -191,7 +191,8 @@ static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) 
     return given[0];
 }
 
-/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else is at work on it. */
+/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else
+ * is at work on it. */
 static PyObject *array_of(PyObject *ref, int access) {
     mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
     if (PyErr_Occurred()) return NULL;
@@ -254,7 +255,8 @@ static struct PyModuleDef MODULE = {
     .m_doc = "The type under Tensor, and the functions of single elements.", .m_size = -1,
     .m_methods = MODULE_FUNCTIONS};
 
-/* A dict of the functions by name, of a module whose name is the one that people import them from. */
+/* A dict of the functions by name, of a module whose name is the one that people import them
+ * from. */
 static PyObject *functions(void) {
     PyObject *all = PyDict_New(), *home = PyUnicode_FromString("minitensor.ops");
     for (PyMethodDef *d = mt_op_functions; all && home && d->ml_name; d++) {

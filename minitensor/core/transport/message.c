@@ -1,19 +1,21 @@
 /* A tensor in a message.
  *
- * What pickle has to carry is one string of bytes, a message: a head, the view's lengths and strides, and then either a token of the storage, which
- * lies in the arena, or the bytes themselves.  Making one and opening one is one call of the core each: what a small message costs is
- * the number of steps that Python takes.
+ * What pickle has to carry is one string of bytes, a message: a head, the view's lengths and
+ * strides, and then either a token of the storage, which lies in the arena, or the bytes
+ * themselves.  Making one and opening one is one call of the core each: what a small message costs
+ * is the number of steps that Python takes.
  *
- * A view takes with it what it touches, or all of its storage when that is not much more, or lies in the arena and costs nothing.  Which
- * bytes those are is decided here (mt_extent_of); that views of one storage in one message arrive as such is the message's business
- * (sharing/pickling.py), which sends the second as a view of the first. */
+ * A view takes with it what it touches, or all of its storage when that is not much more, or lies
+ * in the arena and costs nothing.  Which bytes those are is decided here (mt_extent_of); that views
+ * of one storage in one message arrive as such is the message's business (sharing/pickling.py),
+ * which sends the second as a view of the first. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "executor/pending.h"
 
-/* The number of the format, which a message of another version of minitensor has otherwise: add 1 with each change of what a
- * message is, or of what pickling.py sends beside it. */
+/* The number of the format, which a message of another version of minitensor has otherwise: add 1
+ * with each change of what a message is, or of what pickling.py sends beside it. */
 enum { MT_MESSAGE_FORMAT = 1 };
 
 typedef struct {

@@ -1,8 +1,9 @@
 /* Waiting for a message: awake for a moment, then asleep.
  *
- * A reader that sleeps in poll is woken through the scheduler, which takes an idle core 20 to 50 us: more than everything else of a small
- * message's journey.  So who expects an answer at once (`awake_ms`, from how it went the last time) asks again and again for some
- * wake-ups' time; in the worst case he wastes that long once.  In between he offers the core to others, who may be the
+ * A reader that sleeps in poll is woken through the scheduler, which takes an idle core 20 to 50
+ * us: more than everything else of a small message's journey.  So who expects an answer at once
+ * (`awake_ms`, from how it went the last time) asks again and again for some wake-ups' time; in the
+ * worst case he wastes that long once.  In between he offers the core to others, who may be the
  * very ones that he waits for. */
 #include <poll.h>
 #include <sched.h>
