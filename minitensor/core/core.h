@@ -1,15 +1,17 @@
-/* The C core's face: everything that Python may call.  This one header is both the C declaration and what cffi reads
- * (_build.py drops the lines that begin with '#'), so nothing is declared twice.
+/* The interface of the C core: everything that Python may call.  This header is both the C
+ * declaration and what cffi reads (_build.py drops the lines that begin with '#'), so each function
+ * is declared once.
  *
  * Conventions
- *   - cffi releases the GIL around every call, and py_operators.c wherever it may have to wait, so no thread ever waits long for a
- *     lock of the core while it holds the GIL.
- *   - A reference (mt_ref) is a number: positive, a tensor that the caller owns one count of and gives back with
- *     mt_release; negative, a call that is not over (mt_call_status says why: an error to raise, work to queue with
- *     mt_submit, or work that the host has to do); never zero.
- *   - No function aborts on a user's mistake, and none raises: status codes go up, one place in Python
- *     (errors.py) makes exceptions of them.
- *   - Waits take a time-out in milliseconds and return MT_TIMEOUT, so that Python can look for signals in between.
+ *   - cffi releases the GIL around every call, and py_operators.c releases it wherever it may wait,
+ *     so no thread waits long for a lock of the core while it holds the GIL.
+ *   - A reference (mt_ref) is a number.  Positive: a tensor, of which the caller owns one count and
+ *     returns it with mt_release.  Negative: a pending call; mt_call_status says why (an error to
+ *     raise, work to queue with mt_submit, or work for the host).  Never zero.
+ *   - No function aborts on a mistake of the program, and none raises: functions return status
+ *     codes, and one place in Python (errors.py) makes exceptions of them.
+ *   - A wait takes a time-out in milliseconds and returns MT_TIMEOUT, so that Python can handle
+ *     signals in between.
  */
 #ifndef MT_CORE_H
 #define MT_CORE_H
@@ -56,7 +58,8 @@ typedef struct mt_tensor {
 /* C order; a call when its memory has to be waited for. */
 mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape);
 
-/* Memory of somebody else's; owner goes to mt_py_release at the end, also of a failure. */
+/* Returns a tensor on foreign memory; `owner` goes to mt_py_release at the end, also after a
+ * failure. */
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                    void *base, int64_t nbytes, int64_t offset, void *owner);
 mt_ref mt_view(mt_ref tensor, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
@@ -115,7 +118,7 @@ void mt_unpin(mt_ref tensor);
 
 /* --- tensors that travel (move_to_arena.c) ---------------------------------------------------- */
 
-/* Moves its storage into the arena; MT_TIMEOUT: somebody is at work on it, again;
+/* Moves its storage into the arena; MT_TIMEOUT: a task is using it, call again;
  * MT_VALUE_ERROR: NumPy looks at it. */
 int mt_share(mt_ref tensor, int shared_mutable);
 
@@ -137,7 +140,7 @@ typedef struct mt_extent {
 /* small: so few bytes go inside the message; low, high: what has to travel, too. */
 mt_extent mt_extent_of(mt_ref tensor, int64_t small, int64_t low, int64_t high);
 
-/* A token of its storage, now in the arena; or -status: -MT_TIMEOUT: somebody is at work on it,
+/* A token of its storage, now in the arena; or -status: -MT_TIMEOUT: a task is using it,
  * again; -MT_VALUE_ERROR: NumPy looks at it. */
 int64_t mt_send(mt_ref tensor, int64_t channel);
 
@@ -149,10 +152,10 @@ mt_ref mt_receive(int device, const char *message, int64_t n);
 mt_ref mt_receive_from(int device, const char *message, int64_t n, const char *path, uint64_t inode,
                        int *error);
 
-/* A second view of what has arrived with the first. */
+/* Returns a second view of a storage that has arrived with the first. */
 mt_ref mt_receive_view(mt_ref first, const char *message, int64_t n);
 
-/* In the arena, uint8. */
+/* Returns a uint8 tensor in the arena. */
 mt_ref mt_empty_shared(int device, int64_t nbytes);
 
 /* --- ops -------------------------------------------------------------------------------------- */
@@ -193,7 +196,7 @@ mt_ref mt_call_output(mt_ref call);
 int mt_call_compute_dtype(mt_ref call);
 
 /* The core calls mt_py_host(handle) once, then mt_py_release(handle); steps: about how many it
- * takes; 0: it may wait for somebody, so only the worker runs it. */
+ * takes; 0: it may wait for another thread, so only the worker runs it. */
 void mt_call_host(mt_ref call, void *handle, int64_t cost);
 
 /* MT_OK: mt_call_end; MT_TIMEOUT: again; else the call says what is wrong. */
@@ -283,73 +286,75 @@ void mt_device_stats(int device, mt_memory_stats *out);
 void mt_device_reset_max(int device);
 void mt_device_set_capacity(int device, int64_t capacity);
 
-/* Cached blocks back to the system; bytes. */
+/* Returns cached blocks to the system; returns the bytes. */
 int64_t mt_device_trim(int device);
 
-/* Its tensors can't be touched from now on; why is the error's text. */
+/* Makes the tensors of the device unusable; `why` is the text of their error. */
 void mt_device_lose(int device, const char *why);
 
-/* --- memory that processes share (arena.c) ----------------------------------------------------------------------------------------
- * A process of the family is a member, which has a place in the arena, or a guest, which has copies. */
+/* --- memory that processes share (arena.c) ---------------------------------------------------
+ * A process of the family is a member, which has a slot in the arena, or a guest, which has
+ * copies. */
 
-/* 0, or -errno; cap: so much free memory is kept. */
+/* Creates the arena of this process; returns 0, or -errno.  cap: bytes of free memory that are
+ * kept. */
 int mt_arena_create(int64_t capacity, int64_t cap);
 
-/* The same, of an arena that another process has open there. */
+/* Attaches to the arena that another process has open at `path`; returns 0, or -errno. */
 int mt_arena_attach(const char *path, uint64_t inode);
 
-/* A slot for a process to be started, whose lock the descriptor keeps; or -errno. */
+/* Reserves a slot for a process to be started, whose lock the descriptor keeps; or -errno. */
 int mt_arena_reserve(int *lock_fd);
 
 /* In that process, with the file's descriptor, which it takes over, too: 0, a member; else
  * -errno. lock_fd -1: as a guest, with the -errno of mt_arena_reserve as slot. */
 int mt_arena_enter(int fd, int lock_fd, int slot);
 
-/* 1: this process has a place in an arena. */
+/* Returns 1 if this process is a member of an arena. */
 int mt_arena_member(void);
 
 /* "": it is a member, or has no arena. */
 const char *mt_arena_why_guest(void);
 
-/* Its descriptor; -1: the program has closed it. */
+/* Returns the arena's descriptor; -1: the program has closed it. */
 int mt_arena_file(void);
 
-/* 0: this process has no arena, not even as a guest. */
+/* Returns the arena's inode; 0: this process has no arena, not even as a guest. */
 uint64_t mt_arena_inode(void);
 
-/* A block that we hold; or -status. */
+/* Allocates a block, which this process holds; or -status. */
 int64_t mt_arena_alloc(int64_t nbytes);
 
 /* Why this thread's last mt_arena_alloc, mt_arena_send or what needs them found no room. */
 void mt_arena_explain(char *text, int room);
 
-/* Of a block that we hold. */
+/* Returns the bytes of a block that this process holds. */
 char *mt_arena_data(int64_t block);
 
-/* In a guest: the members' bytes. */
+/* Returns, in a guest, the members' bytes of the block. */
 char *mt_arena_members_data(int64_t block);
 
-/* All who hold it write to it. */
+/* Marks the block as shared_mutable: all processes that hold it write to it. */
 void mt_arena_mark_mutable(int64_t block);
 int64_t mt_arena_size(int64_t block);
 
-/* Once more. */
+/* Adds one reference of this process to the block; mt_arena_drop releases it. */
 void mt_arena_hold(int64_t block);
 void mt_arena_drop(int64_t block);
 
-/* 1: nobody else has it, nor can get it but from us. */
+/* Returns 1 if no other process has the block, nor can get it except from this one. */
 int mt_arena_sole(int64_t block);
 
 /* The same, if we hold it so many times; what was sent before is stale from now on. */
 int mt_arena_own(int64_t block, int holds);
 
-/* A token, for a message; or -status. */
+/* Returns a token of the block for a message; or -status. */
 int64_t mt_arena_send(int64_t block, int64_t channel);
 
-/* Ends its flight; nothing if it was claimed. */
+/* Drops a token; does nothing if it was claimed. */
 void mt_arena_unsend(int64_t token);
 
-/* The block, which we hold; or -MT_STALE. */
+/* Claims a token: returns the block, which this process then holds; or -MT_STALE. */
 int64_t mt_arena_claim(int64_t token);
 
 /* In a guest: claims it and has the bytes; MT_STALE, MT_VALUE_ERROR: there are less. */
@@ -359,17 +364,17 @@ int mt_arena_copy_out(int64_t token, char *out, int64_t nbytes);
  * its value is gone. */
 int mt_arena_copy_from(const char *path, uint64_t inode, int64_t token, char *out, int64_t nbytes);
 
-/* In a guest: mt_message_send. */
+/* Sends a large message in a guest, as mt_message_send does in a member. */
 int64_t mt_guest_send(const char *head, int64_t n_head, const char *body, int64_t n_body,
                       int64_t channel);
 
 /* In a guest: the block of memory that all write to, held for good; or -MT_STALE. */
 int64_t mt_guest_share(int64_t token);
 
-/* An id; or -status. */
+/* Returns the id of a new channel that this process uses; or -status. */
 int64_t mt_channel_new(void);
 
-/* MT_STALE: nobody used it any more. */
+/* Makes this process a user of the channel; MT_STALE: the last user had left it. */
 int mt_channel_join(int64_t channel);
 void mt_channel_leave(int64_t channel);
 
@@ -387,7 +392,7 @@ int mt_channel_carries(int64_t channel);
 /* 1: another process that lives uses it; -1: that can't be known, a guest may. */
 int mt_channel_has_others(int64_t channel);
 
-/* How many dead were found. */
+/* Reaps dead members; returns how many it found. */
 int mt_arena_reap(void);
 typedef struct mt_arena_numbers {
     int64_t processes, blocks, bytes, in_flight, channels, free_bytes, reaped, copied, inline_sent,
@@ -396,7 +401,8 @@ typedef struct mt_arena_numbers {
 int mt_arena_stats(mt_arena_numbers *out);
 void mt_arena_note(int copied, int inline_sent);
 
-/* How many invariants are broken; when nobody is at work. */
+/* Returns the number of broken invariants, and their text; only while no process uses the
+ * arena. */
 int mt_arena_check(char *text, int room);
 
 /* For tests: a process that is started now finds no place, for this errno; 0: it does. */
@@ -426,48 +432,49 @@ void mt_message_close(int64_t *held);
 
 /* --- the process ------------------------------------------------------------------------------ */
 
-/* Every op runs at its call. */
+/* Turns synchronous mode on or off: every op runs at its call. */
 void mt_set_synchronous(int on);
 
-/* Tasks that follow each other may be done as one pass. */
+/* Turns fusion on or off: neighbouring tasks may run as one pass. */
 void mt_set_fusion(int on);
 typedef struct mt_pass_numbers {
     int64_t passes, tasks, unwritten, taken_over;
 } mt_pass_numbers;
 
-/* Since the start: passes of several tasks, their tasks, results of those that nobody could ask
+/* Since the start: passes of several tasks, their tasks, results of those that were unreachable,
  * for, and outputs of any that took over an input's memory. */
 void mt_pass_stats(mt_pass_numbers *out);
 
 /* Up to so many elements an op on an idle stream runs at its call. */
 void mt_set_inline_limit(int64_t elements);
 
-/* Per stream. */
+/* Sets the limits of each stream's queue. */
 void mt_set_queue_bound(int64_t tasks, int64_t bytes);
 
 /* Sets an environment variable that config.py marks with `core`; MT_VALUE_ERROR: there is none of
  * that name. */
 int mt_configure(const char *name, int64_t value);
 
-/* The instruction set that the loops use now. */
+/* Returns the name of the instruction set that the loops use now. */
 const char *mt_isa(void);
 
-/* Those that this processor has, the plainest first; NULL at the end. */
+/* Returns the i-th instruction set that this processor has, the plainest first; NULL at the
+ * end. */
 const char *mt_isa_name(int i);
 
 /* "": the best; MT_VALUE_ERROR: not one of them. */
 int mt_set_isa(const char *name);
 
-/* How many an op may use. */
+/* Returns the number of threads that an op may use. */
 int mt_threads(void);
 
-/* 0: as many as the process may use cores. */
+/* Sets the number of threads of an op; 0: as many as the process may use cores. */
 void mt_set_threads(int n);
 
-/* Threads that help with large ops now. */
+/* Returns the number of threads that help with large ops now. */
 int mt_pool_size(void);
 
-/* Workers of streams. */
+/* Returns the number of workers of streams. */
 int mt_thread_count(void);
 
 /* Closes the gate and waits until the streams are empty; MT_TIMEOUT: call again. */
@@ -485,7 +492,7 @@ void mt_fork_child(void);
 enum mt_point {
     MT_POINT_SUBMIT, /* a task is about to be queued; no lock is held, here nor at the others */
     MT_POINT_TAKEN,  /* a worker has taken a task and not run it */
-    MT_POINT_RUN,    /* it has run the task, and nobody knows yet */
+    MT_POINT_RUN,    /* it has run the task and not yet announced it */
     MT_POINT_JOIN,   /* a fork has told a worker to end, and not joined it */
     MT_POINT_ALLOC,  /* memory is counted, and not there yet */
     MT_POINT_MOVE,   /* a storage is about to be copied into the arena */

@@ -1,5 +1,5 @@
-/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (places
- * and who is dead), fork.c (fork, and processes that are no members), blocks.c (memory), tokens.c
+/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (slots
+ * and deaths), fork.c (fork, and processes that are no members), blocks.c (memory), tokens.c
  * (tokens and channels), reap.c (reaping, checking, statistics).  The essay is in arena.c. */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
@@ -41,9 +41,10 @@ typedef struct {
     uint32_t stride;
 } mt_set;
 
-/* --- words: what one compare-and-swap changes --------------------------------------------------------------------------------------
- * state, owner: the member at work on it while it is OWNED; count: a block's tokens in flight; seq: steps with each change, so
- * that a process that has looked at more than the word can tell whether anything has changed since; gen: steps with each new use. */
+/* --- words: what one compare-and-swap changes -------------------------------------------------
+ * state; owner: the member that changes the entry while it is OWNED; count: a block's tokens in
+ * flight; seq: steps with each change, so that a process that has read more than the word can tell
+ * whether anything has changed since; gen: steps with each new use. */
 enum { NEVER, FREE, OWNED, LIVE };
 typedef struct {
     unsigned state, owner, count, seq, gen;

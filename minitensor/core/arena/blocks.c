@@ -114,7 +114,7 @@ void mt_arena_drop(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-/* Makes the block's bytes ours to write, if nobody else has them: no token, no other holder.
+/* Lets this process write to the block's bytes if no token and no other holder exists.
  * Others can then come to them only through us: by a token or a fork of ours.  The swap proves that
  * the word and the holders were so at one moment; without it, a holder that sends the block on and
  * lets go between our two looks has both a token and no bit.  The new generation makes stale what

@@ -56,8 +56,8 @@ static void fault(report *r, const char *format, ...) {
     r->found++;
 }
 
-/* Recounts everything.  Only when nobody else is at work: a token that lands meanwhile would look
- * like a fault. */
+/* Recounts everything.  Only while no other process uses the arena: a token that lands meanwhile
+ * would look like a fault. */
 int mt_arena_check(char *text, int room) {
     report r = {text, room > 0 ? (size_t)room : 0, 0};
     if (room > 0) *text = 0;
@@ -76,7 +76,7 @@ int mt_arena_check(char *text, int room) {
         if (b == 0 || b >= blocks) fault(&r, "token %u of no block\n", t);
         else flying[b]++;
         if (c && load_word(&ARENA->channels[c % MT_CHANNELS].word).state != LIVE)
-            fault(&r, "token %u in channel %u, which nobody uses\n", t, c);
+            fault(&r, "token %u in channel %u, which no member uses\n", t, c);
     }
     for (uint32_t b = 1; flying && b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
@@ -86,9 +86,9 @@ int mt_arena_check(char *text, int room) {
         if (w.state == LIVE && (w.count < flying[b] || (w.count > flying[b] && mt_countable(b))))
             fault(&r, "block %u counts %u tokens and has %u\n", b, w.count, flying[b]);
         if (w.state == LIVE && !w.count && !held)
-            fault(&r, "block %u lives, and nobody has it\n", b);
+            fault(&r, "block %u lives, and no member has it\n", b);
         if (w.state <= FREE && (held || flying[b]))
-            fault(&r, "block %u is free, and somebody has it\n", b);
+            fault(&r, "block %u is free, and a member has it\n", b);
         if (has(mt_holders(b), *mt_my.me) != (mt_my.holds[b] > 0))
             fault(&r, "block %u: our bit is not what we hold\n", b);
         for (uint32_t s = 0, n = atomic_load(&ARENA->n_slots); held && s < n; s++)
@@ -99,7 +99,7 @@ int mt_arena_check(char *text, int room) {
         mt_word w = load_word(&ARENA->channels[c].word);
         if (w.state == OWNED) fault(&r, "channel %u is still owned by slot %u\n", c, w.owner);
         if (w.state == LIVE && !atomic_load(&ARENA->channels[c].guests) && empty(mt_users(c)))
-            fault(&r, "channel %u lives, and nobody uses it\n", c);
+            fault(&r, "channel %u lives, and no member uses it\n", c);
     }
     free(flying);
     pthread_mutex_unlock(&mt_my.lock);

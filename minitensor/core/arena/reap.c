@@ -35,11 +35,12 @@ static void reap_process(mt_member dead) {
     step();
 }
 
-/* Sets counts right that a killed process has left too high, on blocks that nobody holds but
- * perhaps we: nobody else can send those, and we have our lock.  So each token that a word counts
- * was in the table when the word was read, below the table's mark of then; hence the order: words,
- * mark, tokens.  A claim that lands meanwhile steps the word.  What others hold, too, waits until
- * they don't; meanwhile its count only makes who writes copy once more than he need. */
+/* Corrects counts that a killed process has left too high, on blocks that no process holds, or only
+ * this one.  No other process can send those, and this one has its lock, so each token that a word
+ * counts was in the table when the word was read, below the table's mark of that moment; hence the
+ * order: words, mark, tokens.  A claim in the meantime steps the word.  Blocks with other holders
+ * wait until they have none; until then their count only makes a writer copy once more than it
+ * needs. */
 static void recount(void) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks);
     step();

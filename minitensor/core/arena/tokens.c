@@ -22,7 +22,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
         to.state = OWNED;
         to.owner = mt_owner().slot;
         to.gen++;
-        raise_mark(mark, i + 1); /* first: who looks for what the dead owned goes up to the mark */
+        raise_mark(mark, i + 1); /* first: a reaper searches up to the mark */
         if (change(word_of(i), w, to)) {
             step();
             return i;
@@ -51,8 +51,8 @@ static bool count(uint32_t block, int by) { /* false: the count is at its end */
     }
 }
 
-/* Ends a token's flight, if nobody was faster.  Our bit is set before and as long as the count is
- * wrong: the recount leaves blocks alone that have a holder. */
+/* Ends a token's flight, unless another process was faster.  Our bit is set before and as long as
+ * the count is wrong: the recount leaves blocks alone that have a holder. */
 bool mt_token_claim(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
@@ -70,7 +70,7 @@ void mt_arena_block_let_go(uint32_t b) { /* of our bit, unless we hold the block
     if (mt_my.holds[b]) return;
     discard(mt_holders(b), *mt_my.me);
     step();
-    mt_arena_block_maybe_free(b); /* our bit may have kept somebody from it */
+    mt_arena_block_maybe_free(b); /* our bit may have kept another process from freeing it */
 }
 
 /* What goes into the message: which token, its generation, which block, its generation. */

@@ -8,7 +8,7 @@
 
 typedef struct mt_stream {
     int id, device;
-    bool released;            /* nobody has its id; mt_stream_new may hand it out again */
+    bool released;            /* its id is unused; mt_stream_new may reuse it */
     bool started, stop;       /* the worker: there is one; it has to end */
     bool claimed;             /* a submitter's thread runs a task of it */
     bool waiting, serving;    /* its worker waits for other streams; and runs a task of one */
@@ -41,7 +41,7 @@ enum { MT_MAX_STREAMS = 1024 };
 /* Everything here, and in the streams, is guarded by the lock. */
 typedef struct mt_executor {
     pthread_mutex_t lock;
-    pthread_cond_t progress; /* something has happened that somebody may wait for */
+    pthread_cond_t progress; /* signalled at each change that a thread may wait for */
     mt_stream *streams[MT_MAX_STREAMS];
     int n_streams;    /* id 0 is no stream: a zeroed mark is reached */
     bool gate_closed; /* a fork is under way, in the thread gate_owner */

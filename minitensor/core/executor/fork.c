@@ -10,9 +10,9 @@
 #include "executor/executor.h"
 #include "memory/allocator.h"
 
-/* The C library calls these around every fork of the process, whoever asks for it: also when
+/* The C library calls these around every fork of the process, from whatever caller: also when
  * Python's hooks are not called (subprocess, a library in C) or one of them was interrupted before
- * it came to ours.  They only make sure that no lock is copied while somebody else is inside; for a
+ * it came to ours.  They only make sure that no lock is copied while another thread holds it; for a
  * fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them
  * once more. */
 static _Thread_local int fork_errno; /* why this thread's last fork failed; 0: it didn't */
@@ -37,7 +37,7 @@ static void after_fork(void) {
     release_locks();
 }
 
-/* In a child, before anything else there: a lock that the forking thread holds is held by nobody
+/* In a child, before anything else there: a lock that the forking thread holds has no holder
  * now.  Hooks that Python runs before ours may use tensors already; their ops run at once, since
  * the gate is still closed. */
 static void renew_locks(void) {
@@ -178,7 +178,7 @@ void mt_shutdown(void) {
     mt_exec.shut_down = true;
     join_workers();
     mt_pool_join();
-    mt_exec.gate_closed = false; /* mt_fork_drain had closed it; nobody needs it any more */
+    mt_exec.gate_closed = false; /* mt_fork_drain had closed it; no thread needs it any more */
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);
     pthread_mutex_unlock(&mt_exec.lock);

@@ -1,22 +1,22 @@
-/* Storages in the arena: moving in, copy on write, sending and receiving.
+/* Storages in the arena: moving in, exports, sending.
  *
- * A value that is sent to another process is the value of that moment, as with any Python object,
- * and its bytes are not copied.  So a storage moves into a block of the arena when it is first
- * sent, and stays there; what is sent is a token of the block.  Who writes to a storage whose block
- * somebody else has too, or will have, gets a block of their own first (mt_storage_own, from the
- * executor, before the task that writes).  All views of the storage follow, because they look at
- * the storage's memory and not at their own.
+ * A message carries the value of the moment at which it was sent, as with any Python object, and
+ * the bytes are not copied.  A storage therefore moves into a block of the arena at its first send
+ * and stays there; the message carries a token of the block.  A task that writes to a storage whose
+ * block another process has, or is about to get, first gives the storage a block of its own
+ * (mt_storage_own, which the executor calls before the task).  All views of the storage follow,
+ * because they refer to the storage and not to the memory.
  *
- * `shared_mutable` is the other kind, asked for by name (share_memory_): all who have it write to
- * the same bytes.
+ * `shared_mutable` is the other kind, which a program asks for by name (share_memory_): all
+ * processes that have the storage write to the same bytes.
  *
- * Moving changes a storage's address.  It happens only while no task is at work on the storage and
- * none is queued (`busy`, the marks), and while no NumPy array looks at it: an array keeps the
- * memory it has, so a storage that is looked at is copied to be sent.  An array that looks at a
- * block holds the block by itself, so the storage may leave it.  Others see those bytes, so the
- * array is read-only, and so is the buffer under it: no flag of the array makes it writable.  A
- * consumer that knows no read-only memory (DLPack) gets an exclusive export: the storage leaves the
- * arena, and while the export lives a journey copies. */
+ * A move changes the address of a storage.  It happens only while no task uses the storage and none
+ * is queued (`busy`, the marks), and while no NumPy array views it: an array keeps the memory that
+ * it has, so a viewed storage is copied for the message.  An array that views a block holds the
+ * block itself, so the storage may leave the block.  Other processes see those bytes; the array is
+ * therefore read-only, and so is the buffer under it: no flag of the array makes it writable.  A
+ * consumer that has no notion of read-only memory (DLPack) gets an exclusive export: the storage
+ * leaves the arena, and a send copies while the export lives. */
 #include "base/testpoints.h"
 #include "executor/executor.h"
 
@@ -83,8 +83,7 @@ int64_t mt_send(mt_ref ref, int64_t channel) {
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
         bool there = s->block > 0;
-        bool whole =
-            !(s->writes & 1) && mt_reached(s->last_write); /* nobody is in the middle of writing */
+        bool whole = !(s->writes & 1) && mt_reached(s->last_write); /* no task is writing */
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
         pthread_mutex_unlock(&mt_exec.lock);
         if (token) return token;

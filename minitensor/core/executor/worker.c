@@ -101,7 +101,7 @@ mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
 /* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by
  * op, some microseconds apart, and its temporaries are let go of only when the next op has been
  * queued; a worker that is fast would always see one op.  So it waits for more to come, for some 20
- * us after the last and a few hundredths of the op's own time, unless somebody waits for what is
+ * us after the last and a few hundredths of the op's own time, unless a thread waits for what is
  * there already, or waiting was in vain of late.  It looks without the lock: a submitter that meets
  * it there sleeps, and is back when it is too late. */
 static int collect_batch(mt_stream *s) {
@@ -154,7 +154,7 @@ static bool run_queued(mt_stream *s, int n) {
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_RUN);
     while (task) { /* may call Python, so not under the lock; and before the task counts as */
-        mt_task *next = task->next; /* done, so that who waits for it finds its memory free */
+        mt_task *next = task->next; /* done, so that a waiting thread finds its memory free */
         mt_task_free(task);
         task = next;
     }

@@ -6,8 +6,8 @@
  *
  * The solution.  A stream's worker sees its queue.  Tasks that follow each other and go over the
  * same elements in the same order are done together, tile by tile (execute.c): a tile of each
- * result is still in the nearest cache when the next task reads it, and a result that nobody can
- * ask for any more is never written at all.
+ * result is still in the nearest cache when the next task reads it, and a result that is
+ * unreachable is never written at all.
  *
  * What must not change is any value.  Element i of each task is computed by the same kernel from
  * the same operands as if the tasks ran one after the other; only the order between elements
@@ -68,7 +68,7 @@ static bool agrees(touched *seen, int n, const mt_task *task) {
 }
 
 static int note(touched *seen, int n, const mt_tensor *view, bool written) {
-    if (!view->storage) return n; /* a number, which is nobody else's */
+    if (!view->storage) return n; /* a number, which no other task has */
     touched *t = find(seen, n, view->storage);
     if (!t) {
         seen[n] = (touched){view->storage, view, written, false};

@@ -51,7 +51,7 @@ typedef struct {
     const int64_t *shape;
     int64_t size;
     int result[MT_PASS_TASKS];         /* the value that each task returns, or reduces */
-    bool seen[MT_PASS_TASKS];          /* somebody can ask for it */
+    bool seen[MT_PASS_TASKS];          /* it is reachable */
     mt_storage *reused[MT_PASS_TASKS]; /* whose memory its output takes over */
     bool in_tiles; /* some value is in a tile, so the elements are taken by tiles */
     mt_value values[MT_PASS_VALUES];

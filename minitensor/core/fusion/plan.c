@@ -1,20 +1,25 @@
-/* Writing a pass down: from tasks to the values that are made for each tile.
+/* The plan of a pass: from tasks to the values that are made for each tile.
  *
- *     LOAD    elements of a tensor: where they lie, if they lie ready, else gathered and cast into a tile
+ *     LOAD    elements of a tensor: in place if they are contiguous, else gathered and cast into a
+ *             tile
  *     CONST   one value for all elements: its tile is filled before the pass begins
  *     CAST    another value in another dtype
  *     OP      a kernel's result
  *
- * A value that a task returns is written to the task's output, straight by its kernel where it can be; if nobody can ask for that output any
- * more, it is only a tile.  Tiles are used again after the last value that is made of them, so few are enough to stay in the cache.
+ * A value that a task returns is written to the task's output, directly by its kernel where that is
+ * possible.  A value whose output is unreachable is only a tile.  A tile is reused after the last
+ * value that is made of it, so a few tiles are enough and stay in the cache.
  *
- * Large outputs go past the cache: a store would first load the line that it overwrites, a third of all traffic.
+ * Large outputs bypass the cache: a store would first load the line that it overwrites, a third of
+ * all traffic.
  *
- * Operands that lie across, such as transposed matrices, are copied first (mt_materialize): with the transposing copy that goes by blocks, both
- * together take a fifth of the time of collecting each tile from as many lines as it has elements.
+ * Operands strided against the iteration order, such as transposed matrices, are made contiguous
+ * first (mt_materialize).  The transposing copy goes by blocks; copy and pass together take a fifth
+ * of the time of collecting each tile from as many lines as it has elements.
  *
- * Memory.  Outputs have reserved theirs and commit it here (allocator.c).  One may take over the block of an input that ends here, when both have
- * the same size and the input is not needed after the output is written. */
+ * Memory.  Outputs have reserved theirs and commit it here (allocator.c).  An output may take over
+ * the block of an input that ends here, if both have the same size and no later value needs the
+ * input. */
 #include "fusion/pass.h"
 #include "fusion/reduction_layout.h"
 
@@ -107,7 +112,7 @@ static bool write_down(mt_pass *p, int k) {
 
 /* --- outputs and tiles ------------------------------------------------------------------------ */
 
-/* Can nobody ask for it but the tasks of this pass?  Nobody else has a reference, so nobody will
+/* Returns true if only the tasks of this pass can read it.  No other reference exists, so none will
  * get one. */
 static bool dead(const mt_pass *p, const mt_tensor *t) {
     if (p->tasks[0]->borrows || !t->storage || atomic_load(&t->storage->refs) != 1 ||
@@ -121,8 +126,8 @@ static bool dead(const mt_pass *p, const mt_tensor *t) {
     return atomic_load(&t->refs) == ours;
 }
 
-/* Can somebody ask for what task k returns?  Not so when a later task of the pass writes over
- * it. */
+/* Returns true if the result of task k is reachable.  It is not when a later task of the pass
+ * writes over it. */
 static bool seen(const mt_pass *p, int k) {
     for (int later = k + 1; later < p->n; later++)
         if (mt_same_view(p->tasks[later]->out[0], p->tasks[k]->out[0])) return false;

@@ -12,7 +12,7 @@
 
 typedef struct {
     PyObject_HEAD mt_ref ref; /* `_h`; 0: it has none, since its making failed */
-    PyObject *shape, *dtype;  /* NULL until somebody asks */
+    PyObject *shape, *dtype;  /* NULL until they are read */
     PyObject *weak;
 } tensor_object;
 

@@ -16,13 +16,14 @@
  * stable ABI of 3.10.  What it defines comes from the op table: operators_gen.h has one line for
  * each op and one for each operator.
  *
- * The GIL.  Giving it up and taking it back costs a fifth of a small op, so here it is kept for one
- * (cffi gives it up for every call). That is right as long as nobody keeps a lock of the core and
- * waits for the GIL, and one does: a thread that forks has the locks while other hooks of its fork
- * run.  It says so before it takes them, while it has the GIL itself (fork_prepare), so whoever has
- * the GIL and reads that nobody has said so (mt_may_block) can take any lock until he gives it up:
- * all other owners let go after a few instructions.  What may call Python, or take long, is done
- * without the GIL at all times. */
+ * The GIL.  Releasing it and taking it back costs a fifth of a small op, so a small op keeps it
+ * here (cffi releases it for every call).  A thread that keeps the GIL may take a lock of the core
+ * if no thread holds that lock while it waits for the GIL.  One does: a thread that forks holds the
+ * locks while other hooks of its fork run.  It announces that before it takes the locks, while it
+ * has the GIL itself (fork_prepare).  A thread that has the GIL and reads no announcement
+ * (mt_may_block) can therefore take any lock until it releases the GIL: all other owners release
+ * the locks after a few instructions.  Code that may call Python, or takes long, always runs
+ * without the GIL. */
 #include "python/py_core.h"
 
 enum {
@@ -55,7 +56,7 @@ static struct {
 static bool site_of_caller(uint32_t *site) {
     *site = 0;
     PyFrameObject *frame = PyEval_GetFrame();
-    if (!frame) return true; /* nobody's line: called by a thread of C */
+    if (!frame) return true; /* no line of Python: a thread of C calls */
     PyObject *code = (PyObject *)PyFrame_GetCode(frame);
     int line = PyFrame_GetLineNumber(frame),
         i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);

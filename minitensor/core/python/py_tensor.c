@@ -191,8 +191,8 @@ static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) 
     return given[0];
 }
 
-/* A tensor's memory as an array, for a host task: valid while the tensor is held, and nobody else
- * is at work on it. */
+/* A tensor's memory as an array, for a host task: valid while the tensor is held, and no other
+ * thread is at work on it. */
 static PyObject *array_of(PyObject *ref, int access) {
     mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
     if (PyErr_Occurred()) return NULL;
@@ -234,10 +234,12 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
-     "site=None, synchronous=False)\n--\n\nTells what of Python is needed here."},
+     "site=None, synchronous=False)\n--\n\nTell the core which classes and functions of Python it "
+     "uses."},
     {"array", array, METH_O,
-     "array($module, ref)\n--\n\nA tensor's memory as an array, valid while the tensor is held and "
-     "nobody writes to it."},
+     "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
+     "held "
+     "and no other thread writes to it."},
     {"become", AS_METHOD(become), METH_FASTCALL,
      "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return "
      "it."},

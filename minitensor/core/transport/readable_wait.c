@@ -1,10 +1,10 @@
-/* Waiting for a message: awake for a moment, then asleep.
+/* Waiting for a message: the reader polls for a moment, then sleeps.
  *
- * A reader that sleeps in poll is woken through the scheduler, which takes an idle core 20 to 50
- * us: more than everything else of a small message's journey.  So who expects an answer at once
- * (`awake_ms`, from how it went the last time) asks again and again for some wake-ups' time; in the
- * worst case he wastes that long once.  In between he offers the core to others, who may be the
- * very ones that he waits for. */
+ * The scheduler wakes a reader that sleeps in poll, which takes an idle core 20 to 50 us: more than
+ * the rest of a small message's journey.  A reader that expects a message soon (`awake_ms`, from
+ * the length of its last wait) therefore polls again and again for the time of some wake-ups; in
+ * the worst case it wastes that time once.  Between two polls it yields the core, which its sender
+ * may need. */
 #include <poll.h>
 #include <sched.h>
 
