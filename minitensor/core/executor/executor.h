@@ -1,5 +1,5 @@
-/* The executor's state and what its files share.  No other floor includes this header: the lock is
- * reached by the executor alone.  The essay is in executor.c. */
+/* The executor's state, shared by its files.  Only the executor includes this header, so only the
+ * executor reaches the lock.  The essay is in executor.c. */
 #ifndef MT_EXECUTOR_H
 #define MT_EXECUTOR_H
 #include "base/clock.h"
@@ -9,23 +9,23 @@
 typedef struct mt_stream {
     int id, device;
     bool released;            /* its id is unused; mt_stream_new may reuse it */
-    bool started, stop;       /* the worker: there is one; it has to end */
-    bool claimed;             /* a submitter's thread runs a task of it */
-    bool waiting, serving;    /* its worker waits for other streams; and runs a task of one */
+    bool started, stop;       /* the worker exists; it has to end */
+    bool claimed;             /* a thread other than the worker runs its tasks */
+    bool waiting, serving;    /* its worker waits for other streams; it runs a task of one */
     uint64_t submitted, done; /* numbers of tasks; idle when equal */
     int64_t queued, queued_bytes;
-    mt_task *head, *tail,
-        *running; /* running: a list, too; several when they are done as one pass */
-    int awaited;  /* threads and streams that wait for it */
-    atomic_uint
-        /* steps when there is a task more, or a waiter: what a worker looks at that waits for
-         * company, without the lock */
-        epoch;
-    int fusion_credit;                  /* of waiting for company (worker.c) */
-    mt_error *first_error, *last_error; /* its errors neither read nor told, the oldest first */
+    /* running: a list as well; several tasks when they run as one pass */
+    mt_task *head, *tail, *running;
+    int awaited; /* threads and streams that wait for it */
+    /* Incremented at each change of the queue or of `awaited`.  A worker that waits for tasks to
+     * fuse polls it without the lock. */
+    atomic_uint epoch;
+    int fusion_credit;                  /* waits for tasks to fuse that remain (worker.c) */
+    mt_error *first_error, *last_error; /* errors neither read nor reported, the oldest first */
     int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */
-    int64_t more_errors;                /* neither read nor told, and not in the list */
-    uint32_t batch; /* steps when more_errors is told; older ones no longer count there */
+    int64_t more_errors;                /* neither read nor reported, and not in the list */
+    uint32_t
+        batch; /* incremented when more_errors is reported; older errors then leave the count */
     pthread_t thread;
     pthread_cond_t work;
 } mt_stream;
@@ -43,13 +43,13 @@ typedef struct mt_executor {
     pthread_mutex_t lock;
     pthread_cond_t progress; /* signalled at each change that a thread may wait for */
     mt_stream *streams[MT_MAX_STREAMS];
-    int n_streams;    /* id 0 is no stream: a zeroed mark is reached */
+    int n_streams;    /* id 0 is no stream, so a zeroed mark is reached */
     bool gate_closed; /* a fork is under way, in the thread gate_owner */
     pthread_t gate_owner;
     int fork_depth; /* a signal handler may fork inside a before-fork hook */
     bool shut_down, synchronous, fusion;
-    atomic_uint
-        generation; /* of forks: a worker that wakes in a child sees that it is no worker there */
+    /* Incremented in each child; by it a worker that wakes in a child sees that it is none there. */
+    atomic_uint generation;
     int64_t inline_limit, max_tasks, max_bytes;
 } mt_executor;
 
@@ -90,18 +90,18 @@ mt_stream *mt_stream_of_thread(int device);
 bool mt_ensure_worker(mt_stream *s);
 
 /* Runs the next task of a stream that has no worker; false: it has one, or no task can run.
- * Gives up the lock meanwhile. */
+ * Releases the lock meanwhile. */
 bool mt_serve(mt_stream *s);
 
-/* Runs the first n tasks of a queue in a thread that is not the stream's worker.  Gives up the
+/* Runs the first n tasks of a queue in a thread that is not the stream's worker.  Releases the
  * lock meanwhile. */
 void mt_run_claimed(mt_stream *s, int n);
 
 /* Runs a task in this thread: with `claim` as the stream's next one, else beside the stream.
- * Returns its error with a count of the caller's, or NULL.  Gives up the lock meanwhile. */
+ * Returns its error with a count of the caller's, or NULL.  Releases the lock meanwhile. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim);
 
-/* Waits for a change, or serves s (NULL: any stream); false: the time is over.  Gives up the lock
+/* Waits for a change, or serves s (NULL: any stream); false: the time is over.  Releases the lock
  * meanwhile, as mt_wait_mark does. */
 bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
 

@@ -1,4 +1,4 @@
-/* Fork and shutdown.  What a fork does step by step is told in executor.c. */
+/* Fork and shutdown.  The essay in executor.c describes the steps of a fork. */
 #include <errno.h>
 
 #include "arena/fork.h"
@@ -10,13 +10,14 @@
 #include "executor/executor.h"
 #include "memory/allocator.h"
 
-/* The C library calls these around every fork of the process, from whatever caller: also when
- * Python's hooks are not called (subprocess, a library in C) or one of them was interrupted before
- * it came to ours.  They only make sure that no lock is copied while another thread holds it; for a
- * fork that mt_fork_prepare knows of they find the locks held by this very thread, and lock them
- * once more. */
-static _Thread_local int fork_errno; /* why this thread's last fork failed; 0: it didn't */
+/* The errno of this thread's last fork; 0: it succeeded. */
+static _Thread_local int fork_errno;
 
+/* The C library calls hold_locks, after_fork and renew_locks around every fork of the process by
+ * any caller.  It also calls them when Python's hooks are not called (subprocess, a library in C),
+ * or when one of these hooks was interrupted before ours.  They ensure that no lock is copied
+ * while another thread holds it.  In a fork that mt_fork_prepare has prepared, this thread already
+ * holds the locks, and locks them once more. */
 static void hold_locks(void) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_alloc_lock_all();
@@ -37,9 +38,9 @@ static void after_fork(void) {
     release_locks();
 }
 
-/* In a child, before anything else there: a lock that the forking thread holds has no holder
- * now.  Hooks that Python runs before ours may use tensors already; their ops run at once, since
- * the gate is still closed. */
+/* Makes the locks anew.  Runs first in the child, where the owner of a lock that was held at the
+ * fork does not exist.  Hooks that Python runs before ours may use tensors already; their ops run
+ * inline, since the gate is still closed. */
 static void renew_locks(void) {
     mt_mutex_init(&mt_exec.lock);
     mt_cond_init(&mt_exec.progress);
@@ -54,9 +55,9 @@ __attribute__((constructor)) static void init(void) {
     pthread_atfork(hold_locks, after_fork, renew_locks);
 }
 
-/* Is there a stream that can still get on?  When the forking thread is inside a host task, its own
- * stream can't, nor can those whose next task waits for it: their worker waits, or they have
- * none. */
+/* Returns true if a stream can make progress.  When the forking thread is inside a host task, two
+ * kinds of stream can't: its own, and those whose next task waits for it (their worker waits, or
+ * they have none).  The caller holds the lock. */
 static bool draining(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         const mt_stream *s = mt_exec.streams[i];
@@ -87,8 +88,8 @@ int mt_fork_drain(int timeout_ms) {
     return status;
 }
 
-/* Ends the workers that have nothing in hand.  All of them have not, unless draining was given up,
- * or the forking thread is itself one. */
+/* Joins the workers that run no task.  That is all of them, unless draining was interrupted or the
+ * forking thread is itself a worker.  The caller holds the lock; it is released meanwhile. */
 static void join_workers(void) {
     for (int i = 1; i < mt_exec.n_streams; i++) {
         mt_stream *s = mt_exec.streams[i];
@@ -118,7 +119,8 @@ void mt_fork_prepare(void) {
 
 void mt_fork_parent(void) {
     pthread_mutex_lock(&mt_exec.lock);
-    if (mt_forking()) { /* not so when a before-hook was interrupted at its very beginning */
+    /* False if a before-fork hook was interrupted at its beginning. */
+    if (mt_forking()) {
         if (mt_exec.fork_depth > 0) {
             mt_exec.fork_depth--;
             atomic_fetch_sub(&mt_may_block, 1);
@@ -133,11 +135,12 @@ void mt_fork_parent(void) {
         }
     }
     pthread_mutex_unlock(&mt_exec.lock);
-    errno = fork_errno; /* Python up to 3.11 looks at it only after all hooks */
+    /* Python up to 3.11 reads errno only after all hooks. */
+    errno = fork_errno;
 }
 
-/* The value of a task that the parent had not finished is the parent's to make; here it is an error
- * that says so. */
+/* Stores an error with this text in the task's outputs.  Only the parent computes the value of a
+ * task that it had not finished at the fork. */
 static void abandon(const mt_task *task, const char *why) {
     mt_error *error = mt_error_new(mt_task_op(task), task->site, MT_RUNTIME_ERROR, why, NULL);
     mt_poison(task, error);
@@ -147,9 +150,8 @@ static void abandon(const mt_task *task, const char *why) {
 void mt_fork_child(void) {
     atomic_fetch_add(&mt_exec.generation, 1);
     mt_exec.gate_closed = false;
-    atomic_store(
-        &mt_may_block,
-        mt_points_asked()); /* also of threads that were about to fork, and do not exist here */
+    /* This also clears the counts of threads that were about to fork and do not exist here. */
+    atomic_store(&mt_may_block, mt_points_asked());
     mt_exec.fork_depth = 0;
     mt_working_on = NULL;
     mt_pool_open();
@@ -163,7 +165,8 @@ void mt_fork_child(void) {
         s->started = s->stop = s->claimed = s->waiting = s->serving = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
-        mt_errors_forget(s); /* the parent is told of them; the values stay errors */
+        /* The parent reports these errors; the values stay errors here. */
+        mt_errors_forget(s);
         while (queue) {
             mt_task *next = queue->next;
             abandon(queue, "was still queued when this process was forked");
@@ -178,7 +181,8 @@ void mt_shutdown(void) {
     mt_exec.shut_down = true;
     join_workers();
     mt_pool_join();
-    mt_exec.gate_closed = false; /* mt_fork_drain had closed it; no thread needs it any more */
+    /* mt_fork_drain closed the gate; it has no further use. */
+    mt_exec.gate_closed = false;
     pthread_cond_broadcast(&mt_exec.progress);
     atomic_store(&mt_python_gone, true);
     pthread_mutex_unlock(&mt_exec.lock);

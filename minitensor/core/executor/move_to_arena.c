@@ -1,32 +1,33 @@
 /* Storages in the arena: moving in, exports, sending.
  *
- * A message carries the value of the moment at which it was sent, as with any Python object, and
- * the bytes are not copied.  A storage therefore moves into a block of the arena at its first send
- * and stays there; the message carries a token of the block.  A task that writes to a storage whose
- * block another process has, or is about to get, first gives the storage a block of its own
- * (mt_storage_own, which the executor calls before the task).  All views of the storage follow,
- * because they refer to the storage and not to the memory.
+ * A message carries a tensor's value at the moment of sending, as with any Python object, and its
+ * bytes are not copied.  So a storage moves into a block of the arena when it is first sent, and
+ * stays there; the message carries a token of the block.  If another process has the block too, or
+ * will have it, a writer to the storage first gets a block of its own (mt_storage_own, from the
+ * executor, before the task that writes).  All views of the storage follow, because they read the
+ * storage's address and keep none of their own.
  *
- * `shared_mutable` is the other kind, which a program asks for by name (share_memory_): all
- * processes that have the storage write to the same bytes.
+ * `shared_mutable` is the other kind, requested by name (share_memory_): every process that has
+ * the block writes to the same bytes.
  *
- * A move changes the address of a storage.  It happens only while no task uses the storage and none
- * is queued (`busy`, the marks), and while no NumPy array views it: an array keeps the memory that
- * it has, so a viewed storage is copied for the message.  An array that views a block holds the
- * block itself, so the storage may leave the block.  Other processes see those bytes; the array is
- * therefore read-only, and so is the buffer under it: no flag of the array makes it writable.  A
- * consumer that has no notion of read-only memory (DLPack) gets an exclusive export: the storage
- * leaves the arena, and a send copies while the export lives. */
+ * Moving changes a storage's address.  A storage moves only while no task uses it and none that
+ * will is queued (`busy`, the marks), and while no NumPy array views it.  An array keeps the
+ * memory that it has, so a storage that an array views is copied to be sent.  An array that views
+ * a block holds the block by itself, so the storage may leave the block.  Other processes see
+ * those bytes, so the array is read-only, and so is the buffer under it: no flag of the array
+ * makes it writable.  A consumer without read-only memory (DLPack) gets an exclusive export: the
+ * storage leaves the arena, and while the export lives, sending copies. */
 #include "base/testpoints.h"
 #include "executor/executor.h"
 
-/* A thread of this process, not one of the process that it was forked from, copies it into the
- * arena. */
+/* Returns true if a thread of this process copies the storage into the arena.  A copy begun in the
+ * process that this one was forked from does not count. */
 static bool is_moving(const mt_storage *s) {
     return s->moving == atomic_load(&mt_exec.generation) + 1;
 }
 
-/* Moves a tensor's storage into the arena, if it is not there yet. */
+/* Moves a tensor's storage into the arena, unless it is there already.  Returns MT_TIMEOUT if the
+ * storage is in use, and MT_VALUE_ERROR if its memory can't move. */
 int mt_share(mt_ref ref, int shared_mutable) {
     mt_storage *s = mt_t(ref)->storage;
     int status = MT_OK;
@@ -42,10 +43,8 @@ int mt_share(mt_ref ref, int shared_mutable) {
         mt_arena_mark_mutable(s->block);
     }
     bool move = status == MT_OK && !there;
-    if (move)
-        s->moving =
-            atomic_load(&mt_exec.generation) +
-            1; /* until it has moved, no other thread gives back the memory that is copied here */
+    /* While `moving` is set, no other thread frees the memory that is copied here. */
+    if (move) s->moving = atomic_load(&mt_exec.generation) + 1;
     pthread_mutex_unlock(&mt_exec.lock);
     if (!move) return status;
 
@@ -53,8 +52,8 @@ int mt_share(mt_ref ref, int shared_mutable) {
     if (block > 0) {
         if (shared_mutable) mt_arena_mark_mutable(block);
         mt_point(MT_POINT_MOVE);
-        memcpy(mt_arena_data(block), s->data,
-               (size_t)s->nbytes); /* not under the lock: it may be long */
+        /* Without the lock: the copy may take long. */
+        memcpy(mt_arena_data(block), s->data, (size_t)s->nbytes);
     }
     pthread_mutex_lock(&mt_exec.lock);
     s->moving = 0;
@@ -70,20 +69,23 @@ int mt_share(mt_ref ref, int shared_mutable) {
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (block < 0) return (int)-block;
-    if (!unchanged) mt_arena_drop(block); /* another thread was at it meanwhile */
+    /* Another thread used the storage during the copy. */
+    if (!unchanged) mt_arena_drop(block);
     return unchanged ? MT_OK : MT_TIMEOUT;
 }
 
 int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->shared_mutable; }
 int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
 
-/* A token of the tensor's storage, which moves into the arena if it is not there yet. */
+/* Returns a token of the tensor's storage, which first moves into the arena unless it is there
+ * already; on failure returns the negative status. */
 int64_t mt_send(mt_ref ref, int64_t channel) {
     mt_storage *s = mt_t(ref)->storage;
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
         bool there = s->block > 0;
-        bool whole = !(s->writes & 1) && mt_reached(s->last_write); /* no task is writing */
+        /* No write is in progress. */
+        bool whole = !(s->writes & 1) && mt_reached(s->last_write);
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
         pthread_mutex_unlock(&mt_exec.lock);
         if (token) return token;

@@ -1,10 +1,11 @@
-/* Waiting: for marks, for values, for work to end.  The essay is in executor.c. */
+/* Waiting for marks, for values, and for work to end.  The essay is in executor.c. */
 #include <errno.h>
 
 #include "base/threadpool.h"
 #include "executor/executor.h"
 #include "executor/submit.h"
 
+/* Serves the first stream that can be served; false: none can.  The caller holds the lock. */
 static bool serve_any(void) {
     for (int i = 1; i < mt_exec.n_streams; i++)
         if (mt_serve(mt_exec.streams[i])) return true;
@@ -16,6 +17,7 @@ bool mt_wait_progress(mt_stream *s, const struct timespec *deadline) {
     return pthread_cond_timedwait(&mt_exec.progress, &mt_exec.lock, deadline) != ETIMEDOUT;
 }
 
+/* Returns true if the mark is reached; takes the lock. */
 static bool reached(const void *mark) {
     pthread_mutex_lock(&mt_exec.lock);
     bool result = mt_reached(*(const mt_mark *)mark);
@@ -23,9 +25,10 @@ static bool reached(const void *mark) {
     return result;
 }
 
-/* A thread waits for the next host task of a stream, and its worker has not come to it.  If it is
- * short, the thread does it itself: two hand-offs are spared, and each leaves threads of BLAS on a
- * core that is taken.  A long one is the worker's, since Ctrl-C has to end a wait. */
+/* Runs the host task at the mark in this thread, if it is short, next in its stream, and not
+ * started.  This saves two hand-offs, each of which leaves BLAS threads on a core that is taken.
+ * The worker runs a long task, since Ctrl-C has to end a wait.  The caller holds the lock; it is
+ * released meanwhile. */
 static void run_inline(mt_mark mark) {
     const int64_t SHORT = (int64_t)1 << 30; /* steps: some 50 ms of a matrix product on one core */
     mt_stream *s = mt_exec.streams[mark.stream];
@@ -54,6 +57,8 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
     return in_time || mt_reached(mark);
 }
 
+/* Waits for the storage's last write, and with `unused` for its last read.  Returns the status of
+ * its error, MT_TIMEOUT, or MT_RUNTIME_ERROR if this thread's own stream must write it. */
 static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
     if (!storage) return MT_OK;
     struct timespec deadline = mt_deadline_in(timeout_ms);
@@ -78,8 +83,8 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms) {
 }
 
 /* A call that waits for its task is dropped when a signal's handler raises.  No write may follow
- * what rose there, so a task that has not begun becomes nothing, and the end of a kernel is waited
- * for.  A host task that has begun goes on: it may take for ever. */
+ * the exception.  So a task that has not started becomes MT_TASK_NOTHING, and the end of a kernel
+ * is awaited.  A host task that has started goes on, since it may take for ever. */
 void mt_withdraw(mt_call *call) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[call->stream];
@@ -87,7 +92,7 @@ void mt_withdraw(mt_call *call) {
     while (task && task->seq != call->seq) task = task->next;
     if (task) {
         task->kind = MT_TASK_NOTHING;
-        atomic_fetch_add(&s->epoch, 1); /* a worker may have counted it into a pass */
+        atomic_fetch_add(&s->epoch, 1); /* the worker may have counted the task into a pass */
     }
     for (task = s->running; task && task->seq != call->seq;) task = task->next;
     bool ends = task && task->kind != MT_TASK_HOST;

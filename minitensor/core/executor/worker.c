@@ -10,7 +10,7 @@
 #include "fusion/fuse.h"
 #include "fusion/pass.h"
 
-/* --- to be called with the lock held ---------------------------------------------------------- */
+/* --- with the lock held ------------------------------------------------------------------- */
 
 static void *work(void *argument);
 
@@ -21,13 +21,15 @@ bool mt_ensure_worker(mt_stream *s) {
     return s->started = mt_thread_start(&s->thread, work, s, name);
 }
 
+/* Returns the error of the first input that has one, without a count; NULL: none has. */
 static mt_error *inherited_error(const mt_task *task) {
     for (int i = 0; i < task->n_in; i++)
         if (task->in[i]->storage && task->in[i]->storage->error) return task->in[i]->storage->error;
     return NULL;
 }
 
-/* Tasks begin or end to work on their storages: these stay where they are as long. */
+/* Counts n tasks in (by = 1) or out (by = -1) as users of their storages.  A storage in use does
+ * not move. */
 static void use(const mt_task *task, int n, int by) {
     for (int k = 0; k < n; k++, task = task->next) {
         for (int i = 0; i < task->n_in; i++)
@@ -39,17 +41,17 @@ static void use(const mt_task *task, int n, int by) {
     }
 }
 
-/* Runs a task, or several as one pass, giving up the lock meanwhile.  How many were done, before
- * one failed; with its error (a new count), which only a task that runs alone has: of a pass that
- * fails for want of memory the rest is to be run one by one. */
+/* Runs a task, or n tasks as one pass; releases the lock meanwhile.  Returns how many tasks were
+ * done before one failed.  *error is the error of a task that ran alone, with a count of the
+ * caller's, or NULL.  When a pass fails for want of memory, the caller runs the remaining tasks
+ * one by one. */
 static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     *error = NULL;
-    if (task->kind == MT_TASK_NOTHING)
-        return 1; /* its tensors, if any, are of a task that was withdrawn */
+    if (task->kind == MT_TASK_NOTHING) return 1; /* a marker, or a task that was withdrawn */
     mt_error *inherited = n == 1 ? inherited_error(task) : NULL;
     if (inherited) {
         mt_poison(task, inherited);
-        return 1; /* told of once, by the stream that it came from */
+        return 1; /* the stream where it arose reports it, once */
     }
     use(task, n, 1);
     mt_stream *outer = mt_working_on;
@@ -75,8 +77,8 @@ static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     return 1;
 }
 
-/* Runs a task in the thread that submits it.  With `claim`, as the stream's next one; without,
- * beside the streams. */
+/* Runs a task in its submitter's thread: with `claim` as the stream's next task, without it beside
+ * the streams. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
     uint64_t seq = 0;
     unsigned born = atomic_load(&mt_exec.generation);
@@ -98,18 +100,21 @@ mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
     return error;
 }
 
-/* How many tasks from the head of the queue are to be done as one pass.  A chain is queued op by
- * op, some microseconds apart, and its temporaries are let go of only when the next op has been
- * queued; a worker that is fast would always see one op.  So it waits for more to come, for some 20
- * us after the last and a few hundredths of the op's own time, unless a thread waits for what is
- * there already, or waiting was in vain of late.  It looks without the lock: a submitter that meets
- * it there sleeps, and is back when it is too late. */
+/* Returns how many tasks from the head of the queue run as one pass; may release the lock
+ * meanwhile.
+ *
+ * A submitter queues a chain op by op, some microseconds apart, and drops its temporaries only
+ * when the next op has been queued.  A fast worker would always see one op.  So the worker waits
+ * for more tasks: some 20 us after the last one, plus a few hundredths of the op's own time.  It
+ * does not wait if a thread or stream waits for a queued task, or if recent waits were in vain.
+ * It polls without the lock: a submitter that found the lock taken would sleep, and return too
+ * late. */
 static int collect_batch(mt_stream *s) {
     enum { PATIENT = 8, NOW_AND_THEN = 64 };
     if (!mt_exec.fusion) return 1;
     int n = mt_fuse(s->head, mt_waits_over);
     if (n == 1 && !mt_fusible(s->head)) return 1;
-    if (n > 1) s->fusion_credit = PATIENT; /* they came while it was not looking */
+    if (n > 1) s->fusion_credit = PATIENT; /* queued while the worker was busy */
     if (s->fusion_credit <= 0 && s->fusion_credit-- > -NOW_AND_THEN) return n;
     double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8,
            until = mt_now_ms() + patience_ms;
@@ -120,7 +125,7 @@ static int collect_batch(mt_stream *s) {
         double now;
         pthread_mutex_unlock(&mt_exec.lock);
         do {
-            sched_yield(); /* on one core the submitter has to get it */
+            sched_yield(); /* on a single core the submitter needs it */
             now = mt_now_ms();
         } while (atomic_load(&s->epoch) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
@@ -132,8 +137,8 @@ static int collect_batch(mt_stream *s) {
     return n;
 }
 
-/* Runs the first n tasks of a queue, several as one pass.  False: a host task forked and this is
- * the child: no stream is ours any more. */
+/* Runs the first n tasks of a queue, several as one pass; releases the lock meanwhile.  Returns
+ * false if a host task forked and this is the child: the caller then owns no stream. */
 static bool run_queued(mt_stream *s, int n) {
     unsigned born = atomic_load(&mt_exec.generation);
     mt_task *task = s->head, *last = task, *one = task;
@@ -153,8 +158,10 @@ static bool run_queued(mt_stream *s, int n) {
     for (one = task; one; one = one->next) bytes += one->bytes;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_RUN);
-    while (task) { /* may call Python, so not under the lock; and before the task counts as */
-        mt_task *next = task->next; /* done, so that a waiting thread finds its memory free */
+    /* Freeing a task may call Python, so the lock is released.  It precedes the update of `done`, so
+     * that a thread that waits for the task finds its memory free. */
+    while (task) {
+        mt_task *next = task->next;
         mt_task_free(task);
         task = next;
     }
@@ -176,9 +183,9 @@ void mt_run_claimed(mt_stream *s, int n) {
     if (s->head) pthread_cond_signal(&s->work);
 }
 
-/* A waiter runs a stream that has no worker, a step at a time.  What the next task waits for may be
- * on another such stream; marks point to work submitted earlier, so the steps down come to an end.
- * While a fork is under way only the forking thread serves. */
+/* A waiter runs a stream that has no worker, one step at a time.  The next task may wait for
+ * another such stream.  Marks point to work submitted earlier, so the recursion ends.  During a
+ * fork only the forking thread serves. */
 bool mt_serve(mt_stream *s) {
     const mt_task *task = s->head;
     if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) ||
@@ -190,7 +197,7 @@ bool mt_serve(mt_stream *s) {
     return true;
 }
 
-/* Serves what a task waits for; false: a worker or another thread is at it. */
+/* Serves a stream that the task waits for; false: a worker or another thread runs it. */
 static bool serve_waits(const mt_task *task) {
     for (int i = 0; i < task->n_wait; i++)
         if (!mt_reached(task->wait[i]) && mt_serve(mt_exec.streams[task->wait[i].stream]))
@@ -198,12 +205,13 @@ static bool serve_waits(const mt_task *task) {
     return false;
 }
 
+/* The worker's thread: runs the stream's tasks until `stop`.  Takes the lock. */
 static void *work(void *argument) {
     mt_stream *s = argument;
     pthread_mutex_lock(&mt_exec.lock);
     for (;;) {
         while (!s->stop && (!s->head || s->claimed)) pthread_cond_wait(&s->work, &mt_exec.lock);
-        if (s->stop) break; /* what is queued stays queued */
+        if (s->stop) break; /* queued tasks stay queued */
         mt_task *task = s->head;
         if (!mt_waits_over(task)) {
             s->waiting = true;
@@ -216,7 +224,8 @@ static void *work(void *argument) {
                 if (!served) pthread_cond_wait(&mt_exec.progress, &mt_exec.lock);
                 if (born != atomic_load(&mt_exec.generation)) break;
             }
-            if (born != atomic_load(&mt_exec.generation)) break; /* in a served task's child */
+            /* A served task forked, and this is the child. */
+            if (born != atomic_load(&mt_exec.generation)) break;
             for (int i = 0; i < task->n_wait; i++) mt_waiter_remove(task->wait[i]);
             s->waiting = false;
         }
