@@ -100,9 +100,9 @@ void mt_arena_hold(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-/* Unmaps a guest's private copy of a block. */
+/* Discards a guest's private copy of a block; its address range stays reserved. */
 static void forget(uint32_t b) {
-    if (!mt_my.copied[b]) return; /* the warden's */
+    if (!mt_my.copied[b]) return; /* the warden holds the block */
     mmap(mt_my.data + mt_my.arena->blocks[b].offset, (size_t)mt_my.arena->blocks[b].size, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
