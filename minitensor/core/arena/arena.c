@@ -1,69 +1,71 @@
-/* The arena: memory that the processes of a family share; a storage lies in it after its value has
- * travelled.
+/* The arena: memory that a family of processes shares.  A storage moves into it with the first
+ * message that carries its value.
  *
- * The problem.  A tensor in a message must not be copied.  Its memory must be freed when the last
- * process has dropped it, however each process ends: by return, by exit, or by SIGKILL between any
- * two instructions.
+ * The problem.  A tensor in a message to another process must not be copied.  Its memory must be
+ * freed when no process has it any more.  That must hold wherever and however those processes ended:
+ * by return, by exit, or by SIGKILL between any two instructions.
  *
- * What fails.  A name in /dev/shm for each tensor outlives a crash, and that file system may be
- * small.  A descriptor for each tensor exhausts the limit.  A counter that every holder steps up
- * and down stays wrong after one of them dies in between, and a lock stays locked.
+ * What fails.  A name in /dev/shm for each tensor outlives a crash, and that folder may be small.
+ * A descriptor for each tensor exhausts the limit of descriptors.  A counter that every holder
+ * increments and decrements stays wrong once a holder dies in between, and a lock stays locked.
  *
- * The solution.  One anonymous file (memfd), which every member maps.  It has no name, so the
- * kernel frees it with the last process.  It contains tables:
+ * The solution.  One anonymous file (memfd), mapped by all members.  It has no name, so the kernel
+ * frees all of it with the last process.  It contains tables:
  *
- *   slots     one for each member; the kernel releases a slot's lock when the process is gone,
- *             however it ended (slots.c).
- *   blocks    pieces of memory.  The holders of a block are a set with a bit for each slot, not a
- *             number.  A process may set or clear a bit twice, so a reaper removes a dead process
- *             by clearing its bit everywhere.  Each process counts its own references
- *             (mt_my.holds).
- *   tokens    references in flight: in messages that no reader has unpickled yet.
- *   channels  the members that use a queue.  When the last one leaves, the tokens of the queue are
- *             dropped.
+ *   slots     a member's record.  The kernel drops the slot's lock when the process ends, however
+ *             it ends (slots.c).
+ *   blocks    allocations.  The holders of a block are a set with a bit for each slot, and not a
+ *             number.  Setting and clearing a bit can be repeated, so the reaper removes a dead
+ *             member by clearing its bit everywhere.  How often one process holds a block is
+ *             private to that process (mt_my.holds).
+ *   tokens    references in flight: in a message that no reader has unpickled yet.
+ *   channels  the members that use a queue.  When none is left, the queue's tokens can't be claimed
+ *             and are dropped.
  *
  * The tables have room for 16,383 members, 65,535 blocks and 32,767 tokens.  The file is sparse, so
  * a table takes memory as it is used.
  *
- * A block is freed by one compare-and-swap of its word, by the process that finds neither a holder
- * nor a token.  The word counts the block's tokens in flight.  A sender counts a token before the
- * token is live, and a reader uncounts it after the claim.  After a kill in between, the count is
- * therefore too high, never too low; a reaper corrects it as soon as no other process holds the
- * block.  Every change steps the word's `seq`.  A decision that needs more than the word (the
- * holders, the tokens) is made in this order: read the word, read the rest, swap the word that was
- * read.  The swap fails if anything changed in the meantime; without the swap, the two reads do not
- * describe one moment.
+ * The process that finds a block without holder and token frees it, by one compare-and-swap of the
+ * block's word.  The word counts the block's tokens in flight.  The sender counts a token before it
+ * is in flight, and the reader uncounts it after the claim.  So the count may be too high if a
+ * process was killed in between, and it is never too low.  A reaper corrects it as soon as at most
+ * the reaper itself holds the block.  Every change steps the word's `seq`.
+ *
+ * A decision that needs more than the word (the holders, the tokens) has this order: read the word,
+ * read the rest, swap the word that was read.  The swap fails if anything has changed meanwhile.
+ * Without the swap, the two reads may show values that never existed at one moment.
  *
  *   allocate  FREE -> OWNED by me; memory, my bit; -> LIVE
  *   send      a token: FREE -> OWNED by me; count up; token -> LIVE
- *   claim     my bit; token LIVE -> FREE, which passes the reference on; count down
- *   write     without a token and with no bit but mine: a new generation, and the process writes to
- *             the bytes; otherwise it writes to a copy
- *   drop      clear my bit; without a bit and a token, LIVE -> FREE
+ *   claim     my bit; token LIVE -> FREE: at this moment the reference changes hands; count down
+ *   write     if there is no token and no bit but mine: a new generation, and I may change the
+ *             bytes; otherwise into a copy
+ *   drop      my bit off; if no bit and no token is left, LIVE -> FREE
  *
- * A token that was claimed before (the same bytes unpickled twice) gives another reference if the
- * block still lives in the same generation: my bit, then a step of `seq`, which fails if the block
+ * A token that was claimed already (the same bytes unpickled twice) gives another reference if the
+ * block still lives in the same generation: my bit, then a step of `seq` that fails if the block
  * has just been freed.
  *
- * Deaths (reap.c).  A process that has locked a dead member's byte may reap it: clear its bits,
- * release what it OWNED, free the slot.  If the reaper dies, the next one repeats these steps.  One
- * member a second checks the family for dead members.
+ * The dead (reap.c).  A process that has locked a dead member's byte has the right to reap: it
+ * clears the member's bits, disowns what the member OWNED, and frees the slot.  The next reaper can
+ * repeat each of these steps if this reaper dies.  One member a second checks for dead members, for
+ * the whole family.
  *
- * Fork.  Before the fork, the parent reserves a slot for the child, and sets the child's bit
- * wherever it has one itself, with a step of `seq` after each.  A process that reads a set at that
- * moment can't miss the child and then find the parent's bit cleared.  Without a free slot the
+ * Fork.  Before the fork, the forking process reserves a slot for the child.  It sets the child's
+ * bit wherever it has one itself, and steps `seq` after each.  So a process that is reading a set
+ * can't miss the child's bit and then find the parent's bit cleared.  If no slot is available, the
  * child is a guest, which has copies (fork.c).
  *
  * Spawn.  The parent reserves a slot and passes two descriptors: the file's, and the one that keeps
  * the slot's lock.  The new process maps the file and enters.  A process that can't is a guest.
  *
- * Memory.  Classes of size, four to a doubling, from a page on.  Blocks are reused and never joined
- * or moved, since address space costs nothing.  Pages are taken before they are touched
- * (allocate.c), so full memory is an error and no SIGBUS.  Free memory above a limit goes back to
- * the system by punching holes.
+ * Memory.  Blocks have classes of size, four to a doubling, from a page on.  Blocks are reused, and
+ * never joined or moved, since address space costs nothing.  Pages are committed before they are
+ * touched (allocate.c), so that full memory is an error and no SIGBUS.  Free memory beyond a cap
+ * goes back to the system by punching holes.
  *
- * A process that ends normally takes no leave: all ends are the same one, and the tests cover
- * it. */
+ * The guarantee.  A process that ends normally does nothing special: all ends take the same path,
+ * and the tests cover that path. */
 #include "arena/arena.h"
 #include "base/sync.h"
 
@@ -71,7 +73,7 @@ mt_here mt_my = {.fd = -1};
 _Atomic int64_t mt_steps_left;
 atomic_int mt_signal;
 
-/* What has to be the same in two programs that share an arena. */
+/* Two programs that share an arena have the same fingerprint. */
 uint64_t mt_arena_layout(void) { return MT_FINGERPRINT; }
 
 __attribute__((constructor)) static void init(void) { mt_mutex_init(&mt_my.lock); }

@@ -1,6 +1,6 @@
-/* The arena's layout in shared memory, and what its files share: arena.c (the map), slots.c (slots
- * and deaths), fork.c (fork, and processes that are no members), blocks.c (memory), tokens.c
- * (tokens and channels), reap.c (reaping, checking, statistics).  The essay is in arena.c. */
+/* The arena's layout in shared memory, and the interface between its files: arena.c (the essay),
+ * slots.c (slots and their locks), fork.c (fork), guest.c (guests), blocks.c and allocate.c (memory),
+ * tokens.c, channels.c, reap.c (reaping), check.c (invariants, statistics). */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
 #include <signal.h>
@@ -19,32 +19,32 @@ enum {
     MT_PAGE = 4096
 };
 
-/* A member's place in the arena: the number of a slot whose lock is held.  Only slots.c makes one,
- * so that whatever takes a member can't be handed the place of a process that has none. */
+/* A member: the number of a slot whose lock is held.  Only slots.c makes one, so that a function
+ * that takes a member can't receive the slot of a process that has none. */
 typedef struct {
     uint32_t slot;
 } mt_member;
 
-/* The member that never dies.  It holds what a process inherits that is no member and can't copy
- * (fork.c). */
+/* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c). */
 static const mt_member MT_WARDEN = {0};
 
-/* A set of members: a bit for each slot.  Its first word lies beside what it belongs to, the others
- * in planes further on, which take memory only when the family has grown so far.  Each process sets
- * and clears its own bit only, a dead one's under its slot's lock, and before a fork the child's.
- * A set is not read in one piece: a process that sets a bit steps the word beside the set before it
- * lets go of anything, and one that has found the set empty swaps the word that it had read before.
- * The same swap covers a family that grows meanwhile: a slot is counted in n_slots before its
- * member sets any bit. */
+/* A set of members: a bit for each slot.  Its first word lies in its block or channel.  The others
+ * lie in planes, which take memory only when the family has grown so far.
+ *
+ * A process sets and clears its own bit, a dead member's bit under the lock of that slot, and the
+ * child's bit before a fork.  A set is not read atomically.  So a process that sets a bit steps the
+ * word beside the set before it drops anything.  A process that has found the set empty swaps the
+ * word that it had read before.  The same swap covers a family that grows meanwhile: a slot is
+ * counted in n_slots before its member sets any bit. */
 typedef struct {
     _Atomic uint64_t *first, *rest;
     uint32_t stride;
 } mt_set;
 
-/* --- words: what one compare-and-swap changes -------------------------------------------------
- * state; owner: the member that changes the entry while it is OWNED; count: a block's tokens in
- * flight; seq: steps with each change, so that a process that has read more than the word can tell
- * whether anything has changed since; gen: steps with each new use. */
+/* --- words: what one compare-and-swap changes -----------------------------------------------
+ * owner: the member that works on the entry while its state is OWNED; count: a block's tokens in
+ * flight; seq: steps with each change, so that a process that has read more than the word detects
+ * any change since; gen: steps with each new use. */
 enum { NEVER, FREE, OWNED, LIVE };
 typedef struct {
     unsigned state, owner, count, seq, gen;
@@ -72,11 +72,12 @@ static inline void touch(_Atomic uint64_t *word) {
 }
 
 typedef struct {
-    _Atomic uint64_t word; /* LIVE: it has holders or tokens in flight, or is about to be freed */
+    /* LIVE: the block has holders or tokens in flight, or is about to be freed. */
+    _Atomic uint64_t word;
     _Atomic uint64_t holders; /* the set's first word */
     int64_t offset, size;     /* written before the block can be found, never changed */
     atomic_bool committed;    /* there is memory behind it; changed by the owner only */
-    /* every holder writes to it (share_memory_); set by a holder while it is LIVE */
+    /* shared_mutable: every holder writes to it (share_memory_); set by a holder while LIVE. */
     atomic_bool mutable;
     int32_t class;
     uint32_t next; /* of the same class; never changed */
@@ -90,18 +91,16 @@ typedef struct {
 typedef struct {
     _Atomic uint64_t word;
     _Atomic uint64_t users; /* the set's first word */
-    atomic_int
-        /* 1: a guest uses it, too, so its users can't be counted any more; 2: a stranger, which
-         * can't read tokens */
-        guests;
+    /* 1: a guest uses the channel, too, so its users can't be counted any more; 2: a stranger uses
+     * it, which can't read tokens. */
+    atomic_int guests;
 } mt_channel;
 
 typedef struct {
-    atomic_int
-        /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the
-         * lock of its byte */
-        state;
-    atomic_int pid; /* for people; 0: not known yet */
+    /* FREE, OWNED (reserved for a process that is being started), LIVE; changed under the lock of
+     * its byte. */
+    atomic_int state;
+    atomic_int pid; /* for statistics; 0: not known yet */
 } mt_slot;
 
 typedef struct {
@@ -109,14 +108,12 @@ typedef struct {
     int64_t capacity;    /* bytes of the file */
     int64_t cap;         /* free memory beyond this goes back to the system */
     _Atomic int64_t top; /* where the next new block begins */
-    _Atomic uint32_t n_blocks, n_tokens, n_channels,
-        /* high-water marks; index 0 of blocks and channels is nothing, of slots the warden */
-        n_slots;
+    /* High-water marks; index 0 is unused in blocks and channels, and the warden in slots. */
+    _Atomic uint32_t n_blocks, n_tokens, n_channels, n_slots;
     _Atomic int64_t free_bytes; /* committed and free; a hint, set right when the dead are reaped */
-    atomic_bool
-        /* a block may live without a holder and a token: a stranger has ended one (fork.c) */
-        stray;
-    _Atomic int64_t reaped_at; /* seconds: one member a second looks after the dead for all */
+    /* A block may live without a holder and a token: a stranger has ended its token (fork.c). */
+    atomic_bool stray;
+    _Atomic int64_t reaped_at; /* seconds: one member a second reaps for the family */
     _Atomic int64_t reaped, copied, inline_sent; /* for people */
     struct {
         _Atomic uint32_t head, recent;
@@ -129,8 +126,7 @@ typedef struct {
     _Atomic uint64_t users[MT_PLANES - 1][MT_CHANNELS], holders[MT_PLANES - 1][MT_BLOCKS];
 } mt_arena;
 
-/* What this process knows.  Everything but the atomics of the arena itself is guarded by the
- * lock. */
+/* The arena's state in this process.  Everything but the atomics of the arena itself is guarded by the lock. */
 typedef struct {
     pthread_mutex_t lock;
     mt_arena *arena;     /* NULL: there is none.  All of it, or (`reach`) its tables only */
@@ -153,12 +149,10 @@ static inline mt_set mt_holders(uint32_t b) {
 static inline mt_set mt_users(uint32_t c) {
     return (mt_set){&mt_my.arena->channels[c].users, &mt_my.arena->users[0][c], MT_CHANNELS};
 }
-static inline mt_member mt_owner(void) {
-    return mt_my.me ? *mt_my.me : MT_WARDEN;
-} /* of what this process is at work on */
-static inline uint32_t mt_planes(void) {
-    return (atomic_load(&mt_my.arena->n_slots) + 63) / 64;
-} /* that may have a bit set */
+/* Returns the owner of the entries that this process works on. */
+static inline mt_member mt_owner(void) { return mt_my.me ? *mt_my.me : MT_WARDEN; }
+/* Returns how many words of a set may have a bit set. */
+static inline uint32_t mt_planes(void) { return (atomic_load(&mt_my.arena->n_slots) + 63) / 64; }
 static inline _Atomic uint64_t *mt_plane(mt_set set, uint32_t i) {
     return i == 0 ? set.first : set.rest + (size_t)(i - 1) * set.stride;
 }
@@ -197,8 +191,8 @@ static inline bool mt_countable(uint32_t b) {
     return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me);
 }
 
-/* Between any two steps of the protocol a process may be killed, or stand still while others go on:
- * the tests do it here. */
+/* A process may be killed between any two steps of the protocol, or stop while other processes
+ * continue.  The tests kill or stop it here. */
 extern _Atomic int64_t mt_steps_left;
 extern atomic_int mt_signal;
 static inline void step(void) {
@@ -207,8 +201,7 @@ static inline void step(void) {
         kill(getpid(), atomic_load(&mt_signal));
 }
 
-/* A place that is reserved for a process before it is started: its slot, OWNED, and what keeps the
- * slot's lock. */
+/* A slot that is reserved, OWNED, for a process before its start, with what keeps the slot's lock. */
 typedef struct {
     mt_member member;
     int fd;

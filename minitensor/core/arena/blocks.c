@@ -7,6 +7,7 @@
 #define ARENA mt_my.arena
 #define BLOCK(i) (&mt_my.arena->blocks[i])
 
+/* Frees the block's memory to the system. */
 static void give_pages_back(const mt_shared_block *block) {
     if (mt_in_reach(block))
         madvise((char *)ARENA + block->offset, (size_t)block->size, MADV_REMOVE);
@@ -15,8 +16,8 @@ static void give_pages_back(const mt_shared_block *block) {
                   block->size);
 }
 
-/* OWNED by us -> FREE.  Memory that is not noted as committed may be there all the same, if its
- * owner was killed. */
+/* OWNED by us or by a dead member -> FREE.  If the owner was killed, the block may have memory that
+ * is not noted as committed; that memory goes back to the system. */
 void mt_arena_block_disown(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     if (!atomic_load(&block->committed) && block->size) give_pages_back(block);
@@ -45,8 +46,10 @@ bool mt_arena_block_try_own(uint32_t b) {
     return true;
 }
 
-static void punch(uint32_t b) {                /* OWNED by us, committed */
-    atomic_store(&BLOCK(b)->committed, false); /* first: if we die in between, the reaper punches */
+/* Frees the memory of a committed block that is OWNED by us, and disowns the block. */
+static void punch(uint32_t b) {
+    /* The flag is cleared first: if this process dies here, the reaper frees the memory. */
+    atomic_store(&BLOCK(b)->committed, false);
     step();
     mt_arena_block_disown(b);
 }
@@ -64,8 +67,8 @@ bool mt_trim_to(int64_t bytes) {
 void mt_arena_block_maybe_free(uint32_t b) {
     mt_shared_block *block = BLOCK(b);
     for (;;) {
-        mt_word w = load_word(&block->word),
-                to = w; /* the word first: a claim counts down after its bit is set */
+        /* The word is read before the holders: a claim counts down after its bit is set. */
+        mt_word w = load_word(&block->word), to = w;
         if (w.state != LIVE || w.count || !empty(mt_holders(b))) return;
         step();
         to.state = FREE;
@@ -84,7 +87,7 @@ char *mt_arena_members_data(int64_t b) { return (char *)ARENA + BLOCK(b)->offset
 void mt_arena_mark_mutable(int64_t b) { atomic_store(&BLOCK(b)->mutable, true); }
 int64_t mt_arena_size(int64_t b) { return BLOCK(b)->size; }
 
-/* With a step of the word: a process that is reading the set reads it again. */
+/* Steps the word, so that a process that is reading the set reads it again. */
 void mt_arena_block_hold_for(mt_member m, uint32_t b) {
     add(mt_holders(b), m);
     step();
@@ -97,8 +100,9 @@ void mt_arena_hold(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
+/* Discards a guest's private copy of a block; its address range stays reserved. */
 static void forget(uint32_t b) {
-    if (!mt_my.copied[b]) return; /* the warden's */
+    if (!mt_my.copied[b]) return; /* the warden holds the block */
     mmap(mt_my.data + mt_my.arena->blocks[b].offset, (size_t)mt_my.arena->blocks[b].size, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
@@ -114,11 +118,13 @@ void mt_arena_drop(int64_t b) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
-/* Lets this process write to the block's bytes if no token and no other holder exists.
- * Others can then come to them only through us: by a token or a fork of ours.  The swap proves that
- * the word and the holders were so at one moment; without it, a holder that sends the block on and
- * lets go between our two looks has both a token and no bit.  The new generation makes stale what
- * was sent before: the value of that moment is about to go. */
+/* Returns true if this process may write to the block's bytes: the block has no token and no other
+ * holder.  Takes the lock.
+ *
+ * Another process can then get the block only from this one: by a token or a fork.  The swap proves
+ * that the word and the holders had these values at one moment.  Without the swap, a holder that
+ * sends the block and drops it between our two reads has a token and no bit, and both reads miss it.
+ * The new generation makes earlier tokens stale: the write replaces the value that they refer to. */
 int mt_arena_own(int64_t b, int holds) {
     mt_shared_block *block = BLOCK(b);
     bool ours = false;

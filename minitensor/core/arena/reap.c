@@ -5,8 +5,8 @@
 
 #define ARENA mt_my.arena
 
-/* Everything that a dead process had a part in.  We hold its slot's lock; each step may have been
- * done before by a reaper that died. */
+/* Releases what a dead member held.  The caller holds the lock and the lock of the dead member's
+ * slot.  Each step can be repeated: an earlier reaper that died may have done it. */
 static void reap_process(mt_member dead) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks), tokens = atomic_load(&ARENA->n_tokens),
              channels = atomic_load(&ARENA->n_channels);
@@ -35,12 +35,15 @@ static void reap_process(mt_member dead) {
     step();
 }
 
-/* Corrects counts that a killed process has left too high, on blocks that no process holds, or only
- * this one.  No other process can send those, and this one has its lock, so each token that a word
- * counts was in the table when the word was read, below the table's mark of that moment; hence the
- * order: words, mark, tokens.  A claim in the meantime steps the word.  Blocks with other holders
- * wait until they have none; until then their count only makes a writer copy once more than it
- * needs. */
+/* Corrects token counts that a killed process left too high.  The caller holds the lock.
+ *
+ * The recount covers the blocks that have at most this process as holder.  Only this process can
+ * send such a block, and this process holds its lock.  So each token that a word counts was in the
+ * table when the reaper read the word, below the table's high-water mark of that moment.  Hence the
+ * order: words, mark, tokens.  A claim during the recount steps the word, so the swap fails.
+ *
+ * A block with other holders waits until they have dropped it.  Until then its count is too high,
+ * and a writer makes one copy more than necessary. */
 static void recount(void) {
     uint32_t blocks = atomic_load(&ARENA->n_blocks);
     step();
@@ -60,8 +63,8 @@ static void recount(void) {
     }
     if (flying && before) {
         step();
-        uint32_t tokens = atomic_load(
-            &ARENA->n_tokens); /* after the counts: what they have counted lies below this mark */
+        /* The mark is read after the counts: the tokens that they count lie below it. */
+        uint32_t tokens = atomic_load(&ARENA->n_tokens);
         for (uint32_t t = 1; t < tokens; t++)
             if (load_word(&ARENA->tokens[t].word).state >= OWNED)
                 flying[atomic_load(&ARENA->tokens[t].block) % MT_BLOCKS]++;
@@ -77,7 +80,8 @@ static void recount(void) {
     free(before);
     int64_t idle = 0;
     int free_of[MT_SHARED_CLASSES] = {0};
-    for (uint32_t b = 1; b < blocks; b++) { /* the hints */
+    /* Correct the hints. */
+    for (uint32_t b = 1; b < blocks; b++) {
         mt_shared_block *block = &ARENA->blocks[b];
         if (load_word(&block->word).state != FREE || !block->size) continue;
         free_of[block->class]++;
@@ -99,14 +103,14 @@ bool mt_reap_if_dead(int probe, mt_member m) {
 
 int mt_reap_locked(void) {
     int n = 0, probe = mt_my.me ? mt_slot_probe() : -1;
-    if (probe < 0) return 0; /* another member has to */
+    if (probe < 0) return 0; /* another member reaps */
     uint32_t slots = atomic_load(&ARENA->n_slots);
     for (uint32_t s = 1; s < slots; s++)
         if (s != mt_my.me->slot && atomic_load(&ARENA->slots[s].state) > FREE)
             n += mt_reap_if_dead(probe, (mt_member){s});
     close(probe);
     if (n || atomic_load(&ARENA->reaped) || atomic_load(&ARENA->stray))
-        recount(); /* again and again: what is held now can't be set right yet */
+        recount(); /* at each reap: the count of a block with holders is corrected later */
     return n;
 }
 
@@ -117,8 +121,9 @@ int mt_arena_reap(void) {
     return n;
 }
 
-/* One that lives is enough: a family of thousands that waits for messages does not look at every
- * member each time. */
+/* Returns 1 if another living member uses the channel, 0 if there is none, and -1 if the users are
+ * unknown.  Takes the lock.  The search ends at the first living member, so that a family of
+ * thousands that waits for messages does not check every member each time. */
 int mt_channel_has_others(int64_t id) {
     uint32_t c = (uint32_t)id & 0xffff;
     int result = -1;

@@ -1,16 +1,17 @@
-/* References on their way between processes: tokens.  The essay is in arena.c. */
+/* Tokens: references in messages between processes.  The essay is in arena.c. */
 #include "arena/arena.h"
 
 #define ARENA mt_my.arena
 #define TOKEN(i) (&mt_my.arena->tokens[i])
 
+/* Raises a table's high-water mark to at least `to`. */
 static void raise_mark(_Atomic uint32_t *mark, uint32_t to) {
     uint32_t seen = atomic_load(mark);
     while (seen < to && !atomic_compare_exchange_weak(mark, &seen, to)) continue;
 }
 
-/* NEVER or FREE -> OWNED by us, with a new generation.  A walk from where the last one was found:
- * the table is mostly free. */
+/* NEVER or FREE -> OWNED by us, with a new generation.  The search begins after the entry that the
+ * last search found: most of the table is free. */
 uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, uint32_t n,
                        uint32_t *next, _Atomic uint32_t *mark) {
     for (uint32_t tries = 0; tries < n; tries++) {
@@ -22,7 +23,8 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
         to.state = OWNED;
         to.owner = mt_owner().slot;
         to.gen++;
-        raise_mark(mark, i + 1); /* first: a reaper searches up to the mark */
+        /* The mark rises first: a reaper searches for a dead member's entries up to the mark. */
+        raise_mark(mark, i + 1);
         if (change(word_of(i), w, to)) {
             step();
             return i;
@@ -33,7 +35,7 @@ uint32_t mt_entry_take(_Atomic uint64_t *(*word_of)(uint32_t), uint32_t first, u
 
 static _Atomic uint64_t *token_word(uint32_t i) { return &TOKEN(i)->word; }
 
-void mt_entry_set(_Atomic uint64_t *word, unsigned state) { /* of an entry that we own */
+void mt_entry_set(_Atomic uint64_t *word, unsigned state) {
     mt_word w = load_word(word), to = w;
     to.state = state;
     to.owner = 0;
@@ -41,7 +43,8 @@ void mt_entry_set(_Atomic uint64_t *word, unsigned state) { /* of an entry that 
     step();
 }
 
-static bool count(uint32_t block, int by) { /* false: the count is at its end */
+/* Adds `by` to the block's count of tokens; false: the count is at its maximum. */
+static bool count(uint32_t block, int by) {
     for (;;) {
         mt_word w = load_word(&ARENA->blocks[block].word), to = w;
         if (by > 0 && w.count == 0xffff) return false;
@@ -51,8 +54,9 @@ static bool count(uint32_t block, int by) { /* false: the count is at its end */
     }
 }
 
-/* Ends a token's flight, unless another process was faster.  Our bit is set before and as long as
- * the count is wrong: the recount leaves blocks alone that have a holder. */
+/* Ends a token's flight; false: another process was faster.  The caller holds the lock.  Our bit is
+ * set before the count becomes wrong, and stays set until the count is right: the recount skips
+ * blocks that another process holds. */
 bool mt_token_claim(uint32_t t, mt_word w) {
     uint32_t b = atomic_load(&TOKEN(t)->block);
     mt_word to = w;
@@ -66,14 +70,14 @@ bool mt_token_claim(uint32_t t, mt_word w) {
     return landed;
 }
 
-void mt_arena_block_let_go(uint32_t b) { /* of our bit, unless we hold the block */
+void mt_arena_block_let_go(uint32_t b) {
     if (mt_my.holds[b]) return;
     discard(mt_holders(b), *mt_my.me);
     step();
-    mt_arena_block_maybe_free(b); /* our bit may have kept another process from freeing it */
+    mt_arena_block_maybe_free(b); /* our bit may have kept another process from it */
 }
 
-/* What goes into the message: which token, its generation, which block, its generation. */
+/* Returns the number in the message: the token, its generation, the block, its generation. */
 static int64_t id_of(uint32_t token, uint32_t block) {
     return (int64_t)token << 48 | (int64_t)(load_word(&TOKEN(token)->word).gen & 0x7fff) << 32 |
            (int64_t)load_word(&ARENA->blocks[block].word).gen << 16 | (int64_t)block;
@@ -107,7 +111,7 @@ int64_t mt_arena_send(int64_t block, int64_t channel) {
     return result;
 }
 
-/* Makes a token's reference one of ours; the block, or -MT_STALE: the value is gone. */
+/* Makes a token's reference one of ours.  Returns the block, or -MT_STALE: the value is gone. */
 int64_t mt_arena_claim(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen_t = (uint32_t)(id >> 32) & 0x7fff,
              gen_b = (uint32_t)(id >> 16) & 0xffff, b = (uint32_t)id & 0xffff;
@@ -122,7 +126,7 @@ int64_t mt_arena_claim(int64_t id) {
         mt_token_claim(t, w)) {
         mt_my.holds[b]++;
         result = b;
-    } else { /* the same bytes a second time: fine while the value lives */
+    } else { /* the same message again: valid while the value lives */
         if (!mt_my.holds[b]) add(mt_holders(b), *mt_my.me);
         step();
         mt_word live = load_word(&block->word);
@@ -137,7 +141,7 @@ int64_t mt_arena_claim(int64_t id) {
     return result;
 }
 
-/* --- by a process that is no member ----------------------------------------------------------- */
+/* --- by a process that is no member -------------------------------------------------------- */
 
 bool mt_token_flies(const mt_arena *arena, int64_t id) {
     uint32_t t = (uint32_t)(id >> 48);
@@ -170,15 +174,16 @@ bool mt_token_end(mt_arena *arena, int64_t id) {
     return true;
 }
 
+/* Ends a token's flight for a guest, and frees its block if it was the last reference. */
 static bool guest_end_token(int64_t id) {
     if (id <= 0 || !mt_my.arena || !mt_token_end(mt_my.arena, id)) return false;
     mt_arena_block_maybe_free(mt_token_block(id));
     return true;
 }
 
-/* Takes back a token that was not sent after all, or that its receiver could not use.  One that was
- * claimed has another state or generation, and stays as it is; and so does all that is no token,
- * such as a status. */
+/* Drops a token that the sender did not send, or that the reader could not use.  A claimed token has
+ * another state or generation and stays unchanged.  A number that is no token, such as a status, has
+ * no effect.  Takes the lock. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
     if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;
