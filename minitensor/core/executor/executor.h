@@ -24,8 +24,8 @@ typedef struct mt_stream {
     mt_error *first_error, *last_error; /* errors neither read nor reported, the oldest first */
     int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */
     int64_t more_errors;                /* neither read nor reported, and not in the list */
-    uint32_t
-        batch; /* incremented when more_errors is reported; older errors then leave the count */
+    /* Incremented when more_errors is reported; errors of an older batch no longer count in it. */
+    uint32_t batch;
     pthread_t thread;
     pthread_cond_t work;
 } mt_stream;
@@ -48,7 +48,8 @@ typedef struct mt_executor {
     pthread_t gate_owner;
     int fork_depth; /* a signal handler may fork inside a before-fork hook */
     bool shut_down, synchronous, fusion;
-    /* Incremented in each child; by it a worker that wakes in a child sees that it is none there. */
+    /* Incremented in each child of a fork.  A worker that wakes in a child compares it, and so
+     * detects that it is no worker there. */
     atomic_uint generation;
     int64_t inline_limit, max_tasks, max_bytes;
 } mt_executor;
@@ -101,8 +102,8 @@ void mt_run_claimed(mt_stream *s, int n);
  * Returns its error with a count of the caller's, or NULL.  Releases the lock meanwhile. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim);
 
-/* Waits for a change, or serves s (NULL: any stream); false: the deadline has passed.  Releases the lock
- * meanwhile, as mt_wait_mark does. */
+/* Waits for a change, or serves s (NULL: any stream); false: the deadline has passed.  Releases
+ * the lock meanwhile, as mt_wait_mark does. */
 bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
 
 /* Waits until the mark is reached; false: the deadline has passed. */
