@@ -1,4 +1,5 @@
-/* The errors of streams: accounts of those neither read nor reported.  The essay is in executor.c. */
+/* The errors of streams: accounts of those neither read nor reported.  The essay is in
+ * executor.c. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -15,7 +16,7 @@ void mt_poison(const mt_task *task, mt_error *error) {
 
 /* Adds an error to its stream's account. */
 void mt_error_report(mt_stream *s, mt_error *error) {
-    if (error->kept) return; /* the static error that stands for all when memory is out */
+    if (error->kept) return; /* the one error of all tasks for which there was no memory */
     error->stream = s->id;
     error->batch = s->batch;
     if (s->n_errors == MT_ERRORS_KEPT) {
