@@ -115,7 +115,7 @@ static int await_memory(mt_call *call, const struct timespec *deadline) {
     return call->status = MT_MEMORY_ERROR;
 }
 
-/* Runs the call's task in this thread, beside the streams, once its inputs are ready.  The caller
+/* Runs the call's task in this thread, beside the streams, once it is ready.  The caller
  * holds the lock; it is released meanwhile. */
 static int submit_beside(mt_call *call, mt_stream *s, const struct timespec *deadline) {
     mt_mark blocking;
