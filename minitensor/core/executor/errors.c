@@ -1,4 +1,4 @@
-/* The errors of streams: accounts of what was neither read nor told.  The essay is in
+/* The errors of streams: accounts of those neither read nor reported.  The essay is in
  * executor.c. */
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ void mt_poison(const mt_task *task, mt_error *error) {
     }
 }
 
-/* Enters an error into its stream's account. */
+/* Adds an error to its stream's account. */
 void mt_error_report(mt_stream *s, mt_error *error) {
     if (error->kept) return; /* the one error of all tasks for which there was no memory */
     error->stream = s->id;
@@ -31,8 +31,8 @@ void mt_error_report(mt_stream *s, mt_error *error) {
     s->n_errors++;
 }
 
-/* An error leaves its stream's account.  True: it was in the list, whose count the caller has
- * now. */
+/* Removes an error from its stream's account.  Returns true if the error was in the list; the
+ * caller then owns the list's count.  The caller holds the lock. */
 static bool strike_off(mt_error *error) {
     mt_stream *s = mt_exec.streams[error->stream];
     bool kept = error->kept;

@@ -1,9 +1,10 @@
-/* Events: marks that a user sets. */
+/* Events: marks that the user sets. */
 #include <stdio.h>
 
 #include "executor/executor.h"
 
-/* A task without tensors: an event to record, or a mark to wait for. */
+/* Queues a task without tensors that records an event or waits for one's mark.  Returns MT_TIMEOUT
+ * while a fork keeps the gate closed.  Takes the lock. */
 static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout_ms) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     int status = MT_OK;
@@ -18,7 +19,8 @@ static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout
         if (!mt_wait_progress(s, &deadline) && mt_exec.gate_closed) status = MT_TIMEOUT;
     bool needed = !(record ? mt_idle(s) : mt_reached(await->mark) || await->mark.stream == id) &&
                   !mt_runs_inline();
-    if (status == MT_OK && needed) mt_ensure_worker(s); /* without one a waiter serves the marker */
+    /* Without a worker, a waiter serves the marker. */
+    if (status == MT_OK && needed) mt_ensure_worker(s);
     if (record && status == MT_OK) {
         record->mark = (mt_mark){id, s->submitted + (needed ? 1 : 0)};
         record->time_ms = needed ? -1 : mt_now_ms();

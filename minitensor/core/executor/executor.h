@@ -20,12 +20,12 @@ typedef struct mt_stream {
     /* Incremented at each change of the queue or of `awaited`.  A worker that waits for tasks to
      * fuse polls it without the lock. */
     atomic_uint epoch;
-    int fusion_credit;                  /* waits for tasks to fuse that remain (worker.c) */
+    int fusion_credit;                  /* remaining waits for tasks to fuse (worker.c) */
     mt_error *first_error, *last_error; /* errors neither read nor reported, the oldest first */
     int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */
     int64_t more_errors;                /* neither read nor reported, and not in the list */
-    uint32_t
-        batch; /* incremented when more_errors is reported; older errors then leave the count */
+    /* Incremented when more_errors is reported; errors of an older batch no longer count in it. */
+    uint32_t batch;
     pthread_t thread;
     pthread_cond_t work;
 } mt_stream;
@@ -48,7 +48,8 @@ typedef struct mt_executor {
     pthread_t gate_owner;
     int fork_depth; /* a signal handler may fork inside a before-fork hook */
     bool shut_down, synchronous, fusion;
-    /* Incremented in each child; by it a worker that wakes in a child sees that it is none there. */
+    /* Incremented in each child of a fork.  A worker that wakes in a child compares it, and so
+     * detects that it is no worker there. */
     atomic_uint generation;
     int64_t inline_limit, max_tasks, max_bytes;
 } mt_executor;
@@ -73,12 +74,12 @@ static inline bool mt_forking(void) {
     return mt_exec.gate_closed && pthread_equal(mt_exec.gate_owner, pthread_self());
 }
 
-/* Returns true if this thread's ops run at once, beside the streams. */
+/* Returns true if this thread's ops run inline, beside the streams. */
 static inline bool mt_runs_inline(void) {
     return mt_working_on || mt_forking() || mt_exec.shut_down;
 }
 
-/* Returns true if no task works on the storage, and none is queued that will. */
+/* Returns true if no running or queued task uses the storage. */
 static inline bool mt_storage_is_idle(const mt_storage *s) {
     return !s->busy && mt_reached(s->last_write) && mt_reached(s->last_read);
 }
@@ -86,7 +87,7 @@ static inline bool mt_storage_is_idle(const mt_storage *s) {
 /* Returns the stream that this thread's ops on the device go to. */
 mt_stream *mt_stream_of_thread(int device);
 
-/* Starts the stream's worker if there is none; false: the system refuses a thread. */
+/* Starts the stream's worker if it has none; false: the system refuses a thread. */
 bool mt_ensure_worker(mt_stream *s);
 
 /* Runs the next task of a stream that has no worker; false: it has one, or no task can run.
@@ -101,37 +102,37 @@ void mt_run_claimed(mt_stream *s, int n);
  * Returns its error with a count of the caller's, or NULL.  Releases the lock meanwhile. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim);
 
-/* Waits for a change, or serves s (NULL: any stream); false: the time is over.  Releases the lock
- * meanwhile, as mt_wait_mark does. */
+/* Waits for a change, or serves s (NULL: any stream); false: the deadline has passed.  Releases
+ * the lock meanwhile, as mt_wait_mark does. */
 bool mt_wait_progress(mt_stream *s, const struct timespec *deadline);
 
-/* Waits until the mark is reached; false: the time is over. */
+/* Waits until the mark is reached; false: the deadline has passed. */
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline);
 
 /* Count a thread that waits for a mark, from the beginning of its wait to the end. */
 void mt_waiter_add(mt_mark mark);
 void mt_waiter_remove(mt_mark mark);
 
-/* Returns how many tasks have ended so far; *busy: there are some that have not. */
+/* Returns how many tasks have ended so far; *busy: some have not. */
 uint64_t mt_tasks_ended(bool *busy);
 
-/* Returns true if all is over that a queued task waits for. */
+/* Returns true if every mark that a queued task waits for is reached. */
 bool mt_waits_over(const mt_task *task);
 
-/* Returns true if all is over that a task would wait for that runs now; else *blocking is the
- * first mark that is not reached. */
+/* Returns true if a task could run now without waiting; else *blocking is the first mark that is
+ * not reached. */
 bool mt_ready(const mt_task *task, mt_mark *blocking);
 
-/* Returns true if the task touches memory that is seen from outside the streams. */
+/* Returns true if the task uses memory that is visible outside the streams. */
 bool mt_visible(const mt_task *task);
 
-/* Appends a task to the queue, with the marks that it waits for; takes over the task. */
+/* Appends a task to the queue, with the marks that it waits for; owns the task from then on. */
 void mt_enqueue(mt_stream *s, mt_task *task);
 
-/* Leaves the error in the outputs that have none, each with a count of its own. */
+/* Stores the error in the outputs that have none, each with a count of its own. */
 void mt_poison(const mt_task *task, mt_error *error);
 
-/* Enters an error into its stream's account, with a count of the account's. */
+/* Adds an error to its stream's account, with a count of the account's. */
 void mt_error_report(mt_stream *s, mt_error *error);
 
 /* Empties the account. */
@@ -139,7 +140,8 @@ void mt_errors_forget(mt_stream *s);
 
 /* --- without the lock ---------------------------------------------------------------------- */
 
-/* Withdraws the task of a call that is dropped: it does not run any more, or is over. */
+/* Withdraws the task of a call that is dropped: a task that has not started never runs.  Waits for
+ * the end of a kernel. */
 void mt_withdraw(mt_call *call);
 
 #endif

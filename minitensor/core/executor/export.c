@@ -1,5 +1,4 @@
-/* Arrays that look at a storage's memory: what moves and what stays meanwhile is told in
- * move_to_arena.c. */
+/* Arrays that view a storage's memory.  move_to_arena.c describes when a storage may move. */
 #include <stdlib.h>
 
 #include "executor/executor.h"
@@ -10,7 +9,7 @@ typedef struct {
 } array_view;
 
 /* Copies a storage's bytes out of the arena into memory of this process alone; all views follow.
- * Memory that is shared by name stays.  MT_TIMEOUT: a task is at work on the storage. */
+ * Memory shared by name stays.  Returns MT_TIMEOUT if a task uses the storage.  Takes the lock. */
 static int leave_arena(mt_storage *s) {
     pthread_mutex_lock(&mt_exec.lock);
     int64_t block = s->shared_mutable ? 0 : s->block;
@@ -22,7 +21,8 @@ static int leave_arena(mt_storage *s) {
     if (!still) return MT_TIMEOUT;
     if (!mt_block_reserve(s->device, s->nbytes, NULL)) return MT_MEMORY_ERROR;
     char *data = mt_block_commit(s->device, s->nbytes);
-    if (data) memcpy(data, from, (size_t)s->nbytes); /* no lock: the arena's memory stays mapped */
+    /* Without the lock: the arena's memory stays mapped. */
+    if (data) memcpy(data, from, (size_t)s->nbytes);
     pthread_mutex_lock(&mt_exec.lock);
     bool unchanged = data && mt_storage_is_idle(s) && s->writes == writes && s->block == block &&
                      !s->shared_mutable;
@@ -44,8 +44,8 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     array_view *l = malloc(sizeof *l);
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
-    while (exclusive && s->block &&
-           !s->shared_mutable) { /* the export is counted under the same lock */
+    /* The lock is held from the last test until the export is counted. */
+    while (exclusive && s->block && !s->shared_mutable) {
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {
@@ -77,7 +77,7 @@ void mt_unexport(void *handle) {
     free(l);
 }
 
-/* For a glance: the memory stays where it is until mt_unpin. */
+/* Keeps the memory at its address until mt_unpin, for a short read. */
 void mt_pin(mt_ref tensor) {
     pthread_mutex_lock(&mt_exec.lock);
     if (mt_t(tensor)->storage) mt_t(tensor)->storage->busy++;

@@ -1,4 +1,4 @@
-/* Which task comes after which: marks, and what a task waits for.  The essay is in executor.c. */
+/* The order of tasks: marks, and the marks that a task waits for.  The essay is in executor.c. */
 #include "executor/executor.h"
 
 static void count_waiter(mt_mark mark, int by) {
@@ -9,6 +9,7 @@ static void count_waiter(mt_mark mark, int by) {
 void mt_waiter_add(mt_mark mark) { count_waiter(mark, 1); }
 void mt_waiter_remove(mt_mark mark) { count_waiter(mark, -1); }
 
+/* Adds a mark to those that the task waits for, unless it is reached or on the task's stream s. */
 static void wait_for(mt_task *task, const mt_stream *s, mt_mark mark) {
     if (mark.stream != s->id && !mt_reached(mark)) task->wait[task->n_wait++] = mark;
 }
@@ -19,8 +20,8 @@ bool mt_waits_over(const mt_task *task) {
     return true;
 }
 
-/* Is everything over that a task run right now would have to wait for?  *blocking: the first that
- * is not. */
+/* Returns true if a task could run now without waiting; else *blocking is the first mark that is
+ * not reached. */
 bool mt_ready(const mt_task *task, mt_mark *blocking) {
     for (int i = 0; i < task->n_in; i++) {
         mt_storage *storage = task->in[i]->storage;
@@ -50,8 +51,8 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
         mt_storage *storage = task->in[i]->storage;
         if (!storage) continue;
         wait_for(task, s, storage->last_write);
-        wait_for(task, s,
-                 storage->last_read); /* one mark stands for all readers: they come in order */
+        /* Readers wait for each other, so that one mark stands for all of them. */
+        wait_for(task, s, storage->last_read);
         storage->last_read = here;
     }
     for (int i = 0; i < task->n_out; i++) {

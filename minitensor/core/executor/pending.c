@@ -1,7 +1,7 @@
-/* Calls that are not over: errors on their way up, and tasks that still have to be queued.
+/* Pending calls: errors not yet raised, and tasks not yet queued.
  *
  * They are objects, not thread-local state, because a signal handler or a finalizer may call an op
- * between the moment a call returns to Python and the moment Python asks how it went. */
+ * after a call has returned to Python and before Python reads its status. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "executor/executor.h"
 #include "executor/pending.h"
 
-/* What is returned when there is not even memory for a call. */
+/* The call that is returned when there is no memory for a call. */
 static mt_call out_of_memory = {
     .status = MT_MEMORY_ERROR, .op = "call", .message = "no memory left, not even for the error"};
 
@@ -85,6 +85,7 @@ int mt_call_inputs(mt_ref call, mt_ref *inputs) {
     return task->n_in;
 }
 
+/* Frees a call with its counts.  May call Python, so no lock is held. */
 static void call_free(mt_call *call) {
     if (call->task) mt_task_free(call->task);
     if (call->result) mt_tensor_release(call->result);

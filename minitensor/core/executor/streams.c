@@ -10,8 +10,8 @@
 int mt_stream_new(int device) {
     int id = -1;
     pthread_mutex_lock(&mt_exec.lock);
-    for (int i = 1; i < mt_exec.n_streams && id < 0;
-         i++) /* a stream given back, with its worker, serves again */
+    /* A released stream is reused, with its worker. */
+    for (int i = 1; i < mt_exec.n_streams && id < 0; i++)
         if (mt_exec.streams[i]->released && mt_exec.streams[i]->device == device &&
             mt_idle(mt_exec.streams[i]))
             id = i;
@@ -55,7 +55,8 @@ int mt_stream_count(void) {
 int mt_stream_query(int id) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_exec.streams[id];
-    while (!mt_idle(s) && mt_serve(s)) continue; /* else a program that only asks sees no end */
+    /* Without a worker, a program that only polls would never see the end. */
+    while (!mt_idle(s) && mt_serve(s)) continue;
     int over = mt_idle(s);
     pthread_mutex_unlock(&mt_exec.lock);
     return over;

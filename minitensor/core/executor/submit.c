@@ -1,10 +1,10 @@
-/* Getting work in: an op's task runs at once, or becomes a call that Python queues with mt_submit.
+/* Submission: an op's task runs inline, or becomes a call that Python queues with mt_submit.
  *
- * Queueing is a step of its own for two reasons.  Looking up the user's line costs as much as a
- * small op, so only a task that is queued gets one.  And queueing may have to wait (for room in the
- * queue, for memory, for a fork to be over), which Python does in slices, so that signals are
- * handled in between.  A signal's handler may raise after any slice, the last one included: a call
- * is Python's to end or to drop, whatever mt_submit has said. */
+ * Queueing is a separate step for two reasons.  Finding the line of the user's program costs as
+ * much as a small op, so only a queued task gets it.  And queueing may have to wait: for room in
+ * the queue, for memory, or for the end of a fork.  Python waits in slices, and handles signals
+ * between them.  A signal's handler may raise after any slice, the last one included.  So Python
+ * ends or drops the call, whatever mt_submit has returned. */
 #include <stdio.h>
 
 #include "base/testpoints.h"
@@ -12,6 +12,7 @@
 #include "executor/pending.h"
 #include "executor/submit.h"
 
+/* Returns the number of elements of the task's largest tensor. */
 static int64_t effort(const mt_task *task) {
     int64_t size = 0;
     for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
@@ -20,7 +21,7 @@ static int64_t effort(const mt_task *task) {
     return size;
 }
 
-/* The same task on the heap, with counts of its own; NULL: no memory. */
+/* Returns a copy of the task on the heap, with counts of its own; NULL: no memory. */
 static mt_task *task_to_heap(const mt_task *task) {
     mt_task *copy = mt_task_new(task->n_in, task->n_out);
     if (!copy) return NULL;
@@ -42,8 +43,8 @@ static mt_task *task_to_heap(const mt_task *task) {
     return copy;
 }
 
-/* A task on the stack becomes a call that waits for mt_submit; one that has failed already only
- * waits for its site. */
+/* Returns a call that holds a copy of the stack's task and waits for mt_submit.  A task that has
+ * already failed is not copied: its call waits only for its site.  Owns `result` and `failed`. */
 static mt_ref defer(mt_task *task, mt_tensor *result, int stream, mt_error *failed) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);
@@ -77,22 +78,25 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);
 }
 
+/* Leaves a status and a message in the call; returns the status. */
 static int refuse(mt_call *call, int status, const char *why) {
     snprintf(call->op, sizeof call->op, "%s", mt_task_op(call->task));
     snprintf(call->message, sizeof call->message, "%s", why);
     return call->status = status;
 }
 
-enum { MEMORY_PATIENCE_MS = 10000 }; /* so long no task may end, and then there is no memory */
+/* If no task ends for this time, the wait for memory fails. */
+enum { MEMORY_PATIENCE_MS = 10000 };
 
-/* Memory for a result that found none at its call: work that is under way frees some as it ends. */
+/* Reserves memory for a result that found none at its call: running work frees some as it ends.
+ * Returns MT_OK, MT_TIMEOUT, or MT_MEMORY_ERROR, also left in the call.  Takes the lock. */
 static int await_memory(mt_call *call, const struct timespec *deadline) {
     mt_storage *s = call->result->storage;
     bool busy = true, time_left = true;
     pthread_mutex_lock(&mt_exec.lock);
     while (s->unbacked && busy && time_left) {
-        uint64_t ended =
-            mt_tasks_ended(&busy); /* before the attempt: what ends after it is worth another */
+        /* Read before the attempt: a task that ends later justifies another one. */
+        uint64_t ended = mt_tasks_ended(&busy);
         pthread_mutex_unlock(&mt_exec.lock);
         s->unbacked = !mt_storage_reserve(s, !call->task);
         pthread_mutex_lock(&mt_exec.lock);
@@ -111,6 +115,8 @@ static int await_memory(mt_call *call, const struct timespec *deadline) {
     return call->status = MT_MEMORY_ERROR;
 }
 
+/* Runs the call's task in this thread, beside the streams, once it is ready.  The caller
+ * holds the lock; it is released meanwhile. */
 static int submit_beside(mt_call *call, mt_stream *s, const struct timespec *deadline) {
     mt_mark blocking;
     while (!mt_ready(call->task, &blocking)) {
@@ -129,7 +135,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     mt_mark blocking;
     int status = MT_OK;
-    if (call->failed) { /* it ran at once, before its site was known */
+    if (call->failed) { /* the task ran inline, before its site was known */
         pthread_mutex_lock(&mt_exec.lock);
         call->failed->site = site;
         pthread_mutex_unlock(&mt_exec.lock);
@@ -167,7 +173,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             mt_ensure_worker(s);
             mt_enqueue(s, task);
             call->seq = task->seq;
-            call->task = NULL; /* the stream's now */
+            call->task = NULL; /* the stream owns it */
             call->queued = true;
         }
     }

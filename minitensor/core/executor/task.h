@@ -6,7 +6,7 @@
 /* Returns the name of a task's op. */
 const char *mt_task_op(const mt_task *task);
 
-/* Returns a task with room for so many tensors; NULL: no memory. */
+/* Returns a task with room for n_in inputs and n_out outputs; NULL: no memory. */
 mt_task *mt_task_new(int n_in, int n_out);
 
 /* Frees a task with its counts.  May call Python, so no lock is held. */

@@ -1,10 +1,9 @@
-/* Running tasks: from their tensors to the kernels' operands.  Knows no stream and takes no
- * lock. */
+/* Running tasks: from their tensors to the kernels' operands.  Uses no stream and takes no lock. */
 #include "executor/task_run.h"
 #include "fusion/pass.h"
 #include "fusion/reduce.h"
 
-/* Runs a task and returns its status. */
+/* Runs a task and returns its status; *exception is set if a host task raised. */
 static int run_one(mt_task *task, void **exception) {
     mt_tensor *out = task->n_out ? task->out[0] : NULL;
     int status = MT_OK;

@@ -58,7 +58,8 @@ bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
 }
 
 /* Waits for the storage's last write, and with `unused` for its last read.  Returns the status of
- * its error, MT_TIMEOUT, or MT_RUNTIME_ERROR if this thread's own stream must write it. */
+ * its error, MT_TIMEOUT, or MT_RUNTIME_ERROR if the mark is on the stream whose host task this
+ * thread runs.  Takes the lock. */
 static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
     if (!storage) return MT_OK;
     struct timespec deadline = mt_deadline_in(timeout_ms);

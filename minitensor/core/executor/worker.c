@@ -28,8 +28,8 @@ static mt_error *inherited_error(const mt_task *task) {
     return NULL;
 }
 
-/* Counts n tasks in (by = 1) or out (by = -1) as users of their storages.  A storage in use does
- * not move. */
+/* Counts n tasks in (by = 1) or out (by = -1) as users of their storages, and increments the
+ * outputs' `writes`.  A storage in use does not move.  The caller holds the lock. */
 static void use(const mt_task *task, int n, int by) {
     for (int k = 0; k < n; k++, task = task->next) {
         for (int i = 0; i < task->n_in; i++)
@@ -158,8 +158,8 @@ static bool run_queued(mt_stream *s, int n) {
     for (one = task; one; one = one->next) bytes += one->bytes;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_RUN);
-    /* Freeing a task may call Python, so the lock is released.  It precedes the update of `done`, so
-     * that a thread that waits for the task finds its memory free. */
+    /* Freeing a task may call Python, so the lock is released.  It precedes the update of `done`,
+     * so that a thread that waits for the task finds its memory free. */
     while (task) {
         mt_task *next = task->next;
         mt_task_free(task);
