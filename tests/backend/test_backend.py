@@ -62,7 +62,7 @@ def test_every_op_runs_there() -> None:
 def test_a_dtype_it_lacks_is_a_type_error_at_the_call() -> None:
     with pytest.raises(TypeError, match="must be one that NumPy:0 supports, got BFloat16"):
         Tensor([1.0], dtype=bfloat16, device="NumPy")
-    with pytest.raises(TypeError, match="must be one that NumPy:0 supports, got BFloat16"):
+    with pytest.raises(TypeError, match="has no BFloat16"):
         Tensor([1.0], device="NumPy").astype(bfloat16)
 
 
