@@ -126,7 +126,7 @@ typedef struct {
     _Atomic uint64_t users[MT_PLANES - 1][MT_CHANNELS], holders[MT_PLANES - 1][MT_BLOCKS];
 } mt_arena;
 
-/* The arena's state in this process.  Everything but the atomics of the arena itself is guarded by the lock. */
+/* The arena's state in this process.  The lock guards everything but the arena's own atomics. */
 typedef struct {
     pthread_mutex_t lock;
     mt_arena *arena;     /* NULL: there is none.  All of it, or (`reach`) its tables only */
