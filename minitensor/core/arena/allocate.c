@@ -1,7 +1,7 @@
 /* Allocating a block of the arena.  The essay is in arena.c.
  *
- * Pages are committed before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through the
- * mapping, so it needs no descriptor, and saves the copy that follows its page faults (16 MiB
+ * Pages are committed before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through
+ * the mapping, so it needs no descriptor, and saves the copy that follows its page faults (16 MiB
  * committed and written: 12.1 ms, after fallocate 15.5).  An older kernel has fallocate.  A sandbox
  * that refuses both has system calls that write to memory: where there is no page, they return
  * EFAULT, and no signal comes. */
