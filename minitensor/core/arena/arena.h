@@ -1,6 +1,6 @@
 /* The arena's layout in shared memory, and the interface between its files: arena.c (the essay),
- * slots.c (slots and their locks), fork.c (fork), guest.c (guests), blocks.c and allocate.c (memory),
- * tokens.c, channels.c, reap.c (reaping), check.c (invariants, statistics). */
+ * slots.c (slots and their locks), fork.c (fork), guest.c (guests), blocks.c and allocate.c
+ * (memory), tokens.c, channels.c, reap.c (reaping), check.c (invariants, statistics). */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
 #include <signal.h>
@@ -25,7 +25,9 @@ typedef struct {
     uint32_t slot;
 } mt_member;
 
-/* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c). */
+/* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
+ * The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
+ * */
 static const mt_member MT_WARDEN = {0};
 
 /* A set of members: a bit for each slot.  Its first word lies in its block or channel.  The others
@@ -185,7 +187,8 @@ static inline bool mt_in_reach(const mt_shared_block *block) {
 /* Returns the block of a token's number. */
 static inline uint32_t mt_token_block(int64_t id) { return (uint32_t)id & 0xffff; }
 
-/* Returns true if at most this process holds the block, so that its tokens can be counted (reap.c). */
+/* Returns true if at most this process holds the block, so that its tokens can be counted
+ * (reap.c). */
 static inline bool mt_countable(uint32_t b) {
     return empty(mt_holders(b)) || only(mt_holders(b), *mt_my.me);
 }
@@ -200,7 +203,8 @@ static inline void step(void) {
         kill(getpid(), atomic_load(&mt_signal));
 }
 
-/* A slot that is reserved, OWNED, for a process before its start, with what keeps the slot's lock. */
+/* A slot that is reserved, OWNED, for a process before its start, with what keeps the slot's
+ * lock. */
 typedef struct {
     mt_member member;
     int fd;
