@@ -9,14 +9,14 @@
  * those blocks to other tensors.  To hold them for the child for ever is a leak, and the parent
  * can't learn when such a child ends.
  *
- * The solution.  The child is a member or has copies.  If the parent can't reserve a slot, it copies
- * the blocks that it holds, before the fork, into private memory, which the fork passes on.  The
- * child, before any other code runs there, moves the copies to where the blocks were, page by page,
- * and is a guest (guest.c).
+ * The solution.  The child is a member or has copies.  If the parent can't reserve a slot, it
+ * copies the blocks that it holds, before the fork, into private memory, which the fork passes on.
+ * The child, before any other code runs there, moves the copies to where the blocks were, page by
+ * page, and is a guest (guest.c).
  *
  * The guarantee.  The same addresses hold the same values, and the child owns them, so storages,
- * views and arrays stay valid unchanged.  The parent unmaps its copies.  Nothing has to be held, and
- * no process has to be watched.
+ * views and arrays stay valid unchanged.  The parent unmaps its copies.  Nothing has to be held,
+ * and no process has to be watched.
  *
  * Two things can't be copied.  Memory that all write to (share_memory_) stays shared: the warden, a
  * member that never dies, holds it from then on until the family ends.  The warden also holds the
