@@ -2,8 +2,8 @@
  * how a process becomes one.
  *
  * A guest receives by a copy: it reads the block while the token is in flight, which keeps the
- * block, and then ends the token.  A forked guest reads through a second mapping of the arena, since
- * the first has its copies.  A guest without address space for the arena reads through the
+ * block, and then ends the token.  A forked guest reads through a second mapping of the arena,
+ * since the first has its copies.  A guest without address space for the arena reads through the
  * descriptor.  A guest sends by a copy: its tensors go inside the message, and a large message goes
  * into a block that only the message holds.
  *
