@@ -9,10 +9,11 @@
  * daemons do.  It continues in every process that inherits the descriptor or a mapping made by it.
  *
  * The solution.  A member holds a lock on its slot's byte by an open file description that nothing
- * else uses.  A mapping of one page, the anchor, keeps that description open; children don't inherit
- * the anchor (MADV_DONTFORK).  The descriptor itself is closed at once.  So the lock lives exactly
- * as long as the process's memory: it survives closed descriptors, and the kernel drops it at exit,
- * at SIGKILL and at exec, whatever was forked meanwhile.  Dead means: the lock can be acquired.
+ * else uses.  A mapping of one page, the anchor, keeps that description open; children don't
+ * inherit the anchor (MADV_DONTFORK).  The descriptor itself is closed at once.  So the lock lives
+ * exactly as long as the process's memory: it survives closed descriptors, and the kernel drops it
+ * at exit, at SIGKILL and at exec, whatever was forked meanwhile.  Dead means: the lock can be
+ * acquired.
  *
  * A process tests locks by another description (the probe), which is open only during the test.
  * Descriptions are made by opening /proc/self/fd/N; a process that can't do that can neither reap
@@ -20,8 +21,8 @@
  *
  * The parent reserves a slot for a process before its start.  A forked child inherits the anchor,
  * which its parent unmaps and which the child makes its own; a spawned process inherits the
- * descriptor.  In between both hold the lock, so it is never free, and a child that is killed before
- * its first instruction is a dead member like any other. */
+ * descriptor.  In between both hold the lock, so it is never free, and a child that is killed
+ * before its first instruction is a dead member like any other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
