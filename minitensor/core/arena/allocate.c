@@ -1,8 +1,8 @@
 /* Allocating a block of the arena.  The essay is in arena.c.
  *
- * Pages are taken before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through the
- * mapping, so it needs no descriptor, and spares the copy that follows its page faults (16 MiB
- * taken and written: 12.1 ms, after fallocate 15.5).  An older kernel has fallocate.  A sandbox
+ * Pages are committed before they are touched.  MADV_POPULATE_WRITE (Linux 5.14) does it through
+ * the mapping, so it needs no descriptor, and saves the copy that follows its page faults (16 MiB
+ * committed and written: 12.1 ms, after fallocate 15.5).  An older kernel has fallocate.  A sandbox
  * that refuses both has system calls that write to memory: where there is no page, they return
  * EFAULT, and no signal comes. */
 #include <errno.h>
@@ -41,7 +41,8 @@ static uint32_t find(int class) {
     return other && mt_arena_block_try_own(other) ? other : 0;
 }
 
-static uint32_t create(int class, int64_t size) { /* 0: the arena is full */
+/* Creates a block of a class; 0: the arena is full. */
+static uint32_t create(int class, int64_t size) {
     int64_t offset = atomic_load(&ARENA->top);
     do
         if (offset + size > ARENA->capacity) return mt_arena_refuse(MT_NO_SPACE, size, 0), 0;
@@ -66,7 +67,7 @@ static uint32_t create(int class, int64_t size) { /* 0: the arena is full */
     return b;
 }
 
-/* Takes pages by a system call that writes to each: what the system refuses is its error and no
+/* Commits pages by a system call that writes to each: a refusal of the system is an error and no
  * signal. */
 static int take_by_writing(char *data, int64_t size) {
     for (int64_t at = 0; at < size; at += MT_PAGE)
@@ -111,7 +112,7 @@ static bool commit(uint32_t b) {
     return error == 0;
 }
 
-/* Once a second one member looks after the dead for the family. */
+/* Reaps for the family; one member does it once a second. */
 static void reap_now_and_then(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

@@ -2,8 +2,8 @@
  * message that carries its value.
  *
  * The problem.  A tensor in a message to another process must not be copied.  Its memory must be
- * freed when no process has it any more.  That must hold wherever and however those processes ended:
- * by return, by exit, or by SIGKILL between any two instructions.
+ * freed when no process has it any more.  That must hold wherever and however those processes
+ * ended: by return, by exit, or by SIGKILL between any two instructions.
  *
  * What fails.  A name in /dev/shm for each tensor outlives a crash, and that folder may be small.
  * A descriptor for each tensor exhausts the limit of descriptors.  A counter that every holder

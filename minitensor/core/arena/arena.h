@@ -1,6 +1,6 @@
 /* The arena's layout in shared memory, and the interface between its files: arena.c (the essay),
- * slots.c (slots and their locks), fork.c (fork), guest.c (guests), blocks.c and allocate.c (memory),
- * tokens.c, channels.c, reap.c (reaping), check.c (invariants, statistics). */
+ * slots.c (slots and their locks), fork.c (fork), guest.c (guests), blocks.c and allocate.c
+ * (memory), tokens.c, channels.c, reap.c (reaping), check.c (invariants, statistics). */
 #ifndef MT_ARENA_H
 #define MT_ARENA_H
 #include <signal.h>
@@ -25,7 +25,9 @@ typedef struct {
     uint32_t slot;
 } mt_member;
 
-/* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c). */
+/* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
+ * The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
+ * */
 static const mt_member MT_WARDEN = {0};
 
 /* A set of members: a bit for each slot.  Its first word lies in its block or channel.  The others
@@ -126,7 +128,7 @@ typedef struct {
     _Atomic uint64_t users[MT_PLANES - 1][MT_CHANNELS], holders[MT_PLANES - 1][MT_BLOCKS];
 } mt_arena;
 
-/* The arena's state in this process.  Everything but the atomics of the arena itself is guarded by the lock. */
+/* The arena's state in this process.  The lock guards everything but the arena's own atomics. */
 typedef struct {
     pthread_mutex_t lock;
     mt_arena *arena;     /* NULL: there is none.  All of it, or (`reach`) its tables only */
@@ -201,7 +203,8 @@ static inline void step(void) {
         kill(getpid(), atomic_load(&mt_signal));
 }
 
-/* A slot that is reserved, OWNED, for a process before its start, with what keeps the slot's lock. */
+/* A slot that is reserved, OWNED, for a process before its start, with what keeps the slot's
+ * lock. */
 typedef struct {
     mt_member member;
     int fd;

@@ -123,8 +123,9 @@ void mt_arena_drop(int64_t b) {
  *
  * Another process can then get the block only from this one: by a token or a fork.  The swap proves
  * that the word and the holders had these values at one moment.  Without the swap, a holder that
- * sends the block and drops it between our two reads has a token and no bit, and both reads miss it.
- * The new generation makes earlier tokens stale: the write replaces the value that they refer to. */
+ * sends the block and drops it between our two reads has a token and no bit, and both reads miss
+ * it.  The new generation makes earlier tokens stale: the write replaces the value that they refer
+ * to. */
 int mt_arena_own(int64_t b, int holds) {
     mt_shared_block *block = BLOCK(b);
     bool ours = false;

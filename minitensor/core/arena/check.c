@@ -57,9 +57,9 @@ static void fault(report *r, const char *format, ...) {
     r->found++;
 }
 
-/* Recounts blocks, tokens and channels, and writes the violated invariants to `text`.  Returns their
- * number.  Takes the lock.  The caller ensures that no other process works in the arena: a token
- * that a reader claims during the check would appear as a fault. */
+/* Recounts blocks, tokens and channels, and writes the violated invariants to `text`.  Returns
+ * their number.  Takes the lock.  The caller ensures that no other process works in the arena: a
+ * token that a reader claims during the check would appear as a fault. */
 int mt_arena_check(char *text, int room) {
     report r = {text, room > 0 ? (size_t)room : 0, 0};
     if (room > 0) *text = 0;

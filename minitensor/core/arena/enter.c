@@ -80,7 +80,7 @@ int mt_arena_create(int64_t capacity, int64_t cap) {
     return error;
 }
 
-/* Maps all of the file, and if that can't be had its tables, with which a guest receives. */
+/* Maps all of the file or, if that fails, its tables only, with which a guest receives. */
 static int map_existing(int fd) {
     struct stat status;
     if (fstat(fd, &status) != 0) return -errno;
@@ -117,7 +117,7 @@ int mt_arena_enter(int fd, int lock_fd, int slot) {
     pthread_mutex_lock(&mt_my.lock);
     int part = mt_my.arena ? -EEXIST : map_existing(fd);
     int error = part > 0 ? -ENOMEM : part;
-    if (!error && lock_fd < 0) error = slot; /* the parent found no place: why */
+    if (!error && lock_fd < 0) error = slot; /* the parent found no slot: the reason */
     if (!error && !(place.anchor = mt_slot_hold(lock_fd))) error = -ENOMEM;
     if (!error) mt_slot_settle(place);
     else if (part >= 0) be_guest(error);

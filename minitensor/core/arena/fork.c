@@ -1,24 +1,26 @@
 /* The arena in a fork.
  *
- * The problem.  A forked child reads at once what it has inherited, so it must hold it before its
- * parent can let go.  A member's child is a member, too, but there may be no place for it: the
- * program has closed the arena's descriptor, has changed its user, has no descriptor left, lives
- * where there is no /proc, or every slot is taken.
+ * The problem.  A forked child reads at once what it has inherited, so it must hold the blocks
+ * before its parent can drop them.  A member's child is a member, too, but there may be no slot for
+ * it: the program has closed the arena's descriptor, has changed its user, has no descriptor left,
+ * runs where there is no /proc, or every slot is taken.
  *
- * What fails.  A child without a place that reads on where the parent's blocks were: the family
- * gives those blocks to other tensors.  Holding them for the child for ever is a leak, and the
- * parent can't learn when such a child ends.
+ * What fails.  A child without a slot reads on where the parent's blocks were: the family gives
+ * those blocks to other tensors.  To hold them for the child for ever is a leak, and the parent
+ * can't learn when such a child ends.
  *
- * The solution.  A member or a copy, and nothing between.  Where the parent can't reserve a place,
- * it copies what it holds before it forks, into private memory, which the fork passes on.  The
- * child, before any other code runs there, moves the copies to where the blocks were, page by page,
- * and is a guest (guest.c): the same addresses hold the same values, and they are its own.  So no
- * storage, no view and no array has to know.  The parent unmaps its copies.  Nothing has to be
- * held, and no process has to be watched.
+ * The solution.  The child is a member or has copies.  If the parent can't reserve a slot, it
+ * copies the blocks that it holds, before the fork, into private memory, which the fork passes on.
+ * The child, before any other code runs there, moves the copies to where the blocks were, page by
+ * page, and is a guest (guest.c).
+ *
+ * The guarantee.  The same addresses hold the same values, and the child owns them, so storages,
+ * views and arrays stay valid unchanged.  The parent unmaps its copies.  Nothing has to be held,
+ * and no process has to be watched.
  *
  * Two things can't be copied.  Memory that all write to (share_memory_) stays shared: the warden, a
- * member that never dies, holds it from then on until the family ends.  The same is done with what
- * there is no memory to copy to. */
+ * member that never dies, holds it from then on until the family ends.  The warden also holds the
+ * blocks for whose copies there is no memory. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,10 @@ typedef struct {
     void *memory;
 } copy;
 
-static struct { /* what the fork under way has prepared; guarded by mt_my.lock */
+/* The plan of the fork under way; guarded by mt_my.lock. */
+static struct {
     mt_reservation place;
-    int error; /* why there is no place */
+    int error; /* why there is no slot */
     copy *copies;
     uint32_t n;
 } plan;

@@ -1,21 +1,21 @@
-/* What a guest does: a process of the family that is no member of its arena, and has copies.  How
- * it becomes one is told in fork.c.
+/* A guest: a process of the family that is no member of its arena, and has copies.  fork.c explains
+ * how a process becomes one.
  *
- * It receives by a copy: it reads the block while the token is in flight, which keeps the block,
- * and then ends the token.  A forked guest does that through a second mapping of the arena, since
- * the first has its copies; one that had no address space for the arena reads through the
- * descriptor.  It sends by a copy: its tensors go inside the message, and a large message into a
- * block that only the message holds.
+ * A guest receives by a copy: it reads the block while the token is in flight, which keeps the
+ * block, and then ends the token.  A forked guest reads through a second mapping of the arena,
+ * since the first has its copies.  A guest without address space for the arena reads through the
+ * descriptor.  A guest sends by a copy: its tensors go inside the message, and a large message goes
+ * into a block that only the message holds.
  *
- * A guest has no slot, so what it is at work on is OWNED by the warden, and any recount counts it.
- * The warden is never reaped: a guest that is killed between two steps leaves a token and a block
- * behind, until the family ends.
+ * A guest has no slot, so the warden is the owner of the entries that it works on, and any recount
+ * counts them.  The warden is never reaped: a guest that is killed between two steps leaves a token
+ * and a block behind, until the family ends.
  *
  * A channel that a guest has is marked: its users can't be counted any more.
  *
- * A stranger belongs to another family, or was started without being handed anything.  If it may
- * open the sender's arena (/proc/PID/fd/N, of the same user), it receives as a guest does, for one
- * message; the block that is left is freed by a member's next look after the dead. */
+ * A stranger belongs to another family, or received no descriptor at its start.  If it may open the
+ * sender's arena (/proc/PID/fd/N, of the same user), it receives as a guest does, for one message.
+ * A member frees the block that is left at its next reap. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -47,9 +47,9 @@ static bool read_block(source from, uint32_t b, char *out, int64_t n) {
     return true;
 }
 
-/* Reads what a token refers to; *ended: and has ended its flight.  While it flies no process writes
- * to the block.  The same bytes a second time are fine if the value has lived while they were
- * read. */
+/* Reads the block of a token; *ended: the call has ended the token's flight.  No process writes to
+ * the block while the token is in flight.  The same message read again is valid if the value has
+ * lived during the read. */
 static int copy_out(source from, int64_t id, char *out, int64_t nbytes, bool *ended) {
     uint32_t b = mt_token_block(id), gen = (uint32_t)(id >> 16) & 0xffff;
     *ended = false;
@@ -100,7 +100,7 @@ int mt_arena_copy_from(const char *path, uint64_t inode, int64_t id, char *out, 
     return error;
 }
 
-/* Memory that all write to can't be copied: the warden holds it from now on, and the guest sees the
+/* shared_mutable memory can't be copied: the warden holds it from now on, and the guest reads the
  * members' bytes. */
 int64_t mt_guest_share(int64_t id) {
     uint32_t b = (uint32_t)id & 0xffff, gen = (uint32_t)(id >> 16) & 0xffff;
@@ -126,7 +126,7 @@ int64_t mt_guest_share(int64_t id) {
     return result;
 }
 
-/* --- sending ---------------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------------------- */
 
 static bool write_block(const mt_shared_block *block, int64_t at, const char *bytes, int64_t n) {
     if (block->offset + block->size <= mt_my.reach) {

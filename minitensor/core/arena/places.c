@@ -1,4 +1,4 @@
-/* Places for processes that are about to be started: the essay is in slots.c. */
+/* Slots reserved for processes before their start.  The essay is in slots.c. */
 #include <errno.h>
 #include <sys/mman.h>
 

@@ -1,28 +1,28 @@
-/* Places in the arena: slots, and which of their members are dead.
+/* Slots, and which of their members are dead.
  *
- * The problem.  When a process has died, what it held must be given back, soon and never too early:
- * however it died, whatever it has forked, whatever it has done to its descriptors, and also when
- * it only became another program (exec).
+ * The problem.  When a process has died, the family must release what it held, soon and never too
+ * early: however it died, whatever it has forked, whatever it has done to its descriptors, and also
+ * when it only became another program (exec).
  *
- * What fails.  A pid says little: it is used again, it outlives exec, and in another pid namespace
+ * What fails.  A pid is no proof: it is used again, it outlives exec, and in another pid namespace
  * it is another one.  A lock on a descriptor ends when the program closes its descriptors, as
- * daemons do, and goes on in every process that inherits the descriptor or a mapping that was made
- * by it.
+ * daemons do.  It continues in every process that inherits the descriptor or a mapping made by it.
  *
  * The solution.  A member holds a lock on its slot's byte by an open file description that nothing
- * else uses.  What keeps that description open is a mapping of one page, the anchor, which children
- * don't inherit (MADV_DONTFORK); the descriptor itself is closed at once.  So the lock lives
+ * else uses.  A mapping of one page, the anchor, keeps that description open; children don't
+ * inherit the anchor (MADV_DONTFORK).  The descriptor itself is closed at once.  So the lock lives
  * exactly as long as the process's memory: it survives closed descriptors, and the kernel drops it
- * at exit, at SIGKILL and at exec, whatever was forked meanwhile.  Dead means: the lock can be had.
+ * at exit, at SIGKILL and at exec, whatever was forked meanwhile.  Dead means: the lock can be
+ * acquired.
  *
- * A process that asks for locks does so by another description (the probe), opened for the time of
- * a look.  Descriptions are made by opening /proc/self/fd/N; a process that can't do that can
- * neither reap nor make places for its children.
+ * A process tests locks by another description (the probe), which is open only during the test.
+ * Descriptions are made by opening /proc/self/fd/N; a process that can't do that can neither reap
+ * nor reserve slots for its children.
  *
- * A place for a process that is about to be started is reserved by its parent.  A forked child
- * inherits the anchor, which its parent unmaps and which it makes its own; a process that is
- * spawned inherits the descriptor.  In between both hold the lock, so it is never free, and a child
- * that is killed before its first instruction is a dead member like any other. */
+ * The parent reserves a slot for a process before its start.  A forked child inherits the anchor,
+ * which its parent unmaps and which the child makes its own; a spawned process inherits the
+ * descriptor.  In between both hold the lock, so it is never free, and a child that is killed
+ * before its first instruction is a dead member like any other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -181,9 +181,9 @@ static bool guest_end_token(int64_t id) {
     return true;
 }
 
-/* Drops a token that the sender did not send, or that the reader could not use.  A claimed token has
- * another state or generation and stays unchanged.  A number that is no token, such as a status, has
- * no effect.  Takes the lock. */
+/* Drops a token that the sender did not send, or that the reader could not use.  A claimed token
+ * has another state or generation and stays unchanged.  A number that is no token, such as a
+ * status, has no effect.  Takes the lock. */
 void mt_arena_unsend(int64_t id) {
     uint32_t t = (uint32_t)(id >> 48), gen = (uint32_t)(id >> 32) & 0x7fff;
     if (id <= 0 || !mt_my.arena || t == 0 || t >= MT_TOKENS) return;
