@@ -49,7 +49,7 @@ def test_defaults() -> None:
         (lambda: set_context(deterministic="on"), ValueError, "ON"), (lambda: set_context(max_device_memory="0GB"), ValueError, "5GB"),
         (lambda: set_context(max_device_memory=5), TypeError, "max_device_memory"),
         (lambda: set_context(max_device_memory="5 apples"), ValueError, "5GB"), (lambda: set_context(speed=9), ValueError, "argument speed"),
-        (lambda: set_context(pynative_synchronize=1), TypeError, "bool"), (lambda: set_device("CPU", -1), ValueError, "negative"),
+        (lambda: set_context(pynative_synchronize=1), TypeError, "bool"), (lambda: set_device("CPU", -1), ValueError, "at least 0"),
         (lambda: set_device("GPU"), ValueError, "CPU, Ascend"), (lambda: set_device("ascend"), ValueError, "did you mean 'Ascend'"),
         (lambda: set_device("Ascend", 99), mt.DeviceError, r"ret\[107001\]. Got device count\[8\] and device id\[99\]"),
         (lambda: set_device(3), TypeError, "device_target"),

@@ -81,7 +81,7 @@ def test_shuffles_that_would_lose_rows_raise(shuffle: Any, make: Callable[[], Te
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pytest.raises(
-            ValueError, match=r"^\[setitem\] t\[i\], t\[j\] = t\[j\], t\[i\] swaps views"
+            ValueError, match=r"^\[setitem\] the value must not be a view that an earlier"
         ):
             shuffle(make())
     t = make()
@@ -91,7 +91,7 @@ def test_shuffles_that_would_lose_rows_raise(shuffle: Any, make: Callable[[], Te
 
 def test_a_swap_of_views_raises_and_a_swap_of_copies_swaps() -> None:
     t = Tensor([1, 2, 3])
-    with pytest.raises(ValueError, match="swaps views"):
+    with pytest.raises(ValueError, match="must not be a view that an earlier assignment has overwritten"):
         t[0], t[1] = t[1], t[0]
     t = Tensor([1, 2, 3])
     t[0], t[1] = t[1].copy(), t[0].copy()
