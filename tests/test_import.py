@@ -286,7 +286,7 @@ def tree(tmp_path: Path) -> Path:
 
 def run_pytest(tree: Path, *arguments: str) -> tuple[int, str, str]:
     """Run pytest in a tree: its exit code, its standard output, its errors."""
-    program = f"{ALONE} import pytest; sys.exit(pytest.console_main())"
+    program = f"{ALONE} import pytest; sys.exit(pytest.main())"
     command = [sys.executable, "-c", program, "-s", "-p", "no:cacheprovider", "-p", "no:randomly"]
     done = subprocess.run(
         [*command, *arguments], cwd=tree, capture_output=True, text=True, timeout=100
