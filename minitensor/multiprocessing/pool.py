@@ -130,6 +130,7 @@ class _PoolQueue(SimpleQueue):
         return _HEAD.pack(item[0], item[1], 0)
 
     def _failure(self, error: Exception, text: str) -> tuple[Any, ...]:
+        """Return what stands for a message that can't be unpickled; each direction has its own."""
         raise NotImplementedError
 
 

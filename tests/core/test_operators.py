@@ -147,9 +147,9 @@ def hook():  # runs when the core's locks are taken, and lets others have the GI
     go.set()
     deadline = time.monotonic() + 60
     while not at_it and time.monotonic() < deadline:
-        time.sleep(0)  # only gives the GIL to who wants it
+        time.sleep(0)  # gives the GIL to a thread that waits for it
     for _ in range(1000):
-        time.sleep(0)  # so the other thread gets to where it must not wait with it
+        time.sleep(0)  # until the other thread reaches the step that must not wait with the GIL
 
 os.register_at_fork(before=hook)
 import minitensor

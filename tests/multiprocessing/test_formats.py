@@ -22,13 +22,13 @@ def parts(value: object) -> tuple[object, list[object]]:
 def test_a_tensor_of_another_format_is_refused(size: int, format: int) -> None:
     before = sharing_stats()["in_flight"]
     receive, arguments = parts(ops.arange(size))
-    parcel = bytes(arguments[0])
-    assert struct.unpack_from("<i", parcel) == (1,)
-    arguments[0] = struct.pack("<i", format) + parcel[4:]
+    packed = bytes(arguments[0])
+    assert struct.unpack_from("<i", packed) == (1,)
+    arguments[0] = struct.pack("<i", format) + packed[4:]
     with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format {format}, "
                        "and this process reads format 1; run one version of minitensor in both"):  # fmt: skip
         receive(*arguments)
-    assert receive(parcel, *arguments[1:]).shape == (size,)  # the same bytes in this format, read once
+    assert receive(packed, *arguments[1:]).shape == (size,)  # the same bytes in this format, read once
     assert sharing_stats()["in_flight"] == before
 
 
@@ -41,9 +41,9 @@ def test_too_few_bytes_are_no_tensor_of_any_format(n: int) -> None:
 
 def test_a_view_of_another_format_is_refused() -> None:
     t = Tensor([1.0, 2.0, 3.0])
-    parcel = bytes(parts(t)[1][0])  # type: ignore[call-overload]
+    packed = bytes(parts(t)[1][0])  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="has format 9"):
-        pickling._receive_view(t, struct.pack("<i", 9) + parcel[4:])
+        pickling._receive_view(t, struct.pack("<i", 9) + packed[4:])
 
 
 @pytest.mark.parametrize("message", [1, list(range(100_000))], ids=["plain", "in a block"])

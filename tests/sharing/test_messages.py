@@ -35,7 +35,7 @@ def test_bytes_unpickled_twice() -> None:
 
 @pytest.mark.parametrize("n", [10, LARGE])
 @given(data=st.data())
-def test_a_damaged_parcel_is_an_error(n: int, data: st.DataObject) -> None:
+def test_a_damaged_message_is_an_error(n: int, data: st.DataObject) -> None:
     t = Tensor(np.arange(n, dtype=np.float32))
     (_, (good, *address)) = sharing.reduce(t[2:])
     try:
