@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Op", "ELEMENTWISE", "REDUCTIONS", "OPS", "Rule"]
+__all__ = ["ARRAY_KERNELS", "ArrayKernel", "ELEMENTWISE", "OPS", "Op", "REDUCTIONS", "Rule"]
 
 Rule = Literal["same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum"]
 """How the dtypes of the computation and the result follow from those of the inputs:
@@ -369,5 +369,26 @@ REDUCTIONS: tuple[Op, ...] = (
        "Return the position of the first greatest element; of the first NaN if one is NaN."),
 )
 
+
+
+class ArrayKernel(NamedTuple):
+    """Declare a kernel that is neither elementwise nor a reduction: it computes on whole arrays.
+
+    The build compiles core/kernels/arrays/<file>.h once for each instruction set; the file defines
+    MT_ARRAY_KERNEL(<name>).  `run` of ops/_arrays.py calls the kernel by its name.
+    """
+
+    name: str
+    file: str
+    # The kinds of dtype that it computes in, among those with a C type; "*": it moves elements of
+    # every dtype.  The dtype is that of the first input, or of the output if there is no input.
+    kinds: str
+
+
+ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
+    ArrayKernel("tri", "triangle", "*"),
+)
+
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}
 CODES: dict[str, int] = {name: code for code, name in enumerate(OPS)}
+ARRAY_CODES: dict[str, int] = {kernel.name: code for code, kernel in enumerate(ARRAY_KERNELS)}

@@ -211,6 +211,8 @@ def without_comments(text: str) -> str:
 
 def floor(name: str) -> int:
     folder = name.rpartition("/")[0].split("/")[0]
+    if name.startswith("generated/isa_"):  # the array kernels of an instruction set
+        folder = "kernels"
     return FLOORS.index("" if folder == "generated" else folder)
 
 

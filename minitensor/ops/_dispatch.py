@@ -17,16 +17,21 @@ import numpy as np
 
 from minitensor.backend import core
 from minitensor.backend.base import Task
-from minitensor.backend.core import complete, lib
+from minitensor.backend.core import complete, lib, operators
 from minitensor.dtype import DType
 from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG",
+    "array_op", "array_op_into", "as_tensor", "host", "host_many", "aliases", "axis_aliases", "named", "name_op", "WRONG",
     "AxisError", "normalize_axis", "normalize_axes", "reduced_axes", "flag", "assign", "as_ints",
     "is_operand",
 ]  # fmt: skip
+
+# Array kernels (optable.py, ARRAY_KERNELS): array_op(code, op, dtype code, shape, numbers, *tensors)
+# computes a new tensor, array_op_into(code, op, targets, numbers, *tensors) fills existing ones.
+# Both return None on a device or for a dtype without the kernel; the op then takes another way.
+array_op, array_op_into = operators.array_op, operators.array_op_into
 
 _CALLS: tuple[Callable[..., int], ...] = (  # by the number of operands less one
     lib.mt_unary,

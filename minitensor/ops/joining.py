@@ -15,6 +15,7 @@ import numpy as np
 from minitensor.dtype import promote
 from minitensor.ops._dispatch import (
     aliases,
+    array_op,
     as_ints,
     as_tensor,
     assign,
@@ -33,6 +34,7 @@ from minitensor.ops.shape import (
     reshape,
     swapaxes,
 )
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor, empty
 
 if TYPE_CHECKING:
@@ -348,10 +350,17 @@ def pad(
     return result
 
 
+_TRI = ARRAY_CODES["tri"]
+
+
 def _triangle(op: str, input: Any, diagonal: Any, upper: bool) -> Tensor:
     t = as_tensor(input, op)
     if t.ndim < 2:
         raise ValueError(f"[{op}] input must have at least two dimensions, got shape {t.shape}")
+    diagonal = _one_int(op, diagonal, "diagonal")
+    result = array_op(_TRI, op, t.dtype.code, t.shape, (diagonal, upper), t)
+    if result is not None:
+        return result
     rows = expand_dims(arange(t.shape[-2], device=t.device), 1)
     columns = arange(t.shape[-1], device=t.device) - diagonal
     keep = FUNCTIONS["ge" if upper else "le"](columns, rows)

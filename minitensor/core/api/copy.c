@@ -70,7 +70,7 @@ mt_ref mt_host(const char *op, int device, int n_inputs, const mt_ref *inputs, i
                const mt_ref *outputs) {
     mt_call *call;
     mt_ref ref = mt_call_new(&call);
-    mt_task *task = call->status == MT_MEMORY_ERROR ? NULL : mt_task_new(n_inputs, n_outputs);
+    mt_task *task = call->status == MT_MEMORY_ERROR ? NULL : mt_task_new(n_inputs, n_outputs, 0);
     if (!task) {
         mt_call_drop(ref);
         return mt_no_memory(op, device, (int64_t)sizeof(mt_task));

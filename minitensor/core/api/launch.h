@@ -21,7 +21,7 @@ static inline void mt_task_init(mt_task *task, int kind, int op, int compute) {
     task->site = 0;
     task->seq = 0;
     task->bytes = 0;
-    task->n_in = task->n_out = task->n_wait = 0;
+    task->n_in = task->n_out = task->n_wait = task->n_param = 0;
     task->in = task->few;
     task->out = task->few + 3;
     task->wait = task->few_waits;

@@ -67,6 +67,7 @@ SET = """int mt_configure(const char *name, int64_t value) {
     return MT_VALUE_ERROR;
 }
 """
+ISAS = ("baseline", "avx2", "avx512")
 RULES = ("same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum")
 
 
@@ -140,6 +141,9 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         + "enum mt_op {\n    "
         + ",\n    ".join(f"MT_OP_{op.name} = {ops.CODES[op.name]}" for op in rows)
         + "\n};\n"
+        + f"#define MT_NUM_ARRAY_KERNELS {len(ops.ARRAY_KERNELS)}\n"
+        + "".join(f"#define MT_ARRAY_{k.name} {i}\n" for i, k in enumerate(ops.ARRAY_KERNELS))
+        + "extern const char *const MT_ARRAY_KINDS[MT_NUM_ARRAY_KERNELS];\n"
         + "enum mt_setting { " + ", ".join(setting_names) + ", MT_SETTINGS };\n"
         + "/* The environment variables of config.py that C reads. */\n"
         + "extern _Atomic int64_t mt_settings[MT_SETTINGS];\n"
@@ -154,6 +158,8 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         f"{declaration} = {{\n    " + ",\n    ".join(values) + "\n};\n"
         for declaration, values in arrays
     )
+    kinds = ", ".join(string(kernel.kinds) for kernel in ops.ARRAY_KERNELS)
+    source += f"const char *const MT_ARRAY_KINDS[MT_NUM_ARRAY_KERNELS] = {{{kinds}}};\n"
     names = ", ".join(string(flag.name) for flag in settings)
     defaults = ", ".join(str(int(flag.parse(flag.default))) for flag in settings)
     source += f"_Atomic int64_t mt_settings[MT_SETTINGS] = {{{defaults}}};\n"
@@ -184,6 +190,20 @@ def kernels(dtypes: Any, ops: Any) -> str:
                 lines.append(f"KERNEL{op.inputs}({given})\n")
             table.append(f"[MT_OP_{op.name}][MT_DT_{d.name}] = {name},\n")
     return "#ifdef KERNEL1\n" + "".join(lines) + "#else\n" + "".join(table) + "#endif\n"
+
+
+def array_kernels(ops: Any) -> None:
+    """Write the table of the array kernels, and a file for each of their files and each set."""
+    names = "".join(f"ARRAY_KERNEL({kernel.name})\n" for kernel in ops.ARRAY_KERNELS)
+    write("array_kernels_gen.h", names)
+    files = dict.fromkeys(kernel.file for kernel in ops.ARRAY_KERNELS)
+    wanted = {f"isa_{isa}_{file}.c": (isa, file) for isa in ISAS for file in files}
+    for name, (isa, file) in wanted.items():
+        included = f'#define MT_ONLY_ARRAYS "kernels/arrays/{file}.h"\n'
+        write(name, f'{included}#include "kernels/isa_{isa}.c"\n')
+    for path in GENERATED.glob("isa_*.c"):
+        if path.name not in wanted:
+            path.unlink()
 
 
 def operators(ops: Any, docs: Any) -> str:
@@ -218,6 +238,7 @@ def generate() -> None:
     write("tables.c", source)
     write("kernels_gen.h", kernels(dtypes, ops))
     write("operators_gen.h", operators(ops, load("opdocs")))
+    array_kernels(ops)
 
 
 def check_compiler() -> None:

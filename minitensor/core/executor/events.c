@@ -8,7 +8,7 @@
 static int enqueue_marker(int id, mt_event *record, mt_event *await, int timeout_ms) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     int status = MT_OK;
-    mt_task *task = mt_task_new(0, 0);
+    mt_task *task = mt_task_new(0, 0, 0);
     if (!task) return MT_MEMORY_ERROR;
     task->op = -1;
     task->kind = record ? MT_TASK_EVENT : MT_TASK_NOTHING;

@@ -23,12 +23,14 @@ static int64_t effort(const mt_task *task) {
 
 /* Returns a copy of the task on the heap, with counts of its own; NULL: no memory. */
 static mt_task *task_to_heap(const mt_task *task) {
-    mt_task *copy = mt_task_new(task->n_in, task->n_out);
+    mt_task *copy = mt_task_new(task->n_in, task->n_out, task->n_param);
     if (!copy) return NULL;
     mt_tensor **in = copy->in, **out = copy->out;
     mt_mark *wait = copy->wait;
+    mt_param *param = copy->param;
     *copy = *task;
-    copy->in = in, copy->out = out, copy->wait = wait, copy->borrows = false;
+    copy->in = in, copy->out = out, copy->wait = wait, copy->param = param, copy->borrows = false;
+    for (int i = 0; i < task->n_param; i++) param[i] = task->param[i];
     for (int i = 0; i < task->n_out; i++) mt_tensor_retain(out[i] = task->out[i]);
     for (copy->n_in = 0; copy->n_in < task->n_in; copy->n_in++) {
         mt_tensor *t = task->in[copy->n_in];

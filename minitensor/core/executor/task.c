@@ -4,19 +4,22 @@
 #include "executor/executor.h"
 
 const char *mt_task_op(const mt_task *task) {
-    return task->op >= 0 ? MT_OP_NAME[task->op] : task->host_op;
+    return task->host_op[0] || task->op < 0 ? task->host_op : MT_OP_NAME[task->op];
 }
 
-mt_task *mt_task_new(int n_in, int n_out) {
+mt_task *mt_task_new(int n_in, int n_out, int n_param) {
     size_t pointers = (size_t)(n_in + n_out) * sizeof(mt_tensor *),
-           marks = 2 * (size_t)(n_in + n_out + 1) * sizeof(mt_mark);
-    mt_task *task = calloc(1, sizeof *task + pointers + marks);
+           marks = 2 * (size_t)(n_in + n_out + 1) * sizeof(mt_mark),
+           numbers = (size_t)n_param * sizeof(mt_param);
+    mt_task *task = calloc(1, sizeof *task + pointers + marks + numbers);
     if (!task) return NULL;
     task->n_in = n_in;
     task->n_out = n_out;
+    task->n_param = n_param;
     task->wait = (mt_mark *)(task + 1);
     task->in = (mt_tensor **)((char *)(task + 1) + marks);
     task->out = task->in + n_in;
+    task->param = (mt_param *)(task->out + n_out);
     return task;
 }
 

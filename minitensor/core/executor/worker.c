@@ -57,21 +57,21 @@ static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     mt_stream *outer = mt_working_on;
     unsigned born = atomic_load(&mt_exec.generation);
     if (task->kind == MT_TASK_HOST) mt_working_on = s;
-    void *exception = NULL;
-    int status;
+    mt_outcome outcome;
     pthread_mutex_unlock(&mt_exec.lock);
     mt_point(MT_POINT_TAKEN);
-    int done = mt_tasks_run(task, n, &status, &exception);
+    int done = mt_tasks_run(task, n, &outcome);
     pthread_mutex_lock(&mt_exec.lock);
     use(task, n, -1);
     if (born == atomic_load(&mt_exec.generation)) mt_working_on = outer;
     if (task->event) task->event->time_ms = mt_now_ms();
-    if (status == MT_OK || n > 1) return done;
-    *error = mt_error_new(mt_task_op(task), task->site, status,
-                          status == MT_MEMORY_ERROR  ? "no memory for the result"
-                          : status == MT_HOST_RAISED ? ""
-                                                     : MT_OP_ERROR_TEXT[task->op],
-                          exception);
+    if (outcome.status == MT_OK || n > 1) return done;
+    *error = mt_error_new(mt_task_op(task), task->site, outcome.status,
+                          outcome.status == MT_MEMORY_ERROR  ? "no memory for the result"
+                          : outcome.status == MT_HOST_RAISED ? ""
+                          : task->kind == MT_TASK_ARRAYS     ? outcome.why
+                                                             : MT_OP_ERROR_TEXT[task->op],
+                          outcome.exception);
     mt_poison(task, *error);
     mt_error_report(s, *error);
     return 1;

@@ -3,7 +3,8 @@
  *
  * The elementwise loops and the folds take most of the time that the core takes to compile, so
  * each is an object of its own: isa_*_elementwise.c and isa_*_folds.c define MT_ONLY_ELEMENTWISE
- * and MT_ONLY_FOLDS, and include isa_*.c. */
+ * and MT_ONLY_FOLDS, and include isa_*.c.  For each file of array kernels, _build.py writes such
+ * a file with MT_ONLY_ARRAYS (generated/isa_*.c). */
 #if defined(__clang__)
 #define IVDEP _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -16,7 +17,13 @@
 extern const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
 extern const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES];
 
-#if defined(MT_ONLY_ELEMENTWISE)
+#define ARRAY_KERNEL(name) extern MT_ARRAY_KERNEL(name);
+#include "generated/array_kernels_gen.h"
+#undef ARRAY_KERNEL
+
+#if defined(MT_ONLY_ARRAYS)
+#include MT_ONLY_ARRAYS
+#elif defined(MT_ONLY_ELEMENTWISE)
 #include "kernels/math/elementary.h"
 #include "kernels/elementwise.h"
 const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES] = {
@@ -29,8 +36,14 @@ const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES] = MT_FOLD_TAB
 #include "kernels/casts.h"
 #include "kernels/nontemporal.h"
 #include "kernels/transpose.h"
+#define ARRAY_KERNEL(name) [MT_ARRAY_##name] = MT_ARRAY_KERNEL_OF(MT_LOOPS, name),
+static const mt_array_kernel ARRAY_KERNELS[MT_NUM_ARRAY_KERNELS] = {
+#include "generated/array_kernels_gen.h"
+};
+#undef ARRAY_KERNEL
 const mt_loops MT_LOOPS = {
     .name = MT_ISA_NAME,
+    .arrays = ARRAY_KERNELS,
     .kernels = MT_PART(MT_LOOPS, kernels),
     .casts = MT_CAST_TABLE,
     .copies = MT_COPIES,

@@ -11,6 +11,12 @@ typedef struct {
     int64_t strides[MT_MAX_NDIM];
 } mt_operand;
 
+/* A number of a call of an array kernel (loops.h). */
+typedef union {
+    int64_t i;
+    double f;
+} mt_param;
+
 /* Elements that a pass computes at once, in the nearest cache. */
 enum { MT_TILE = 512 };
 

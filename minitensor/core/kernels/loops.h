@@ -42,8 +42,33 @@ enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
 typedef void (*mt_transpose_fn)(char *dst, int64_t dst_row, const char *src, int64_t src_row,
                                 int64_t rows, int64_t columns);
 
+/* A tensor as an array kernel receives it: all of it, with its shape; strides in bytes. */
+typedef struct {
+    char *data;
+    const int64_t *shape, *strides;
+    int64_t size; /* elements */
+    int ndim, dtype;
+} mt_array;
+
+/* A call of an array kernel.  The kernel writes every element of its outputs. */
+typedef struct {
+    const mt_array *in, *out;
+    const mt_param *param; /* numbers of the call, in an order that the kernel documents */
+    int n_in, n_out, n_param;
+    /* For a status other than MT_OK: room for MT_WHY bytes; else the status's own sentence. */
+    char *why;
+} mt_arrays;
+enum { MT_WHY = 128 };
+
+/* An array kernel (ArrayKernel of optable.py).  Returns a status. */
+typedef int (*mt_array_kernel)(const mt_arrays *a);
+#define MT_ARRAY_KERNEL_NAME(loops, name) loops##_##name
+#define MT_ARRAY_KERNEL_OF(loops, name) MT_ARRAY_KERNEL_NAME(loops, name)
+#define MT_ARRAY_KERNEL(name) int MT_ARRAY_KERNEL_OF(MT_LOOPS, name)(const mt_arrays *a)
+
 typedef struct {
     const char *name;
+    const mt_array_kernel *arrays; /* by MT_ARRAY_<name> */
     const mt_kernel (*kernels)[MT_NUM_DTYPES]; /* by op */
     mt_cast_fn casts[MT_NUM_DTYPES][MT_NUM_DTYPES];
     mt_cast_fn copies[17];               /* by size */

@@ -50,6 +50,32 @@ extern allocfunc mt_tensor_alloc;
 PyObject *mt_py_wrap(mt_ref ref);
 
 /* py_operators.c */
+
+enum {
+    /* Elements of an operand, up to which a call keeps the GIL: some 2 us at most; a second thread
+     * that wants the GIL asks for it after 5,000. */
+    MT_PY_LITTLE = 1024
+};
+
+/* Runs a statement that calls the core, without the GIL unless `keep`. */
+#define MT_PY_CALL(keep, statement)                                                                \
+    if (keep) statement;                                                                           \
+    else {                                                                                         \
+        Py_BEGIN_ALLOW_THREADS statement;                                                          \
+        Py_END_ALLOW_THREADS                                                                       \
+    }
+
+/* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.
+ * Returns a reference; 0: an exception. */
+mt_ref mt_py_end_of(mt_ref call);
+
+/* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
+PyObject *mt_py_finished(mt_ref ref);
+
+/* py_arrays.c */
+PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */

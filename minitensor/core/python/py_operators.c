@@ -26,20 +26,7 @@
  * without the GIL. */
 #include "python/py_core.h"
 
-enum {
-    LITTLE = 1024
-    /* elements of an operand: some 2 us at most; a second thread that wants the GIL asks for it
-     * after 5,000 */
-};
-
-static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= LITTLE && mt_keeps_gil(); }
-
-#define CALL(keep, statement)                                                                      \
-    if (keep) statement;                                                                           \
-    else {                                                                                         \
-        Py_BEGIN_ALLOW_THREADS statement;                                                          \
-        Py_END_ALLOW_THREADS                                                                       \
-    }
+static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= MT_PY_LITTLE && mt_keeps_gil(); }
 
 /* --- the end of a call ------------------------------------------------------------------------ */
 
@@ -78,9 +65,7 @@ static bool site_of_caller(uint32_t *site) {
     return true;
 }
 
-/* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.
- * 0: an exception. */
-static mt_ref end_of(mt_ref call) {
+mt_ref mt_py_end_of(mt_ref call) {
     uint32_t site;
     int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
                      ? MT_TIMEOUT
@@ -103,9 +88,8 @@ static mt_ref end_of(mt_ref call) {
     return PyErr_Occurred() ? 0 : ref;
 }
 
-/* The tensor of what a call of the core has returned. */
-static PyObject *finished(mt_ref ref) {
-    if (ref < 0) ref = end_of(ref);
+PyObject *mt_py_finished(mt_ref ref) {
+    if (ref < 0) ref = mt_py_end_of(ref);
     return ref ? mt_py_wrap(ref) : NULL;
 }
 
@@ -128,29 +112,29 @@ static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const 
 static PyObject *unary(int op, PyObject *a, bool is_operator) {
     mt_ref x = mt_py_ref(a), result;
     if (!x) return dispatch_slow(op, is_operator, 1, &a);
-    CALL(keeps_gil(x), result = mt_unary(op, x))
-    return finished(result);
+    MT_PY_CALL(keeps_gil(x), result = mt_unary(op, x))
+    return mt_py_finished(result);
 }
 
 static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
     mt_ref x = mt_py_ref(a), y = mt_py_ref(b), result;
     PyObject *number = x ? b : a;
     if (x && y) {
-        CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
-        return finished(result);
+        MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
+        return mt_py_finished(result);
     }
     if (x || y) {
         if (PyFloat_CheckExact(number)) {
             double f = PyFloat_AsDouble(number);
-            CALL(keeps_gil(x ? x : y), result = mt_binary_float(op, x ? x : y, f, !x))
-            return finished(result);
+            MT_PY_CALL(keeps_gil(x ? x : y), result = mt_binary_float(op, x ? x : y, f, !x))
+            return mt_py_finished(result);
         }
         int beyond = 0;
         long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond)
                                                 : (beyond = 1);
         if (!beyond) {
-            CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
-            return finished(result);
+            MT_PY_CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
+            return mt_py_finished(result);
         }
     }
     return dispatch_slow(op, is_operator, 2, (PyObject *[]){a, b});
@@ -160,8 +144,8 @@ static PyObject *ternary(int op, PyObject *const *operands) {
     mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]),
            result;
     if (!x || !y || !z) return dispatch_slow(op, false, 3, operands);
-    CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
-    return finished(result);
+    MT_PY_CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
+    return mt_py_finished(result);
 }
 
 /* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.

@@ -236,6 +236,13 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
      "site=None, synchronous=False)\n--\n\nTell the core which classes and functions of Python it "
      "uses."},
+    {"array_op", AS_METHOD(mt_py_array_op), METH_FASTCALL,
+     "array_op($module, kernel, op, dtype, shape, numbers, /, *tensors)\n--\n\nReturn the new "
+     "tensor that an array kernel computes from tensors, or on the device of a number in their "
+     "place; None if there is no kernel for the dtype or device."},
+    {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
+     "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
+     "existing tensors; return the first, or None as array_op does."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "

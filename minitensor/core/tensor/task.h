@@ -11,13 +11,14 @@ typedef struct mt_task {
         MT_TASK_COPY,
         MT_TASK_REDUCE,
         MT_TASK_MATMUL,
+        MT_TASK_ARRAYS,
         MT_TASK_HOST,
         MT_TASK_EVENT,
         MT_TASK_NOTHING
     } kind;
-    int op, compute;  /* code of the op; dtype of the computation */
+    int op, compute;  /* code of the op, or of the array kernel; dtype of the computation */
     uint64_t axes;    /* of a reduction */
-    char host_op[32]; /* name of a host task */
+    char host_op[32]; /* name of a task that is no row of the op table */
     void *host;       /* handle of its Python function, until it has run */
     /* The task and the counts of its tensors are on the stack of a call that has not returned. */
     bool borrows;
@@ -30,9 +31,10 @@ typedef struct mt_task {
     uint64_t seq;
     /* Bytes of its outputs, for the bound on queued work. */
     int64_t bytes;
-    int n_in, n_out, n_wait;
+    int n_in, n_out, n_wait, n_param;
     /* Counted references, unless the task borrows; on the stack they point into `few`. */
     mt_tensor **in, **out;
+    mt_param *param; /* numbers of the call of an array kernel */
     /* Marks of other streams that the task waits for. */
     mt_mark *wait;
     mt_tensor *few[4];
