@@ -7,9 +7,18 @@
 #include "api/launch.h"
 #include "executor/pending.h"
 #include "executor/submit.h"
+#include "generated/array_codes.h"
+
+static const char *const KINDS[] = {
+#define ARRAY_KERNEL(name, kinds) kinds,
+#include "generated/array_kernels_gen.h"
+#undef ARRAY_KERNEL
+};
+
+int mt_array_kernels(void) { return MT_NUM_ARRAY_KERNELS; }
 
 bool mt_array_kernel_has(int kernel, int device, int dtype) {
-    const char *kinds = MT_ARRAY_KINDS[kernel];
+    const char *kinds = KINDS[kernel];
     if (!(mt_devices[device].flags & MT_DEVICE_NATIVE)) return false;
     return kinds[0] == '*' || (MT_HAS_KERNELS[dtype] && strchr(kinds, MT_KIND[dtype]));
 }

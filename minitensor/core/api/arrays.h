@@ -12,6 +12,9 @@ typedef struct {
     mt_param *param;
 } mt_array_call;
 
+/* Returns how many array kernels there are; their codes count from 0. */
+int mt_array_kernels(void);
+
 /* Returns true if the device has array kernels, and this one computes in the dtype. */
 bool mt_array_kernel_has(int kernel, int device, int dtype);
 

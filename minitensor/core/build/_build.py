@@ -141,9 +141,6 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         + "enum mt_op {\n    "
         + ",\n    ".join(f"MT_OP_{op.name} = {ops.CODES[op.name]}" for op in rows)
         + "\n};\n"
-        + f"#define MT_NUM_ARRAY_KERNELS {len(ops.ARRAY_KERNELS)}\n"
-        + "".join(f"#define MT_ARRAY_{k.name} {i}\n" for i, k in enumerate(ops.ARRAY_KERNELS))
-        + "extern const char *const MT_ARRAY_KINDS[MT_NUM_ARRAY_KERNELS];\n"
         + "enum mt_setting { " + ", ".join(setting_names) + ", MT_SETTINGS };\n"
         + "/* The environment variables of config.py that C reads. */\n"
         + "extern _Atomic int64_t mt_settings[MT_SETTINGS];\n"
@@ -158,8 +155,6 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         f"{declaration} = {{\n    " + ",\n    ".join(values) + "\n};\n"
         for declaration, values in arrays
     )
-    kinds = ", ".join(string(kernel.kinds) for kernel in ops.ARRAY_KERNELS)
-    source += f"const char *const MT_ARRAY_KINDS[MT_NUM_ARRAY_KERNELS] = {{{kinds}}};\n"
     names = ", ".join(string(flag.name) for flag in settings)
     defaults = ", ".join(str(int(flag.parse(flag.default))) for flag in settings)
     source += f"_Atomic int64_t mt_settings[MT_SETTINGS] = {{{defaults}}};\n"
@@ -194,7 +189,10 @@ def kernels(dtypes: Any, ops: Any) -> str:
 
 def array_kernels(ops: Any) -> None:
     """Write the table of the array kernels, and a file for each of their files and each set."""
-    names = "".join(f"ARRAY_KERNEL({kernel.name})\n" for kernel in ops.ARRAY_KERNELS)
+    rows = ops.ARRAY_KERNELS
+    codes = "".join(f"    MT_ARRAY_{kernel.name},\n" for kernel in rows)
+    names = "".join(f"ARRAY_KERNEL({kernel.name}, {string(kernel.kinds)})\n" for kernel in rows)
+    write("array_codes.h", f"enum {{\n{codes}    MT_NUM_ARRAY_KERNELS\n}};\n")
     write("array_kernels_gen.h", names)
     files = dict.fromkeys(kernel.file for kernel in ops.ARRAY_KERNELS)
     wanted = {f"isa_{isa}_{file}.c": (isa, file) for isa in ISAS for file in files}

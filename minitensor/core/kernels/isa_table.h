@@ -17,11 +17,9 @@
 extern const mt_kernel MT_PART(MT_LOOPS, kernels)[MT_NUM_ELEMENTWISE][MT_NUM_DTYPES];
 extern const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES];
 
-#define ARRAY_KERNEL(name) extern MT_ARRAY_KERNEL(name);
-#include "generated/array_kernels_gen.h"
-#undef ARRAY_KERNEL
-
 #if defined(MT_ONLY_ARRAYS)
+#define ARRAY_KERNEL(name, kinds) extern MT_ARRAY_KERNEL(name);
+#include "generated/array_kernels_gen.h"
 #include MT_ONLY_ARRAYS
 #elif defined(MT_ONLY_ELEMENTWISE)
 #include "kernels/math/elementary.h"
@@ -36,7 +34,11 @@ const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES] = MT_FOLD_TAB
 #include "kernels/casts.h"
 #include "kernels/nontemporal.h"
 #include "kernels/transpose.h"
-#define ARRAY_KERNEL(name) [MT_ARRAY_##name] = MT_ARRAY_KERNEL_OF(MT_LOOPS, name),
+#include "generated/array_codes.h"
+#define ARRAY_KERNEL(name, kinds) extern MT_ARRAY_KERNEL(name);
+#include "generated/array_kernels_gen.h"
+#undef ARRAY_KERNEL
+#define ARRAY_KERNEL(name, kinds) [MT_ARRAY_##name] = MT_ARRAY_KERNEL_OF(MT_LOOPS, name),
 static const mt_array_kernel ARRAY_KERNELS[MT_NUM_ARRAY_KERNELS] = {
 #include "generated/array_kernels_gen.h"
 };

@@ -44,7 +44,7 @@ static bool read_call(arguments *a, PyObject *const *head, PyObject *numbers, in
     a->memory = NULL;
     a->call.kernel = (int)PyLong_AsLong(head[0]);
     if (PyErr_Occurred() || !(a->call.op = PyUnicode_AsUTF8AndSize(head[1], NULL))) return false;
-    if (a->call.kernel < 0 || a->call.kernel >= MT_NUM_ARRAY_KERNELS || !PyTuple_Check(numbers)) {
+    if (a->call.kernel < 0 || a->call.kernel >= mt_array_kernels() || !PyTuple_Check(numbers)) {
         PyErr_Format(PyExc_TypeError, "[%s] takes the number of an array kernel, got %R, and a "
                      "tuple of numbers", a->call.op, head[0]);
         return false;
