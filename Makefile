@@ -1,6 +1,6 @@
 # The commands of the project. Each target makes what it needs, from a fresh clone on; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-check bench-fork bench-interrupts bench-transport wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-everyday bench-check bench-fork bench-interrupts bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -44,6 +44,9 @@ sanitize: .venv/.installed ## test the C core under ThreadSanitizer, AddressSani
 
 bench: .venv/.installed ## write docs/benchmarks.md: speed, imports and memory beside installed libraries; some ten minutes
 	@$(BIN)/python benchmarks/report.py $(ARGS)
+
+bench-everyday: .venv/.installed ## measure everyday calls beside NumPy and torch, for docs/benchmarks.md; ARGS="--only view" is quick
+	@$(BIN)/python benchmarks/everyday.py $(ARGS)
 
 bench-check: .venv/.installed ## check the limits of speed and memory; ARGS="--only log --rounds 3" is quick
 	@$(BIN)/python benchmarks/check.py $(ARGS)

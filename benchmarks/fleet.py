@@ -44,6 +44,8 @@ class Case:
     inputs: str = "x"
     given: dict[str, str] = dataclasses.field(default_factory=dict)
     used: float = 1  # the share of an input's elements that the expression reads
+    result: str = ""  # the text is a statement, whose result is this variable
+    spellings: dict[str, str | None] = dataclasses.field(default_factory=dict)  # by library
 
     def elements(self, n: int) -> int:
         return int(self.used * math.prod(n if side == "n" else side for side in self.shape))
@@ -147,7 +149,11 @@ class Fleet:
         """Return, for each library that can compute the case, the seconds of a call per round."""
         able = []
         for name in [name for name in names or self.workers if name in self.here]:
-            reply = self.ask(name, case=dataclasses.asdict(case), n=n, elements=case.elements(n))
+            text = case.spellings.get(name, case.text)
+            if text is None:
+                continue
+            own = dataclasses.asdict(dataclasses.replace(case, text=text))
+            reply = self.ask(name, case=own, n=n, elements=case.elements(n))
             if "ok" in reply:
                 able.append(name)
             else:

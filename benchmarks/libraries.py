@@ -46,6 +46,7 @@ class Library:
     # Returns the code of the timed loop; it may add names.
     call: Callable[[str, dict[str, Any], dict[str, Any]], str] = as_it_stands
     any_names: bool = False  # True: it ignores the expression
+    host: Callable[[Any], np.ndarray] = np.asarray  # returns a result as an array
 
 
 def named(*sources: tuple[Any, tuple[str, ...]], **special: Any) -> dict[str, Any]:
@@ -55,6 +56,11 @@ def named(*sources: tuple[Any, tuple[str, ...]], **special: Any) -> dict[str, An
         for name in names
         if hasattr(module, name)
     } | special
+
+
+def dtypes(module: Any) -> dict[str, Any]:
+    names = {"f16": "float16", "f32": "float32", "f64": "float64", "i32": "int32", "i64": "int64"}
+    return {short: getattr(module, name) for short, name in names.items()}
 
 
 def compiled(how: Callable[[Any], Any]) -> Callable[[str, dict[str, Any], dict[str, Any]], str]:
@@ -73,7 +79,8 @@ def minitensor() -> Library:
 
     def wait(result: Any) -> None:  # a read does this first, then makes an array
         for one in result if isinstance(result, tuple) else (result,):
-            core.wait(one._ref)
+            if isinstance(one, mt.Tensor):
+                core.wait(one._ref)
 
     names = named(
         (ops, SAME + LINALG),
@@ -81,8 +88,11 @@ def minitensor() -> Library:
         cast=ops.cast,
         transpose=lambda x: x.T,
         inv=ops.inverse,
+        m=ops,
+        tensor=mt.tensor,
+        **dtypes(mt),
     )
-    return Library(mt.__version__, names, mt.Tensor, wait)
+    return Library(mt.__version__, names, mt.Tensor, wait, host=lambda x: x.asnumpy().copy())
 
 
 def numpy() -> Library:
@@ -92,8 +102,13 @@ def numpy() -> Library:
         copy=np.ascontiguousarray,
         cast=lambda x, dtype: x.astype(dtype),
         transpose=lambda x: x.T,
+        m=np,
+        tensor=np.array,
+        rng=np.random.default_rng(1),
+        np_zero=np.float32(0),
+        **dtypes(np),
     )
-    return Library(np.__version__, names)
+    return Library(np.__version__, names, np.array)
 
 
 def numexpr() -> Library:
@@ -113,9 +128,10 @@ def torch() -> Library:
     names = named(
         (torch, SAME), (torch.linalg, LINALG), transpose=lambda x: x.T,
         copy=lambda x: x.contiguous(),
-        cast=lambda x, dtype: x.to(getattr(torch, dtype)),
+        cast=lambda x, dtype: x.to(getattr(torch, dtype)), m=torch, tensor=torch.tensor,
+        **dtypes(torch),
     )  # fmt: skip
-    return Library(torch.__version__, names, torch.from_numpy)
+    return Library(torch.__version__, names, torch.tensor)
 
 
 def torch_compile() -> Library:

@@ -5,6 +5,7 @@ A library has the same colour and mark in all pictures, and the floor is a black
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ try:
 except ImportError:
     matplotlib = None  # type: ignore[assignment]
 
-__all__ = ["bars", "draw", "matplotlib"]
+__all__ = ["bars", "draw", "heat_map", "matplotlib"]
 
 # Colours that readers with red-green colour blindness distinguish; a compiled variant has its
 # library's colour, dashed.
@@ -121,4 +122,52 @@ def bars(path: Path, title: str, rows: dict[str, tuple[float, float]]) -> None:
     both[1].axvline(rows["nothing"][1], color="black", linewidth=1, linestyle=":")
     both[0].invert_yaxis()
     picture.suptitle(title)
+    save(plt, picture, path)
+
+
+def heat_map(
+    path: Path,
+    title: str,
+    rows: Sequence[tuple[str, str]],
+    columns: Sequence[str],
+    ratios: Sequence[Sequence[float]],
+) -> None:
+    """Draw ratios as colours, blue below 1 and red above, with the figures in the cells.
+
+    Args:
+        path: the picture's file.
+        title: its title.
+        rows: the family and the text of each row; a line separates families.
+        columns: the names of the columns.
+        ratios: for each row one figure per column; NaN leaves a cell empty.
+    """
+    from matplotlib.colors import TwoSlopeNorm
+
+    plt, picture, axes = figure(1 + 0.19 * len(rows))
+    logs = [[math.log2(ratio) if ratio > 0 else math.nan for ratio in row] for row in ratios]
+    norm = TwoSlopeNorm(0, -4, 4)
+    axes.imshow(logs, cmap="RdBu_r", norm=norm, aspect="auto", interpolation="none")
+    for i, row in enumerate(ratios):
+        for j, ratio in enumerate(row):
+            if ratio > 0:
+                shade = "white" if abs(logs[i][j]) > 2.6 else "black"
+                axes.text(
+                    j, i, f"{ratio:.2g}", ha="center", va="center", fontsize=7, color=shade
+                )
+    axes.set(
+        title=f"{title}: time of minitensor / the better of NumPy and torch",
+        xticks=range(len(columns)),
+        xticklabels=columns,
+        yticks=range(len(rows)),
+        yticklabels=[text for _, text in rows],
+    )
+    axes.tick_params(labelsize=7, top=True, labeltop=True)
+    first = 0
+    for i in range(1, len(rows) + 1):
+        if i == len(rows) or rows[i][0] != rows[first][0]:
+            if i < len(rows):
+                axes.axhline(i - 0.5, color="black", linewidth=0.8)
+            place = dict(rotation=270, va="center", fontsize=8)
+            axes.text(len(columns) - 0.4, (first + i - 1) / 2, rows[first][0], **place)
+            first = i
     save(plt, picture, path)

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import gc
 import json
 import os
@@ -28,7 +30,7 @@ def loop(calls):
     begin = clock()
     for _ in repeat(None, calls - 1):
         {call}
-    wait({call})
+    {last}
     return (clock() - begin) / calls
 """
 
@@ -54,13 +56,24 @@ def variables(
     library: Library, case: dict[str, Any], n: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the names that the case's expression may use, and the values of its variables."""
-    names = {**library.names, "n": n}
+    random = np.random.default_rng(2)
+    names = {
+        **library.names,
+        "n": n,
+        "put": library.put,
+        "host": library.host,
+        "order": random.permutation,
+        "ints": lambda n: random.integers(0, 100, n),
+    }
     arguments = {name: library.put(array) for name, array in inputs(case, n).items()}
     for name, text in case["given"].items():
         arguments[name] = eval(text, {**names, **arguments})
         library.wait(arguments[name])
-    used = compile(case["text"], "case", "eval").co_names
-    lacking = [name for name in used if name not in names and name not in arguments]
+    kind = "exec" if case["result"] else "eval"
+    tree = ast.walk(ast.parse(case["text"], mode=kind))
+    used = {node.id for node in tree if isinstance(node, ast.Name)}
+    known = {*names, *arguments, *dir(builtins)}
+    lacking = [name for name in used if name not in known]
     if lacking and not library.any_names:
         raise NameError(f"no {', '.join(lacking)}")
     return names, {name: value for name, value in arguments.items() if name in used}
@@ -69,9 +82,14 @@ def variables(
 def prepare(library: Library, case: dict[str, Any], n: int) -> Any:
     """Return the function that times a number of calls of the case's expression."""
     names, arguments = variables(library, case, n)
-    call = library.call(case["text"], names, arguments)
+    statement = case["result"]
+    call = case["text"] if statement else library.call(case["text"], names, arguments)
     names.update(arguments, wait=library.wait, clock=perf_counter, repeat=repeat)
-    exec(LOOP.format(call=call), names)
+    last = f"{call}; wait({statement})" if statement else f"wait({call})"
+    loop = LOOP.format(call=call, last=last)
+    if statement.isidentifier():  # an assignment in place is to the tensor, not to a local name
+        loop = loop.replace("def loop(calls):", f"def loop(calls):\n    global {statement}")
+    exec(loop, names)
     return names["loop"]
 
 
