@@ -46,9 +46,6 @@ load_once(__name__)
 _pointer = ffi.typeof("mt_tensor *")  # a cast to a type takes half the time of one to its name
 
 
-_BOOL, _INT, _FLOAT = map(ord, "bif")  # the core's kinds of dtype
-
-
 class Tensor(Exchange):
     """An array of one dtype on one device.
 
@@ -280,6 +277,7 @@ class Tensor(Exchange):
         core.wait(self._ref)
         return core.array(self._ref)
 
+    @operators.fast
     def item(self, *index: SupportsIndex) -> Number:
         """Return the only element as a Python number, or the element at an index.
 
@@ -298,19 +296,6 @@ class Tensor(Exchange):
             >>> Tensor(2.5).item(), Tensor([[1, 2], [3, 4]]).item(1, 0)
             (2.5, 3)
         """
-        if not index:
-            number = lib.mt_item(self._ref)
-            kind = number.kind
-            if kind:
-                return (
-                    number.f
-                    if kind == _FLOAT
-                    else number.i
-                    if kind == _INT
-                    else bool(number.i)
-                    if kind == _BOOL
-                    else number.u
-                )
         if not self._device.backend.host_visible:
             return self.to("CPU").item(*index)
         lib.mt_pin(self._ref)
@@ -370,27 +355,23 @@ class Tensor(Exchange):
             raise ValueError(f"[{what}] the tensor must have one element, got shape {self.shape}")
         return self.item()
 
-    def __bool__(self) -> bool:
+    # bool(t), int(t), float(t) and operator.index(t), where C has no number (py_index.c).
+    def _bool(self) -> bool:
         return bool(self._one("bool"))
 
-    def __int__(self) -> int:
+    def _int(self) -> int:
         return int(self._one("int"))
 
-    def __float__(self) -> float:
+    def _float(self) -> float:
         return float(self._one("float"))
 
     def __complex__(self) -> complex:
         return complex(self._one("complex"))
 
-    def __index__(self) -> int:
+    def _index(self) -> int:
         if self.dtype.kind not in "biu":
             raise TypeError(f"[index] an index must be an integer, got {self.dtype}")
         return int(self._one("index"))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("[len] the tensor must have a dimension, got shape ()")
-        return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:

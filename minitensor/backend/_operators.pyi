@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minitensor.dtype import DType
 from minitensor.ops._methods import TensorMethods
 from minitensor.tensor import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 class TensorBase(TensorMethods):
     """What a Tensor is in C: one reference of the core."""
@@ -35,6 +37,7 @@ LOADED: set[str]
 
 def array(ref: int) -> np.ndarray: ...
 def become(tensor: Any, other: TensorBase, /) -> Any: ...
+def fast(function: Function, name: str = ..., /) -> Function: ...
 def array_op(
     kernel: int, op: str, dtype: int, shape: Sequence[int], numbers: tuple[float, ...], /,
     *tensors: Any,

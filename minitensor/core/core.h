@@ -70,8 +70,6 @@ mt_ref mt_weak_int(int64_t value, int is_bool);
 mt_ref mt_weak_float(double value);
 mt_ref mt_weak_complex(double real, double imag);
 
-/* The view t[i, j, ...]; negative ones count from the end. */
-mt_ref mt_at(mt_ref tensor, int n, const int64_t *index);
 typedef struct mt_number {
     int32_t
         kind; /* of the dtype; 0: it is not a number that can be had right now, go the long way */

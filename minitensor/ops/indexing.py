@@ -1,6 +1,6 @@
 """Indexing: `t[...]`.
 
-Ints, slices, None and Ellipsis give views, by arithmetic on strides.  Integer tensors copy: the
+Ints, slices, None and Ellipsis give views, by arithmetic on strides, mostly in C (py_index.c).  Integer tensors copy: the
 shape of the result follows from shapes alone, so the stream computes it and finds an index that is
 out of range.  Lists and arrays copy too; the call checks them, since their values are known.  The
 length of a bool mask's result depends on its value, so such an index waits for the mask, except
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor.backend import core
-from minitensor.backend.core import complete, ffi, lib
+from minitensor.backend.core import lib
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
-from minitensor.tensor import Tensor, wrap
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import IndexLike, TensorLike
 
-__all__: list[str] = []  # install() gives Tensor t[...]
+__all__: list[str] = []  # install() gives them to Tensor
 
 
 # --- t[...] ---------------------------------------------------------------------------------------
@@ -53,35 +53,6 @@ def _indexed(
             raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
 
     return host(op, run, inputs, shape, dtype)
-
-
-def _quickly(t: Tensor, key: Any) -> Tensor | None:
-    """Return `t[key]` for ints or one slice, the most frequent keys; None for other keys."""
-    kind = key.__class__
-    try:
-        if kind is int:
-            ref = lib.mt_at(t._ref, 1, (key,))
-        elif kind is tuple and key and builtins.all(part.__class__ is int for part in key):
-            ref = lib.mt_at(t._ref, len(key), key)
-        elif kind is slice and t.ndim:
-            return _sliced(t, key)
-        else:
-            return None
-    except OverflowError:
-        return None  # an index beyond 64 bits: the caller's full parser raises the error
-    return wrap(ref if ref > 0 else complete(ref))
-
-
-def _sliced(t: Tensor, part: slice) -> Tensor:
-    core = t._core
-    ndim, stride = core.ndim, core.strides[0]
-    start, step, count = _steps(part, core.shape[0])
-    shape, strides = ffi.unpack(core.shape, ndim), ffi.unpack(core.strides, ndim)
-    shape[0], strides[0] = count, stride * step
-    ref = lib.mt_view(
-        t._ref, core.dtype, ndim, shape, strides, core.offset + (start * stride if count else 0)
-    )
-    return wrap(ref if ref > 0 else complete(ref))
 
 
 def _steps(part: slice, length: int) -> tuple[int, int, int]:
@@ -278,9 +249,6 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
         IndexError: an index is out of range, is one too many, or is no index.  The read of the
             value raises it for an integer tensor.
     """
-    view = _quickly(self, key)
-    if view is not None:
-        return view
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         return _basic(self, parts)
@@ -299,10 +267,6 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
         ValueError: the value's shape does not fit.
     """
-    view = _quickly(self, key)
-    if view is not None:
-        assign(view, value, "setitem")
-        return
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         assign(_basic(self, parts), value, "setitem")
@@ -354,6 +318,6 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
 
 
 def install() -> None:
-    """Give Tensor `t[...]`."""
-    Tensor.__getitem__ = getitem  # type: ignore[assignment]
-    Tensor.__setitem__ = setitem  # type: ignore[assignment]
+    """Give Tensor the methods that the type in C calls for such an index (py_index.c)."""
+    Tensor._getitem = getitem  # type: ignore[attr-defined]
+    Tensor._setitem = setitem  # type: ignore[attr-defined]

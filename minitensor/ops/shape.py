@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
+from minitensor.backend.core import operators
 from minitensor.ops._dispatch import (
     aliases,
     as_ints,
@@ -103,6 +104,7 @@ def _reshaped_strides(t: Tensor, shape: tuple[int, ...]) -> list[int] | None:
     return strides
 
 
+@operators.fast
 @_spread("shape")
 def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor:
     """Return the same elements in another shape.
@@ -150,6 +152,7 @@ def _reshaped(op: str, t: Tensor, shape: tuple[Any, ...], may_copy: bool = True)
     return t._view(wanted, strides, t._offset)
 
 
+@operators.fast
 @_spread("shape", "size")
 def view(input: TensorLike, *shape: ShapeLike) -> Tensor:
     """Return a view in another shape, and never a copy.
@@ -173,6 +176,7 @@ def view(input: TensorLike, *shape: ShapeLike) -> Tensor:
     return _reshaped("view", as_tensor(input, "view"), shape, may_copy=False)
 
 
+@operators.fast
 def contiguous(input: TensorLike) -> Tensor:
     """Return a tensor whose elements lie in C order.
 
@@ -208,6 +212,7 @@ def _reordered(op: str, t: Tensor, axes: Sequence[Any]) -> Tensor:
     return _permuted(t, order)
 
 
+@operators.fast
 @_spread("axes", "axis", "perm", "input_perm")
 def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
     """Return a view with the dimensions in another order.
@@ -239,6 +244,7 @@ def transpose(input: TensorLike, *axes: AxisLike | None) -> Tensor:
     )
 
 
+@operators.fast
 @_spread("axis", "dims", "axes")
 def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
     """Return a view with the dimensions in the order of `axis`.
@@ -266,6 +272,7 @@ def permute(input: TensorLike, *axis: AxisLike) -> Tensor:
     )
 
 
+@operators.fast
 def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
     """Return a view with two dimensions swapped.
 
@@ -335,6 +342,7 @@ def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tens
     return _permuted(t, order)
 
 
+@operators.fast
 @axis_aliases
 def expand_dims(input: TensorLike, axis: AxisLike) -> Tensor:
     """Return a view with new dimensions of length 1.
@@ -365,6 +373,7 @@ def expand_dims(input: TensorLike, axis: AxisLike) -> Tensor:
     return t._view(shape, strides, t._offset)
 
 
+@operators.fast
 @axis_aliases
 def unsqueeze(input: TensorLike, dim: SupportsIndex) -> Tensor:
     """Return a view with a new dimension of length 1; an alias of `expand_dims`.
@@ -388,6 +397,7 @@ def unsqueeze(input: TensorLike, dim: SupportsIndex) -> Tensor:
     return expand_dims(input, dim)
 
 
+@operators.fast
 @axis_aliases
 def squeeze(input: TensorLike, axis: AxisLike | None = None) -> Tensor:
     """Return a view without dimensions of length 1.
@@ -524,6 +534,7 @@ _flatten_method.__name__, _flatten_method.__qualname__, _flatten_method.__module
 )
 
 
+@operators.fast
 def ravel(input: TensorLike) -> Tensor:
     """Return all elements in one dimension.
 
@@ -545,6 +556,7 @@ def ravel(input: TensorLike) -> Tensor:
     return _reshaped("ravel", t, (t.size,))
 
 
+@operators.fast
 @aliases(size="shape")
 def broadcast_to(input: TensorLike, shape: ShapeLike) -> Tensor:
     """Return a view in a wider shape, in which an element stands at several places.
@@ -584,6 +596,7 @@ def _broadcast(op: str, t: Tensor, shape: Any) -> Tensor:
     return t._view(full, strides, t._offset)
 
 
+@operators.fast
 @_spread("size", "shape")
 def expand(input: TensorLike, *size: ShapeLike) -> Tensor:
     """Return a view in a wider shape; an alias of `broadcast_to`.
@@ -668,6 +681,7 @@ def _slice(t: Tensor, axis: int, start: int, stop: int) -> Tensor:
     return t._view(shape, t.strides, t._offset + start * t.strides[axis])
 
 
+@operators.fast
 @axis_aliases
 def split(
     tensor: TensorLike, split_size_or_sections: int | Sequence[int], axis: SupportsIndex = 0
@@ -712,6 +726,7 @@ def split(
     return tuple(_slice(t, axis, end - n, end) for n, end in zip(sizes, ends))
 
 
+@operators.fast
 @axis_aliases
 def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> tuple[Tensor, ...]:
     """Return at most `chunks` views of equal length along `axis`; the last may be shorter.
@@ -742,6 +757,7 @@ def chunk(input: TensorLike, chunks: SupportsIndex, axis: SupportsIndex = 0) -> 
     )
 
 
+@operators.fast
 @axis_aliases
 def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
     """Return views of the slices along `dim`, without that dimension.
@@ -771,17 +787,12 @@ def unbind(input: TensorLike, dim: SupportsIndex = 0) -> tuple[Tensor, ...]:
 
 
 def install() -> None:
-    """Give Tensor its methods and properties."""
+    """Give Tensor its methods."""
     for function in (
         reshape, view, contiguous, transpose, permute, swapaxes, moveaxis, expand_dims, unsqueeze,
         squeeze, ravel, broadcast_to, expand, flip, split, chunk, unbind,
     ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.flatten = _flatten_method  # type: ignore[assignment]
-    Tensor.T = property(  # type: ignore[assignment]
-        transpose, doc="Return a view with all dimensions reversed."
+    Tensor.flatten = operators.fast(  # type: ignore[assignment]
+        _flatten_method, "Tensor.flatten"
     )
-    Tensor.mT = property(
-        lambda self: swapaxes(self, -1, -2),
-        doc="Return a view with the last two dimensions swapped.",
-    )  # type: ignore[assignment]

@@ -248,7 +248,8 @@ def test_ints_find_one_place() -> None:
     t = Tensor(a)
     for key in (1, -2, (1, -1), (0, 2, 3), (-1, -1, -1)):
         assert t[key].tolist() == a[key].tolist()
-    for key, said in ((2, "index 2 is out of bounds for dimension with size 2"), ((0, -4), "index -4"), ((0, 0, 0, 0), "too many indices: 4"),
+    for key, said in ((2, "index 2 is out of bounds for dimension with size 2"), ((0, -4), "index -4"),
+                      ((0, 0, 0, 0), "too many indices: there must be at most 3 for 3 dimensions, got 4"),
                       (2**70, "out of bounds"), ((0, 2**70), "out of bounds")):  # fmt: skip
         with pytest.raises(IndexError, match=rf"^\[getitem\] .*{said}"):
             t[key]

@@ -1,22 +1,5 @@
-/* What Python asks for most, each in one call: an element by its place, and a number. */
+/* The number of a tensor of one element. */
 #include "executor/pending.h"
-
-mt_ref mt_at(mt_ref ref, int n, const int64_t *index) {
-    const mt_tensor *t = mt_t(ref);
-    if (n > t->ndim)
-        return mt_fail("getitem", MT_INDEX_ERROR,
-                       "too many indices: %d for a tensor of %d dimensions", n, t->ndim);
-    int64_t offset = t->offset;
-    for (int d = 0; d < n; d++) {
-        int64_t length = t->shape[d], i = index[d];
-        if (i < -length || i >= length)
-            return mt_fail("getitem", MT_INDEX_ERROR,
-                           "index %lld is out of bounds for dimension with size %lld", (long long)i,
-                           (long long)length);
-        offset += (i < 0 ? i + length : i) * t->strides[d];
-    }
-    return mt_view(ref, t->dtype, t->ndim - n, t->shape + n, t->strides + n, offset);
-}
 
 #define READ(DTYPE, T, field)                                                                      \
     case DTYPE: {                                                                                  \

@@ -72,6 +72,31 @@ mt_ref mt_py_end_of(mt_ref call);
 /* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
 PyObject *mt_py_finished(mt_ref ref);
 
+/* py_fast.c */
+
+/* A fast way of a function: computes a call with the usual arguments (`names`: of the keywords,
+ * whose values follow the n arguments by position).  Returns NULL without an exception for a call
+ * that Python has to compute. */
+typedef PyObject *(*mt_py_fast)(PyObject *const *given, Py_ssize_t n, PyObject *names);
+typedef struct {
+    const char *name;
+    mt_py_fast function;
+} mt_py_fast_entry;
+
+PyObject *mt_py_fast_function(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
+/* Up to one without a name. */
+extern const mt_py_fast_entry mt_py_fast_views[], mt_py_fast_numbers[];
+
+/* py_index.c: slots of the type */
+PyObject *mt_py_getitem(PyObject *self, PyObject *key);
+int mt_py_setitem(PyObject *self, PyObject *key, PyObject *value);
+PyObject *mt_py_float(PyObject *self);
+PyObject *mt_py_whole(PyObject *self);
+PyObject *mt_py_index(PyObject *self);
+int mt_py_bool(PyObject *self);
+Py_ssize_t mt_py_length(PyObject *self);
+
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);

@@ -1,5 +1,5 @@
 /* The type under Tensor, and the module: see py_operators.c. */
-#include "python/py_core.h"
+#include "python/py_views.h"
 
 #ifndef PyBUF_WRITE
 #define PyBUF_READ 0x100 /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
@@ -81,6 +81,20 @@ static PyObject *get_dtype(PyObject *self, void *closure) {
     return t->dtype;
 }
 
+static PyObject *get_reversed(PyObject *self, void *closure) {
+    (void)closure;
+    mt_ref ref = ((tensor_object *)self)->ref;
+    return ref ? mt_py_reversed(mt_t(ref)) : no_value(self);
+}
+
+static PyObject *get_matrix_transposed(PyObject *self, void *closure) {
+    (void)closure;
+    mt_ref ref = ((tensor_object *)self)->ref;
+    if (!ref) return no_value(self);
+    if (mt_t(ref)->ndim >= 2) return mt_py_matrix_transposed(mt_t(ref));
+    return PyObject_CallMethod(self, "swapaxes", "ii", -1, -2); /* raises */
+}
+
 #define GET_NUMBER(name, field)                                                                    \
     static PyObject *name(PyObject *self, void *closure) {                                         \
         (void)closure;                                                                             \
@@ -101,6 +115,8 @@ static PyGetSetDef PROPERTIES[] = {
     {"_device_id", get_number, NULL, "The core's number of its device.", NULL},
     {"ndim", get_ndim, NULL, "How many dimensions it has.", NULL},
     {"size", get_size, NULL, "How many elements it has.", NULL},
+    {"T", get_reversed, NULL, "A view with all dimensions reversed.", NULL},
+    {"mT", get_matrix_transposed, NULL, "A view with the last two dimensions swapped.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 static PyMemberDef MEMBERS[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(tensor_object, weak), READONLY, NULL},
@@ -110,6 +126,13 @@ static const PyType_Slot OWN_SLOTS[] = {
     {Py_tp_doc, "What a Tensor is in C: one reference of the core."},
     {Py_tp_dealloc, dealloc},
     {Py_tp_richcompare, mt_op_compare},
+    {Py_mp_subscript, mt_py_getitem},
+    {Py_mp_ass_subscript, mt_py_setitem},
+    {Py_mp_length, mt_py_length},
+    {Py_nb_float, mt_py_float},
+    {Py_nb_int, mt_py_whole},
+    {Py_nb_index, mt_py_index},
+    {Py_nb_bool, mt_py_bool},
     {Py_tp_methods, mt_op_methods},
     {Py_tp_getset, PROPERTIES},
     {Py_tp_members, MEMBERS}};
@@ -236,6 +259,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
      "site=None, synchronous=False)\n--\n\nTell the core which classes and functions of Python it "
      "uses."},
+    {"fast", AS_METHOD(mt_py_fast_function), METH_FASTCALL,
+     "fast($module, function, name=None, /)\n--\n\nReturn the function with the fast way in C "
+     "that has its name, or another name."},
     {"array_op", AS_METHOD(mt_py_array_op), METH_FASTCALL,
      "array_op($module, kernel, op, dtype, shape, numbers, /, *tensors)\n--\n\nReturn the new "
      "tensor that an array kernel computes from tensors, or on the device of a number in their "
