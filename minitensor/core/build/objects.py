@@ -29,9 +29,9 @@ __all__ = ["FOLDER", "compile_stale"]
 
 FOLDER = "build/objects"  # below the current folder, which is setup.py's
 
-# Flags of single objects in place of -O3, by the end of their names.  The elementwise loops are the longest to
-# compile: a quarter of their time is spent on transformations of -O3 that make no loop faster on
-# AVX2 and AVX-512 (the folds need them).
+# Flags of single objects in place of -O3, by the end of their names.  The elementwise loops are the
+# longest to compile: a quarter of their time is spent on transformations of -O3 that make no loop
+# faster on AVX2 and AVX-512 (the folds need them).
 FLAGS = {"_elementwise.c": ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]}
 
 Compile = Callable[[str, str, list[str]], object]
