@@ -3,10 +3,17 @@
 
 extern const mt_loops mt_loops_baseline;
 #ifdef MT_X86
+#include <cpuid.h>
 extern const mt_loops mt_loops_avx2, mt_loops_avx512;
+/* Not every compiler knows this one by name. */
+static bool has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
 /* Return true if the processor has the instructions of the set. */
 static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           has_f16c();
 }
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

@@ -28,6 +28,13 @@ typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c,
  * the op. */
 mt_kernel mt_kernel_find(int op, int dtype);
 
+/* Returns the dtype of the elements that the kernel of an op takes and returns when it computes in
+ * `dtype`: the same; float32 for a half type; negative: there is no kernel. */
+static inline int mt_kernel_dtype(int op, int dtype) {
+    if (MT_OP_RULE[op] == MT_RULE_where && MT_ITEMSIZE[dtype] == 2) return MT_DT_uint16; /* moves */
+    return MT_COMPUTE[dtype];
+}
+
 /* Casts n elements between memory with any strides, in bytes. */
 typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride,
                            int64_t n);
