@@ -183,7 +183,7 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     /* A walk (walk.h) casts once, so it can't round to a half type and then widen. */
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_COMPUTE[compute] >= 0 &&
                   mt_cast_supported(t->dtype, compute) &&
-                  (MT_COMPUTE[compute] == compute || t->dtype == compute);
+                  (mt_fold_dtype(op, compute) == compute || t->dtype == compute);
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;

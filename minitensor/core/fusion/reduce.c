@@ -131,7 +131,7 @@ int mt_run_reduce(mt_task *task) {
                target = mt_reduced_operand(out, in, task->axes);
     memcpy(source.strides, in->strides, (size_t)in->ndim * sizeof *in->strides);
     mt_reduction_order(task, order);
-    int compute = MT_COMPUTE[task->compute], result = MT_COMPUTE[out->dtype];
+    int compute = mt_fold_dtype(task->op, task->compute), result = mt_fold_result(task);
     job b = {.task = task,
              .fold = mt_fold_find(task->op, compute),
              .itemsize = MT_ITEMSIZE[compute],

@@ -88,7 +88,7 @@ FROM_INTEGER(u32, uint32_t)
 FROM_INTEGER(u64, uint64_t)
 FROM_FLOAT(f32, float)
 FROM_FLOAT(f64, double)
-#include "kernels/math/halves.h"
+#include "kernels/half_casts.h"
 
 typedef struct {
     uint64_t half[2];
