@@ -62,7 +62,7 @@ def _product(
     for t in operands[1:]:
         dtype = promote(dtype, t.dtype)
     if dtype.compute is float32 and dtype is not float32:  # a half type, which BLAS lacks
-        wide = [t.astype(dtype).astype(float32) for t in operands]
+        wide = [t.astype(dtype, False).astype(float32) for t in operands]
         return _product(op, function, wide, shape, direct).astype(dtype)
     result = empty(shape, dtype, operands[0]._device)
 

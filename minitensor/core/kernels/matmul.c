@@ -6,33 +6,14 @@
  * bound the loop takes some 6 us longer than BLAS alone, and less than BLAS and its call.
  *
  * Each element is the sum of its products in the order of the inner dimension, in the precision
- * of the matrices.  The error bound is that of any BLAS; the last bits may differ. */
+ * of the matrices.  The error bound is that of any BLAS; the last bits may differ.  Matrices of
+ * a half type are widened to float32, and the product is rounded once. */
 #include <stdlib.h>
 
 #include "kernels/kernels.h"
 
-/* Defines the product by rows, so that the innermost loop runs along rows of b and out: a vector
- * loop when the elements of a row of b are contiguous.  Memory of NumPy may be unaligned. */
-#define MATMUL(name, T)                                                                            \
-    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a,        \
-                     const mt_operand *b) {                                                        \
-        for (int64_t i = 0; i < m; i++, out += n) {                                                \
-            for (int64_t j = 0; j < n; j++) out[j] = 0;                                            \
-            for (int64_t p = 0; p < k; p++) {                                                      \
-                T factor, element;                                                                 \
-                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);   \
-                const char *row = b->data + p * b->strides[0];                                     \
-                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                 \
-                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];        \
-                else                                                                               \
-                    for (int64_t j = 0; j < n; j++)                                                \
-                        memcpy(&element, row + j * b->strides[1], sizeof element),                 \
-                            out[j] += factor * element;                                            \
-            }                                                                                      \
-        }                                                                                          \
-    }
-MATMUL(matmul_f32, float)
-MATMUL(matmul_f64, double)
+static void matmul_f32(int64_t m, int64_t k, int64_t n, float *restrict out, const mt_operand *a,
+                       const mt_operand *b);
 
 /* Stores a matrix of a half type in `to`, in rows and widened. */
 static void widen(int dtype, int64_t rows, int64_t columns, float *to, const mt_operand *from) {
@@ -60,6 +41,29 @@ static int matmul_halves(int dtype, int64_t m, int64_t k, int64_t n, char *out, 
     if (left != few) free(left);
     return MT_OK;
 }
+
+/* Defines the product by rows, so that the innermost loop runs along rows of b and out: a vector
+ * loop when the elements of a row of b are contiguous.  Memory of NumPy may be unaligned. */
+#define MATMUL(name, T)                                                                            \
+    static void name(int64_t m, int64_t k, int64_t n, T *restrict out, const mt_operand *a,        \
+                     const mt_operand *b) {                                                        \
+        for (int64_t i = 0; i < m; i++, out += n) {                                                \
+            for (int64_t j = 0; j < n; j++) out[j] = 0;                                            \
+            for (int64_t p = 0; p < k; p++) {                                                      \
+                T factor, element;                                                                 \
+                memcpy(&factor, a->data + i * a->strides[0] + p * a->strides[1], sizeof factor);   \
+                const char *row = b->data + p * b->strides[0];                                     \
+                if (b->strides[1] == sizeof(T) && (uintptr_t)row % sizeof(T) == 0)                 \
+                    for (int64_t j = 0; j < n; j++) out[j] += factor * ((const T *)row)[j];        \
+                else                                                                               \
+                    for (int64_t j = 0; j < n; j++)                                                \
+                        memcpy(&element, row + j * b->strides[1], sizeof element),                 \
+                            out[j] += factor * element;                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+MATMUL(matmul_f32, float)
+MATMUL(matmul_f64, double)
 
 int mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
                   const mt_operand *b) {
