@@ -31,7 +31,9 @@ class DType:
         code: the number in the C core.
         kind: `b`ool, signed `i`nteger, `u`nsigned integer, `f`loat or `c`omplex.
         itemsize: bytes per element.
-        ctype: the C type of the kernels; "" where NumPy computes.
+        ctype: the C type of the kernels; "" where there are none.
+        compute: the dtype in which kernels compute it: itself, float32 for a half type; None
+            where NumPy computes.
 
     Example:
         >>> import minitensor
@@ -50,6 +52,7 @@ class DType:
             ctype,
         )
         self._title = title
+        self.compute: DType | None = self if ctype else None
 
     def __repr__(self) -> str:
         return f"minitensor.{self.name}"
@@ -123,6 +126,7 @@ DTYPES = tuple(
 )
 (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
  float16, bfloat16, float32, float64, complex64, complex128) = DTYPES  # fmt: skip
+float16.compute = bfloat16.compute = float32
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES}
 _ALIASES = {
     "bool_": "bool",

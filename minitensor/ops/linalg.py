@@ -61,13 +61,16 @@ def _product(
     dtype = operands[0].dtype
     for t in operands[1:]:
         dtype = promote(dtype, t.dtype)
+    if dtype.compute is float32 and dtype is not float32:  # a half type, which BLAS lacks
+        wide = [t.astype(dtype, False).astype(float32) for t in operands]
+        return _product(op, function, wide, shape, direct).astype(dtype)
     result = empty(shape, dtype, operands[0]._device)
 
     def run(task: Task) -> None:
         target = task.outputs[0]
         with np.errstate(all="ignore"):
-            arrays = [_wide(a.astype(dtype.numpy, copy=False)) for a in task.inputs]
-            if direct and arrays[0].dtype == target.dtype and target.flags.c_contiguous:
+            arrays = [a.astype(dtype.numpy, copy=False) for a in task.inputs]
+            if direct and target.flags.c_contiguous:
                 function(*arrays, out=target)
             else:
                 np.copyto(target, function(*arrays), casting="unsafe")

@@ -1,6 +1,6 @@
 """How far elementary functions are from the truth: references with more digits, and the distance in ULPs.
 
-float32 is measured against double, float64 against long double where that has more digits (x86: 64 of them).
+Half types and float32 are measured against double, float64 against long double where that has more digits (x86: 64 of them).
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 
-WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+WIDER = {np.float16: np.float64, ml_dtypes.bfloat16: np.float64, np.float32: np.float64, np.float64: np.longdouble}
+HALVES = (np.float16, ml_dtypes.bfloat16)
 HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 
 
@@ -48,10 +50,11 @@ def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """The distance of each element in units of the last place of what is expected; infinite where one is not a number, is not
     finite, or is a zero of the wrong sign, and the other isn't."""
     kind = actual.dtype.type
+    info = ml_dtypes.finfo(kind) if kind is ml_dtypes.bfloat16 else np.finfo(kind)
     with np.errstate(all="ignore"):
         nearest = expected.astype(kind)
-        exponent = np.frexp(np.maximum(np.abs(expected), np.finfo(kind).tiny))[1]
-        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(expected.dtype.type(1), exponent - 1 - np.finfo(kind).nmant)
+        exponent = np.frexp(np.maximum(np.abs(expected), float(info.tiny) if kind in HALVES else info.tiny))[1]
+        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(expected.dtype.type(1), exponent - 1 - info.nmant)
         same = (actual == nearest) | (np.isnan(actual) & np.isnan(nearest))
         distance = np.where(np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf))
         return np.where((expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance)
@@ -67,3 +70,8 @@ def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
         np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n), rng.uniform(-6, 6, n),
     ]  # fmt: skip
     return np.concatenate(parts)
+
+
+def all_halves(kind: type) -> np.ndarray:
+    """All numbers of a half type."""
+    return np.arange(2**16, dtype=np.uint16).view(kind)

@@ -100,7 +100,7 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     int64_t size = mt_size(ndim, shape);
     mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, compute) &&
+    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, mt_kernel_dtype(op, compute)) &&
                   all_castable(n, in, first, compute) &&
                   (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
     mt_task task;
@@ -180,8 +180,10 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
     mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] &&
-                  mt_cast_supported(t->dtype, compute);
+    /* A walk (walk.h) casts once, so it can't round to a half type and then widen. */
+    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_COMPUTE[compute] >= 0 &&
+                  mt_cast_supported(t->dtype, compute) &&
+                  (mt_fold_dtype(op, compute) == compute || t->dtype == compute);
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;

@@ -9,12 +9,12 @@
         break;                                                                                     \
     }
 
-/* An error, a value that is not there yet, a device that the host can't look into, half precision
- * and complex numbers: Python has other ways to these, and says what is wrong. */
+/* An error, a value that is not there yet, a device that the host can't look into, and complex
+ * numbers: Python has other ways to these, and says what is wrong. */
 mt_number mt_item(mt_ref ref) {
     const mt_tensor *t = mt_t(ref);
     mt_number number = {.kind = MT_KIND[t->dtype]};
-    if (t->size != 1 || !MT_HAS_KERNELS[t->dtype] ||
+    if (t->size != 1 || MT_COMPUTE[t->dtype] < 0 ||
         !(mt_devices[t->device].flags & MT_DEVICE_NATIVE))
         return (mt_number){.kind = 0};
     mt_pin(ref);
@@ -32,7 +32,11 @@ mt_number mt_item(mt_ref ref) {
             READ(MT_DT_uint64, uint64_t, u)
             READ(MT_DT_float32, float, f)
             READ(MT_DT_float64, double, f)
-        default: number.kind = 0;
+        default: { /* a half type */
+            float value;
+            mt_cast_find(t->dtype, MT_DT_float32)((char *)&value, 0, data, 0, 1);
+            number.f = value;
+        }
         }
     } else number.kind = 0;
     mt_unpin(ref);

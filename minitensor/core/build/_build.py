@@ -118,6 +118,7 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         (f"const char MT_KIND{n}", [f"'{d.kind}'" for d in types]),
         (f"const char *const MT_DTYPE_NAME{n}", [string(d.name) for d in types]),
         (f"const uint8_t MT_HAS_KERNELS{n}", [str(int(d.ctype != "")) for d in types]),
+        (f"const int8_t MT_COMPUTE{n}", [str(d.compute.code if d.compute else -1) for d in types]),
         (f"const uint8_t MT_PROMOTE{n}{n}",
          ["{" + ", ".join(str(dtypes.promote(a, b).code) for b in types) + "}" for a in types]),
         (f"const uint8_t MT_TO_FLOAT{n}", [str(dtypes.to_float(d).code) for d in types]),

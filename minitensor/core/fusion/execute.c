@@ -164,7 +164,7 @@ static void run_results(void *job, int64_t first, int64_t last) {
     whole_run whole;
     mt_pass_tile done;
     int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype],
-        result = MT_ITEMSIZE[p->reduce->out[0]->dtype];
+        result = MT_ITEMSIZE[mt_fold_result(p->reduce)];
     int64_t per_run = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
     mt_walk out = p->results;
     mt_walk_seek(&out, first);
@@ -206,13 +206,13 @@ static void merge_blocks(mt_pass *p, int64_t results) {
         for (int64_t b = 1; b < p->blocks; b++)
             p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, b * MT_FOLD_BLOCK);
         finish(p, acc, aux, done.bytes);
-        mt_walk_move(&p->results, done.bytes, MT_ITEMSIZE[p->reduce->out[0]->dtype], 1, true);
+        mt_walk_move(&p->results, done.bytes, MT_ITEMSIZE[mt_fold_result(p->reduce)], 1, true);
     }
 }
 
 static int prepare_reduction(mt_pass *p) {
     const mt_tensor *in = p->reduce->in[0], *out = p->reduce->out[0];
-    p->fold = mt_fold_find(p->reduce->op, p->reduce->compute);
+    p->fold = mt_fold_find(p->reduce->op, mt_fold_dtype(p->reduce->op, p->reduce->compute));
     p->count = in->size / out->size;
     p->blocks = (p->count + MT_FOLD_BLOCK - 1) / MT_FOLD_BLOCK;
     p->acc = NULL;
@@ -227,7 +227,7 @@ static void reduce(mt_pass *p) {
     mt_operand target = mt_reduced_operand(out, in, p->reduce->axes);
     int kept = 0;
     for (int d = 0; d < in->ndim; d++) kept += !(p->reduce->axes >> d & 1);
-    mt_walk_begin(&p->results, &target, out->dtype, true, kept, p->order, in->shape);
+    mt_walk_begin(&p->results, &target, mt_fold_result(p->reduce), true, kept, p->order, in->shape);
     int64_t grain = PIECE / p->count;
     if (p->blocks == 1) mt_parallel(out->size, grain > 0 ? grain : 1, run_results, p);
     else {
@@ -245,7 +245,9 @@ static bool run_plain(const mt_task *task, int *status) {
     const mt_tensor *out = task->out[0];
     const void *x[3] = {NULL, NULL, NULL};
     char numbers[3][FEW * 8] __attribute__((aligned(8)));
-    if (task->kind != MT_TASK_ELEMENTWISE || out->size > PIECE) return false;
+    if (task->kind != MT_TASK_ELEMENTWISE || out->size > PIECE ||
+        MT_COMPUTE[task->compute] != task->compute)
+        return false;
     for (int i = 0; i < task->n_in; i++) {
         const mt_tensor *t = task->in[i];
         int dtype = MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool : task->compute;

@@ -32,7 +32,7 @@ static bool may_fail(const mt_task *task) {
 bool mt_fusible(const mt_task *task) {
     if (task->kind == MT_TASK_COPY) {
         const mt_tensor *in = task->in[0], *out = task->out[0];
-        if (!MT_HAS_KERNELS[in->dtype] || !MT_HAS_KERNELS[out->dtype] || !mt_contiguous(out))
+        if (MT_COMPUTE[in->dtype] < 0 || MT_COMPUTE[out->dtype] < 0 || !mt_contiguous(out))
             return false;
         if (in->size != 1 && !(mt_same_shape(in, out) && mt_contiguous(in)))
             return false; /* copy.c has better ways to transpose */

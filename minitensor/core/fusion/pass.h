@@ -8,7 +8,7 @@
 
 enum {
     MT_PASS_TASKS = 16,
-    MT_PASS_VALUES = 5 * MT_PASS_TASKS,
+    MT_PASS_VALUES = 8 * MT_PASS_TASKS, /* three operands, each widened; a result, narrowed */
     MT_PASS_LOADS = 3 * MT_PASS_TASKS,
     MT_PASS_TILES = 12,
     MT_PASS_CONSTS = 6
@@ -29,7 +29,7 @@ typedef struct {
     int tile; /* that it is made in; MT_NO_TILE: it is where it lies, or in its output */
     int last; /* the last value made of it */
     int walk; /* LOAD: its walk; CONST: its tile */
-    const mt_tensor *source; /* LOAD and CONST: its tensor */
+    const mt_tensor *source; /* LOAD and CONST: its tensor; NULL: a CONST made of another one */
     bool stored, past;       /* it goes to an output, and that past the cache */
     char *out;
     mt_kernel kernel;

@@ -6,6 +6,9 @@
  *     CAST    another value in another dtype
  *     OP      a kernel's result
  *
+ * Of a half type, a kernel computes in float32: its operands are widened by a CAST, and its result
+ * is rounded by a CAST, so that the next task of the pass reads what it would read in memory.
+ *
  * A value that a task returns is written to the task's output, directly by its kernel where that is
  * possible.  A value whose output is unreachable is only a tile.  A tile is reused after the last
  * value that is made of it, so a few tiles are enough and stay in the cache.
@@ -73,10 +76,32 @@ static int value_of(mt_pass *p, int k, const mt_tensor *t, int dtype) {
     return p->n_values - 1;
 }
 
+/* The same as value_of, in the dtype `wide` of a kernel that computes in `dtype`: rounded to a half
+ * type, then widened. */
+static int operand_of(mt_pass *p, int k, const mt_tensor *t, int dtype, int wide) {
+    int from = value_of(p, k, t, dtype);
+    if (from < 0 || dtype == wide || MT_ITEMSIZE[dtype] == MT_ITEMSIZE[wide]) return from;
+    for (int i = from + 1; i < p->n_values; i++) {
+        const mt_value *known = &p->values[i];
+        if (known->dtype == wide && known->kind != MT_OP && known->n_in && known->in[0] == from)
+            return i;
+    }
+    const mt_value *narrow = &p->values[from];
+    if (narrow->kind != MT_CONST || p->n_consts == MT_PASS_CONSTS) return add_cast(p, from, wide);
+    mt_value *v = add(p, MT_CONST, wide);
+    v->in[v->n_in++] = from;
+    v->walk = p->n_consts++;
+    mt_cast_find(dtype, wide)(p->consts[v->walk].bytes, MT_ITEMSIZE[wide],
+                              p->consts[narrow->walk].bytes, MT_ITEMSIZE[dtype],
+                              p->size < MT_TILE ? p->size : MT_TILE);
+    return p->n_values - 1;
+}
+
 static bool write_down(mt_pass *p, int k) {
     const mt_task *task = p->tasks[k];
     if (task == p->reduce) {
-        p->result[k] = value_of(p, k, task->in[0], task->compute);
+        p->result[k] = operand_of(p, k, task->in[0], task->compute,
+                                  mt_fold_dtype(task->op, task->compute));
         if (p->result[k] >= 0) p->values[p->result[k]].last = p->n_values;
         return p->result[k] >= 0;
     }
@@ -85,7 +110,8 @@ static bool write_down(mt_pass *p, int k) {
         if (from < 0) return false;
         /* A copy of what is made here is that very value, if that has no output of its own, and if
          * nothing since has read what it writes over. */
-        bool same = p->values[from].kind == MT_OP && p->values[from].dtype == dtype;
+        bool same = (p->values[from].kind == MT_OP || p->values[from].kind == MT_CAST) &&
+                    p->values[from].dtype == dtype;
         for (int other = 0; other < k; other++)
             same = same && !(p->result[other] == from && p->seen[other]);
         for (int i = 0; i < p->n_values; i++)
@@ -95,18 +121,21 @@ static bool write_down(mt_pass *p, int k) {
         p->result[k] = same ? from : add_cast(p, from, dtype);
         return true;
     }
-    int in[3] = {0};
-    for (int i = 0; i < task->n_in; i++)
-        if ((in[i] = value_of(p, k, task->in[i],
-                              MT_OP_RULE[task->op] == MT_RULE_where && i == 0 ? MT_DT_bool
-                                                                              : task->compute)) < 0)
-            return false;
+    int in[3] = {0}, compute = task->compute, wide = mt_kernel_dtype(task->op, compute),
+        result = task->out[0]->dtype;
+    for (int i = 0; i < task->n_in; i++) {
+        bool condition = MT_OP_RULE[task->op] == MT_RULE_where && i == 0;
+        in[i] = condition ? value_of(p, k, task->in[i], MT_DT_bool)
+                          : operand_of(p, k, task->in[i], compute, wide);
+        if (in[i] < 0) return false;
+    }
     for (int i = 0; i < task->n_in; i++) p->values[in[i]].last = p->n_values;
-    mt_value *v = add(p, MT_OP, task->out[0]->dtype);
+    bool narrow = result == compute && MT_ITEMSIZE[wide] != MT_ITEMSIZE[compute];
+    mt_value *v = add(p, MT_OP, narrow ? wide : result);
     memcpy(v->in, in, sizeof in);
     v->n_in = task->n_in;
-    v->kernel = mt_kernel_find(task->op, task->compute);
-    p->result[k] = p->n_values - 1;
+    v->kernel = mt_kernel_find(task->op, wide);
+    p->result[k] = narrow ? add_cast(p, p->n_values - 1, result) : p->n_values - 1;
     return true;
 }
 

@@ -131,13 +131,14 @@ int mt_run_reduce(mt_task *task) {
                target = mt_reduced_operand(out, in, task->axes);
     memcpy(source.strides, in->strides, (size_t)in->ndim * sizeof *in->strides);
     mt_reduction_order(task, order);
+    int compute = mt_fold_dtype(task->op, task->compute), result = mt_fold_result(task);
     job b = {.task = task,
-             .fold = mt_fold_find(task->op, task->compute),
-             .itemsize = MT_ITEMSIZE[task->compute],
-             .result = MT_ITEMSIZE[out->dtype],
+             .fold = mt_fold_find(task->op, compute),
+             .itemsize = MT_ITEMSIZE[compute],
+             .result = MT_ITEMSIZE[result],
              .count = in->size / out->size,
              .n_out = out->size};
-    mt_walk_begin(&b.out, &target, out->dtype, true, kept, order, in->shape);
+    mt_walk_begin(&b.out, &target, result, true, kept, order, in->shape);
     if (b.count == 0) { /* results of no elements */
         b.width = b.n_out < WIDTH ? b.n_out : WIDTH, b.rows = 1, b.blocks = 0,
         b.tiles = (b.n_out + b.width - 1) / b.width;
@@ -148,8 +149,8 @@ int mt_run_reduce(mt_task *task) {
             deliver(&b, &b.out, acc, aux, b.n_out - column < b.width ? b.n_out - column : b.width);
         return MT_OK;
     }
-    mt_walk_begin(&b.kept, &source, task->compute, false, kept, order, in->shape);
-    mt_walk_begin(&b.reduced, &source, task->compute, false, in->ndim - kept, order + kept,
+    mt_walk_begin(&b.kept, &source, compute, false, kept, order, in->shape);
+    mt_walk_begin(&b.reduced, &source, compute, false, in->ndim - kept, order + kept,
                   in->shape);
     if (b.n_out > 1 && price(&b.kept) < price(&b.reduced)) {
         b.kept.ready =

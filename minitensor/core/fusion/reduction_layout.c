@@ -1,5 +1,7 @@
 #include "fusion/reduction_layout.h"
 
+#include "kernels/isa.h"
+
 mt_operand mt_reduced_operand(const mt_tensor *out, const mt_tensor *in, uint64_t axes) {
     mt_operand result = {.data = mt_tensor_data(out), .dtype = out->dtype};
     bool keepdims = out->ndim == in->ndim;
@@ -9,6 +11,11 @@ mt_operand mt_reduced_operand(const mt_tensor *out, const mt_tensor *in, uint64_
         if (!gone || keepdims) k++;
     }
     return result;
+}
+
+int mt_fold_result(const mt_task *task) {
+    int dtype = task->out[0]->dtype;
+    return mt_fold_dtype(task->op, task->compute) == task->compute ? dtype : MT_COMPUTE[dtype];
 }
 
 int mt_dims_kept(const mt_task *task) {

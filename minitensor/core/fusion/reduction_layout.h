@@ -6,6 +6,9 @@
 /* Returns the output as an operand of the input's dimensions, with stride 0 where it reduces. */
 mt_operand mt_reduced_operand(const mt_tensor *out, const mt_tensor *in, uint64_t axes);
 
+/* Returns the dtype in which the fold returns its results. */
+int mt_fold_result(const mt_task *task);
+
 /* Returns how many dimensions of the input stay. */
 int mt_dims_kept(const mt_task *task);
 

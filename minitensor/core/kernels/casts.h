@@ -88,6 +88,7 @@ FROM_INTEGER(u32, uint32_t)
 FROM_INTEGER(u64, uint64_t)
 FROM_FLOAT(f32, float)
 FROM_FLOAT(f64, double)
+#include "kernels/half_casts.h"
 
 typedef struct {
     uint64_t half[2];
@@ -122,12 +123,14 @@ COPY(128, two_words)
     {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
      [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_i8,         \
      [MT_DT_uint16] = f##_to_i16,  [MT_DT_uint32] = f##_to_i32, [MT_DT_uint64] = f##_to_i64,       \
-     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
+     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64,                                   \
+     [MT_DT_float16] = f##_to_f16, [MT_DT_bfloat16] = f##_to_bf16}
 #define ROW_FLOAT(f)                                                                               \
     {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
      [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_u8,         \
      [MT_DT_uint16] = f##_to_u16,  [MT_DT_uint32] = f##_to_u32, [MT_DT_uint64] = f##_to_u64,       \
-     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64}
+     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64,                                   \
+     [MT_DT_float16] = f##_to_f16, [MT_DT_bfloat16] = f##_to_bf16}
 #define MT_CAST_TABLE                                                                              \
     {                                                                                              \
         [MT_DT_bool] = ROW_INTEGER(u8),    [MT_DT_int8] = ROW_INTEGER(i8),                         \
@@ -135,6 +138,7 @@ COPY(128, two_words)
         [MT_DT_int64] = ROW_INTEGER(i64),  [MT_DT_uint8] = ROW_INTEGER(u8),                        \
         [MT_DT_uint16] = ROW_INTEGER(u16), [MT_DT_uint32] = ROW_INTEGER(u32),                      \
         [MT_DT_uint64] = ROW_INTEGER(u64), [MT_DT_float32] = ROW_FLOAT(f32),                       \
-        [MT_DT_float64] = ROW_FLOAT(f64),                                                          \
+        [MT_DT_float64] = ROW_FLOAT(f64),  [MT_DT_float16] = ROW_FLOAT(f16),                       \
+        [MT_DT_bfloat16] = ROW_FLOAT(bf16),                                                        \
     }
 #define MT_COPIES {[1] = copy_8, [2] = copy_16, [4] = copy_32, [8] = copy_64, [16] = copy_128}

@@ -145,6 +145,7 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
 #define T float
 #define S f32
 #include "kernels/fold_type.inc"
+#include "kernels/half_sums.h"
 #define FOLD_NO_SUM
 #define T double
 #define S f64
@@ -166,4 +167,5 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
         [MT_DT_int32] = ROW(i32),   [MT_DT_int64] = ROW(i64),   [MT_DT_uint8] = ROW(u8),           \
         [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),  [MT_DT_uint64] = ROW(u64),         \
         [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                    \
+        [MT_DT_float16] = {FOLD_HALVES(f16)}, [MT_DT_bfloat16] = {FOLD_HALVES(bf16)},              \
     }

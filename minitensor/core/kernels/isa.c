@@ -3,10 +3,17 @@
 
 extern const mt_loops mt_loops_baseline;
 #ifdef MT_X86
+#include <cpuid.h>
 extern const mt_loops mt_loops_avx2, mt_loops_avx512;
+/* Not every compiler knows this one by name. */
+static bool has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
 /* Return true if the processor has the instructions of the set. */
 static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           has_f16c();
 }
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -49,15 +56,24 @@ mt_kernel mt_kernel_find(int op, int dtype) {
     return mt_loops_of_machine()->kernels[op][dtype];
 }
 
+static int family_of(int op) {
+    return op == MT_OP_sum || op == MT_OP_mean   ? MT_SUM
+           : op == MT_OP_prod                    ? MT_PROD
+           : op == MT_OP_amin || op == MT_OP_all ? MT_MIN
+           : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
+           : op == MT_OP_argmin                  ? MT_ARGMIN
+           : op == MT_OP_argmax                  ? MT_ARGMAX
+                                                 : MT_FAMILIES;
+}
+
+int mt_fold_dtype(int op, int dtype) {
+    return family_of(op) == MT_SUM ? dtype : MT_COMPUTE[dtype];
+}
+
 const mt_fold *mt_fold_find(int op, int dtype) {
-    int family = op == MT_OP_sum || op == MT_OP_mean   ? MT_SUM
-                 : op == MT_OP_prod                    ? MT_PROD
-                 : op == MT_OP_amin || op == MT_OP_all ? MT_MIN
-                 : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
-                 : op == MT_OP_argmin                  ? MT_ARGMIN
-                 : op == MT_OP_argmax                  ? MT_ARGMAX
-                                                       : MT_FAMILIES;
-    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype])
+    int family = family_of(op);
+    if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || MT_COMPUTE[dtype] < 0)
         return NULL;
-    return &mt_loops_of_machine()->folds[dtype][family];
+    const mt_fold *fold = &mt_loops_of_machine()->folds[dtype][family];
+    return fold->start ? fold : NULL;
 }

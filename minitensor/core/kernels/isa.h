@@ -11,7 +11,7 @@ static inline const mt_loops *mt_loops_of_machine(void) {
     return atomic_load_explicit(&mt_loops_now, memory_order_relaxed);
 }
 
-/* Returns the fold of an op in a dtype; NULL: there is none. */
+/* Returns the fold of an op in such a dtype; NULL: there is none. */
 const mt_fold *mt_fold_find(int op, int dtype);
 
 /* Bytes of an output, from which on stores that bypass the cache measured faster. */

@@ -28,6 +28,18 @@ typedef int (*mt_kernel)(void *out, const void *a, const void *b, const void *c,
  * the op. */
 mt_kernel mt_kernel_find(int op, int dtype);
 
+/* Returns the dtype of the elements that the kernel of an op takes and returns when it computes in
+ * `dtype`: the same; float32 for a half type; negative: there is no kernel. */
+static inline int mt_kernel_dtype(int op, int dtype) {
+    if (MT_OP_RULE[op] == MT_RULE_where && MT_ITEMSIZE[dtype] == 2) return MT_DT_uint16; /* moves */
+    return MT_COMPUTE[dtype];
+}
+
+/* Returns the dtype of the elements that the fold of an op takes when it computes in `dtype`: the
+ * same, or float32 for a half type (but sums take halves); negative: there is no fold.  A fold
+ * that takes float32 for a half type returns float32, which the caller rounds. */
+int mt_fold_dtype(int op, int dtype);
+
 /* Casts n elements between memory with any strides, in bytes. */
 typedef void (*mt_cast_fn)(char *dst, int64_t dst_stride, const char *src, int64_t src_stride,
                            int64_t n);
@@ -40,9 +52,10 @@ bool mt_cast_supported(int from, int to);
  * kernel dtypes when they differ.  Returns 0; 1: there is no such cast. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
 
-/* Multiplies an m x k matrix by a k x n matrix, of float32 or float64, into contiguous memory. */
-void mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
-                   const mt_operand *b);
+/* Multiplies an m x k matrix by a k x n matrix, of a float dtype, into contiguous memory.  Returns
+ * a status: a product of a half type needs memory. */
+int mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
+                  const mt_operand *b);
 
 /* Sorts dimensions by the size of a stride, the largest first.  Equal ones keep their order. */
 void mt_sort_dims(int n, int *order, const int64_t *strides);
