@@ -139,5 +139,19 @@ def test_a_division_by_zero_leaves_an_error() -> None:
     t //= Tensor([1, 0])
     with pytest.raises(ZeroDivisionError):
         t.tolist()
-    with pytest.raises(TypeError):
-        t += None  # type: ignore[arg-type]
+
+
+class Right:
+    def __radd__(self, other: object) -> str:
+        return "radd"
+
+    __rmul__ = __radd__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_foreign_operands(name: str) -> None:
+    for wrong in (None, "a", {}):
+        with pytest.raises(TypeError):
+            getattr(operator, name)(Tensor([1.0]), wrong)
+    if name in ("iadd", "imul"):
+        assert getattr(operator, name)(Tensor([1.0]), Right()) == "radd"

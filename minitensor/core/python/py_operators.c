@@ -171,6 +171,11 @@ static PyObject *in_place(int op, PyObject *a, PyObject *b) {
         if (value && value != Py_NotImplemented) {
             end = PyObject_CallMethod(a, "_take_result", "iO", op, value);
             Py_DECREF(value);
+        } else if (value && op == MT_OP_add) {
+            /* CPython takes nb_inplace_add for the += of sequences, too, whose NotImplemented it
+             * would return to the program. */
+            Py_DECREF(value);
+            end = PyNumber_Add(a, b);
         }
         return end;
     }
