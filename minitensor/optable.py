@@ -387,6 +387,10 @@ class ArrayKernel(NamedTuple):
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("tri", "triangle", "*"),
+    ArrayKernel("join", "join", "*"),
+    ArrayKernel("move", "join", "*"),
+    ArrayKernel("repeat", "join", "*"),
+    ArrayKernel("tile", "join", "*"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

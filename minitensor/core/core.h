@@ -160,9 +160,9 @@ mt_ref mt_empty_shared(int device, int64_t nbytes);
 mt_ref mt_unary(int op, mt_ref a);
 mt_ref mt_binary(int op, mt_ref a, mt_ref b);
 
-/* With a Python number, which is the first operand when reflected. */
-mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected);
-mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected);
+/* Writes the result to a, and returns a new count of it; 0: this op can't write there directly, for
+ * the dtype, shape or layout of a, or memory that b shares with it. */
+mt_ref mt_binary_in_place(int op, mt_ref a, mt_ref b);
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
 
 /* Bit i of axes: dimension i; dtype -1: by the rule. */

@@ -11,7 +11,7 @@ import numpy as np
 from minitensor.backend.core import complete, lib, operators
 from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
-from minitensor.optable import ELEMENTWISE, Op
+from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -25,48 +25,24 @@ globals().update(FUNCTIONS)  # a function below may replace one
 
 
 # --- operators ------------------------------------------------------------------------------------
-_IN_PLACE = (
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "and",
-    "or",
-    "xor",
-    "lshift",
-    "rshift",
-)
-
-
-def _in_place(op: Op) -> Callable[..., Any]:
-    compute = getattr(Tensor, f"__{op.operator}__")
-
-    def method(self: Tensor, other: Any) -> Any:
-        result = compute(self, other)
-        if result is NotImplemented:
-            return result
-        order = "biufc"
-        if order.index(result.dtype.kind.replace("u", "i")) > order.index(
-            self.dtype.kind.replace("u", "i")
-        ):
-            raise TypeError(
-                f"[{op.name}] the result must fit into the tensor's dtype {self.dtype}, got "
-                f"{result.dtype}; write t = t ..."
-            )
-        assign(self, result, op.name)
-        return self
-
-    return method
+def _take_result(self: Tensor, code: int, result: Tensor) -> Tensor:
+    """Assign the result of an operator such as += whose op can't write to the tensor directly."""
+    op, order = ELEMENTWISE[code].name, "biufc"
+    if order.index(result.dtype.kind.replace("u", "i")) > order.index(
+        self.dtype.kind.replace("u", "i")
+    ):
+        raise TypeError(
+            f"[{op}] the result must fit into the tensor's dtype {self.dtype}, got {result.dtype}; "
+            "write t = t ..."
+        )
+    assign(self, result, op)
+    return self
 
 
 def install() -> None:
-    """Give Tensor its in-place operators, its aliases, and the functions below."""
+    """Give Tensor its aliases, and the functions below."""
+    setattr(Tensor, "_take_result", _take_result)  # noqa: B010
     for op in ELEMENTWISE:
-        if op.operator in _IN_PLACE:
-            setattr(Tensor, f"__i{op.operator}__", _in_place(op))
         if op.inputs <= 2:
             for alias in op.aliases:
                 setattr(Tensor, alias, getattr(Tensor, op.name))

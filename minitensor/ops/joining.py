@@ -7,11 +7,13 @@ device and for every dtype.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
+from minitensor.backend.core import operators
 from minitensor.dtype import promote
 from minitensor.ops._dispatch import (
     aliases,
@@ -32,7 +34,6 @@ from minitensor.ops.shape import (
     expand_dims,
     ravel,
     reshape,
-    swapaxes,
 )
 from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor, empty
@@ -52,6 +53,12 @@ __all__ = [
     "triu",
     "meshgrid",
 ]
+
+
+_join = operators.join  # in C, of everyday operands (core/python/py_joining.c); else None
+_MOVE, _REPEAT, _TILE = ARRAY_CODES["move"], ARRAY_CODES["repeat"], ARRAY_CODES["tile"]
+_TILED = 8  # dimensions that the kernel `tile` takes: each counts as two
+_FILL = 2  # a segment of the kernel `move` (core/kernels/arrays/join.h): of the value, not the input
 
 
 # --- new memory -----------------------------------------------------------------------------------
@@ -84,6 +91,12 @@ def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
         >>> print(ops.concat([Tensor([1, 2]), Tensor([3])]))
         [1 2 3]
     """
+    result = _join("concat", tensors, axis, False)
+    return _concat(tensors, axis) if result is None else result
+
+
+def _concat(tensors: Any, axis: Any) -> Tensor:
+    """Return concat of operands that C does not take as they are, or raise what is wrong."""
     several = _tensors("concat", tensors)
     axis = normalize_axis("concat", axis, several[0].ndim)
     shape, dtype = list(several[0].shape), several[0].dtype
@@ -96,6 +109,9 @@ def concat(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
                 f"and {t.shape}"
             )
         dtype = promote(dtype, t.dtype)
+    result = _join("concat", [t.astype(dtype, copy=False) for t in several], axis, False)
+    if result is not None:
+        return result
     shape[axis] = builtins.sum(t.shape[axis] for t in several)
     result, start = empty(shape, dtype, several[0]._device), 0
     for t in several:
@@ -149,6 +165,9 @@ def stack(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
         [[1 2]
          [3 4]]
     """
+    result = _join("stack", tensors, axis, True)
+    if result is not None:
+        return result
     several = _tensors("stack", tensors)
     for t in several[1:]:
         if t.shape != several[0].shape:
@@ -156,7 +175,7 @@ def stack(tensors: Sequence[TensorLike], axis: SupportsIndex = 0) -> Tensor:
                 f"[stack] the tensors must have one shape, got {several[0].shape} and {t.shape}"
             )
     axis = normalize_axis("stack", axis, several[0].ndim + 1)
-    return concat([expand_dims(t, axis) for t in several], axis)
+    return _concat([expand_dims(t, axis) for t in several], axis)
 
 
 @aliases(reps="dims", multiples="dims")
@@ -188,10 +207,15 @@ def tile(input: TensorLike, dims: AxisLike) -> Tensor:
     rank = builtins.max(t.ndim, len(times))
     lengths = (1,) * (rank - t.ndim) + t.shape
     times = (1,) * (rank - len(times)) + times
+    shape = tuple([a * b for a, b in zip(times, lengths)])
+    if rank <= _TILED:
+        result = array_op(_TILE, "tile", t.dtype.code, shape, times, t)
+        if result is not None:
+            return result
     # As (times, length, times, length, ...) the source has stride 0 in the repeated dimensions.
     pairs = [n for pair in zip(times, lengths) for n in pair]
     source = reshape(t, [n for length in lengths for n in (1, length)])
-    return reshape(broadcast_to(source, pairs).copy(), [a * b for a, b in zip(times, lengths)])
+    return reshape(broadcast_to(source, pairs).copy(), shape)
 
 
 @axis_aliases
@@ -219,22 +243,32 @@ def repeat_interleave(
         [1 1 2 2]
     """
     t = as_tensor(input, "repeat_interleave")
-    if axis is None:
-        t, axis = ravel(t), 0
-    axis = normalize_axis("repeat_interleave", axis, t.ndim)
-    counts = as_ints("repeat_interleave", repeats, "repeats")
-    if builtins.any(n < 0 for n in counts) or len(counts) not in (1, t.shape[axis]):
+    shape: Sequence[int] = (t.size,) if axis is None else t.shape
+    along = 0 if axis is None else normalize_axis("repeat_interleave", axis, t.ndim)
+    counts = (repeats,) if repeats.__class__ is int else as_ints("repeat_interleave", repeats, "repeats")
+    length = shape[along]
+    if builtins.any(n < 0 for n in counts) or len(counts) not in (1, length):
         raise ValueError(
-            f"[repeat_interleave] repeats must be a non-negative int or {t.shape[axis]} of them, "
+            f"[repeat_interleave] repeats must be a non-negative int or {length} of them, "
             f"got {counts}"
         )
-    if len(counts) == 1:
-        wide = list(t.shape)
-        wide.insert(axis + 1, counts[0])
-        shape = (*t.shape[:axis], t.shape[axis] * counts[0], *t.shape[axis + 1 :])
-        return reshape(broadcast_to(expand_dims(t, axis + 1), wide).copy(), shape)
-    shape = (*t.shape[:axis], builtins.sum(counts), *t.shape[axis + 1 :])
-    return host("repeat_interleave", lambda a: np.repeat(a, counts, axis), [t], shape, t.dtype)
+    total = length * counts[0] if len(counts) == 1 else builtins.sum(counts)
+    shape = (*shape[:along], total, *shape[along + 1 :])
+    if not t.is_contiguous():
+        t = t.copy()
+    row = math.prod(shape[along:])
+    result = array_op(
+        _REPEAT, "repeat_interleave", t.dtype.code, shape, (length, row, *counts), t
+    )
+    if result is not None:
+        return result
+    return host(
+        "repeat_interleave",
+        lambda a: np.repeat(a, counts if len(counts) > 1 else counts[0], axis),
+        [t],
+        shape,
+        t.dtype,
+    )
 
 
 @axis_aliases
@@ -260,20 +294,37 @@ def roll(input: TensorLike, shifts: ShapeLike, dims: AxisLike | None = None) -> 
     """
     t = as_tensor(input, "roll")
     if dims is None:
-        shift = _one_int("roll", shifts, "shifts")
-        return reshape(roll(ravel(t), shift, 0), t.shape)
-    by, along = as_ints("roll", shifts, "shifts"), as_ints("roll", dims, "dims")
-    if len(by) != len(along):
-        raise ValueError(
-            f"[roll] shifts and dims must have the same length, got {len(by)} and {len(along)}"
-        )
-    result = t.copy()
-    for shift, d in zip(by, along):
-        axis = normalize_axis("roll", d, t.ndim)
-        length = t.shape[axis]
-        cut = -shift % length if length else 0
-        result = concat([_slice(result, axis, cut, length), _slice(result, axis, 0, cut)], axis)
-    return result
+        if not t.is_contiguous():
+            t = t.copy()
+        by, along = (_one_int("roll", shifts, "shifts"),), (0,)
+        numbers = _rolled((t.size,), {0: by[0]})
+    else:
+        by = (shifts,) if shifts.__class__ is int else as_ints("roll", shifts, "shifts")
+        along = (dims,) if dims.__class__ is int else as_ints("roll", dims, "dims")
+        if len(by) != len(along):
+            raise ValueError(
+                f"[roll] shifts and dims must have the same length, got {len(by)} and {len(along)}"
+            )
+        total: dict[int, int] = {}
+        for shift, d in zip(by, along):
+            axis = normalize_axis("roll", d, t.ndim)
+            total[axis] = total.get(axis, 0) + shift
+        numbers = _rolled(t.shape, total)
+    result = array_op(_MOVE, "roll", t.dtype.code, t.shape, numbers, t)
+    if result is not None:
+        return result
+    return host(
+        "roll", lambda a: np.roll(a, by if dims is not None else by[0], dims), [t], t.shape, t.dtype
+    )
+
+
+def _rolled(shape: Sequence[int], shifts: dict[int, int]) -> tuple[int, ...]:
+    """Return the numbers of the kernel `move` that roll dimensions by some places."""
+    numbers: list[int] = []
+    for axis, n in enumerate(shape):
+        shift = shifts[axis] % n if n and axis in shifts else 0
+        numbers += (2, shift, n - shift, 1, n - shift, 0, 1) if shift else (1, n, 0, 1)
+    return tuple(numbers)
 
 
 def pad(
@@ -334,6 +385,10 @@ def pad(
                 f"[pad] padding must leave enough elements for mode {mode!r}, got {sizes} for "
                 f"shape {t.shape}"
             )
+        numbers = [i for n, (a, b) in zip(t.shape, pairs) for i in _border(mode, n, a, b)]
+        moved = array_op(_MOVE, "pad", t.dtype.code, tuple(shape), tuple(numbers), t)
+        if moved is not None:
+            return moved
         return host(
             "pad",
             lambda a: np.pad(a, pairs, modes[mode]),  # type: ignore[call-overload]
@@ -341,6 +396,17 @@ def pad(
             shape,
             t.dtype,
         )
+    numbers = []
+    if isinstance(value, (bool, int, float)):
+        for n, (a, b) in zip(t.shape, pairs):
+            numbers += (3, a, 0, _FILL, n, 0, 1, b, 0, _FILL)
+    if numbers:
+        fill = () if value.__class__ is int and value == 0 else (empty((), t.dtype, t._device),)
+        for one in fill:
+            assign(one, value, "pad")
+        moved = array_op(_MOVE, "pad", t.dtype.code, tuple(shape), tuple(numbers), t, *fill)
+        if moved is not None:
+            return moved
     result = empty(shape, t.dtype, t._device)
     assign(result, value, "pad")
     inner = result
@@ -348,6 +414,21 @@ def pad(
         inner = _slice(inner, d, before, before + t.shape[d])
     assign(inner, t, "pad")
     return result
+
+
+def _border(mode: str, n: int, before: int, after: int) -> tuple[int, ...]:
+    """Return the segments of a dimension of length n with elements of its own around it."""
+    if mode == "reflect":
+        return (3, before, before, -1, n, 0, 1, after, n - 2, -1)
+    if mode != "circular":
+        return (3, before, 0, 0, n, 0, 1, after, n - 1, 0)
+    numbers, start, left = [0], -before % n if n else 0, before + n + after
+    while left > 0:
+        length = builtins.min(n - start, left)
+        numbers += (length, start, 1)
+        numbers[0] += 1
+        start, left = 0, left - length
+    return tuple(numbers)
 
 
 _TRI = ARRAY_CODES["tri"]
@@ -441,9 +522,14 @@ def meshgrid(*inputs: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tuple
             inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)) else inputs
         )
     ]
-    shape = [t.size for t in several]
-    grids = [
-        broadcast_to(reshape(t, [-1 if i == d else 1 for i in range(len(shape))]), shape)
-        for d, t in enumerate(several)
-    ]
-    return tuple(swapaxes(g, 0, 1) if indexing == "xy" and len(shape) > 1 else g for g in grids)
+    places = list(range(len(several)))
+    if indexing == "xy":
+        places[:2] = places[:2][::-1]
+    shape, grids = [several[d].size for d in places], []
+    for place, t in zip(places, several):
+        if t.ndim != 1:
+            t = ravel(t)
+        strides = [0] * len(shape)
+        strides[place] = t.strides[0]
+        grids.append(t._view(shape, strides, t._offset))
+    return tuple(grids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from arrays import numbered, same
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +59,95 @@ def test_grids() -> None:
             same(grid, expected)
     a, b = ops.broadcast_tensors(Tensor([[1], [2]]), Tensor([1, 2, 3]))
     assert a.shape == b.shape == (2, 3)
+
+
+@pytest.mark.parametrize("device", ["CPU", "Ascend"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "float16", "bfloat16", "float32", "complex128"])
+def test_every_dtype_and_device(dtype: str, device: str) -> None:
+    """On a device without the kernels, the same ops take another way."""
+    array = numbered((3, 4)) % 5
+    t = Tensor(array, dtype, device=device)
+
+    def check(actual: Tensor, expected: np.ndarray) -> None:
+        assert actual.dtype is t.dtype and actual.device == t.device and actual.shape == expected.shape
+        assert actual.astype("complex128").tolist() == Tensor(expected, dtype).astype("complex128").tolist()
+
+    for axis in (0, 1, -1, -2):
+        check(ops.concat([t, t[::-1], t], axis), np.concatenate([array, array[::-1], array], axis))
+        check(ops.stack((t, t[:, ::-1]), axis), np.stack((array, array[:, ::-1]), axis))
+        check(ops.roll(t.T, 2, axis), np.roll(array.T, 2, axis))
+        check(ops.repeat_interleave(t.T, 3, axis), np.repeat(array.T, 3, axis))
+    check(ops.stack([t, t], 2), np.stack([array, array], 2))
+    check(ops.roll(t.T, -3), np.roll(array.T, -3))
+    check(ops.roll(t, (1, 5, 2), (0, 1, 0)), np.roll(array, (1, 5, 2), (0, 1, 0)))
+    check(ops.tile(t.T, (2, 1, 3)), np.tile(array.T, (2, 1, 3)))
+    check(ops.repeat_interleave(t, [1, 0, 2], 0), np.repeat(array, [1, 0, 2], 0))
+    check(ops.pad(t.T, (1, 2, 0, 1)), np.pad(array.T, ((0, 1), (1, 2))))
+    check(ops.pad(t, (1, 2), value=1), np.pad(array, ((0, 0), (1, 2)), constant_values=1))
+    check(ops.pad(t, (2, 3, 1, 0), "reflect"), np.pad(array, ((1, 0), (2, 3)), "reflect"))
+    check(ops.pad(t.T, (7, 9, 4, 5), "circular"), np.pad(array.T, ((4, 5), (7, 9)), "wrap"))
+    check(ops.pad(t, (1, 4), "edge"), np.pad(array, ((0, 0), (1, 4)), "edge"))
+
+
+def test_joined_dtypes_are_promoted() -> None:
+    parts = [np.array([True]), np.array([2], np.int8), np.array([3.5], np.float16)]
+    joined = ops.concat([Tensor(p) for p in parts])
+    same(joined, np.concatenate(parts))
+    assert joined.dtype is mt.float16
+    assert ops.stack([Tensor([1]), [2.5]]).dtype is mt.float32
+    assert ops.concat([Tensor([1, 2]), np.array([3])]).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 40_000, 70_000, 1_100_000])
+def test_joined_sizes(n: int) -> None:
+    a, b = np.arange(n, dtype=np.float32), np.arange(1, n + 2, dtype=np.float32)
+    s, t = Tensor(a), Tensor(b)
+    same(ops.concat([s, t]), np.concatenate([a, b]))
+    same(ops.stack([s, t[:-1]], 1), np.stack([a, b[:-1]], 1))
+    same(ops.roll(s, n // 3), np.roll(a, n // 3))
+    same(ops.repeat_interleave(s, 2), np.repeat(a, 2))
+    same(ops.pad(s, (3, 5)), np.pad(a, (3, 5)))
+    same(ops.tile(s, 3), np.tile(a, 3))
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 2000])
+def test_many_are_joined(count: int) -> None:
+    parts = [np.full((2, i % 3), i) for i in range(count)]
+    same(ops.concat([Tensor(p) for p in parts], 1), np.concatenate(parts, 1))
+    same(ops.stack([Tensor(i) for i in range(count)]), np.arange(count))
+    same(ops.stack([Tensor(p) for p in parts[::3]], -1), np.stack(parts[::3], -1))
+
+
+def test_what_does_not_fit_together() -> None:
+    t = Tensor([[1, 2], [3, 4]])
+    for wrong, error in (
+        (lambda: ops.concat([t, t[:, :1]]), "differ in dimension 0"),
+        (lambda: ops.concat([t, t[0]]), "differ in dimension 0"),
+        (lambda: ops.concat([t, t], 2), "axis must be from"),
+        (lambda: ops.concat([t, t], 10**30), "axis must be from"),
+        (lambda: ops.stack([t, t[:1]]), "must have one shape"),
+        (lambda: ops.stack([t, t], -4), "axis must be from"),
+        (lambda: ops.concat([Tensor(1), Tensor(2)]), "must have a dimension"),
+        (lambda: ops.roll(t, (1, 2), 0), "same length"),
+        (lambda: ops.roll(t, 1, 2), "axis must be from"),
+        (lambda: ops.repeat_interleave(t, -1), "non-negative"),
+        (lambda: ops.repeat_interleave(t, [1, 2, 3], 0), "2 of them"),
+        (lambda: ops.pad(t, (2, 0), "reflect"), "leave enough elements"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            wrong()
+    for empty in ([], (), None, t):
+        with pytest.raises(TypeError, match="list or tuple"):
+            ops.concat(empty)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="an axis must be an int"):
+        ops.concat([t, t], "0")  # type: ignore[arg-type]
+
+
+def test_pad_with_other_values() -> None:
+    t = Tensor([1.5, 2.5], "float64")
+    assert ops.pad(t, (1, 0), value=0.1).tolist() == [0.1, 1.5, 2.5]
+    assert ops.pad(t, (0, 1), value=-0.0).tolist()[2].hex() == "-0x0.0p+0"
+    assert ops.pad(Tensor([1, 2]), (1, 0), value=True).tolist() == [1, 1, 2]
+    assert ops.pad(t, (1, 1), value=Tensor([1.0, 2.0, 3.0, 4.0])).tolist() == [1, 1.5, 2.5, 4]
+    with pytest.raises(OverflowError):
+        ops.pad(Tensor([1]), 1 * (1, 1), value=10**30)

@@ -81,16 +81,31 @@ static mt_ref broadcast(const char *op, int n, mt_tensor **in, int *ndim, int64_
     return 0;
 }
 
+/* Returns the dtype in which an elementwise op computes. */
+static int computes_in(int op, int n, mt_tensor **in) {
+    int rule = MT_OP_RULE[op], first = rule == MT_RULE_where ? 1 : 0;
+    if (rule == MT_RULE_logical) return MT_DT_bool;
+    int compute = promote(n - first, in + first, rule == MT_RULE_compare);
+    return rule == MT_RULE_float || rule == MT_RULE_test ? MT_TO_FLOAT[compute] : compute;
+}
+
+/* Returns true if a kernel computes the op on the device. */
+static bool has_kernel(int op, int device, int compute, int n, mt_tensor **in) {
+    int first = MT_OP_RULE[op] == MT_RULE_where ? 1 : 0;
+    return (mt_devices[device].flags & MT_DEVICE_NATIVE) &&
+           mt_kernel_find(op, mt_kernel_dtype(op, compute)) &&
+           all_castable(n, in, first, compute) &&
+           (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
+}
+
 static mt_ref elementwise(int op, int n, mt_tensor **in) {
     const char *name = MT_OP_NAME[op];
     int device, ndim;
     int64_t shape[MT_MAX_NDIM];
-    int rule = MT_OP_RULE[op], first = rule == MT_RULE_where ? 1 : 0;
+    int rule = MT_OP_RULE[op];
     mt_ref failed = mt_check_device(name, n, in, &device);
     if (failed) return failed;
-    int compute = promote(n - first, in + first, rule == MT_RULE_compare);
-    if (rule == MT_RULE_float || rule == MT_RULE_test) compute = MT_TO_FLOAT[compute];
-    else if (rule == MT_RULE_logical) compute = MT_DT_bool;
+    int compute = computes_in(op, n, in);
     if (!takes(MT_OP_KINDS[op], compute))
         return mt_fail(name, MT_TYPE_ERROR, "not defined for %s", MT_DTYPE_NAME[compute]);
     failed = broadcast(name, n, in, &ndim, shape);
@@ -100,11 +115,10 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     int64_t size = mt_size(ndim, shape);
     mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, mt_kernel_dtype(op, compute)) &&
-                  all_castable(n, in, first, compute) &&
-                  (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
     mt_task task;
-    mt_task_init(&task, kernel ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op, compute);
+    mt_task_init(&task,
+                 has_kernel(op, device, compute, n, in) ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op,
+                 compute);
     return mt_task_launch(&task, n, in, out);
 }
 
@@ -118,27 +132,37 @@ mt_ref mt_binary(int op, mt_ref a, mt_ref b) {
     return elementwise(op, 2, in);
 }
 
-/* A number that joins for the length of the call, and lies on the stack as long; a task that is
- * queued takes a copy of it. */
-static mt_ref with_number(int op, mt_ref a, mt_tensor *number, int reflected) {
-    mt_ref b = mt_ref_of(number);
-    return reflected ? mt_binary(op, b, a) : mt_binary(op, a, b);
+/* A pass computes tile by tile (fusion/execute.c).  So it may write to an input by the same view,
+ * but not to memory that another view or another storage shows, where it would read new values. */
+static bool may_write(const mt_tensor *target, mt_tensor *source) {
+    if (source->weak || mt_same_view(target, source)) return true;
+    if (target->storage == source->storage)
+        return !mt_overlaps(mt_ref_of((mt_tensor *)target), mt_ref_of(source));
+    return !mt_storage_visible(target->storage) || !mt_storage_visible(source->storage);
 }
 
-mt_ref mt_binary_int(int op, mt_ref a, int64_t b, int reflected) {
-    return with_number(
-        op, a,
-        &(mt_tensor){
-            .size = 1, .dtype = MT_DT_int64, .device = -1, .weak = MT_ON_STACK, .value.i = b},
-        reflected);
+static bool broadcasts_to(const mt_tensor *target, const mt_tensor *source) {
+    int shift = target->ndim - source->ndim;
+    if (shift < 0) return false;
+    for (int d = 0; d < source->ndim; d++)
+        if (source->shape[d] != 1 && source->shape[d] != target->shape[shift + d]) return false;
+    return true;
 }
 
-mt_ref mt_binary_float(int op, mt_ref a, double b, int reflected) {
-    return with_number(
-        op, a,
-        &(mt_tensor){
-            .size = 1, .dtype = MT_DT_float64, .device = -1, .weak = MT_ON_STACK, .value.f = b},
-        reflected);
+mt_ref mt_binary_in_place(int op, mt_ref a, mt_ref b) {
+    mt_tensor *out = mt_t(a), *in[] = {out, mt_t(b)};
+    int device, compute = computes_in(op, 2, in);
+    bool may_fail = MT_OP_ERROR_TEXT[op][0] && MT_KIND[compute] != 'f'; /* then out keeps its value */
+    if (compute != out->dtype || may_fail || !mt_contiguous(out) || !broadcasts_to(out, in[1]) ||
+        !may_write(out, in[1]) || !has_kernel(op, out->device, compute, 2, in))
+        return 0;
+    mt_ref failed = mt_check_device(MT_OP_NAME[op], 2, in, &device);
+    if (failed) return failed;
+    mt_forget_swap(out);
+    mt_tensor_retain(out);
+    mt_task task;
+    mt_task_init(&task, MT_TASK_ELEMENTWISE, op, compute);
+    return mt_task_launch(&task, 2, in, out);
 }
 
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c) {

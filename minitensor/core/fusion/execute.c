@@ -266,7 +266,19 @@ static bool run_plain(const mt_task *task, int *status) {
     return true;
 }
 
+/* Copies shared blocks that tasks write to, before a walk keeps the address of an input: the memory
+ * of an op in place is both. */
+static int own_targets(mt_task *const *tasks, int n) {
+    int status = MT_OK;
+    for (int k = 0; k < n && status == MT_OK; k++) {
+        mt_storage *storage = tasks[k]->out[0]->storage;
+        if (storage->block) status = mt_storage_own(storage);
+    }
+    return status;
+}
+
 int mt_pass_run(mt_task *const *tasks, int n, int *status) {
+    if ((*status = own_targets(tasks, n)) != MT_OK) return 0;
     if (n == 1 && run_plain(tasks[0], status)) return 1;
     mt_pass p;
     if (!mt_plan(&p, tasks, n)) { /* too much for one pass */

@@ -192,6 +192,14 @@ static bool lies_ready(const mt_pass *p, const mt_walk *w) {
     return mt_walk_ready(w) && (w->ndim == 1 || (!p->reduce && mt_walk_ready(w) >= WORTH_A_CALL));
 }
 
+/* Returns true if task k overwrites lines that it has just read: they are in the cache. */
+static bool in_place(const mt_pass *p, int k) {
+    const mt_task *task = p->tasks[k];
+    for (int i = 0; i < task->n_in; i++)
+        if (task->in[i]->storage == task->out[0]->storage) return true;
+    return false;
+}
+
 /* A tile for each value that needs one; false: there are not enough. */
 static bool give_tiles(mt_pass *p) {
     int owner[MT_PASS_TILES];
@@ -199,7 +207,8 @@ static bool give_tiles(mt_pass *p) {
         if (p->tasks[k] == p->reduce) continue;
         mt_value *v = &p->values[p->result[k]];
         v->stored |= p->seen[k];
-        v->past = v->stored && p->size * MT_ITEMSIZE[v->dtype] >= MT_PAST_THE_CACHE;
+        v->past = v->stored && p->size * MT_ITEMSIZE[v->dtype] >= MT_PAST_THE_CACHE &&
+                  !in_place(p, k);
     }
     for (int t = 0; t < MT_PASS_TILES; t++) owner[t] = -1;
     for (int i = 0; i < p->n_values; i++) {

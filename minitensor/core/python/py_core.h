@@ -101,6 +101,9 @@ Py_ssize_t mt_py_length(PyObject *self);
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
+/* py_joining.c */
+PyObject *mt_py_join(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */

@@ -109,6 +109,24 @@ static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const 
     return result;
 }
 
+/* Returns the operand's reference: a tensor's, or that of `number`, which is given a bool, an int
+ * or a float; 0: it is neither, or an int beyond 64 bits. */
+static mt_ref reference(PyObject *operand, mt_tensor *number) {
+    mt_ref ref = mt_py_ref(operand);
+    if (ref) return ref;
+    *number = (mt_tensor){.size = 1, .device = -1, .weak = MT_ON_STACK};
+    int beyond = 0;
+    if (PyFloat_CheckExact(operand)) {
+        number->dtype = MT_DT_float64, number->value.f = PyFloat_AsDouble(operand);
+    } else if (PyLong_CheckExact(operand)) {
+        number->dtype = MT_DT_int64;
+        number->value.i = PyLong_AsLongLongAndOverflow(operand, &beyond);
+    } else if (operand == Py_True || operand == Py_False) {
+        number->dtype = MT_DT_bool, number->value.b = operand == Py_True;
+    } else return 0;
+    return beyond ? 0 : mt_ref_of(number);
+}
+
 static PyObject *unary(int op, PyObject *a, bool is_operator) {
     mt_ref x = mt_py_ref(a), result;
     if (!x) return dispatch_slow(op, is_operator, 1, &a);
@@ -117,35 +135,54 @@ static PyObject *unary(int op, PyObject *a, bool is_operator) {
 }
 
 static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
-    mt_ref x = mt_py_ref(a), y = mt_py_ref(b), result;
-    PyObject *number = x ? b : a;
-    if (x && y) {
-        MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
-        return mt_py_finished(result);
-    }
-    if (x || y) {
-        if (PyFloat_CheckExact(number)) {
-            double f = PyFloat_AsDouble(number);
-            MT_PY_CALL(keeps_gil(x ? x : y), result = mt_binary_float(op, x ? x : y, f, !x))
-            return mt_py_finished(result);
-        }
-        int beyond = 0;
-        long long i = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &beyond)
-                                                : (beyond = 1);
-        if (!beyond) {
-            MT_PY_CALL(keeps_gil(x ? x : y), result = mt_binary_int(op, x ? x : y, i, !x))
-            return mt_py_finished(result);
-        }
-    }
-    return dispatch_slow(op, is_operator, 2, (PyObject *[]){a, b});
+    mt_tensor numbers[2];
+    mt_ref x = reference(a, &numbers[0]), y = reference(b, &numbers[1]), result;
+    if (!x || !y || (mt_t(x)->weak && mt_t(y)->weak))
+        return dispatch_slow(op, is_operator, 2, (PyObject *[]){a, b});
+    MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
+    return mt_py_finished(result);
 }
 
 static PyObject *ternary(int op, PyObject *const *operands) {
-    mt_ref x = mt_py_ref(operands[0]), y = mt_py_ref(operands[1]), z = mt_py_ref(operands[2]),
-           result;
-    if (!x || !y || !z) return dispatch_slow(op, false, 3, operands);
-    MT_PY_CALL(keeps_gil(x) && keeps_gil(y) && keeps_gil(z), result = mt_ternary(op, x, y, z))
+    mt_tensor numbers[3];
+    mt_ref refs[3], result;
+    bool slow = false, all_numbers = true, keep = true;
+    for (int i = 0; i < 3 && !slow; i++) {
+        slow = !(refs[i] = reference(operands[i], &numbers[i]));
+        all_numbers &= !slow && mt_t(refs[i])->weak;
+        keep &= !slow && keeps_gil(refs[i]);
+    }
+    if (slow || all_numbers) return dispatch_slow(op, false, 3, operands);
+    MT_PY_CALL(keep, result = mt_ternary(op, refs[0], refs[1], refs[2]))
     return mt_py_finished(result);
+}
+
+/* a += b and its like: by a task that writes to a; else the result is computed and then assigned
+ * (ops/elementwise.py), which also refuses results that do not fit. */
+static PyObject *in_place(int op, PyObject *a, PyObject *b) {
+    mt_tensor number;
+    mt_ref x = mt_py_ref(a), y = reference(b, &number), result = 0;
+    bool keep = x && y && keeps_gil(x) && keeps_gil(y);
+    if (x && y) {
+        MT_PY_CALL(keep, result = mt_binary_in_place(op, x, y))
+    }
+    if (!result) {
+        PyObject *value = binary(op, a, b, true), *end = value;
+        if (value && value != Py_NotImplemented) {
+            end = PyObject_CallMethod(a, "_take_result", "iO", op, value);
+            Py_DECREF(value);
+        } else if (value && op == MT_OP_add) {
+            /* CPython takes nb_inplace_add for the += of sequences, too, whose NotImplemented it
+             * would return to the program. */
+            Py_DECREF(value);
+            end = PyNumber_Add(a, b);
+        }
+        return end;
+    }
+    if (result < 0 && !(result = mt_py_end_of(result))) return NULL;
+    MT_PY_CALL(keep, mt_release(result))
+    Py_INCREF(a);
+    return a;
 }
 
 /* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.
@@ -233,11 +270,18 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
 #define SLOT2(slot, name)                                                                          \
     static PyObject *slot_##name(PyObject *a, PyObject *b) {                                       \
         return binary(MT_OP_##name, a, b, true);                                                   \
+    }                                                                                              \
+    static PyObject *in_place_##name(PyObject *a, PyObject *b) {                                   \
+        return in_place(MT_OP_##name, a, b);                                                       \
     }
 #define SLOT3(slot, name)                                                                          \
     static PyObject *slot_##name(PyObject *a, PyObject *b, PyObject *modulus) {                    \
         if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;                                          \
         return binary(MT_OP_##name, a, b, true);                                                   \
+    }                                                                                              \
+    static PyObject *in_place_##name(PyObject *a, PyObject *b, PyObject *modulus) {                \
+        (void)modulus;                                                                             \
+        return in_place(MT_OP_##name, a, b);                                                       \
     }
 #define COMPARE(code, name)
 #include "generated/operators_gen.h"
@@ -284,9 +328,9 @@ PyMethodDef mt_op_methods[] = {
 #undef OP3
     {NULL, NULL, 0, NULL}};
 PyType_Slot mt_op_slots[] = {
-#define SLOT1(slot, name) {Py_##slot, slot_##name},
-#define SLOT2 SLOT1
-#define SLOT3 SLOT1
+#define SLOT1(slot, name) {Py_nb_##slot, slot_##name},
+#define SLOT2(slot, name) {Py_nb_##slot, slot_##name}, {Py_nb_inplace_##slot, in_place_##name},
+#define SLOT3 SLOT2
 #include "generated/operators_gen.h"
 #undef SLOT1
 #undef SLOT2

@@ -269,6 +269,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
      "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
      "existing tensors; return the first, or None as array_op does."},
+    {"join", AS_METHOD(mt_py_join), METH_FASTCALL,
+     "join($module, op, tensors, axis, stacked, /)\n--\n\nReturn concat or stack of tensors of one "
+     "dtype; None if they are not, or do not fit."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "
