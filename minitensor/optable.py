@@ -387,6 +387,9 @@ class ArrayKernel(NamedTuple):
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("tri", "triangle", "*"),
+    ArrayKernel("fill", "fill", "*"),
+    ArrayKernel("range", "fill", "biuf"),
+    ArrayKernel("eye", "fill", "*"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

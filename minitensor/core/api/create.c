@@ -41,6 +41,18 @@ mt_ref mt_empty(int device, int dtype, int ndim, const int64_t *shape) {
     return t->storage->unbacked ? mt_call_for_memory("empty", t) : mt_ref_of(t);
 }
 
+mt_ref mt_zero_pages(int device, int dtype, int ndim, const int64_t *shape) {
+    int64_t size = ndim > MT_MAX_NDIM ? -1 : mt_size(ndim, shape);
+    if (size < 0 || !mt_block_large(size * MT_ITEMSIZE[dtype])) return 0;
+    mt_tensor *t = mt_tensor_empty(device, dtype, ndim, shape, true);
+    if (!t || t->storage->unbacked) {
+        if (t) mt_tensor_release(t);
+        return 0;
+    }
+    mt_block_zero(t->storage->data, t->storage->nbytes);
+    return mt_ref_of(t);
+}
+
 mt_ref mt_external(int device, int dtype, int ndim, const int64_t *shape, const int64_t *strides,
                    void *base, int64_t nbytes, int64_t offset, void *owner) {
     mt_storage *storage = ndim > MT_MAX_NDIM ? NULL : mt_storage_new(&mt_devices[device], nbytes);
