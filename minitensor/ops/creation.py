@@ -538,12 +538,12 @@ def eye(
     rows = _count("eye", n, "n")
     columns = rows if m is None else _count("eye", m, "m")
     kind = float32 if dtype is None else dtype
-    one = _ONES.get(kind) if isinstance(kind, DType) else None
+    one = _ONES.get(kind.code) if isinstance(kind, DType) else None
     result = one and _quick_make(_EYE, "eye", (rows, columns), kind, device, one)
     if result is not None:
         return result
     kind, number = _place("eye", kind, device)
-    one = _ONES.setdefault(kind, _pattern(1, kind))
+    one = _ONES.setdefault(kind.code, _pattern(1, kind))
     result = _quick_make(_EYE, "eye", (rows, columns), kind, number, one)
     if result is not None:
         return result
@@ -554,7 +554,7 @@ def eye(
     return result
 
 
-_ONES: dict[DType, tuple[int, int]] = {}  # the bytes of 1, by dtype
+_ONES: dict[int, tuple[int, int]] = {}  # the bytes of 1, by the code of the dtype
 
 
 def tri(

@@ -37,8 +37,11 @@
 
 enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE, N_CLASSES = 128 };
 
+/* A cached block.  A small one holds this note itself; a large one is not touched, so that its
+ * zero pages stay unmapped. */
 typedef struct mt_block {
     struct mt_block *next;
+    char *data;
     int64_t size;
 } mt_block;
 
@@ -128,7 +131,10 @@ static int64_t trim_locked(mt_device *device, mt_block **chain) {
 static void free_chain(mt_block *chain) {
     while (chain) {
         mt_block *next = chain->next;
-        system_free((char *)chain, chain->size);
+        char *data = chain->data;
+        int64_t size = chain->size;
+        if (size >= LARGE) free(chain);
+        system_free(data, size);
         chain = next;
     }
 }
@@ -161,7 +167,9 @@ static char *take_cached(mt_device *device, int class, int64_t size) {
     device->stats.cached_blocks--;
     /* The block counted twice: as cached and as reserved. */
     device->stats.reserved -= size;
-    return (char *)block;
+    char *data = block->data;
+    if (size >= LARGE) free(block);
+    return data;
 }
 
 bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data) {
@@ -197,20 +205,21 @@ char *mt_block_commit(mt_device *device, int64_t nbytes) {
 void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    mt_block *block = data && size >= LARGE ? malloc(sizeof *block) : (mt_block *)data;
     pthread_mutex_lock(&device->lock);
-    bool keep = data && class >= 0 &&
+    bool keep = block && class >= 0 &&
                 device->stats.reserved - device->stats.allocated + size <=
                     atomic_load(&mt_settings[MT_SETTING_CACHE]);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
-        mt_block *block = (mt_block *)data;
-        block->next = device->cache[class];
-        block->size = size;
+        *block = (mt_block){device->cache[class], data, size};
         device->cache[class] = block;
         device->stats.cached_blocks++;
     }
     pthread_mutex_unlock(&device->lock);
-    if (!keep && data) system_free(data, size);
+    if (keep || !data) return;
+    if (size >= LARGE) free(block);
+    system_free(data, size);
 }
 
 bool mt_block_large(int64_t nbytes) {

@@ -11,6 +11,10 @@
 #include "api/create.h"
 #include "generated/array_codes.h"
 
+/* Bytes of a result that the caller's thread computes itself: a worker would take longer to wake
+ * up. */
+enum { FILLS_AT_ONCE = 1 << 20, MAKES_AT_ONCE = 1 << 16 };
+
 /* What all calls have: where the tensor goes, and what it is. */
 typedef struct {
     int device, dtype, ndim;
@@ -78,6 +82,7 @@ static bool read_place(place *p, PyObject *size, PyObject *dtype, PyObject *wher
     p->dtype = dtype == Py_None ? natural : code_of(dtype);
     if (p->device < 0 || p->device >= atomic_load(&mt_device_count) || p->dtype < 0) return false;
     p->size = mt_size(p->ndim, p->shape);
+    if (atomic_load_explicit(&mt_devices[p->device].lost, memory_order_relaxed)) return false;
     return p->size >= 0 && mt_array_kernel_has(MT_ARRAY_fill, p->device, p->dtype);
 }
 
@@ -86,7 +91,10 @@ static PyObject *made(int kernel, const char *op, const place *p, int n, mt_para
     mt_array_call call = {.kernel = kernel, .op = op, .param = numbers, .n_param = n};
     mt_ref result;
     MT_PY_CALL(p->size <= MT_PY_LITTLE && mt_keeps_gil(),
-               result = mt_array_op(&call, p->device, p->dtype, p->ndim, p->shape))
+               result = mt_make(&call, p->device, p->dtype, p->ndim, p->shape,
+                                kernel == MT_ARRAY_fill || kernel == MT_ARRAY_range
+                                    ? FILLS_AT_ONCE
+                                    : MAKES_AT_ONCE))
     return mt_py_finished(result);
 }
 

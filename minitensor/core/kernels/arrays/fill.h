@@ -6,7 +6,7 @@
 
 enum {
     FILL_TILE = 4096,       /* bytes, a multiple of each element's size */
-    FILL_GRAIN = 256 << 10, /* bytes that a thread takes at once */
+    FILL_GRAIN = 1 << 20,    /* bytes that a thread takes at once */
     FILL_PATTERN = 16       /* bytes of an element, at most */
 };
 
@@ -73,23 +73,28 @@ static void range_part(void *job, int64_t begin, int64_t end) {
     int64_t size = MT_ITEMSIZE[r->out->dtype];
     bool large = r->out->size * size >= MT_PAST_THE_CACHE;
     mt_cast_fn cast = mt_cast_find(r->of_ints ? MT_DT_int64 : MT_DT_float64, r->out->dtype);
+    bool same = r->out->dtype == (r->of_ints ? MT_DT_int64 : MT_DT_float64);
     int64_t ints[RANGE_TILE];
+    uint64_t steps[RANGE_TILE];
+    for (int i = 0; i < RANGE_TILE; i++) steps[i] = (uint64_t)i * r->step_int;
     double floats[RANGE_TILE];
-    char tile[RANGE_TILE * FILL_PATTERN];
+    char tile[RANGE_TILE * 8];
     for (int64_t at = begin; at < end; at += RANGE_TILE) {
         int64_t n = end - at < RANGE_TILE ? end - at : RANGE_TILE;
         char *to = r->out->data + at * size;
         if (r->of_ints) {
-            for (int i = 0; i < n; i++)
-                ints[i] = (int64_t)(r->first_int + ((uint64_t)at + (uint64_t)i) * r->step_int);
+            uint64_t base = r->first_int + (uint64_t)at * r->step_int;
+            for (int i = 0; i < n; i++) ints[i] = (int64_t)(base + steps[i]);
         } else {
             double base = (double)at; /* exact, and so is the sum */
             for (int i = 0; i < n; i++) floats[i] = (base + i) * r->step + r->first;
             if (at == 0 && n > 1) floats[1] = r->second;
             if (r->ends && at + n == r->out->size) floats[n - 1] = r->last;
         }
-        cast(large ? tile : to, size, r->of_ints ? (char *)ints : (char *)floats, 8, n);
-        if (large) mt_loops_of_machine()->stream(to, tile, (size_t)(n * size));
+        const char *from = r->of_ints ? (char *)ints : (char *)floats;
+        if (large && !same) cast(tile, size, from, 8, n), from = tile;
+        if (large) mt_loops_of_machine()->stream(to, from, (size_t)(n * size));
+        else cast(to, size, from, 8, n);
     }
     if (large) mt_stream_fence();
 }
@@ -104,7 +109,7 @@ MT_ARRAY_KERNEL(range) {
         job.last = a->param[3].f, job.ends = a->param[4].i != 0;
         job.second = a->param[5].f;
     }
-    mt_parallel(job.out->size, 32 * RANGE_TILE, range_part, &job);
+    mt_parallel(job.out->size, 256 * RANGE_TILE, range_part, &job);
     return MT_OK;
 }
 
@@ -118,7 +123,14 @@ typedef struct {
 static void eye_rows(void *job, int64_t begin, int64_t end) {
     const eye_job *e = job;
     int64_t columns = e->out->shape[1], size = MT_ITEMSIZE[e->out->dtype];
-    memset(e->out->data + begin * columns * size, 0, (size_t)((end - begin) * columns * size));
+    int64_t from = begin * columns * size, to = end * columns * size;
+    if (e->out->size * size >= MT_PAST_THE_CACHE) {
+        static const char zeros[FILL_TILE];
+        for (; from < to; from += FILL_TILE)
+            mt_loops_of_machine()->stream(e->out->data + from, zeros,
+                                          (size_t)(to - from < FILL_TILE ? to - from : FILL_TILE));
+        mt_stream_fence();
+    } else memset(e->out->data + from, 0, (size_t)(to - from));
     for (int64_t row = begin; row < end && row < columns; row++)
         memcpy(e->out->data + (row * columns + row) * size, e->item, (size_t)size);
 }
