@@ -390,6 +390,11 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("fill", "fill", "*"),
     ArrayKernel("range", "fill", "biuf"),
     ArrayKernel("eye", "fill", "*"),
+    ArrayKernel("uniform", "random", "f"),
+    ArrayKernel("normal", "random", "f"),
+    ArrayKernel("integers", "random", "iuf"),
+    ArrayKernel("bernoulli", "random", "biuf"),
+    ArrayKernel("permutation", "random", "i"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

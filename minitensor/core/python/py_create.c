@@ -211,6 +211,18 @@ PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     return made(MT_ARRAY_range, "arange", &p, 6, numbers);
 }
 
+/* Reads a float, an int, or the next int of an iterator, modulo 2^64.  False: an exception. */
+static bool read_number(PyObject *number, mt_param *to) {
+    if (PyFloat_Check(number)) {
+        to->f = PyFloat_AsDouble(number);
+        return true;
+    }
+    PyObject *next = PyLong_Check(number) ? NULL : PyIter_Next(number);
+    to->i = (int64_t)PyLong_AsUnsignedLongLongMask(next ? next : number);
+    Py_XDECREF(next);
+    return !PyErr_Occurred();
+}
+
 PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     (void)module;
     enum { NUMBERS = 8 };
@@ -220,15 +232,13 @@ PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n) {
         return wrong_number("make");
     const char *op = PyUnicode_AsUTF8AndSize(given[1], NULL);
     long kernel = PyLong_AsLong(given[0]);
-    int count = (int)PyTuple_Size(given[5]);
-    for (int i = 0; op && i < count; i++) {
-        PyObject *number = PyTuple_GetItem(given[5], i);
-        if (PyFloat_Check(number)) numbers[i].f = PyFloat_AsDouble(number);
-        else numbers[i].i = PyLong_AsLongLong(number);
-    }
     if (PyErr_Occurred()) return NULL;
     if (kernel < 0 || kernel >= mt_array_kernels() ||
-        !read_place(&p, given[2], given[3], given[4], MT_DT_float32))
+        !read_place(&p, given[2], given[3], given[4], MT_DT_float32) ||
+        !mt_array_kernel_has((int)kernel, p.device, p.dtype))
         return none();
+    int count = (int)PyTuple_Size(given[5]);
+    for (int i = 0; i < count; i++)
+        if (!read_number(PyTuple_GetItem(given[5], i), numbers + i)) return NULL;
     return made((int)kernel, op, &p, count, numbers);
 }

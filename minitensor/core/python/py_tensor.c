@@ -256,7 +256,8 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "of a range; None as make does, or for other numbers than ints of 64 bits and floats."},
     {"make", AS_METHOD(mt_py_make), METH_FASTCALL,
      "make($module, kernel, op, size, dtype, place, numbers, /)\n--\n\nReturn a new tensor that an "
-     "array kernel computes from numbers.  `place` is the number of a device, None for the current "
+     "array kernel computes from numbers: floats, ints, or an iterator, which steps only if the "
+     "kernel runs.  `place` is the number of a device, None for the current "
      "one, or a tensor for its device, shape and, without a dtype, dtype.  Return None for "
      "arguments that are to be checked or converted in Python, and where array_op does."},
     {"array", array, METH_O,
