@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from minitensor import config, fork
 from minitensor.backend import Device, core, get_backend, get_device
-from minitensor.backend.core import ffi, lib
+from minitensor.backend.core import ffi, lib, operators
 
 __all__ = [
     "GRAPH_MODE", "PYNATIVE_MODE", "CurrentDevice", "set_context", "get_context", "set_device",
@@ -84,6 +84,7 @@ def _choice() -> CurrentDevice:
 def _choose(choice: CurrentDevice) -> None:
     global _chosen, _current
     _chosen, _current = choice, None
+    operators.current_device(-1)
 
 
 def current_device() -> Device:

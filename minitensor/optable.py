@@ -391,6 +391,14 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("move", "join", "*"),
     ArrayKernel("repeat", "join", "*"),
     ArrayKernel("tile", "join", "*"),
+    ArrayKernel("fill", "fill", "*"),
+    ArrayKernel("range", "fill", "biuf"),
+    ArrayKernel("eye", "fill", "*"),
+    ArrayKernel("uniform", "random", "f"),
+    ArrayKernel("normal", "random", "f"),
+    ArrayKernel("integers", "random", "iuf"),
+    ArrayKernel("bernoulli", "random", "biuf"),
+    ArrayKernel("permutation", "random", "i"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

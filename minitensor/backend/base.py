@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minitensor import errors, fork, trace
-from minitensor.backend.extension import lib, load_once, loaded
+from minitensor.backend.extension import lib, load_once, loaded, operators
 from minitensor.dtype import DTYPES, DType
 
 __all__ = ["Backend", "Device", "Task", "devices"]
@@ -175,6 +175,7 @@ class Device:
         """Let the tensors of this device raise DeviceLostError from now on."""
         assert self.id is not None
         lib.mt_device_lose(self.id, why.encode()[:250])
+        operators.current_device(-1)
         trace.record("device.lost", device=str(self))
         # The tensors keep a device of their own: a read must not acquire the released device.
         devices[self.id] = Device(self.backend, self.index, self.id, lost=True)

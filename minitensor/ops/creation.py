@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from minitensor.dtype import DType, as_dtype, bool_, complex128, float32, from_numpy, int64
+from minitensor.backend.core import operators
+from minitensor.dtype import (
+    DTYPES,
+    DType,
+    as_dtype,
+    bool_,
+    complex128,
+    float32,
+    float64,
+    from_numpy,
+    int64,
+)
 from minitensor.ops._dispatch import as_ints, as_tensor, assign, axis_aliases, named, normalize_axis
 from minitensor.ops.elementwise import FUNCTIONS
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor, as_device
 from minitensor.tensor import empty as _empty
 
@@ -43,24 +56,67 @@ def empty(
         >>> ops.empty(2, 3).shape
         (2, 3)
     """
-    return _made("empty", size[0] if len(size) == 1 else size, dtype, device)
+    size = size[0] if len(size) == 1 else size  # type: ignore[assignment]
+    result = _quick_empty(size, dtype, device)
+    return _made("empty", size, dtype, device) if result is None else result
 
 
-def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
+# The functions of the core that make tensors take the usual arguments alone, and return None for
+# others (core/python/py_create.c).  Those are converted here, for a second call.
+_quick_empty, _quick_filled, _quick_range, _quick_make = (
+    operators.empty,
+    operators.filled,
+    operators.range,
+    operators.make,
+)
+_FILL, _RANGE, _EYE = ARRAY_CODES["fill"], ARRAY_CODES["range"], ARRAY_CODES["eye"]
+
+
+def _place(op: str, dtype: Any, device: Any) -> tuple[DType, int]:
+    """Return the DType and the number of the device of a new tensor."""
     if isinstance(dtype, int) and not isinstance(dtype, bool):
         raise TypeError(
             f"[{op}] dtype must be a dtype, got {dtype}; a shape of several dimensions is a tuple, "
             "as in (2, 3)"
         )
-    return _empty(
-        _shape(op, size), as_dtype(float32 if dtype is None else dtype, op), as_device(device)
-    )
+    kind = as_dtype(float32 if dtype is None else dtype, op)
+    place = as_device(device)
+    number = place.activate()
+    if kind.name not in place.backend.dtypes:
+        raise TypeError(f"[{op}] dtype must be one that {place} supports, got {kind}")
+    if place is as_device(None) and len(place.backend.dtypes) == len(DTYPES):
+        operators.current_device(number)
+    return kind, number
+
+
+def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
+    shape, (kind, number) = _shape(op, size), _place(op, dtype, device)
+    result = _quick_empty(shape, kind, number)
+    return _empty(shape, kind, as_device(device)) if result is None else result
 
 
 def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
-    result = _made(op, size, dtype, device)
-    assign(result, value, op)
+    """Return a new tensor of one value."""
+    result = _quick_filled(op, size, value, dtype, device)
+    if result is not None:
+        return result
+    shape, (kind, number) = _shape(op, size), _place(op, dtype, device)
+    result = _quick_filled(op, shape, value, kind, number)
+    if result is None and isinstance(value, (bool, int, float, complex)):
+        result = _quick_make(_FILL, op, shape, kind, number, _pattern(value, kind))
+    if result is None:
+        result = _empty(shape, kind, as_device(device))
+        assign(result, value, op)
     return result
+
+
+def _pattern(value: Any, dtype: DType) -> tuple[int, int]:
+    """Return the bytes of a number in a dtype, in two ints of 64 bits."""
+    with np.errstate(all="ignore"):
+        item = np.asarray(value).astype(dtype.numpy).tobytes().ljust(16, b"\0")
+    return int.from_bytes(item[:8], "little", signed=True), int.from_bytes(
+        item[8:], "little", signed=True
+    )
 
 
 def _shape(op: str, size: Any) -> tuple[int, ...]:
@@ -121,9 +177,11 @@ def full(
         >>> print(ops.full((2,), 3.5))
         [3.5 3.5]
     """
-    return _filled(
-        "full", size, fill_value, _natural(fill_value) if dtype is None else dtype, device
-    )
+    result = _quick_filled("full", size, fill_value, dtype, device)
+    if result is not None:
+        return result
+    kind = _natural(fill_value) if dtype is None else dtype
+    return _filled("full", size, fill_value, kind, device)
 
 
 def zeros(
@@ -150,7 +208,7 @@ def zeros(
         [[0, 0],
          [0, 0]])
     """
-    return _filled("zeros", size, 0, dtype, device)
+    return _filled("zeros", size, 0, float32 if dtype is None else dtype, device)
 
 
 def ones(
@@ -175,7 +233,7 @@ def ones(
         >>> print(ops.ones(3))
         [1. 1. 1.]
     """
-    return _filled("ones", size, 1, dtype, device)
+    return _filled("ones", size, 1, float32 if dtype is None else dtype, device)
 
 
 @named
@@ -206,6 +264,9 @@ def full_like(
 
 def _filled_like(op: str, input: Any, value: Any, dtype: Any) -> Tensor:
     t = as_tensor(input, op)
+    result = _quick_filled(op, None, value, dtype, t)
+    if result is not None:
+        return result
     return _filled(op, t.shape, value, t.dtype if dtype is None else dtype, t._device)
 
 
@@ -270,6 +331,9 @@ def empty_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
         (2,)
     """
     t = as_tensor(input, "empty_like")
+    result = _quick_empty(None, dtype, t)
+    if result is not None:
+        return result
     return _made("empty_like", t.shape, t.dtype if dtype is None else dtype, t._device)
 
 
@@ -313,10 +377,17 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    result = _quick_range(start, end, step, dtype, device)
+    if result is not None:
+        return result
     start, end, step = (_number("arange", v) for v in (start, end, step))
     if step == 0:
         raise ValueError(f"[arange] step must not be 0, got {step!r}")
     natural = int64 if all(isinstance(v, int) for v in (start, end, step)) else float32
+    kind, number = _place("arange", natural if dtype is None else dtype, device)
+    result = _quick_range(start, end, step, kind, number)
+    if result is not None:
+        return result
     try:
         values = np.arange(start, end, step)
     except (ValueError, OverflowError) as error:
@@ -324,7 +395,7 @@ def arange(
             "[arange] start, end and step must give a finite length, got "
             f"{start}, {end} and {step}: {error}"
         ) from None
-    return Tensor(values, as_dtype(dtype or natural, "arange"), device=device)
+    return Tensor(values, kind, device=device)
 
 
 @named
@@ -382,8 +453,23 @@ def linspace(
         [0.   0.25 0.5  0.75 1.  ]
     """
     count = _count("linspace", steps, "steps")
-    values = np.linspace(_number("linspace", start), _number("linspace", end), count)
-    return Tensor(values, as_dtype(dtype or float32, "linspace"), device=device)
+    first, last = _number("linspace", start), _number("linspace", end)
+    kind = float32 if dtype is None else dtype
+    if count > 1 and kind in (float32, float64):
+        # As NumPy computes it, in float64.
+        step = (float(last) - float(first)) / (count - 1)
+        if step and math.isfinite(step):
+            numbers = float(first), step, 0, float(last), 1, step + first
+            result = _quick_make(_RANGE, "linspace", count, kind, device, numbers)
+            if result is not None:
+                return result
+            kind, number = _place("linspace", kind, device)
+            result = _quick_make(_RANGE, "linspace", count, kind, number, numbers)
+            if result is not None:
+                return result
+    with np.errstate(all="ignore"):
+        values = np.linspace(first, last, count)
+    return Tensor(values, as_dtype(kind, "linspace"), device=device)
 
 
 @named
@@ -451,11 +537,24 @@ def eye(
     """
     rows = _count("eye", n, "n")
     columns = rows if m is None else _count("eye", m, "m")
-    result = _filled("eye", (rows, columns), 0, dtype, device)
+    kind = float32 if dtype is None else dtype
+    one = _ONES.get(kind.code) if isinstance(kind, DType) else None
+    result = one and _quick_make(_EYE, "eye", (rows, columns), kind, device, one)
+    if result is not None:
+        return result
+    kind, number = _place("eye", kind, device)
+    one = _ONES.setdefault(kind.code, _pattern(1, kind))
+    result = _quick_make(_EYE, "eye", (rows, columns), kind, number, one)
+    if result is not None:
+        return result
+    result = _filled("eye", (rows, columns), 0, kind, device)
     length = min(rows, columns)
     if length:
         assign(result._view((length,), (result.itemsize * (columns + 1),), 0), 1, "eye")
     return result
+
+
+_ONES: dict[int, tuple[int, int]] = {}  # the bytes of 1, by the code of the dtype
 
 
 def tri(

@@ -7,10 +7,18 @@
  * has four classes, so at most a fifth is wasted.  MT_SETTING_CACHE bounds the kept bytes, and
  * the device returns them to the system when an allocation fails.
  *
+ * A block of 4 MiB or more is a mapping of its own.  Memory full of zeros (mt_block_zero) then
+ * costs no store: the block returns its pages to the system, which maps zero pages where the block
+ * is first touched.  This holds for a new block, whose pages are zero anyhow, and for a block of
+ * the cache, so a loop over new zeros keeps to one block.  Smaller blocks are cleared: their pages
+ * would cost more than the stores.
+ *
  * Memory is reserved at the call of an op and committed when the op runs.  So the submitter gets
  * the error of a full device at the call.  The result of a queued op still takes a block that an
  * earlier op has just released, and a result that no task needs (plan.c) takes no memory.
  * Reserved memory counts as allocated.
+ * Zero pages are the exception: the call commits the block, because the system commits its pages
+ * only when they are touched.
  *
  * A device may have a capacity, as the simulated Ascend has.  The capacity allocates nothing in
  * advance; it only says when to refuse.
@@ -27,10 +35,14 @@
 #include "base/testpoints.h"
 #include "memory/allocator.h"
 
-enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, N_CLASSES = 128 };
+enum { SMALLEST = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE, N_CLASSES = 128 };
 
+/* A cached block.  A small one holds this note itself; a large one is not touched, so that its
+ * zero pages stay unmapped. */
 typedef struct mt_block {
     struct mt_block *next;
+    char *data;
+    int64_t size;
 } mt_block;
 
 mt_device mt_devices[MT_MAX_DEVICES];
@@ -52,17 +64,34 @@ static int size_class(int64_t nbytes, int64_t *rounded) {
     return index < N_CLASSES ? index : -1;
 }
 
-/* Returns memory of the system, owned by the caller; NULL: the system has none.  Holds no lock. */
-static char *system_alloc(int64_t nbytes, int64_t alignment) {
-    void *data = NULL;
-    bool large = nbytes >= 2 * HUGE_PAGE;
-    if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
-    if (posix_memalign(&data, (size_t)alignment, (size_t)nbytes) != 0) return NULL;
+/* Returns a mapping of whole pages, zero and aligned; NULL: the system has none.  The mapping is
+ * made with room for the alignment, and what lies around the aligned part is unmapped. */
+static char *map_pages(int64_t nbytes, int64_t alignment) {
+    int64_t room = nbytes + alignment;
+    char *mapping = mmap(NULL, (size_t)room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
+    if (mapping == MAP_FAILED) return NULL;
+    int64_t before = -(int64_t)(uintptr_t)mapping & (alignment - 1), after = room - before - nbytes;
+    char *data = mapping + before;
+    if (before) munmap(mapping, (size_t)before);
+    if (after) munmap(data + nbytes, (size_t)after);
 #ifdef MADV_HUGEPAGE
-    /* A hint: a refusal has no effect. */
-    if (large) madvise(data, (size_t)nbytes, MADV_HUGEPAGE);
+    madvise(data, (size_t)nbytes, MADV_HUGEPAGE); /* A hint: a refusal has no effect. */
 #endif
     return data;
+}
+
+/* Returns memory of the system, owned by the caller; NULL: the system has none.  Holds no lock. */
+static char *system_alloc(int64_t nbytes, int64_t alignment) {
+    if (nbytes >= LARGE) return map_pages(nbytes, alignment < HUGE_PAGE ? HUGE_PAGE : alignment);
+    void *data = NULL;
+    return posix_memalign(&data, (size_t)alignment, (size_t)nbytes) == 0 ? data : NULL;
+}
+
+/* Frees what system_alloc returned. */
+static void system_free(char *data, int64_t nbytes) {
+    if (nbytes >= LARGE) munmap(data, (size_t)nbytes);
+    else free(data);
 }
 
 int mt_device_enter(const char *name, int flags, int64_t capacity, int alignment) {
@@ -102,7 +131,10 @@ static int64_t trim_locked(mt_device *device, mt_block **chain) {
 static void free_chain(mt_block *chain) {
     while (chain) {
         mt_block *next = chain->next;
-        free(chain);
+        char *data = chain->data;
+        int64_t size = chain->size;
+        if (size >= LARGE) free(chain);
+        system_free(data, size);
         chain = next;
     }
 }
@@ -135,7 +167,9 @@ static char *take_cached(mt_device *device, int class, int64_t size) {
     device->stats.cached_blocks--;
     /* The block counted twice: as cached and as reserved. */
     device->stats.reserved -= size;
-    return (char *)block;
+    char *data = block->data;
+    if (size >= LARGE) free(block);
+    return data;
 }
 
 bool mt_block_reserve(mt_device *device, int64_t nbytes, char **data) {
@@ -171,19 +205,35 @@ char *mt_block_commit(mt_device *device, int64_t nbytes) {
 void mt_block_free(mt_device *device, char *data, int64_t nbytes) {
     int64_t size;
     int class = size_class(nbytes < device->alignment ? device->alignment : nbytes, &size);
+    mt_block *block = data && size >= LARGE ? malloc(sizeof *block) : (mt_block *)data;
     pthread_mutex_lock(&device->lock);
-    bool keep = data && class >= 0 &&
+    bool keep = block && class >= 0 &&
                 device->stats.reserved - device->stats.allocated + size <=
                     atomic_load(&mt_settings[MT_SETTING_CACHE]);
     count(device, -size, keep ? 0 : -size);
     if (keep) {
-        mt_block *block = (mt_block *)data;
-        block->next = device->cache[class];
+        *block = (mt_block){device->cache[class], data, size};
         device->cache[class] = block;
         device->stats.cached_blocks++;
     }
     pthread_mutex_unlock(&device->lock);
-    if (!keep) free(data);
+    if (keep || !data) return;
+    if (size >= LARGE) free(block);
+    system_free(data, size);
+}
+
+bool mt_block_large(int64_t nbytes) {
+    int64_t size;
+    size_class(nbytes, &size);
+    return size >= LARGE;
+}
+
+void mt_block_zero(char *data, int64_t nbytes) {
+#ifdef __linux__
+    /* Refused for locked memory. */
+    if (mt_block_large(nbytes) && madvise(data, (size_t)nbytes, MADV_DONTNEED) == 0) return;
+#endif
+    memset(data, 0, (size_t)nbytes);
 }
 
 void mt_device_stats(int id, mt_memory_stats *out) {

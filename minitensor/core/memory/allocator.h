@@ -35,6 +35,13 @@ char *mt_block_commit(mt_device *device, int64_t nbytes);
  * reservation without a block.  Takes the lock of the device. */
 void mt_block_free(mt_device *device, char *data, int64_t nbytes);
 
+/* Returns true if a block of `nbytes` bytes is a mapping of its own. */
+bool mt_block_large(int64_t nbytes);
+
+/* Makes the `nbytes` bytes of a committed block zero.  A large block gets zero pages, without a
+ * store.  The caller owns the block alone. */
+void mt_block_zero(char *data, int64_t nbytes);
+
 /* Fork: takes the locks of all devices, releases them, initializes them in a child. */
 void mt_alloc_lock_all(void);
 void mt_alloc_unlock_all(void);

@@ -103,6 +103,12 @@ PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize
 
 /* py_joining.c */
 PyObject *mt_py_join(PyObject *module, PyObject *const *given, Py_ssize_t n);
+/* py_create.c */
+PyObject *mt_py_current_device(PyObject *module, PyObject *number);
+PyObject *mt_py_empty(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_filled(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 

@@ -272,6 +272,23 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"join", AS_METHOD(mt_py_join), METH_FASTCALL,
      "join($module, op, tensors, axis, stacked, /)\n--\n\nReturn concat or stack of tensors of one "
      "dtype; None if they are not, or do not fit."},
+    {"current_device", mt_py_current_device, METH_O,
+     "current_device($module, number, /)\n--\n\nTell the core the number of the device of new "
+     "tensors, one that has every dtype; -1: none is known."},
+    {"empty", AS_METHOD(mt_py_empty), METH_FASTCALL,
+     "empty($module, size, dtype, place, /)\n--\n\nReturn a new tensor; None as make does."},
+    {"filled", AS_METHOD(mt_py_filled), METH_FASTCALL,
+     "filled($module, op, size, value, dtype, place, /)\n--\n\nReturn a new tensor of one number; "
+     "None as make does, or for a value that is no number of the dtype's kind."},
+    {"range", AS_METHOD(mt_py_range), METH_FASTCALL,
+     "range($module, start, end, step, dtype, place, /)\n--\n\nReturn a new tensor of the numbers "
+     "of a range; None as make does, or for other numbers than ints of 64 bits and floats."},
+    {"make", AS_METHOD(mt_py_make), METH_FASTCALL,
+     "make($module, kernel, op, size, dtype, place, numbers, /)\n--\n\nReturn a new tensor that an "
+     "array kernel computes from numbers: floats, ints, or an iterator, which steps only if the "
+     "kernel runs.  `place` is the number of a device, None for the current "
+     "one, or a tensor for its device, shape and, without a dtype, dtype.  Return None for "
+     "arguments that are to be checked or converted in Python, and where array_op does."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "
