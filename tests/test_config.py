@@ -131,7 +131,10 @@ KINDS: dict[
     ),
     "text": ("", [], ["anything"]),
 }
-PARSERS = {config._count: "count", config._bytes: "size", config._switch: "switch", config._address: "address", str: "text"}
+PARSERS = {
+    config._count: "count", config._bytes: "size", config._switch: "switch",
+    config._address: "address", str: "text",
+}  # fmt: skip
 BOUNDED = {  # whose parsers have bounds of their own
     "MINITENSOR_ASCEND_DEVICES": "cards",
     "MINITENSOR_INLINE_ELEMENTS": "long",
@@ -196,7 +199,8 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
-        env={name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"} | environment,
+        env={name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+        | environment,
     )
 
 

@@ -19,7 +19,10 @@ from minitensor import Tensor, context, device_context, get_context, set_context
 @pytest.fixture(autouse=True)
 def afterwards_on_cpu() -> Iterator[None]:
     yield
-    set_context(device_target="CPU", device_id=0, pynative_synchronize=False, deterministic="OFF", max_device_memory="1024GB")
+    set_context(
+        device_target="CPU", device_id=0, pynative_synchronize=False, deterministic="OFF",
+        max_device_memory="1024GB",
+    )  # fmt: skip
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +37,10 @@ def test_defaults() -> None:
         "device_target": "CPU", "device_id": 0, "mode": 1, "max_device_memory": 1024.0, "pynative_synchronize": False,
         "deterministic": "OFF"}  # fmt: skip
     assert isinstance(get_context("max_device_memory"), float)
-    assert context.get_current_device() == ("CPU", 0) and context.get_current_device().device_target == "CPU"
+    assert (
+        context.get_current_device() == ("CPU", 0)
+        and context.get_current_device().device_target == "CPU"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,12 @@ def test_mistakes(call: Any, error: type[Exception], text: str) -> None:
 
 
 def test_settings_are_kept() -> None:
-    assert set_context(device_target="Ascend", device_id=3, max_device_memory="5GB", deterministic="ON") is None
+    assert (
+        set_context(
+            device_target="Ascend", device_id=3, max_device_memory="5GB", deterministic="ON"
+        )
+        is None
+    )
     assert context.get_current_device() == ("Ascend", 3) and get_context("max_device_memory") == 5.0
     assert get_context("deterministic") == "ON"
     set_device("CPU")
@@ -101,9 +112,15 @@ assert Tensor(1.0).device == "CPU" and (t + 1).device == "Ascend:1"
 
 def test_the_environment_says_where_to_begin() -> None:
     program = "from minitensor import context, Tensor; print(*context.get_current_device(), Tensor(1).device)"
-    assert python(program, MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_DEVICE_ID="5").stdout == "Ascend 5 Ascend:5\n"
+    assert (
+        python(program, MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_DEVICE_ID="5").stdout
+        == "Ascend 5 Ascend:5\n"
+    )
     wrong = python(program, MINITENSOR_DEVICE_ID="x")
-    assert "[config] MINITENSOR_DEVICE_ID must be a whole number from 0 to 2147483647, got 'x'" in wrong.stderr
+    assert (
+        "[config] MINITENSOR_DEVICE_ID must be a whole number from 0 to 2147483647, got 'x'"
+        in wrong.stderr
+    )
     done = python("from minitensor import device_context as d; print(d.ascend.device_count(), d.ascend.is_available(), d.cpu.device_count())",
                   MINITENSOR_ASCEND_DEVICES="0")  # fmt: skip
     assert done.stdout == "0 False 1\n"
@@ -180,6 +197,16 @@ if __name__ == "__main__":
     process.join()
 """
     )
-    environment = {**os.environ, "MINITENSOR_DEVICE_TARGET": "Ascend", "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path / "locks")}
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, env=environment)
-    assert done.stderr == "" and done.stdout.startswith("Ascend [Ascend:0] device busy: ") and "program.py" in done.stdout
+    environment = {
+        **os.environ,
+        "MINITENSOR_DEVICE_TARGET": "Ascend",
+        "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path / "locks"),
+    }
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert (
+        done.stderr == ""
+        and done.stdout.startswith("Ascend [Ascend:0] device busy: ")
+        and "program.py" in done.stdout
+    )

@@ -26,7 +26,8 @@ PAIRS = list(product(DTYPES, DTYPES))
 def expected(a: DType, b: DType) -> DType:
     """NumPy's promotion, and the rules of ours that differ from it."""
     kinds = {"integer" if d.kind in "iu" else d.kind for d in (a, b)}
-    if kinds in ({"integer", "f"}, {"integer", "c"}):  # an integer leaves the other one's dtype alone; NumPy widens it
+    # an integer leaves the other one's dtype alone; NumPy widens it
+    if kinds in ({"integer", "f"}, {"integer", "c"}):
         return a if a.kind in "fc" else b
     if "bfloat16" in (a.name, b.name):  # which NumPy does not know
         if a is b or "b" in kinds:
@@ -42,7 +43,11 @@ def test_promotion(a: DType, b: DType) -> None:
 
 
 def test_the_core_promotes_alike() -> None:
-    wrong = [(a, b) for a, b in PAIRS if ops.where(True, Tensor([1], a), Tensor([1], b)).dtype is not promote(a, b)]
+    wrong = [
+        (a, b)
+        for a, b in PAIRS
+        if ops.where(True, Tensor([1], a), Tensor([1], b)).dtype is not promote(a, b)
+    ]
     assert not wrong
 
 
@@ -102,7 +107,10 @@ def test_as_dtype(named: object, meant: DType) -> None:
     assert as_dtype(named) is meant
 
 
-@pytest.mark.parametrize("wrong", [None, "float31", "", 3, 1.5, [], str, "S3", np.dtype("U2"), np.dtype("M8[s]"), object(), {}])
+@pytest.mark.parametrize(
+    "wrong",
+    [None, "float31", "", 3, 1.5, [], str, "S3", np.dtype("U2"), np.dtype("M8[s]"), object(), {}],
+)
 def test_what_is_no_dtype(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"^\[cast\] dtype must be one of bool, int8.*, got "):
         as_dtype(wrong, "cast")
@@ -134,7 +142,10 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
         "assert not {'numpy', 'ml_dtypes', 'minitensor'} & set(sys.modules), sorted(sys.modules)"
     )
     path = Path(dtype.__file__)
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program, path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, path], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
@@ -144,7 +155,9 @@ def test_numpy_knows_them(d: DType) -> None:
     for same in (d, d.numpy, d.numpy.type, d.name, str(d)):
         assert d == same and same == d and not d != same
     assert hash(d) == hash(d.numpy) and {d.numpy: 1}[d] == 1
-    for other in (None, "", "x", 1, float, int, object, [], *(o.numpy for o in DTYPES if o is not d)):
+    for other in (
+        None, "", "x", 1, float, int, object, [], *(o.numpy for o in DTYPES if o is not d),
+    ):  # fmt: skip
         assert d != other and other != d
     if d.itemsize > 1 and d is not mt.bfloat16:
         assert d != d.numpy.newbyteorder()

@@ -45,8 +45,13 @@ os._exit(0)
 
 
 def run(**env: str) -> list[str]:
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning", **env}
-    done = subprocess.run([sys.executable, "-u", "-c", FOREIGN], capture_output=True, text=True, timeout=60, env=env)
+    env = {
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning",
+        **env,
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", FOREIGN], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -58,7 +63,9 @@ def test_the_trace_notes_them() -> None:
 def test_strict_refuses_and_lists_them() -> None:
     listed, refusal = run(MINITENSOR_FORK="strict")
     assert listed == "['somebody']"
-    assert refusal.startswith("[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: somebody (")
+    assert refusal.startswith(
+        "[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: somebody ("
+    )
     assert "blas" in refusal and "use the start method spawn" in refusal
 
 
@@ -78,7 +85,9 @@ child.join()
 print(os.waitpid(pid, 0)[1], child.exitcode)
 """
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MINITENSOR_FORK": "strict"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.stdout, done.stderr) == ("1000000.0\n0 0\n", "")
 
 

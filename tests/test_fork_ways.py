@@ -23,7 +23,9 @@ from minitensor.backend import core, lifecycle
 from minitensor.backend.core import lib
 
 SUPPORT = os.path.dirname(children.__file__)
-PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
+PACKAGES = pytest.mark.parametrize(
+    "package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"]
+)
 
 
 def busy() -> Tensor:
@@ -37,7 +39,10 @@ def compute() -> float:
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
     """A program in an interpreter of its own: exit code, output, errors."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **env},
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 
@@ -108,7 +113,13 @@ def test_from_a_signal_handler_while_the_main_thread_waits() -> None:
     try:
         t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
         main = threading.get_ident()
-        sender = Thread(lambda: (entered.wait(60), until_in(main, core.wait_slices), os.kill(os.getpid(), signal.SIGUSR1)))
+        sender = Thread(
+            lambda: (
+                entered.wait(60),
+                until_in(main, core.wait_slices),
+                os.kill(os.getpid(), signal.SIGUSR1),
+            )
+        )
         runtime.synchronize()
         sender.finish()
     finally:
@@ -155,7 +166,9 @@ queued = ops.exp(Tensor(np.zeros(300_000)))
 """
     register = "atexit.register(at_exit)"
     program = program.replace("BEFORE", register if registered == "before" else "")
-    program = program.replace("AFTER", register if registered == "after" else "").replace("%r", repr(SUPPORT))
+    program = program.replace("AFTER", register if registered == "after" else "").replace(
+        "%r", repr(SUPPORT)
+    )
     code, output, error = run(program)
     if "can't fork at interpreter shutdown" in error and sys.version_info[:2] == (3, 12):
         return  # 3.12 alone refuses it
@@ -201,7 +214,9 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
         busy()
         forking = Thread(lambda: in_child(compute))
         hold.wait()
-        by_the_host = Thread(lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float))
+        by_the_host = Thread(
+            lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float)
+        )
         until_in(by_the_host.ident, core._submit)
         with held(lib.MT_POINT_SUBMIT) as submitting:
             computing = Thread(compute)
@@ -209,7 +224,11 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
             submitting.go()
         assert computing.is_alive() and by_the_host.is_alive() and forking.is_alive()
         hold.go()
-        assert (forking.finish(), computing.finish(), by_the_host.finish()) == ("600000.0", 600_000, 20_000)
+        assert (forking.finish(), computing.finish(), by_the_host.finish()) == (
+            "600000.0",
+            600_000,
+            20_000,
+        )
 
 
 def test_a_second_fork_waits_for_one_that_is_held() -> None:
@@ -227,7 +246,9 @@ def test_a_second_fork_waits_for_one_that_is_held() -> None:
 
 def test_while_another_thread_waits_in_synchronize() -> None:
     go = threading.Event()
-    t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32")
+    t = ops.host_call(
+        lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32"
+    )
     waiting = Thread(runtime.synchronize)
     until_in(waiting.ident, core.wait_slices)
     forking = Thread(lambda: in_child(lambda: (t.tolist(), compute())))
@@ -269,14 +290,19 @@ def test_while_the_garbage_collector_frees_tensors() -> None:
 
     def litter() -> None:
         while not stop.is_set():
-            cycle: list[object] = [ops.exp(Tensor(np.zeros(20_000))), Tensor(np.zeros(100)).asnumpy()]
+            cycle: list[object] = [
+                ops.exp(Tensor(np.zeros(20_000))),
+                Tensor(np.zeros(100)).asnumpy(),
+            ]
             cycle.append(cycle)
             del cycle
             gc.collect()
 
     threads = [Thread(litter) for _ in range(2)]
     try:
-        assert [in_child(lambda: (gc.collect() >= 0, compute())) for _ in range(20)] == ["(True, 600000.0)"] * 20
+        assert [in_child(lambda: (gc.collect() >= 0, compute())) for _ in range(20)] == [
+            "(True, 600000.0)"
+        ] * 20
     finally:
         stop.set()
         for thread in threads:
@@ -288,7 +314,9 @@ def test_during_an_asynchronous_error() -> None:
         failed = ops.exp(Tensor(np.ones(300_000, np.int32)) // Tensor(np.zeros(300_000, np.int32)))
         after = failed + 1
         child = in_child(lambda after=after: after.asnumpy())
-        assert child.startswith("ZeroDivisionError: [floor_divide] integer division by zero (issued at ")
+        assert child.startswith(
+            "ZeroDivisionError: [floor_divide] integer division by zero (issued at "
+        )
         assert in_child(lambda: runtime.synchronize()) == "None"  # the parent's to be told of
         with pytest.raises(ZeroDivisionError):
             after.asnumpy()

@@ -114,14 +114,21 @@ print(os.read(reader, 1000).decode())
 """
     in_the_wait = program.replace("BEFORE", "None").replace("AWAIT", "True")
     # And before it: then there is no wait at all.
-    before_it = program.replace("BEFORE", "lambda: waits.interrupt_main()").replace("AWAIT", "False")
+    before_it = program.replace("BEFORE", "lambda: waits.interrupt_main()").replace(
+        "AWAIT", "False"
+    )
     for text in in_the_wait, before_it:
-        code, output, error = run(text, PYTHONWARNINGS="ignore::DeprecationWarning")  # a thread lives here: the stuck one
+        # a thread lives here: the stuck one
+        code, output, error = run(text, PYTHONWARNINGS="ignore::DeprecationWarning")
         assert (code, error) == (0, "")
         lines = output.splitlines()
         assert lines[:2] == ["interrupted", "[2.0] [3.0] 1.0"]
-        assert lines[2].startswith("[wait] was still being computed when this process was forked (issued at ")
-        assert lines[3].startswith("[add] was still queued when this process was forked (issued at ")
+        assert lines[2].startswith(
+            "[wait] was still being computed when this process was forked (issued at "
+        )
+        assert lines[3].startswith(
+            "[add] was still queued when this process was forked (issued at "
+        )
         assert lines[4] == "1.0"
 
 
@@ -185,7 +192,11 @@ print("end", flush=True)
 def test_stuck_work_does_not_keep_the_program() -> None:
     code, output, error = run(STUCK, MINITENSOR_EXIT_SECONDS="1")
     assert (code, output) == (0, "end\n")
-    assert "[shutdown] abandons queued work: wait (" in error and "waits.py:" in error and " and 10 more" in error
+    assert (
+        "[shutdown] abandons queued work: wait (" in error
+        and "waits.py:" in error
+        and " and 10 more" in error
+    )
 
 
 def test_it_ends_the_wait_at_the_end() -> None:

@@ -26,7 +26,10 @@ PROGRAM = "import minitensor as m; print(m.ops.log(m.Tensor(2.0))); print(m.__fi
 
 pytest.importorskip("setuptools")
 pytest.importorskip("wheel")
-pytestmark = pytest.mark.skipif(not (ROOT / "minitensor").is_dir(), reason="the sources are not here: an installed package is tested")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "minitensor").is_dir(),
+    reason="the sources are not here: an installed package is tested",
+)
 
 
 def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +47,9 @@ def checked(*command: object, cwd: Path, **environment: str) -> str:
 
 
 def pip(*words: object, cwd: Path, **environment: str) -> str:
-    return checked(sys.executable, "-m", "pip", "--disable-pip-version-check", *words, cwd=cwd, **environment)
+    return checked(
+        sys.executable, "-m", "pip", "--disable-pip-version-check", *words, cwd=cwd, **environment
+    )
 
 
 @pytest.fixture
@@ -56,7 +61,9 @@ def sources(tmp_path: Path) -> Path:
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, tree)
     shutil.copytree(
-        ROOT / "minitensor", tree / "minitensor", ignore=shutil.ignore_patterns("__pycache__", "*.so", "generated", "_core.c")
+        ROOT / "minitensor",
+        tree / "minitensor",
+        ignore=shutil.ignore_patterns("__pycache__", "*.so", "generated", "_core.c"),
     )
     return tree
 
@@ -66,10 +73,15 @@ def compute(wheel: Path, folder: Path) -> None:
     here = folder / "environment"
     venv.create(here, with_pip=False, symlinks=True)
     python = here / "bin" / "python"
-    packages = Path(checked(python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))", cwd=folder).strip())
+    packages = Path(
+        checked(
+            python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))", cwd=folder
+        ).strip()
+    )
     pip("install", "--no-deps", "--target", packages, wheel, cwd=folder)
     outer = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
-    (packages / "outer.pth").write_text("".join(f"{path}\n" for path in sorted(outer)))  # their own .pth files are not read
+    # their own .pth files are not read
+    (packages / "outer.pth").write_text("".join(f"{path}\n" for path in sorted(outer)))
     value, file = checked(python, "-c", PROGRAM, cwd=folder).splitlines()
     assert value == "0.6931472"
     assert Path(file).is_relative_to(packages)
@@ -81,17 +93,29 @@ def test_source_distribution_and_the_wheel_made_of_it(sources, tmp_path):
     [archive] = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    tree = {str(path.relative_to(sources)) for path in (sources / "minitensor").rglob("*") if path.suffix in (".py", ".c", ".h")}
-    assert sorted(name for name in tree - names if "/generated/" not in name) == []  # which is made at each build
+    tree = {
+        str(path.relative_to(sources))
+        for path in (sources / "minitensor").rglob("*")
+        if path.suffix in (".py", ".c", ".h")
+    }
+    # which is made at each build
+    assert sorted(name for name in tree - names if "/generated/" not in name) == []
     assert "LICENSE" in names
     assert not [name for name in names if name.endswith(".so") or "/generated/" in name]
 
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", archive, cwd=tmp_path)
+    pip(
+        "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", archive,
+        cwd=tmp_path,
+    )  # fmt: skip
     [wheel] = (tmp_path / "built").glob("*.whl")
     assert wheel.name.startswith(f"minitensor-{minitensor.__version__}-cp310-abi3-")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"minitensor/backend/_core.abi3.so", "minitensor/py.typed", "minitensor/ops/__init__.pyi", "minitensor/ops/_methods.pyi"} <= names
-    assert not [name for name in names if name.endswith((".c", ".h"))]  # they belong to the source distribution
+    assert {
+        "minitensor/backend/_core.abi3.so", "minitensor/py.typed", "minitensor/ops/__init__.pyi",
+        "minitensor/ops/_methods.pyi",
+    } <= names
+    # they belong to the source distribution
+    assert not [name for name in names if name.endswith((".c", ".h"))]
     assert [name for name in names if name.endswith("LICENSE")]
     compute(wheel, tmp_path)
 
@@ -102,5 +126,8 @@ def test_without_a_compiler_one_sentence_says_so(sources, tmp_path):
         cwd=tmp_path, CC="/nonexistent",
     )  # fmt: skip
     assert done.returncode != 0
-    assert "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install one" in done.stdout + done.stderr
+    assert (
+        "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install one"
+        in done.stdout + done.stderr
+    )
     assert "apt install gcc python3-dev" in done.stdout + done.stderr

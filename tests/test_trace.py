@@ -20,7 +20,9 @@ def test_events_are_kept_in_order_and_found_by_their_kind() -> None:
     trace.record("other")
     trace.record("test.two")
     one, two = trace.events("test.")
-    assert (one.kind, one.fields, one.pid, one.thread) == ("test.one", {"number": 1}, os.getpid(), "MainThread")
+    assert (one.kind, one.fields, one.pid, one.thread) == (
+        "test.one", {"number": 1}, os.getpid(), "MainThread",
+    )  # fmt: skip
     assert one.time <= two.time and len(trace.events()) == 3
     trace.clear()
     assert trace.events() == []
@@ -33,7 +35,9 @@ def test_the_memory_is_bounded() -> None:
     trace.clear()
 
 
-def test_a_file_gets_whole_lines_from_threads_and_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gets_whole_lines_from_threads_and_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "trace.jsonl"
     monkeypatch.setenv("MINITENSOR_TRACE", str(path))
     start = threading.Barrier(4)
@@ -59,10 +63,15 @@ def test_a_file_gets_whole_lines_from_threads_and_forks(tmp_path: Path, monkeypa
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_field_that_json_does_not_know_is_written_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_that_json_does_not_know_is_written_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace.jsonl"))
     trace.record("test.odd", what={1, 2}, error=ValueError("bad"))
-    assert json.loads((tmp_path / "trace.jsonl").read_text())["fields"] == {"what": "{1, 2}", "error": "bad"}
+    assert json.loads((tmp_path / "trace.jsonl").read_text())["fields"] == {
+        "what": "{1, 2}",
+        "error": "bad",
+    }
 
 
 # --- a file that can't be written ends no program ---------------------------------------------------------------------

@@ -27,19 +27,33 @@ def layouts(shape: tuple[int, ...], d: DType) -> Iterator[tuple[str, Tensor]]:
     yield "its own", Tensor(array)
     yield "an array's", Tensor.from_numpy(array)
     yield "an array's, backwards", Tensor.from_numpy(array[..., ::-1])
-    yield "an array's, inside", Tensor.from_numpy(np.zeros(wide, d.numpy)[tuple(slice(2, 2 + n) for n in shape)])
+    yield (
+        "an array's, inside",
+        Tensor.from_numpy(np.zeros(wide, d.numpy)[tuple(slice(2, 2 + n) for n in shape)]),
+    )
     yield "backwards", Tensor(array)[tuple(slice(None, None, -1) for _ in shape)]
     yield "past the end", Tensor(np.zeros(wide, d.numpy))[tuple(slice(2, 2 + n) for n in shape)]
     yield "flipped", Tensor(np.zeros(shape[::-1], d.numpy)).flip().T
     yield "stride 0", ops.broadcast_to(Tensor(np.zeros((), d.numpy)), shape)
-    yield "of a step", Tensor(np.zeros(wide, d.numpy))[tuple(slice(n + 2, 2, 3) if n == 0 else slice(0, n) for n in shape)]
+    yield (
+        "of a step",
+        Tensor(np.zeros(wide, d.numpy))[
+            tuple(slice(n + 2, 2, 3) if n == 0 else slice(0, n) for n in shape)
+        ],
+    )
 
 
 EVERYWHERE = [(shape, d) for shape in SHAPES for d in DTYPES]
 
 
 def computes(op: Op, d: DType) -> bool:
-    compute = dtype.to_float(d) if op.rule in ("float", "test") else dtype.bool_ if op.rule == "logical" else d
+    compute = (
+        dtype.to_float(d)
+        if op.rule in ("float", "test")
+        else dtype.bool_
+        if op.rule == "logical"
+        else d
+    )
     if op.rule == "sum" and d.kind in "bi":
         compute = dtype.int64
     return compute.kind in op.kinds and (d.kind != "c" or op.complex)
@@ -53,13 +67,16 @@ def test_elementwise(op: Op, d: DType) -> None:
     for shape in SHAPES[1:4]:
         one = Tensor(np.ones(shape[-1:], d.numpy))
         for layout, t in layouts(shape, d):
-            operands = {1: [[t]], 2: [[t, t], [t, one], [one, t]], 3: [[t, t, t], [t, one, t]]}[op.inputs]
+            operands = {1: [[t]], 2: [[t, t], [t, one], [one, t]], 3: [[t, t, t], [t, one, t]]}[
+                op.inputs
+            ]
             for given in operands:
                 if op.rule == "where":
                     given = [given[0].astype(mt.bool_), *given[1:]]
                 result = getattr(ops, op.name)(*given)
                 assert result.shape == result.asnumpy().shape == shape, (op.name, layout)
-                if not layout.startswith("an array's"):  # ops on an array's memory run at their call
+                # ops on an array's memory run at their call
+                if not layout.startswith("an array's"):
                     with queued():
                         result = getattr(ops, op.name)(*given)
                     assert result.asnumpy().shape == shape, (op.name, layout)
@@ -77,18 +94,24 @@ def test_reductions(op: Op, d: DType) -> None:
                 for keepdims in (False, True):
                     array = np.zeros(shape, np.float32 if d.name == "bfloat16" else d.numpy)
                     try:
-                        expected = np.asarray(numpy_function(op)(array, axis=axes, keepdims=keepdims))
+                        expected = np.asarray(
+                            numpy_function(op)(array, axis=axes, keepdims=keepdims)
+                        )
                     except ValueError:
                         expected = None
                     for layout, t in layouts(shape, d):
                         what = (op.name, shape, axis, keepdims, layout)
                         if expected is None:
-                            with pytest.raises(ValueError, match=rf"^\[{op.name}\] nothing to choose from"):
+                            with pytest.raises(
+                                ValueError, match=rf"^\[{op.name}\] nothing to choose from"
+                            ):
                                 getattr(ops, op.name)(t, axis, keepdims)
                         else:
                             result = getattr(ops, op.name)(t, axis, keepdims)
                             assert result.shape == expected.shape, what
-                            np.testing.assert_array_equal(result.asnumpy().astype(expected.dtype), expected, err_msg=str(what))
+                            np.testing.assert_array_equal(
+                                result.asnumpy().astype(expected.dtype), expected, err_msg=str(what)
+                            )
 
 
 # name: (our function, NumPy's, the least number of dimensions)
@@ -159,11 +182,21 @@ def test_functions(name: str, d: DType) -> None:
                 assert ours(t) == expected
                 continue
             results = ours(t)
-            pairs = list(zip(results, expected, strict=True)) if isinstance(results, (tuple, list)) else [(results, expected)]
+            pairs = (
+                list(zip(results, expected, strict=True))
+                if isinstance(results, (tuple, list))
+                else [(results, expected)]
+            )
             for result, value in pairs:
-                assert result.shape == np.shape(value), (name, layout, shape, result.shape, np.shape(value))
+                assert result.shape == np.shape(value), (
+                    name, layout, shape, result.shape, np.shape(value),
+                )  # fmt: skip
                 actual = result.asnumpy()
-                np.testing.assert_array_equal(actual.astype(np.complex128), np.asarray(value, np.complex128), err_msg=f"{name} {layout} {shape}")
+                np.testing.assert_array_equal(
+                    actual.astype(np.complex128),
+                    np.asarray(value, np.complex128),
+                    err_msg=f"{name} {layout} {shape}",
+                )
 
 
 IN_PLACE = {
@@ -190,4 +223,9 @@ def test_views_of_nothing_begin_at_the_storages_start() -> None:
     for shape, d in EVERYWHERE:
         for layout, t in layouts(shape, d):
             assert t._offset == 0 and t.is_contiguous() and t.size == 0, (shape, layout)
-            assert t[..., None]._offset == 0 and repr(t) and Tensor(t).shape == shape and t.reshape(0).shape == (0,)
+            assert (
+                t[..., None]._offset == 0
+                and repr(t)
+                and Tensor(t).shape == shape
+                and t.reshape(0).shape == (0,)
+            )

@@ -72,8 +72,9 @@ class Receiver(threading.Thread):
 def run(program: str) -> str:
     """Run a program, as the main module of a process of its own, whose signals nothing handles."""
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"], capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -219,7 +220,9 @@ def test_ctrl_c_at_each_line_of_a_put(message):
         assert drain(queue) == size <= 1, line
         queue.join()
         after = mp.sharing_stats()
-        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], line
+        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], (
+            line
+        )
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -233,12 +236,17 @@ def test_ctrl_c_at_each_line_of_a_get(message):
         drain(queue)
         after = mp.sharing_stats()
         assert queue.qsize() == 0, line
-        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], line
+        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], (
+            line
+        )
         queue.put(MESSAGES[message]())
 
 
 def test_a_storm_of_ctrl_c():
-    subprocess.run([sys.executable, STRESS / "storm.py", "-n", "100"], check=True, timeout=100, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, STRESS / "storm.py", "-n", "100"], check=True, timeout=100,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 class Unwelcome:
@@ -263,7 +271,11 @@ def test_a_message_that_is_not_unpickled_gives_back_its_references(name, count):
     tensors = [Tensor(np.full(5_000, n, np.float32)) for n in range(3)]
     before = mp.sharing_stats()["in_flight"]
     for _ in range(3):
-        queue.put([_Bomb(), tensors] if count == 1 else [_Bomb(), *[_Alone(tensors[0]) for _ in range(count)]])
+        queue.put(
+            [_Bomb(), tensors]
+            if count == 1
+            else [_Bomb(), *[_Alone(tensors[0]) for _ in range(count)]]
+        )
         with pytest.raises(LookupError):
             queue.get()
         assert mp.sharing_stats()["in_flight"] - before <= max(0, count - listed) * 3
@@ -405,7 +417,9 @@ def test_a_get_waits_in_a_thread_while_the_main_thread_could_put():
 def test_a_get_that_nothing_can_answer_raises(name):
     program = "then = lambda: print('too late')\ntry:\n    queue.get()\nexcept EOFError as error:\n    print(error)"
     first, second = run(f"{ALONE.format(name=name)}\n{program}").splitlines()
-    assert first == "1" and second.startswith("[get] every other process that had the queue has ended")
+    assert first == "1" and second.startswith(
+        "[get] every other process that had the queue has ended"
+    )
 
 
 def test_a_queue_goes_on_when_a_child_has_inherited_what_waits():

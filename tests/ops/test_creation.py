@@ -64,7 +64,10 @@ def test_mistakes_rise_at_the_call(wrong: object) -> None:
 
 
 def test_on_a_device() -> None:
-    for made in (ops.zeros(2, device="Ascend"), ops.arange(2, device="Ascend"), ops.eye(2, device="Ascend"), ops.empty(2, device="Ascend")):
+    for made in (
+        ops.zeros(2, device="Ascend"), ops.arange(2, device="Ascend"), ops.eye(2, device="Ascend"),
+        ops.empty(2, device="Ascend"),
+    ):  # fmt: skip
         assert made.device == "Ascend:0"
     with pytest.raises(MemoryError, match=r"^\[empty\] no memory for"):
         ops.empty(2**40, 2**20)

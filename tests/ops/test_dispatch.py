@@ -11,7 +11,11 @@ import pytest
 from minitensor import Tensor, ops, runtime
 
 x, v, i = Tensor(np.eye(64) * 4 + 0.1), Tensor(np.arange(64.0)), Tensor(np.arange(64))
-f, h, c = Tensor(np.full((64, 64), 0.5, np.float32)), Tensor(np.ones((64, 64), np.float16)), Tensor(np.ones((64, 64), np.complex64))
+f, h, c = (
+    Tensor(np.full((64, 64), 0.5, np.float32)),
+    Tensor(np.ones((64, 64), np.float16)),
+    Tensor(np.ones((64, 64), np.complex64)),
+)
 BY_THE_HOST: dict[str, Callable[[], object]] = {
     "cholesky": lambda: ops.cholesky(x), "inverse": lambda: ops.inverse(x), "det": lambda: ops.det(x), "solve": lambda: ops.solve(x, x),
     "qr": lambda: ops.qr(x), "svd": lambda: ops.svd(x), "matmul": lambda: ops.matmul(x, x), "matmul of halves": lambda: ops.matmul(h, h),

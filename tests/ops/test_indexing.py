@@ -26,9 +26,14 @@ def mixed_index(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
     together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
     dims = list(shape)
     while dims:
-        kind = draw(st.sampled_from(["int", "slice", "array", "list", "mask", "none", "stop", "mask2", "dots", "bool"]))
+        kind = draw(
+            st.sampled_from(
+                ["int", "slice", "array", "list", "mask", "none", "stop", "mask2", "dots", "bool"]
+            )
+        )
         n = dims[0]
-        if kind == "stop" and not any(p is Ellipsis for p in parts):  # else the Ellipsis would take these, too
+        # else the Ellipsis would take these, too
+        if kind == "stop" and not any(p is Ellipsis for p in parts):
             break
         if kind in ("stop", "dots"):
             if not any(p is Ellipsis for p in parts):
@@ -92,10 +97,15 @@ def test_mixed(shape: tuple[int, ...], data: st.DataObject) -> None:
         result = t[given_key]
         assert result.shape == expected.shape
         np.testing.assert_array_equal(result.asnumpy(), expected)
-    values = data.draw(st.sampled_from([np.float32(-1), np.arange(expected.size, dtype=np.float32).reshape(expected.shape)]))
+    values = data.draw(
+        st.sampled_from(
+            [np.float32(-1), np.arange(expected.size, dtype=np.float32).reshape(expected.shape)]
+        )
+    )
     t[as_tensors(key)] = Tensor(values)
     places = np.arange(array.size).reshape(shape)[key]
-    assume(np.unique(places).size == places.size or values.ndim == 0)  # who writes last to one place is nobody's promise
+    # who writes last to one place is nobody's promise
+    assume(np.unique(places).size == places.size or values.ndim == 0)
     array[key] = values
     np.testing.assert_array_equal(t.asnumpy(), array)
 
@@ -134,11 +144,16 @@ def test_mistakes_rise_at_the_call(key: Any, error: type[Exception], text: str) 
 def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
     t = Tensor(floats((2, 3)))
     chosen = t[Tensor([0, 7])]
-    with pytest.raises(IndexError, match=r"^\[getitem\] index 7 is out of bounds for dimension with size 2 .*issued at .*test_indexing.py"):
+    with pytest.raises(
+        IndexError,
+        match=r"^\[getitem\] index 7 is out of bounds for dimension with size 2 .*issued at .*test_indexing.py",
+    ):
         chosen.asnumpy()
     target = Tensor(floats((2, 3)))
     target[Tensor([7])] = 0
-    with pytest.raises(IndexError, match=r"^\[setitem\] index 7 is out of bounds for dimension with size 2"):
+    with pytest.raises(
+        IndexError, match=r"^\[setitem\] index 7 is out of bounds for dimension with size 2"
+    ):
         target.asnumpy()
     with pytest.raises(IndexError):
         ops.gather(t, Tensor([9]), 0).asnumpy()
@@ -201,7 +216,10 @@ def test_an_index_moves_nothing_at_the_call() -> None:
 def test_an_ellipsis_for_no_dimension_parts_the_indices_beside_it() -> None:
     array, t = floats((2, 3, 4)), Tensor(floats((2, 3, 4)))
     index = np.array([0, 1, 2, 1, 0])
-    for key in ((slice(None), index, ..., index), (slice(None), index, index, ...), (slice(None), [0], ..., 1), (slice(None), 1, None, index)):
+    for key in (
+        (slice(None), index, ..., index), (slice(None), index, index, ...),
+        (slice(None), [0], ..., 1), (slice(None), 1, None, index),
+    ):  # fmt: skip
         assert t[as_tensors(key)].shape == array[key].shape
         np.testing.assert_array_equal(t[as_tensors(key)].asnumpy(), array[key])
 
@@ -234,7 +252,10 @@ def test_assignment_casts_and_broadcasts() -> None:
     t[1:] = t[:1]
     t[0, 1:] = t[0, :-1]
     assert t.tolist() == [[-1, -1, 5], [-1, 5, -1]]
-    for wrong in (lambda: t.__setitem__(0, [1, 2]), lambda: t.__setitem__([0, 1], Tensor(np.zeros((3, 3))))):
+    for wrong in (
+        lambda: t.__setitem__(0, [1, 2]),
+        lambda: t.__setitem__([0, 1], Tensor(np.zeros((3, 3)))),
+    ):
         with pytest.raises(ValueError, match="does not fit|must have a shape"):
             wrong()
     with pytest.raises(TypeError, match="complex"):

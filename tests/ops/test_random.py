@@ -67,14 +67,24 @@ def test_distributions() -> None:
     assert sorted(ops.randperm(100).tolist()) == list(range(100))
     drawn = ops.multinomial(Tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), 4)
     assert drawn.tolist() == [[1] * 4, [0] * 4]
-    assert sorted(ops.multinomial(Tensor([1.0, 2.0, 3.0]), 3, replacement=False).tolist()) == [0, 1, 2]
+    assert sorted(ops.multinomial(Tensor([1.0, 2.0, 3.0]), 3, replacement=False).tolist()) == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_shapes_and_dtypes() -> None:
     assert ops.rand(2, 3).shape == ops.rand((2, 3)).shape == (2, 3)
-    assert ops.rand(2, dtype=mt.float64).dtype is mt.float64 and ops.randn(2, dtype="float16").dtype is mt.float16
+    assert (
+        ops.rand(2, dtype=mt.float64).dtype is mt.float64
+        and ops.randn(2, dtype="float16").dtype is mt.float16
+    )
     assert ops.randint(0, 5, 3, dtype=mt.int8).dtype is mt.int8 and ops.rand(()).shape == ()
-    assert ops.rand_like(Tensor([1.0])).shape == (1,) and ops.randint_like(Tensor([1, 2]), 0, 2).dtype is mt.int64
+    assert (
+        ops.rand_like(Tensor([1.0])).shape == (1,)
+        and ops.randint_like(Tensor([1, 2]), 0, 2).dtype is mt.int64
+    )
     assert ops.randn_like(Tensor(np.zeros((2, 2)))).dtype is mt.float64
 
 
@@ -117,7 +127,12 @@ print(repr(ops.rand(4).tolist()))
 
 
 def test_every_process_of_a_family_draws_its_own_and_the_same_again() -> None:
-    runs = [subprocess.run([sys.executable, "-c", FAMILY], capture_output=True, text=True, timeout=60, check=True).stdout for _ in range(2)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", FAMILY], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for _ in range(2)
+    ]
     lines = runs[0].split("\n")[:-1]
     assert len(lines) == 2 + 4 + 8 + 1 == len(set(lines))
     assert runs[0] == runs[1]
@@ -125,7 +140,17 @@ def test_every_process_of_a_family_draws_its_own_and_the_same_again() -> None:
 
 def test_without_a_seed_every_program_draws_its_own() -> None:
     program = "from minitensor import ops; print(ops.rand(4).tolist())"
-    assert len({subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2)}) == 2
+    assert (
+        len(
+            {
+                subprocess.run(
+                    [sys.executable, "-c", program], capture_output=True, text=True, check=True
+                ).stdout
+                for _ in range(2)
+            }
+        )
+        == 2
+    )
 
 
 def test_a_fork_leaves_the_parents_numbers_alone() -> None:
@@ -185,7 +210,9 @@ os._exit(0)
 
 
 def test_forks_inside_forks_get_numbers_of_their_own() -> None:
-    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=60
+    )
     lines = done.stdout.splitlines()
     assert (done.stderr, len(lines), len(set(lines))) == ("", 4, 4)
 
@@ -215,7 +242,8 @@ def test_looking_at_the_state_takes_nothing() -> None:
 
     thread = threading.Thread(target=look)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # so that threads change places in the middle of a step, if it has one
+    # so that threads change places in the middle of a step, if it has one
+    sys.setswitchinterval(1e-6)
     thread.start()
     try:
         drawn = [random._generator().draw().__closure__[1].cell_contents for _ in range(20_000)]  # type: ignore[index]
@@ -257,12 +285,17 @@ def test_tensors_as_parameters() -> None:
     u = ops.uniform((1000,), Tensor([1.0] * 1000), 2.0).asnumpy()
     assert u.min() >= 1 and u.max() <= 2
     assert ops.bernoulli(ops.zeros((3, 2)), Tensor([0.0, 1.0])).tolist() == [[0, 1]] * 3
-    assert Tensor([1.0, 1.0]).bernoulli(1.0).tolist() == [1, 1] and Tensor([0.0, 1.0]).multinomial(2).tolist() == [1, 1]
+    assert Tensor([1.0, 1.0]).bernoulli(1.0).tolist() == [1, 1] and Tensor([0.0, 1.0]).multinomial(
+        2
+    ).tolist() == [1, 1]
 
 
 def test_numbers_are_drawn_where_the_parameters_are() -> None:
     t = Tensor([1.0, 2.0], device="Ascend")
-    for drawn in (ops.rand_like(t), ops.randn_like(t), ops.randint_like(t, 0, 3), ops.normal((2,), t), ops.bernoulli(t)):
+    for drawn in (
+        ops.rand_like(t), ops.randn_like(t), ops.randint_like(t, 0, 3), ops.normal((2,), t),
+        ops.bernoulli(t),
+    ):  # fmt: skip
         assert drawn.device == "Ascend:0"
 
 

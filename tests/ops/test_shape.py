@@ -28,7 +28,9 @@ def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
     array = numbered(shape)
     order = data.draw(st.permutations(range(len(shape))))
     source, t = array.transpose(order), Tensor(array).permute(*order)
-    factors = data.draw(st.permutations([n for n in shape if n != 1] + [1] * data.draw(st.integers(0, 2))))
+    factors = data.draw(
+        st.permutations([n for n in shape if n != 1] + [1] * data.draw(st.integers(0, 2)))
+    )
     wanted = list(factors)
     if len(wanted) > 1 and data.draw(st.booleans()):
         wanted[0:2] = [wanted[0] * wanted[1]]
@@ -43,7 +45,9 @@ def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
 def test_reshape_refuses() -> None:
     t = Tensor(np.zeros((2, 3)))
     for shape in ((4,), (-1, -1), (-2, 3), (5, -1)):
-        with pytest.raises(ValueError, match=r"^\[reshape\] shape must have the 6 elements of shape \(2, 3\), got"):
+        with pytest.raises(
+            ValueError, match=r"^\[reshape\] shape must have the 6 elements of shape \(2, 3\), got"
+        ):
             t.reshape(shape)
     with pytest.raises(TypeError, match=r"^\[reshape\] shape must be"):
         t.reshape("a")
@@ -88,7 +92,10 @@ def test_pieces(shape: tuple[int, ...], data: st.DataObject) -> None:
     for pieces, expected in [
         (ops.split(t, size, axis), np.split(array, cuts, axis)),
         (t.unbind(axis), list(np.moveaxis(array, axis, 0))),
-        (t.chunk(size, axis), np.split(array, range(-(-length // size), length, -(-length // size)), axis)),
+        (
+            t.chunk(size, axis),
+            np.split(array, range(-(-length // size), length, -(-length // size)), axis),
+        ),
         (t.split([1, length - 1], axis), np.split(array, [1], axis)),
     ]:
         assert len(pieces) == len(expected)
@@ -133,27 +140,58 @@ def test_mistakes_rise_at_the_call(wrong: object) -> None:
 def test_every_dtype_moves(dtype: mt.DType, device: str) -> None:
     t = Tensor([[1, 0], [1, 1]], dtype, device=device)
     assert t.T.copy().asnumpy().astype(np.complex64).tolist() == [[1, 1], [0, 1]]
-    assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [[1, 0], [1, 1], [1, 1], [1, 0]]
+    assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [
+        [1, 0], [1, 1], [1, 1], [1, 0],
+    ]  # fmt: skip
     assert ops.tile(t, (1, 2)).shape == (2, 4)
 
 
 def test_an_axis_may_be_spelt_in_every_way() -> None:
     t, index = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([[0, 0]])
     assert ops.reshape(t, shape=(4,)).shape == ops.view(t, shape=4).shape == (4,)
-    assert ops.transpose(t, axes=(1, 0)).tolist() == ops.permute(t, axis=(1, 0)).tolist() == [[1, 3], [2, 4]]
-    assert ops.expand(t, size=(3, 2, 2)).shape == ops.broadcast_to(t, size=(3, 2, 2)).shape == (3, 2, 2)
+    assert (
+        ops.transpose(t, axes=(1, 0)).tolist()
+        == ops.permute(t, axis=(1, 0)).tolist()
+        == [[1, 3], [2, 4]]
+    )
+    assert (
+        ops.expand(t, size=(3, 2, 2)).shape
+        == ops.broadcast_to(t, size=(3, 2, 2)).shape
+        == (3, 2, 2)
+    )
     with pytest.raises(TypeError, match=r"^\[reshape\] shape must be given once"):
         ops.reshape(t, 4, shape=4)
     for spelling in ("axis", "dim", "dims"):
         where = {spelling: 0}
-        assert len(ops.split(t, 1, **where)) == len(ops.chunk(t, 2, **where)) == len(ops.unbind(t, **where)) == 2
+        assert (
+            len(ops.split(t, 1, **where))
+            == len(ops.chunk(t, 2, **where))
+            == len(ops.unbind(t, **where))
+            == 2
+        )
         assert ops.expand_dims(t, **where).shape == ops.unsqueeze(t, **where).shape == (1, 2, 2)
         assert ops.flip(t, **where).tolist() == ops.roll(t, 1, **where).tolist() == [[3, 4], [1, 2]]
-        assert ops.gather(t, Tensor([1]), **where).tolist() == ops.index_select(t, index=Tensor([1]), **where).tolist() == [[3, 4]]
+        assert (
+            ops.gather(t, Tensor([1]), **where).tolist()
+            == ops.index_select(t, index=Tensor([1]), **where).tolist()
+            == [[3, 4]]
+        )
         assert ops.gather_elements(t, index=index, **where).tolist() == [[1, 2]]
-        assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [[9, 9], [3, 4]]
-        assert ops.softmax(t, **where).shape == ops.cumsum(t, **where).shape == ops.sort(t, **where)[0].shape == (2, 2)
-        assert ops.norm(t, **where, keep_dims=True).shape == ops.sum(t, **where, keepdim=True).shape == (1, 2)
+        assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [
+            [9, 9],
+            [3, 4],
+        ]
+        assert (
+            ops.softmax(t, **where).shape
+            == ops.cumsum(t, **where).shape
+            == ops.sort(t, **where)[0].shape
+            == (2, 2)
+        )
+        assert (
+            ops.norm(t, **where, keep_dims=True).shape
+            == ops.sum(t, **where, keepdim=True).shape
+            == (1, 2)
+        )
 
 
 def test_more_dimensions_than_a_tensor_has() -> None:

@@ -201,7 +201,8 @@ for pause in pauses(lib.mt_arena_reap):
 def test_who_may_write_while_another_sends_on() -> None:
     block = lib.mt_arena_alloc(5000)
     for pause in pauses(lambda: lib.mt_arena_own(block, 1)):
-        token = lib.mt_arena_send(block, 0)  # we hold it, as the child does; then only the token stands for us
+        # we hold it, as the child does; then only the token stands for us
+        token = lib.mt_arena_send(block, 0)
         lib.mt_arena_drop(block)
         assert pause.end() == "0"
         lib.mt_arena_reap()
@@ -212,7 +213,11 @@ def test_who_may_write_while_another_sends_on() -> None:
 def test_what_is_written_makes_stale_what_was_sent_before() -> None:
     block = lib.mt_arena_alloc(5000)
     token = lib.mt_arena_send(block, 0)
-    assert not lib.mt_arena_own(block, 1) and lib.mt_arena_claim(token) == block and not lib.mt_arena_own(block, 1)
+    assert (
+        not lib.mt_arena_own(block, 1)
+        and lib.mt_arena_claim(token) == block
+        and not lib.mt_arena_own(block, 1)
+    )
     lib.mt_arena_drop(block)
     assert lib.mt_arena_own(block, 1) and lib.mt_arena_claim(token) == -lib.MT_STALE
     lib.mt_arena_drop(block)
@@ -238,7 +243,8 @@ def test_death_of_the_one_who_forks_and_of_a_reaper() -> None:
     os.close(writer)
     assert os.read(reader, 1) == b""
     os.close(reader)
-    for _ in range(100_000):  # a process that ends closes one descriptor after the other; its lock may be the last
+    # a process that ends closes one descriptor after the other; its lock may be the last
+    for _ in range(100_000):
         lib.mt_arena_reap()
         if lib.mt_arena_sole(kept):
             break
@@ -265,7 +271,9 @@ for _ in range(5):
 lib.mt_arena_reap()
 print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors, lib.mt_arena_check(ffi.new("char[1000]"), 1000))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout, done.stderr) == ("1 True 0\n", "")
 
 

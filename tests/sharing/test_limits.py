@@ -32,7 +32,11 @@ for t in kept:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
-    assert done.returncode == 1 and "MemoryError: [put] " in done.stderr and " bytes have no room in the shared memory's address space" in done.stderr
+    assert (
+        done.returncode == 1
+        and "MemoryError: [put] " in done.stderr
+        and " bytes have no room in the shared memory's address space" in done.stderr
+    )
     program = program.replace("    queue.put(t)", "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
 print([float(queue.get()[0]) for _ in range(8)])
 t = kept[30]
@@ -89,9 +93,14 @@ try:
 except MemoryError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=own_family())
-    assert done.stdout.splitlines() == ["200000.0 0",
-                                        "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)"], done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env=own_family(),
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "200000.0 0",
+        "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)",
+    ], done.stderr
 
 
 def test_few_descriptors_are_enough() -> None:
@@ -102,7 +111,9 @@ def test_few_descriptors_are_enough() -> None:
         for i in range(10_000):
             queue.put(Tensor(np.full(4200, i, np.float32)))
         held = [queue.get() for _ in range(10_000)]
-        assert [float(t[0]) for t in held] == list(range(10_000)) and all(lib.mt_in_arena(t._ref) for t in held)
+        assert [float(t[0]) for t in held] == list(range(10_000)) and all(
+            lib.mt_in_arena(t._ref) for t in held
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -150,7 +161,9 @@ mp.get_context("fork").Process(target=lambda: queue.put(Tensor(np.ones(10_000_00
 print(float(queue.get().sum()))
 """
     mount = "mount -t tmpfs -o size=1m none /dev/shm && "
-    if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True
+    ).returncode:
         pytest.skip("this user can't have a /dev/shm of its own")
     done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable, "-c", program], capture_output=True,
                           text=True, timeout=60, env=own_family())  # fmt: skip

@@ -156,10 +156,14 @@ def test_what_its_caller_gave_up_is_not_written_later() -> None:
 
 
 # --- with multiprocessing's ways to order things ---------------------------------------------------------------------
-@pytest.mark.parametrize("n, rounds", [(1, 40), (AT_ONCE, 40), (AT_ONCE + 1, 40), (200_000, 20), (10_000_000, 2)])
+@pytest.mark.parametrize(
+    "n, rounds", [(1, 40), (AT_ONCE, 40), (AT_ONCE + 1, 40), (200_000, 20), (10_000_000, 2)]
+)
 def test_additions_under_a_lock_are_all_there(ctx: Any, n: int, rounds: int) -> None:
     t, lock = Tensor(np.zeros(n, "f4")).share_memory_(), ctx.Lock()
-    processes = [ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(8)]
+    processes = [
+        ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(8)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -201,7 +205,8 @@ def test_a_result_comes_after_the_write(ctx: Any) -> None:
     pool = ctx.Pool(2, initializer=targets.keep, initargs=(t,))
     for row in pool.imap_unordered(targets.fill_row, range(8)):
         assert (bytes_of(t)[row] == row + 1).all()
-    pool.close()  # and not killed before each worker has received the tensor, whose reference would stay in flight
+    # and not killed before each worker has received the tensor, whose reference would stay in flight
+    pool.close()
     pool.join()
     assert (t.asnumpy() == np.arange(1, 9)[:, None]).all()
 

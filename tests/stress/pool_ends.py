@@ -27,7 +27,10 @@ def main(methods: list[str], n: int) -> int:
         for _ in range(n):
             one_round(context)
             files.append(len(os.listdir("/proc/self/fd")))
-        print(f"{method}: {n} rounds; descriptors after each: {min(files)} to {max(files)}", flush=True)
+        print(
+            f"{method}: {n} rounds; descriptors after each: {min(files)} to {max(files)}",
+            flush=True,
+        )
         grown += files[-1] > max(files[: n // 2 + 1])
     return grown
 

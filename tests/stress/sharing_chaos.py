@@ -109,7 +109,8 @@ def forward(first: Any, second: Any, log: int, seed: int) -> None:
     while number >= 0:
         number, t = first.get()
         second.put((number, t))
-        while second._buffer:  # no room: what its thread still has to write would die with this process
+        # no room: what its thread still has to write would die with this process
+        while second._buffer:
             time.sleep(0.0005)  # nothing tells when the queue's thread is done
 
 

@@ -31,7 +31,11 @@ def messages() -> list[tuple[Any, float]]:
 
 
 def total(thing: Any) -> float:
-    return sum(map(total, thing)) if isinstance(thing, (list, tuple)) else float(np.asarray(thing, np.float64).sum())
+    return (
+        sum(map(total, thing))
+        if isinstance(thing, (list, tuple))
+        else float(np.asarray(thing, np.float64).sum())
+    )
 
 
 def put(queue: Any, message: Any) -> None:
@@ -75,7 +79,10 @@ def step(queue: Any, sent: list[tuple[Any, float]]) -> None:
 
 def main(n: int) -> int:
     context = mp.get_context("fork")
-    queues, sent = [context.Queue(2), context.Queue(), context.JoinableQueue(2), context.SimpleQueue()], messages()
+    queues, sent = (
+        [context.Queue(2), context.Queue(), context.JoinableQueue(2), context.SimpleQueue()],
+        messages(),
+    )
     keep = context.Queue()  # has the shared memory made, and outlives the others
     for message in sent:
         keep.put(message)
@@ -97,8 +104,12 @@ def main(n: int) -> int:
     queues.clear()
     gc.collect()
     after = mp.sharing_stats()
-    left = {name: after[name] - base[name] for name in ("blocks", "in_flight")} | {"channels": after["channels"] - channels}
-    print(f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; left: {left}")
+    left = {name: after[name] - base[name] for name in ("blocks", "in_flight")} | {
+        "channels": after["channels"] - channels
+    }
+    print(
+        f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; left: {left}"
+    )
     return int(bool(places or any(value > 0 for value in left.values())))
 
 

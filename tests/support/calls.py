@@ -35,7 +35,9 @@ FUNCTIONS = {
     "unique": "m", "unsqueeze": "m, 0", "var": "m", "view": "m, 4", "zeros": "2", "zeros_like": "m",
 }  # fmt: skip
 for _op in ELEMENTWISE:
-    _operands = {"where": "b, m, m", "lerp": "m, m, m", "clamp": "m, 0, 1"}.get(_op.name, ", ".join(["n" if _op.rule == "bitwise" else "m"] * _op.inputs))
+    _operands = {"where": "b, m, m", "lerp": "m, m, m", "clamp": "m, 0, 1"}.get(
+        _op.name, ", ".join(["n" if _op.rule == "bitwise" else "m"] * _op.inputs)
+    )
     FUNCTIONS.update(dict.fromkeys((_op.name, *_op.aliases), _operands))
 
 METHODS = {  # those that are no function of the first argument, or another one

@@ -17,14 +17,17 @@ import minitensor
 HERE = str(Path(minitensor.__file__).parent)
 
 
-def at_line(n: int, act: Callable[[], object], call: Callable[[], object], part: str = "multiprocessing") -> bool:
+def at_line(
+    n: int, act: Callable[[], object], call: Callable[[], object], part: str = "multiprocessing"
+) -> bool:
     """Run `call()`, and `act()` at the n-th line of it in the package's files with `part` in their path; False: it has fewer."""
     left = n
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
         path, name = frame.f_code.co_filename, frame.f_code.co_name
-        if not path.startswith(HERE) or part not in path[len(HERE) :] or name == "__del__":  # where nothing can be raised
+        # where nothing can be raised
+        if not path.startswith(HERE) or part not in path[len(HERE) :] or name == "__del__":
             return None
         # The interpreter handles no signal at a `try:`, which its table of handlers may leave out.
         if event == "line" and getline(path, frame.f_lineno).strip() != "try:":

@@ -39,5 +39,9 @@ class NumPyBackend(Backend):
         assert task.compute is not None
         first = 1 if op.rule == "where" else 0
         with np.errstate(all="ignore"):
-            operands = [a if i < first else a.astype(task.compute.numpy) for i, a in enumerate(task.inputs)]
-            np.copyto(task.outputs[0], numpy_function(op)(*operands, **task.params), casting="unsafe")
+            operands = [
+                a if i < first else a.astype(task.compute.numpy) for i, a in enumerate(task.inputs)
+            ]
+            np.copyto(
+                task.outputs[0], numpy_function(op)(*operands, **task.params), casting="unsafe"
+            )

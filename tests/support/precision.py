@@ -17,7 +17,8 @@ HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 def erf(x: np.ndarray) -> np.ndarray:
     """For long double by its series of positive terms, which loses nothing; beyond 7 it is 1 in any format here.  For double the C library's."""
     if x.dtype == np.float64:
-        size, result = np.abs(x), np.where(np.abs(x) > 7, np.sign(x), x * 2 / math.sqrt(math.pi))  # the series' first term
+        # the series' first term
+        size, result = np.abs(x), np.where(np.abs(x) > 7, np.sign(x), x * 2 / math.sqrt(math.pi))
         between = (size > 1e-6) & (size <= 7)
         result[between] = list(map(math.erf, x[between].tolist()))
         return result
@@ -51,10 +52,16 @@ def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         nearest = expected.astype(kind)
         exponent = np.frexp(np.maximum(np.abs(expected), np.finfo(kind).tiny))[1]
-        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(expected.dtype.type(1), exponent - 1 - np.finfo(kind).nmant)
+        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(
+            expected.dtype.type(1), exponent - 1 - np.finfo(kind).nmant
+        )
         same = (actual == nearest) | (np.isnan(actual) & np.isnan(nearest))
-        distance = np.where(np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf))
-        return np.where((expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance)
+        distance = np.where(
+            np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf)
+        )
+        return np.where(
+            (expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance
+        )
 
 
 def sample64(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -82,12 +82,21 @@ def put_large(sink, count):
 
 
 def put_start_methods(sink):
-    sink.put((multiprocessing.get_start_method(), mp.get_start_method(), type(mp.get_context()).__module__))
+    sink.put(
+        (
+            multiprocessing.get_start_method(),
+            mp.get_start_method(),
+            type(mp.get_context()).__module__,
+        )
+    )
 
 
 def put_family(sink, seen):
     process = mp.current_process()
-    known = isinstance(process, multiprocessing.Process) and process is multiprocessing.current_process()
+    known = (
+        isinstance(process, multiprocessing.Process)
+        and process is multiprocessing.current_process()
+    )
     sink.put((known, mp.parent_process().pid, bytes(process.authkey)))
     seen.wait(60)
 

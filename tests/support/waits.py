@@ -36,7 +36,8 @@ def asleep(ident: int) -> bool:
     for _ in range(50):
         frame = sys._current_frames()[ident]
         now = id(frame), frame.f_lasti
-        with open(f"/proc/self/task/{os.getpid()}/stat") as file:  # gives up the GIL: it could go on if it wanted to
+        # gives up the GIL: it could go on if it wanted to
+        with open(f"/proc/self/task/{os.getpid()}/stat") as file:
             state = file.read().rpartition(")")[2].split()[0]
         if frame.f_code.co_name == "<module>" or state != "S" or place not in (None, now):
             return False
@@ -112,7 +113,11 @@ def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
 
     forking = threading.Thread(target=lambda: in_child(lambda: None))
     forking.start()
-    until(lambda: any(frame.f_code is lifecycle._drain.__code__ for frame in sys._current_frames().values()))
+    until(
+        lambda: any(
+            frame.f_code is lifecycle._drain.__code__ for frame in sys._current_frames().values()
+        )
+    )
     return then
 
 
@@ -169,13 +174,18 @@ WITH_STUCK: dict[str, Callable[[Tensor], Callable[[], object]]] = {
     "runtime.synchronize": lambda t: runtime.synchronize,
     "Stream.synchronize": lambda t: runtime.current_stream().synchronize,
     "Event.synchronize": lambda t: event().synchronize,
-    "a full queue of tasks": lambda t: (lib.mt_set_queue_bound(1, 2**31), lambda: [ops.exp(x) for _ in range(3)])[1],
+    "a full queue of tasks": lambda t: (
+        lib.mt_set_queue_bound(1, 2**31),
+        lambda: [ops.exp(x) for _ in range(3)],
+    )[1],
     "an op on NumPy's memory": lambda t: lambda: Tensor.from_numpy(array) + 1,
     "synchronous mode": lambda t: (runtime.launch_blocking(), lambda: ops.exp(x))[1],
     "memory for an op": lambda t: (no_memory(), lambda: ops.exp(x))[1],
     "memory for a tensor": lambda t: (no_memory(), lambda: Tensor(array))[1],
     "an op while another thread forks": lambda t: at_the_gate(lambda: ops.exp(x)),
-    "Event.record while another thread forks": lambda t: at_the_gate(lambda: runtime.Event().record()),
+    "Event.record while another thread forks": lambda t: at_the_gate(
+        lambda: runtime.Event().record()
+    ),
     "os.fork": lambda t: fork,
     "Process.start": lambda t: lambda: (child(), signal.pause()),
     "Queue.put of a value": lambda t: lambda: mp.Queue().put(t),
