@@ -159,7 +159,8 @@ def _before() -> None:
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
     try:
-        if foreign_threads.has_proc and foreign_threads.count() > 1 and (others := foreign_threads.foreign()):
+        several = foreign_threads.has_proc and foreign_threads.count() > 1
+        if several and (others := foreign_threads.foreign()):
             trace.record(
                 "fork.foreign_threads",
                 threads=[thread.name for thread in others],

@@ -61,11 +61,16 @@ def test_promotion_of_three_of_one_kind_has_no_order(a: DType, b: DType, c: DTyp
 @pytest.mark.parametrize(
     ("made", "result"),
     [
-        (lambda: Tensor([1], mt.int8) + 300, mt.int8), (lambda: Tensor([1], mt.uint8) + 1, mt.uint8), (lambda: Tensor([1]) + 2.5, mt.float32),
-        (lambda: Tensor([True]) + 2, mt.int64), (lambda: Tensor([1.0], mt.float16) + 2.5, mt.float16),
-        (lambda: Tensor([1.0], mt.bfloat16) * 2, mt.bfloat16), (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
-        (lambda: Tensor([1.0]) + 1j, mt.complex64), (lambda: Tensor([1.0], mt.float16) + Tensor(1.0), mt.float32),
-        (lambda: Tensor([1]) / Tensor([2]), mt.float32), (lambda: Tensor([1], mt.int8).sum(), mt.int64),
+        (lambda: Tensor([1], mt.int8) + 300, mt.int8),
+        (lambda: Tensor([1], mt.uint8) + 1, mt.uint8), (lambda: Tensor([1]) + 2.5, mt.float32),
+        (lambda: Tensor([True]) + 2, mt.int64),
+        (lambda: Tensor([1.0], mt.float16) + 2.5, mt.float16),
+        (lambda: Tensor([1.0], mt.bfloat16) * 2, mt.bfloat16),
+        (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
+        (lambda: Tensor([1.0]) + 1j, mt.complex64),
+        (lambda: Tensor([1.0], mt.float16) + Tensor(1.0), mt.float32),
+        (lambda: Tensor([1]) / Tensor([2]), mt.float32),
+        (lambda: Tensor([1], mt.int8).sum(), mt.int64),
     ],
 )  # fmt: skip
 def test_python_numbers_are_weak_and_tensors_are_not(made: object, result: DType) -> None:
@@ -75,7 +80,8 @@ def test_python_numbers_are_weak_and_tensors_are_not(made: object, result: DType
 def test_names() -> None:
     assert repr(mt.float32) == "minitensor.float32" and str(mt.float32) == "Float32"
     assert [str(d) for d in DTYPES] == [
-        "Bool", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16", "BFloat16", "Float32",
+        "Bool", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16",
+        "BFloat16", "Float32",
         "Float64", "Complex64", "Complex128",
     ]  # fmt: skip
     for d in DTYPES:
@@ -97,9 +103,12 @@ def test_there_is_one_of_each(d: DType) -> None:
 @pytest.mark.parametrize(
     ("named", "meant"),
     [
-        ("float32", mt.float32), ("Float32", mt.float32), ("half", mt.float16), ("double", mt.float64), ("float", mt.float32),
-        ("int", mt.int64), ("bool_", mt.bool_), (bool, mt.bool_), (int, mt.int64), (float, mt.float32), (complex, mt.complex128),
-        (np.float64, mt.float64), (np.dtype("int16"), mt.int16), (np.bool_, mt.bool_), (ml_dtypes.bfloat16, mt.bfloat16),
+        ("float32", mt.float32), ("Float32", mt.float32), ("half", mt.float16),
+        ("double", mt.float64), ("float", mt.float32),
+        ("int", mt.int64), ("bool_", mt.bool_), (bool, mt.bool_), (int, mt.int64),
+        (float, mt.float32), (complex, mt.complex128),
+        (np.float64, mt.float64), (np.dtype("int16"), mt.int16), (np.bool_, mt.bool_),
+        (ml_dtypes.bfloat16, mt.bfloat16),
         (np.dtype(">f4"), mt.float32), (mt.uint8, mt.uint8),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How processes end: what is queued is done, and errors that nobody read are told, whichever way Python runs to its end."""
+"""How processes end: queued work is done and unread errors are reported, on each way out."""
 
 from __future__ import annotations
 
@@ -82,8 +82,10 @@ def run(tmp_path: Path) -> Run:
             PRELUDE + text + '\nif __name__ == "__main__":\n    main()\n'
         )
         (tmp_path / "out").write_text("")
-        result = subprocess.run([sys.executable, str(tmp_path / "program.py"), str(tmp_path / "out"), method, package], text=True,
-                                capture_output=True, timeout=120, env={**os.environ, **environment})  # fmt: skip
+        result = subprocess.run([sys.executable, str(tmp_path / "program.py"),
+            str(tmp_path / "out"), method, package], text=True,
+                                capture_output=True, timeout=120,
+                                env={**os.environ, **environment})  # fmt: skip
         return result.stdout, result.stderr, (tmp_path / "out").read_text()
 
     return run
@@ -101,11 +103,14 @@ ENDS = {
     "returns": ("def end():\n    slow()", 0),
     "exits": ("def end():\n    slow()\n    sys.exit(3)", 3),
     "raises": ("def end():\n    slow()\n    raise LookupError('this')", 1),
-    "a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, slow, exitpriority=-1000)", 0),
-    "a finalizer of a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, lambda: util.Finalize(None, slow,"
+    "a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, "
+                    "slow, exitpriority=-1000)", 0),
+    "a finalizer of a finalizer": ("def end():\n    from multiprocessing import util\n    "
+                                   "util.Finalize(None, lambda: util.Finalize(None, slow,"
                                    " exitpriority=-7), exitpriority=7)", 0),
     "a thread": (LATE_THREAD, 0),
-    "an executor's thread": ("def end():\n    from concurrent.futures import ThreadPoolExecutor\n    ThreadPoolExecutor(1).submit(slow)", 0),
+    "an executor's thread": ("def end():\n    from concurrent.futures import ThreadPoolExecutor\n  "
+                             "  ThreadPoolExecutor(1).submit(slow)", 0),
 }  # fmt: skip
 
 
@@ -206,7 +211,8 @@ def test_errors_that_were_read_are_not_told_again(run: Run, method: str) -> None
 
 def test_an_error_of_the_parent_is_not_told_by_the_child(run: Run) -> None:
     out, err, _ = run(
-        "parent = main\ndef end():\n    pass\ndef main():\n    many(20)\n    parent()\n    os._exit(0)"
+        "parent = main\ndef end():\n    pass\ndef main():\n    many(20)\n    parent()\n    "
+        "os._exit(0)"
     )
     assert (out, err) == ("exit 0\n", "")
 
@@ -231,7 +237,8 @@ def test_a_closed_stderr_changes_nothing(run: Run) -> None:
 def test_the_wait_is_bounded_and_says_what_it_is_for(run: Run, method: str) -> None:
     text = """
 def end():
-    ops.host_call(lambda: float(threading.Event().wait()), [], shape=(), dtype="float32", name="stuck")
+    wait = lambda: float(threading.Event().wait())
+    ops.host_call(wait, [], shape=(), dtype="float32", name="stuck")
 """
     out, err, _ = run(text, method, MINITENSOR_EXIT_SECONDS="1")
     assert (

@@ -1,4 +1,4 @@
-"""Exceptions: ones that people catch already, with the code and the text intact wherever they travel."""
+"""Exceptions: of standard types, with code and text that pickling keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of native threads that are neither Python's nor ours, and the fork that refuses to take them along."""
+"""The list of other libraries' native threads, and the fork that is refused beside them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ libc = ctypes.CDLL(None)
 ident = ctypes.c_ulong()
 assert not foreign_threads.foreign(), foreign_threads.foreign()
 pause = ctypes.cast(libc.pause, ctypes.c_void_p)
-assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0   # and one of somebody else's
+# A thread of another library.
+assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0
 libc.pthread_setname_np(ident, b"somebody")
 print([t.name for t in foreign_threads.foreign()])
 subprocess.run(["true"], check=True)          # no fork of Python's, in any mode
@@ -64,7 +65,8 @@ def test_strict_refuses_and_lists_them() -> None:
     listed, refusal = run(MINITENSOR_FORK="strict")
     assert listed == "['somebody']"
     assert refusal.startswith(
-        "[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: somebody ("
+        "[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: "
+        "somebody ("
     )
     assert "blas" in refusal and "use the start method spawn" in refusal
 
@@ -79,7 +81,8 @@ pid, terminal = pty.fork()
 if pid == 0:
     os._exit(0)
 import multiprocessing
-child = multiprocessing.get_context("fork").Process(target=lambda: print(float(t.sum()), flush=True))
+fork = multiprocessing.get_context("fork")
+child = fork.Process(target=lambda: print(float(t.sum()), flush=True))
 child.start()
 child.join()
 print(os.waitpid(pid, 0)[1], child.exitcode)

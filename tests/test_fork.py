@@ -148,7 +148,8 @@ if pid == 0:
     os._exit(0 if threads() == 1 and abs(t.asnumpy()[0] - np.e) < 1e-9 else 1)
 print(os.waitpid(pid, 0)[1], ops.log(Tensor(1.0)))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
     assert (done.stdout, done.stderr) == ("True\n1\n0 0.0\n", "")
 
@@ -192,7 +193,8 @@ def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:
     steps: list[str] = []
     members = [
-        fork.register(*(lambda s=step, n=name: steps.append(f"{s} {n}") for step in ("before", "parent", "child")), name=name, level=level)
+        fork.register(*(lambda s=step, n=name: steps.append(f"{s} {n}") for step in ("before",
+            "parent", "child")), name=name, level=level)
         for name, level in (("high", 8), ("low", 7), ("user", fork.USER))
     ]  # fmt: skip
 
@@ -296,7 +298,8 @@ print(os.waitpid(pid, 0)[1])
 """
     if os.getuid() != 0:
         program = program.replace("os.setuid(65534)\n", "")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
     assert (done.stdout, done.stderr) == (
         "refused 300000.0 1.0 ['before', 'parent']\n300000.0\n300000.0\n0\n",

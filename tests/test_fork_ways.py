@@ -68,7 +68,7 @@ class Thread(threading.Thread):
         return self.result
 
 
-# --- ways in ----------------------------------------------------------------------------------------------------------
+# --- ways in --------------------------------------------------------------------------------------
 def test_forkpty() -> None:
     value = busy()
     pid, terminal = os.forkpty()
@@ -178,11 +178,12 @@ queued = ops.exp(Tensor(np.zeros(300_000)))
 @PACKAGES
 def test_workers_that_a_pool_replaces(package: object) -> None:
     busy()
-    with package.get_context("fork").Pool(2, maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
+    with package.get_context("fork").Pool(2,
+        maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
         assert [pool.apply_async(compute).get(60) for _ in range(6)] == [600_000] * 6
 
 
-# --- awkward moments --------------------------------------------------------------------------------------------------
+# --- awkward moments ------------------------------------------------------------------------------
 @pytest.mark.parametrize("point", ["SUBMIT", "ALLOC"])
 def test_a_fork_passes_a_thread_that_is_held_at(point: str) -> None:
     """It has nothing in hand yet and holds no lock."""
@@ -267,8 +268,10 @@ from children import in_child
 from minitensor import Tensor, fork, ops
 from minitensor.backend import core
 from races import until, until_in
-go, ones = threading.Event(), np.ones(100_000, np.float16)  # halves: the host computes them, and what Python submits can be seen
-first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
+# Halves: the host computes them, and the trace shows what Python submits.
+go, ones = threading.Event(), np.ones(100_000, np.float16)
+wait = lambda a: a if go.wait(30) else None
+first = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
     for i in range(20):
         done.append(ops.exp(Tensor(ones)))
@@ -325,14 +328,15 @@ def test_during_an_asynchronous_error() -> None:
 def test_a_thread_that_ends_while_its_tasks_run() -> None:
     go, made = threading.Event(), []
     thread = Thread(lambda: made.append(
-        ops.host_call(lambda a: a * 2 if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32") + 1
+        ops.host_call(lambda a: a * 2 if go.wait(60) else None, [Tensor([1.0])], shape=1,
+            dtype="float32") + 1
     ))  # fmt: skip
     thread.finish()
     go.set()
     assert in_child(lambda: made[0].tolist()) == "[3.0]" and made[0].tolist() == [3.0]
 
 
-# --- ends of a child --------------------------------------------------------------------------------------------------
+# --- ends of a child ------------------------------------------------------------------------------
 ENDS: dict[str, tuple[Callable[[], object], int]] = {
     "sys.exit": (lambda: sys.exit(3), 3),
     "os._exit": (lambda: os._exit(4), 4),
@@ -354,7 +358,8 @@ def _end(how: str, end: Callable[[], object]) -> None:
 @PACKAGES
 def test_a_child_ends_by(how: str, package: object) -> None:
     end, code = ENDS[how]
-    process = package.get_context("fork").Process(target=_end, args=(how, end))  # type: ignore[attr-defined]
+    process = package.get_context("fork").Process(target=_end,
+        args=(how, end))  # type: ignore[attr-defined]
     value = busy()
     process.start()
     process.join(60)
@@ -378,11 +383,12 @@ if pid == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), float(value.sum()))
 """
     ends = {"sys.exit": "sys.exit(3)", "os._exit": "os._exit(4)", "an exception": "1 // 0",
-            "a signal": "os.kill(os.getpid(), signal.SIGTERM)", "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)"}  # fmt: skip
+            "a signal": "os.kill(os.getpid(), signal.SIGTERM)",
+            "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)"}  # fmt: skip
     assert run(program.replace("END", ends[how])) == (0, f"{code} 300000.0\n", "")
 
 
-# --- the end of the program -------------------------------------------------------------------------------------------
+# --- the end of the program -----------------------------------------------------------------------
 def test_queued_work_is_done_before_the_program_ends() -> None:
     program = """
 import atexit, threading

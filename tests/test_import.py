@@ -23,19 +23,22 @@ def state():
     return {
         "threads": sorted(os.listdir("/proc/self/task")),
         "python threads": threading.active_count(),
-        "descriptors": sorted((n, os.readlink(f"/proc/self/fd/{n}")) for n in os.listdir("/proc/self/fd")
+        "descriptors": sorted((n, os.readlink(f"/proc/self/fd/{n}"))
+                              for n in os.listdir("/proc/self/fd")
                               if os.path.exists(f"/proc/self/fd/{n}")),
         "children": open(f"/proc/self/task/{os.getpid()}/children").read(),
         "environment": dict(os.environ),
-        "signals": [str(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
+        "signals": [str(signal.getsignal(s))
+                    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
         "folder": os.getcwd(),
     }
 before = state()
 modules = set(sys.modules)
 import minitensor
 after = state()
-standard = [m for m in set(sys.modules) - modules if m.split(".")[0] in ("multiprocessing", "asyncio", "subprocess")]
-print(json.dumps({"before": before, "after": after, "standard": standard, "all": sorted(set(sys.modules) - modules)}))
+new = sorted(set(sys.modules) - modules)
+standard = [m for m in new if m.split(".")[0] in ("multiprocessing", "asyncio", "subprocess")]
+print(json.dumps({"before": before, "after": after, "standard": standard, "all": new}))
 """
 
 
@@ -190,7 +193,7 @@ print(public == set(ops.__all__), {"log", "matmul", "sort", "rand", "relu", "hos
     assert python(program) == "[]\nTrue True\n"
 
 
-# --- a core that is not there, or was built from other sources --------------------------------------------------------
+# --- a core that is not there, or was built from other sources ------------------------------------
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = pytest.mark.skipif(
     not (ROOT / "minitensor").is_dir(),
@@ -209,7 +212,8 @@ def package(tmp_path: Path) -> Path:
 # An installation for development finds modules that a copy of the package lacks.
 ALONE = (
     "import sys; "
-    "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]; "
+    "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', "
+    "'')]; "
 )
 
 
@@ -234,7 +238,8 @@ def test_without_a_core_the_import_says_what_to_run(module: str, package: Path) 
     next((package / "backend").glob("_core*.so")).unlink()
     said = imported(package, module)
     assert said == (
-        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no module minitensor.backend._core; {REMEDY}"
+        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no "
+        f"module minitensor.backend._core; {REMEDY}"
     )
 
 
@@ -285,8 +290,10 @@ def test_the_sources_are_what_the_build_reads() -> None:
 def test_each_part_of_a_fingerprint_is_compared_by_itself() -> None:
     here = fingerprint.compute()
     fingerprint.check(here ^ 1)  # other C sources: an import goes on
-    for bit, check in ((0, fingerprint.check_sources), (19, fingerprint.check_sources), (20, fingerprint.check),
-                       (39, fingerprint.check), (40, fingerprint.check), (63, fingerprint.check)):  # fmt: skip
+    for bit, check in ((0, fingerprint.check_sources), (19, fingerprint.check_sources),
+        (20, fingerprint.check),
+                       (39, fingerprint.check), (40, fingerprint.check),
+                       (63, fingerprint.check)):  # fmt: skip
         if bit < 40 and not fingerprint.sources():
             continue
         with pytest.raises(ImportError, match="was built from another"):

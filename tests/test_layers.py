@@ -1,6 +1,7 @@
-"""The layers hold: every module imports from its own layer or from those below, wherever in its text the import stands.
+"""Each module imports from its own layer or from those below, wherever the import stands.
 
-The floors of the C core hold, too: every file includes and uses what lies on its own floor or below."""
+The floors of the C core hold, too: every file includes and uses what lies on its own floor or
+below."""
 
 from __future__ import annotations
 
@@ -104,7 +105,8 @@ def imports(
                 if node.level
                 else node.module or ""
             )
-            # `from package import module` imports the module, `from module import name` the module before it
+            # `from package import module` imports the module, `from module import name` the module
+            # before it
             targets = [
                 f"{origin}.{a.name}" if f"{origin}.{a.name}" in modules else origin
                 for a in node.names
@@ -137,13 +139,14 @@ def test_imports_point_down():
             own, other = layer(name), layer(target)
             if own is not None and own != TOP and (other is None or other > own):
                 wrong.append(
-                    f"{name}:{line} (layer {own}) imports {target} (layer {'none' if other is None else other})"
+                    f"{name}:{line} (layer {own}) imports {target} (layer "
+                    f"{'none' if other is None else other})"
                 )
     assert not wrong, "\n".join(wrong)
 
 
 def test_no_cycles():
-    """What imports run when a module is loaded makes no circle; a package and its own modules count as told apart."""
+    """Imports at load make no circle; a package and each of its modules are separate nodes."""
     loads = {
         name: {target for target, _, inside in edges if not inside and target != name}
         for name, edges in graph().items()
@@ -218,7 +221,7 @@ def test_the_parser_sees_them_all():
     }
 
 
-# --- the C core ------------------------------------------------------------------------------------------------------
+# --- the C core -----------------------------------------------------------------------------------
 
 CORE = PACKAGE / "core"
 # "": types.h and generated/
@@ -226,12 +229,13 @@ FLOORS = [
     "", "base", "kernels", "memory", "arena", "tensor", "fusion", "executor", "api", "transport",
     "python",
 ]  # fmt: skip
-# Headers that no other floor includes.  The executor's lock and the arena's tables are reached only through them.
+# Headers that no other floor includes.  The executor's lock and the arena's tables are reached only
+# through them.
 PRIVATE = {"executor/executor.h", "arena/arena.h", "python/py_core.h"}
 
 
 def c_files() -> dict[str, str]:
-    """Return the text of every C file of the core by its path below core/, without comments and strings."""
+    """Return each C file of the core, by path below core/, without comments and strings."""
     found = {}
     for path in sorted(p for suffix in ("c", "h", "inc") for p in CORE.rglob(f"*.{suffix}")):
         name = path.relative_to(CORE).as_posix()
@@ -326,7 +330,8 @@ def c_graph() -> dict[str, dict[str, str]]:
 def test_c_files_use_their_own_floor_and_those_below():
     wrong = [
         f"{name} ({FLOORS[floor(name)]}) uses {target} ({FLOORS[floor(target)]}): {what}"
-        for name, uses in c_graph().items() for target, what in uses.items() if floor(target) > floor(name)
+        for name, uses in c_graph().items() for target,
+        what in uses.items() if floor(target) > floor(name)
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
@@ -351,7 +356,8 @@ def test_no_cycles_of_c_files():
 
 
 def test_private_headers_stay_on_their_floor():
-    wrong = [f"{name} includes {target}" for name, text in c_files().items() for target in includes(text)
+    wrong = [f"{name} includes {target}" for name,
+        text in c_files().items() for target in includes(text)
              if target in PRIVATE and floor(target) != floor(name)]  # fmt: skip
     assert not wrong, wrong
 

@@ -1,6 +1,7 @@
-"""What is built of the sources, installed elsewhere, works: the wheel, the source distribution, and the error without a compiler.
+"""The wheel and the source distribution, installed elsewhere; the error without a compiler.
 
-No network: the builds run without isolation, with the setuptools, wheel and cffi of the environment that runs the tests.
+No network: the builds run without isolation, with the setuptools, wheel and cffi of the environment
+that runs the tests.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.skipif(
 def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CC")}
     return subprocess.run(
-        [str(word) for word in command], cwd=cwd, env={**kept, "PIP_NO_INDEX": "1", **environment}, capture_output=True,
+        [str(word) for word in command], cwd=cwd, env={**kept, "PIP_NO_INDEX": "1", **environment},
+        capture_output=True,
         text=True, stdin=subprocess.DEVNULL, timeout=200,
     )  # fmt: skip
 
@@ -69,7 +71,7 @@ def sources(tmp_path: Path) -> Path:
 
 
 def compute(wheel: Path, folder: Path) -> None:
-    """Installs a wheel into a new environment, in which only NumPy and the like come from the one that runs the tests."""
+    """Install a wheel into a new environment, which takes only the dependencies from this one."""
     here = folder / "environment"
     venv.create(here, with_pip=False, symlinks=True)
     python = here / "bin" / "python"
@@ -122,12 +124,14 @@ def test_source_distribution_and_the_wheel_made_of_it(sources, tmp_path):
 
 def test_without_a_compiler_one_sentence_says_so(sources, tmp_path):
     done = run(
-        sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--target", tmp_path / "target", sources,
+        sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--target",
+        tmp_path / "target", sources,
         cwd=tmp_path, CC="/nonexistent",
     )  # fmt: skip
     assert done.returncode != 0
     assert (
-        "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install one"
+        "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install "
+        "one"
         in done.stdout + done.stderr
     )
     assert "apt install gcc python3-dev" in done.stdout + done.stderr

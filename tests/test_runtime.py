@@ -1,4 +1,4 @@
-"""Streams, events, waiting and memory.  Races are forced with events of `threading`; nothing here measures time."""
+"""Streams, events, waiting and memory.  Events of `threading` force races; no test measures time."""
 
 from __future__ import annotations
 
@@ -209,7 +209,10 @@ def test_a_host_call_that_waits_for_what_comes_after_it_is_told_so(gate: Gate) -
 
 
 def done_by_the_waiter(function: Callable[[], object], wait: Callable[[Tensor], object]) -> None:
-    """Queues host calls and waits for each until this thread was the one that did it; which of the two is first is not ours to force."""
+    """Queue host calls and wait for each, until this thread has run one.
+
+    The worker may be first at a call; a test cannot force that order.
+    """
     here = threading.get_ident()
     for _ in range(5000):
         seen = []
@@ -338,7 +341,7 @@ def test_a_thread_that_ends_leaves_its_work_to_be_done(gate: Gate) -> None:
     assert results[0].tolist() == [4.0] and os.getpid() > 0
 
 
-# --- errors pile up nowhere ------------------------------------------------------------------------------------------
+# --- errors pile up nowhere -----------------------------------------------------------------------
 def failing(zero: Tensor) -> Tensor:
     return Tensor([1]) // zero
 

@@ -27,8 +27,10 @@ from minitensor.dtype import DTYPES
     ("data", "dtype", "shape"),
     [
         (2.0, mt.float32, ()), (2, mt.int64, ()), (True, mt.bool_, ()), (1j, mt.complex128, ()),
-        ([], mt.float32, (0,)), ([1.0, 2], mt.float32, (2,)), ([[1], [2]], mt.int64, (2, 1)), ([True], mt.bool_, (1,)),
-        ((1, 2.5), mt.float32, (2,)), (np.float64(1), mt.float64, ()), (np.int8([1]), mt.int8, (1,)),
+        ([], mt.float32, (0,)), ([1.0, 2], mt.float32, (2,)), ([[1], [2]], mt.int64, (2, 1)),
+        ([True], mt.bool_, (1,)),
+        ((1, 2.5), mt.float32, (2,)), (np.float64(1), mt.float64, ()),
+        (np.int8([1]), mt.int8, (1,)),
         ([np.float64(1.5)], mt.float64, (1,)), (array.array("i", [1, 2]), mt.int32, (2,)),
         (memoryview(b"ab"), mt.uint8, (2,)), (np.zeros((2, 0)), mt.float64, (2, 0)),
     ],
@@ -118,12 +120,16 @@ PRINTED = [  # value, repr, str: as MindSpore prints them
     (True, "Tensor(shape=[], dtype=Bool, value= True)", "True"),
     ([True, False], "Tensor(shape=[2], dtype=Bool, value= [ True, False])", "[ True False]"),
     ([1, 2, 3], "Tensor(shape=[3], dtype=Int64, value= [1, 2, 3])", "[1 2 3]"),
-    ([1, 2.5], "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])", "[1.  2.5]"),
-    (np.float16([1.5, 2]), "Tensor(shape=[2], dtype=Float16, value= [ 1.5000e+00,  2.0000e+00])", "[1.5 2. ]"),
-    ([[1, 2], [3, 40]], "Tensor(shape=[2, 2], dtype=Int64, value=\n[[ 1,  2],\n [ 3, 40]])", "[[ 1  2]\n [ 3 40]]"),
+    ([1, 2.5], "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])",
+     "[1.  2.5]"),
+    (np.float16([1.5, 2]), "Tensor(shape=[2], dtype=Float16, value= [ 1.5000e+00,  2.0000e+00])",
+     "[1.5 2. ]"),
+    ([[1, 2], [3, 40]], "Tensor(shape=[2, 2], dtype=Int64, value=\n[[ 1,  2],\n [ 3, 40]])",
+     "[[ 1  2]\n [ 3 40]]"),
     ([], "Tensor(shape=[0], dtype=Float32, value= )", "[]"),
     (np.zeros((0, 3)), "Tensor(shape=[0, 3], dtype=Float64, value=\n)", "[]"),
-    (np.arange(1001), "Tensor(shape=[1001], dtype=Int64, value= [   0,    1,    2 ...  998,  999, 1000])",
+    (np.arange(1001), "Tensor(shape=[1001], dtype=Int64, value= [   0,    1,    2 ...  998,  999, "
+                      "1000])",
      "[   0    1    2 ...  998  999 1000]"),
 ]  # fmt: skip
 

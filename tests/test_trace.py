@@ -74,7 +74,7 @@ def test_a_field_that_json_does_not_know_is_written_as_text(
     }
 
 
-# --- a file that can't be written ends no program ---------------------------------------------------------------------
+# --- a file that can't be written ends no program -------------------------------------------------
 FORKS = """
 import os
 import subprocess
@@ -119,7 +119,8 @@ def unusable(kind: str, folder: Path) -> str:
 )
 def test_an_unusable_file_is_told_once_and_ends_no_fork(kind: str, tmp_path: Path) -> None:
     path = unusable(kind, tmp_path)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True,
+        text=True, timeout=60,
                           env={**os.environ, "MINITENSOR_TRACE": path})  # fmt: skip
     assert (done.stdout, done.returncode) == ("1.0\n" * 3, 0)
     assert done.stderr.startswith(

@@ -53,7 +53,8 @@ def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(index: int = 0, program: str = HOLDER) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, "-c", program, str(index)], stdin=subprocess.PIPE,
+        process = subprocess.Popen([sys.executable, "-c", program, str(index)],
+            stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True)  # fmt: skip
         started.append(process)
         assert process.stdout is not None
@@ -67,7 +68,8 @@ def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def python(program: str, **environment: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, **environment})  # fmt: skip
     assert done.stderr == ""
     return done.stdout
@@ -83,19 +85,21 @@ except DeviceBusyError as error:
 """
 
 
-# --- two programs, one card ------------------------------------------------------------------------------------------
+# --- two programs, one card -----------------------------------------------------------------------
 def test_the_second_program_is_told_who_has_the_card_and_what_to_do(
     hold: Callable[..., subprocess.Popen[str]],
 ) -> None:
     holder = hold()
     said = python(TRY)
     assert said.startswith(
-        "507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other processes"
+        "507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other "
+        "processes"
     )
     assert f"may be occupying this card: held by process {holder.pid} (" in said
     assert f"{Path(sys.executable).name} -c import os, sys from minitensor" in said
     assert (
-        'end it, use another device (set_device("Ascend", 1)), or compute on CPU (set_context(device_target="CPU"))'
+        'end it, use another device (set_device("Ascend", 1)), or compute on CPU '
+        '(set_context(device_target="CPU"))'
         in said
     )
 
@@ -183,7 +187,7 @@ def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:
     assert lock.holder(5) is None
 
 
-# --- the folder ------------------------------------------------------------------------------------------------------
+# --- the folder -----------------------------------------------------------------------------------
 def test_the_files_are_the_users_own(folder: Path) -> None:
     lock.claim(0).release()
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -247,7 +251,8 @@ def test_what_is_no_lock_file_is_refused(
     before, descriptors = path.lstat(), os.listdir("/proc/self/fd")
     with pytest.raises(
         DeviceError,
-        match=rf"the lock file, {re.escape(str(path))}, must belong to you, .* got .*; remove it, or set MINI",
+        match=rf"the lock file, {re.escape(str(path))}, must belong to you, .* got .*; remove it, "
+              rf"or set MINI",
     ):
         look(0)
     assert path.lstat() == before and os.listdir("/proc/self/fd") == descriptors
@@ -277,7 +282,8 @@ def test_a_folder_that_cannot_be_made_is_named(path: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", path)
     with pytest.raises(
         DeviceError,
-        match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set MINITENSOR_ASCEND",
+        match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set "
+              r"MINITENSOR_ASCEND",
     ):
         lock.claim(0)
 
@@ -321,7 +327,7 @@ def test_a_descriptor_that_means_another_file_by_now_is_not_closed(tmp_path: Pat
     os.close(claim.descriptor)  # still open: raises otherwise
 
 
-# --- forks -----------------------------------------------------------------------------------------------------------
+# --- forks ----------------------------------------------------------------------------------------
 FORKS = """
 import os
 from minitensor import Tensor, context, ops, runtime
@@ -409,7 +415,7 @@ except Exception as error:
     assert python(program) == "Ascend:0 2.0\nDeviceLostError\n"
 
 
-# --- the device ------------------------------------------------------------------------------------------------------
+# --- the device -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(("text", "visible"), [("", (0, 1, 2, 3)), ("2", (2,)), ("3, 1", (3, 1))])
 def test_visible_devices(
     text: str, visible: tuple[int, ...], monkeypatch: pytest.MonkeyPatch

@@ -123,6 +123,8 @@ print(t.device, t, backend.get_backend("NumPy").launched)
         str(Path(__file__).parents[1] / "support"),
         os.environ.get("PYTHONPATH", ""),
     ]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None,
+                              paths))})  # fmt: skip
     assert (done.stdout, done.stderr) == ("NumPy:1 1.0 ['exp']\n", "")

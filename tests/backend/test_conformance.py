@@ -1,10 +1,11 @@
 """Every op of the table on every backend against NumPy.
 
-A new row of the table is tested by what stands here: hypothesis draws dtypes, shapes that broadcast, layouts (contiguous, every
-other element, backwards, transposed, stride 0), values (NaN, infinities and signed zeros among them), 0-d and empty tensors.  What
-NumPy computes from operands that were promoted by the rule in `dtype.py` is what has to come out.  To run the suite on
-another backend, add its name to BACKENDS.  Each op is computed alone, and between others that wait in the queue with it, where fusion makes one
-pass of them.
+A new row of the table is tested by what stands here: hypothesis draws dtypes, shapes that
+broadcast, layouts (contiguous, every other element, backwards, transposed, stride 0), values (NaN,
+infinities and signed zeros among them), 0-d and empty tensors.  What NumPy computes from operands
+that were promoted by the rule in `dtype.py` is what has to come out.  To run the suite on another
+backend, add its name to BACKENDS.  Each op is computed alone, and between others that wait in the
+queue with it, where fusion makes one pass of them.
 """
 
 from __future__ import annotations
@@ -297,9 +298,12 @@ def test_bfloat16(name: str, device: str) -> None:
     x, y = (Tensor(v, dtype=dtype.bfloat16, device=device) for v in (a, b))
     with np.errstate(all="ignore"):
         expected, actual = {
-            "log": lambda: (np.log(a), ops.log(x)), "add": lambda: (a + b, x + y), "neg": lambda: (-a, -x),
-            "lt": lambda: (a < b, x < y), "where": lambda: (np.where(a > 1, a, b), ops.where(x > 1, x, y)),
-            "sum": lambda: (a.sum(), x.sum()), "amax": lambda: (a.max(), x.max()), "isnan": lambda: (np.isnan(a), ops.isnan(x)),
+            "log": lambda: (np.log(a), ops.log(x)), "add": lambda: (a + b, x + y),
+            "neg": lambda: (-a, -x),
+            "lt": lambda: (a < b, x < y), "where": lambda: (np.where(a > 1, a, b),
+                ops.where(x > 1, x, y)),
+            "sum": lambda: (a.sum(), x.sum()), "amax": lambda: (a.max(), x.max()),
+            "isnan": lambda: (np.isnan(a), ops.isnan(x)),
         }[name]()  # fmt: skip
     np.testing.assert_allclose(
         actual.asnumpy().astype("f4"), np.asarray(expected, "f4"), rtol=2**-7

@@ -252,10 +252,11 @@ def test_a_number_of_threads(n: Any, error: type[Exception]) -> None:
         runtime.set_num_threads(n)
 
 
-# --- any program -------------------------------------------------------------------------------------------------------
+# --- any program ----------------------------------------------------------------------------------
 SHAPES = [(37,), (3000,), (40, 50), (5, 1, 300)]
 STEPS = st.tuples(
-    st.sampled_from(["binary", "unary", "where", "cast", "in place", "assign", "view", "number", "drop", "read", "long"]),
+    st.sampled_from(["binary", "unary", "where", "cast", "in place", "assign", "view", "number",
+        "drop", "read", "long"]),
     st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 3),
 )  # fmt: skip
 

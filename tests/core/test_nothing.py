@@ -1,7 +1,7 @@
 """Tensors without elements: every op, dtype and layout gives what NumPy gives.
 
-A view of no elements may begin past the end of its storage, go backwards through it, repeat itself with stride 0 or be an
-array's.  None of that may be looked at.
+A view of no elements may begin past the end of its storage, go backwards through it, repeat itself
+with stride 0 or be an array's.  None of that may be looked at.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ SINGLE: dict[str, tuple[Callable[[Tensor], object], Callable[[np.ndarray], objec
     "cumprod": (lambda t: t.cumprod(0), lambda a: np.cumprod(a, 0), 1),
     "matmul": (lambda t: t @ t.mT, lambda a: np.matmul(a, a.swapaxes(-1, -2)), 2),
     "matmul, the other way": (lambda t: t.mT @ t, lambda a: np.matmul(a.swapaxes(-1, -2), a), 2),
-    "dot": (lambda t: ops.dot(t, t.mT if t.ndim > 1 else t), lambda a: np.dot(a, a.swapaxes(-1, -2) if a.ndim > 1 else a), 1),
+    "dot": (lambda t: ops.dot(t, t.mT if t.ndim > 1 else t),
+        lambda a: np.dot(a, a.swapaxes(-1, -2) if a.ndim > 1 else a), 1),
     "inner": (lambda t: ops.inner(t, t), lambda a: np.inner(a, a), 1),
     "kron": (lambda t: ops.kron(t, t), lambda a: np.kron(a, a), 1),
     "einsum": (lambda t: ops.einsum("...i->i...", t), lambda a: np.einsum("...i->i...", a), 1),
@@ -134,32 +135,49 @@ SINGLE: dict[str, tuple[Callable[[Tensor], object], Callable[[np.ndarray], objec
     "diag": (lambda t: ops.diag(t).ravel(), lambda a: a.reshape(-1), 1),
     "reshape": (lambda t: t.reshape(7, 0), lambda a: a.reshape(7, 0), 1),
     "flatten": (lambda t: t.flatten("F"), lambda a: a.flatten("F"), 1),
-    "transpose": (lambda t: t.T, lambda a: a.T, 1), "flip": (lambda t: t.flip(), lambda a: np.flip(a), 1),
-    "squeeze": (lambda t: t.squeeze(), lambda a: a.squeeze(), 1), "roll": (lambda t: t.roll(1), lambda a: np.roll(a, 1), 1),
-    "roll along 0": (lambda t: t.roll(1, 0), lambda a: np.roll(a, 1, 0), 1), "tile": (lambda t: t.tile(2), lambda a: np.tile(a, 2), 1),
+    "transpose": (lambda t: t.T, lambda a: a.T, 1),
+    "flip": (lambda t: t.flip(), lambda a: np.flip(a), 1),
+    "squeeze": (lambda t: t.squeeze(), lambda a: a.squeeze(), 1),
+    "roll": (lambda t: t.roll(1), lambda a: np.roll(a, 1), 1),
+    "roll along 0": (lambda t: t.roll(1, 0), lambda a: np.roll(a, 1, 0), 1),
+    "tile": (lambda t: t.tile(2), lambda a: np.tile(a, 2), 1),
     "repeat": (lambda t: t.repeat_interleave(3, 0), lambda a: np.repeat(a, 3, 0), 1),
-    "pad": (lambda t: ops.pad(t, (1, 2), value=1), lambda a: np.pad(a, [(0, 0)] * (a.ndim - 1) + [(1, 2)], constant_values=1), 1),
+    "pad": (lambda t: ops.pad(t, (1, 2), value=1),
+        lambda a: np.pad(a, [(0, 0)] * (a.ndim - 1) + [(1, 2)], constant_values=1), 1),
     "concat": (lambda t: ops.concat([t, t], -1), lambda a: np.concatenate([a, a], -1), 1),
-    "stack": (lambda t: ops.stack([t, t]), lambda a: np.stack([a, a]), 1), "tril": (lambda t: t.tril(), lambda a: np.tril(a), 2),
-    "split": (lambda t: ops.split(t, 1, 0), lambda a: [a[i : i + 1] for i in range(a.shape[0])] or [a], 1),
-    "chunk": (lambda t: t.chunk(2, -1), lambda a: [a[..., i : i + max(-(-a.shape[-1] // 2), 1)] for i in
-                                                    range(0, a.shape[-1], max(-(-a.shape[-1] // 2), 1))] or [a], 1),
+    "stack": (lambda t: ops.stack([t, t]), lambda a: np.stack([a, a]), 1),
+    "tril": (lambda t: t.tril(), lambda a: np.tril(a), 2),
+    "split": (lambda t: ops.split(t, 1, 0),
+        lambda a: [a[i : i + 1] for i in range(a.shape[0])] or [a], 1),
+    "chunk": (lambda t: t.chunk(2, -1),
+        lambda a: [a[..., i : i + max(-(-a.shape[-1] // 2), 1)] for i in
+                                                    range(0, a.shape[-1], max(-(-a.shape[-1] // 2),
+                                                        1))] or [a], 1),
     "unbind": (lambda t: t.unbind(0), lambda a: list(a), 1),
-    "copy": (lambda t: t.copy(), lambda a: a.copy(), 1), "cast": (lambda t: t.astype(mt.bool_), lambda a: a.astype(bool), 1),
-    "masked": (lambda t: t[t == 0], lambda a: a[a == 0], 1), "masked_fill": (lambda t: t.masked_fill(t == 0, 1), lambda a: a, 1),
-    "nonzero": (lambda t: t.nonzero(), lambda a: np.argwhere(a), 1), "index": (lambda t: t[Tensor([], mt.int64)], lambda a: a[np.zeros(0, int)], 1),
-    "gather": (lambda t: ops.gather(t, Tensor([], mt.int64), -1), lambda a: np.take(a, np.zeros(0, int), -1), 1),
+    "copy": (lambda t: t.copy(), lambda a: a.copy(), 1),
+    "cast": (lambda t: t.astype(mt.bool_), lambda a: a.astype(bool), 1),
+    "masked": (lambda t: t[t == 0], lambda a: a[a == 0], 1),
+    "masked_fill": (lambda t: t.masked_fill(t == 0, 1), lambda a: a, 1),
+    "nonzero": (lambda t: t.nonzero(), lambda a: np.argwhere(a), 1),
+    "index": (lambda t: t[Tensor([], mt.int64)], lambda a: a[np.zeros(0, int)], 1),
+    "gather": (lambda t: ops.gather(t, Tensor([], mt.int64), -1),
+        lambda a: np.take(a, np.zeros(0, int), -1), 1),
     "scatter": (lambda t: t.scatter(0, Tensor(np.zeros(t.shape, int)), t), lambda a: a, 1),
     "index_add": (lambda t: t.index_add(Tensor([], mt.int64), t[:0], 0), lambda a: a, 1),
     "unique": (lambda t: ops.unique(t), lambda a: np.unique(a, return_inverse=True), 1),
     "take": (lambda t: t.take(Tensor([], mt.int64)), lambda a: np.take(a, np.zeros(0, int)), 1),
-    "take_along_dim": (lambda t: t.take_along_dim(Tensor(np.zeros(t.shape, int)), 0), lambda a: a, 1),
-    "round": (lambda t: t.round() if t.dtype.kind != "c" else t, lambda a: a, 1), "tolist": (lambda t: t.tolist(), lambda a: a.tolist(), 1),
-    "var": (lambda t: t.var() if t.dtype.kind in "fc" else t, lambda a: np.var(a) if a.dtype.kind in "fc" else a, 1),
-    "std": (lambda t: t.std(0) if t.dtype.kind in "f" else t, lambda a: np.std(a, 0) if a.dtype.kind in "f" else a, 1),
+    "take_along_dim": (lambda t: t.take_along_dim(Tensor(np.zeros(t.shape, int)), 0), lambda a: a,
+        1),
+    "round": (lambda t: t.round() if t.dtype.kind != "c" else t, lambda a: a, 1),
+    "tolist": (lambda t: t.tolist(), lambda a: a.tolist(), 1),
+    "var": (lambda t: t.var() if t.dtype.kind in "fc" else t,
+        lambda a: np.var(a) if a.dtype.kind in "fc" else a, 1),
+    "std": (lambda t: t.std(0) if t.dtype.kind in "f" else t,
+        lambda a: np.std(a, 0) if a.dtype.kind in "f" else a, 1),
     "softmax": (lambda t: t.softmax() if t.dtype.kind == "f" else t, lambda a: a, 1),
     "clamp": (lambda t: t.clamp(0, 1) if t.dtype.kind != "c" else t, lambda a: a, 1),
-    "isclose": (lambda t: t.isclose(t) if t.dtype.kind != "c" else t == t, lambda a: np.isclose(a, a), 1),
+    "isclose": (lambda t: t.isclose(t) if t.dtype.kind != "c" else t == t,
+        lambda a: np.isclose(a, a), 1),
     "searchsorted": (lambda t: ops.searchsorted(Tensor([1, 2]), t) if t.dtype.kind != "c" else t,
                      lambda a: np.searchsorted([1, 2], a) if a.dtype.kind != "c" else a, 1),
     "count_nonzero": (lambda t: t.count_nonzero(0), lambda a: np.count_nonzero(a, 0), 1),
@@ -200,9 +218,12 @@ def test_functions(name: str, d: DType) -> None:
 
 
 IN_PLACE = {
-    "+= itself": lambda t: t.__iadd__(t), "*= itself": lambda t: t.__imul__(t), "[:] = 1": lambda t: t.__setitem__(slice(None), 1),
-    "[...] = itself": lambda t: t.__setitem__(..., t), "[mask] = 1": lambda t: t.__setitem__(t == 0, 1),
-    "[indices] = 1": lambda t: t.__setitem__(Tensor([], mt.int64), 1), "[::-1] = itself": lambda t: t.__setitem__(slice(None, None, -1), t),
+    "+= itself": lambda t: t.__iadd__(t), "*= itself": lambda t: t.__imul__(t),
+    "[:] = 1": lambda t: t.__setitem__(slice(None), 1),
+    "[...] = itself": lambda t: t.__setitem__(..., t),
+    "[mask] = 1": lambda t: t.__setitem__(t == 0, 1),
+    "[indices] = 1": lambda t: t.__setitem__(Tensor([], mt.int64), 1),
+    "[::-1] = itself": lambda t: t.__setitem__(slice(None, None, -1), t),
 }  # fmt: skip
 
 

@@ -82,8 +82,10 @@ def test_nothing_is_kept() -> None:
                 _ = a + b, b - a, a == b, ops.mul(a, other=b), a.add(b), ops.sub(b, a)
             _ = -a, a.log(), ops.exp(a), abs(a), a.shape, a.dtype, a.size, a.ndim, ops.exp(input=a)
         _ = ops.where(c, x, y), ops.where(c, 1.0, y), x == None  # noqa: E711
-        for wrong in (lambda: ops.add(x), lambda: ops.add(x, y, x), lambda: ops.add(x, other=y, third=1), lambda: ops.add(x, y, input=x),
-                      lambda: x.add(), lambda: ops.log(x, y), lambda: x + {}, lambda: ops.where(x, y), lambda: x + 10**30):  # fmt: skip
+        for wrong in (lambda: ops.add(x), lambda: ops.add(x, y, x),
+            lambda: ops.add(x, other=y, third=1), lambda: ops.add(x, y, input=x),
+                      lambda: x.add(), lambda: ops.log(x, y), lambda: x + {},
+                      lambda: ops.where(x, y), lambda: x + 10**30):  # fmt: skip
             with pytest.raises((TypeError, OverflowError)):
                 wrong()
         runtime.synchronize()

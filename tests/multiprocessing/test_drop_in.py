@@ -105,7 +105,8 @@ def test_importing_starts_and_opens_nothing():
     """
     imported = run("\n".join(line.strip() for line in program.splitlines()))
     standard = run(
-        "import multiprocessing; print(*sorted(n for n in sys.modules if n.startswith('multiprocessing')))"
+        "import multiprocessing; print(*sorted(n for n in sys.modules if "
+        "n.startswith('multiprocessing')))"
     )
     assert imported == standard
 

@@ -32,7 +32,7 @@ def pool(ctx, request):
         yield pool
 
 
-# --- what can't be unpickled -----------------------------------------------------------------------------------------
+# --- what can't be unpickled ----------------------------------------------------------------------
 def test_a_task_that_its_worker_cannot_unpickle(pool):
     # a spawned worker takes its second
     for error in ERRORS[:2] if pool._maxtasksperchild else ERRORS:
@@ -142,7 +142,8 @@ def test_sizes_on_both_sides_of_a_packet(ctx, nbytes):
 
 
 def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
-    # The large ones fill the executor's pipe, which is the standard package's.  Its thread that writes there hangs on CPython 3.10.
+    # The large ones fill the executor's pipe, which is the standard package's.  Its thread that
+    # writes there hangs on CPython 3.10.
     for large in (b"", b"x" * 50_000) if sys.version_info >= (3, 11) else (b"",):
         with ProcessPoolExecutor(4, mp_context=ctx) as executor:
             bad = targets.Arrives(targets.WORKER, LookupError("no"), large)
@@ -154,7 +155,7 @@ def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
         executor.submit(targets.Arrives, targets.PARENT, LookupError("no")).result()
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
     """Between the pool's look at the pipe of tasks and its read."""
     context = mp.get_context("fork")

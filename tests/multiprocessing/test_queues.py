@@ -79,7 +79,7 @@ def run(program: str) -> str:
     return done.stdout
 
 
-# --- a put inside a put ----------------------------------------------------------------------------------------------
+# --- a put inside a put ---------------------------------------------------------------------------
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("maxsize", [0, 500])
 @pytest.mark.parametrize("name", NAMES)
@@ -185,7 +185,7 @@ def test_close_by_a_signal_handler_ends_a_get(handle):
                 lines += 1
 
 
-# --- what fails gives back what it took ------------------------------------------------------------------------------
+# --- what fails gives back what it took -----------------------------------------------------------
 TENSOR = Tensor(np.ones(100_000, np.float32))
 MESSAGES = {
     "small": lambda: (1, 2),
@@ -336,7 +336,7 @@ def test_a_full_queue_takes_nothing():
     assert drain(queue) == 1 and queue.qsize() == 0
 
 
-# --- no semaphores ---------------------------------------------------------------------------------------------------
+# --- no semaphores --------------------------------------------------------------------------------
 def test_without_semaphores_an_unbounded_queue_works():
     program = """
     import _multiprocessing, multiprocessing.synchronize
@@ -368,7 +368,7 @@ def test_without_semaphores_an_unbounded_queue_works():
     assert said[1].startswith("[qsize] the queue isn't counted") and "FileNotFoundError" in said[1]
 
 
-# --- nothing is left to answer ---------------------------------------------------------------------------------------
+# --- nothing is left to answer --------------------------------------------------------------------
 ALONE = """
 import _thread, os, signal, threading
 import minitensor.multiprocessing as mp
@@ -394,10 +394,14 @@ def put(*_):
     queue.put(2)
 """
 WAYS = {
-    "a signal handler": "signal.signal(signal.SIGUSR2, lambda *_: queue.put(2)); then = lambda: signal.raise_signal(signal.SIGUSR2)",
+    "a signal handler": "signal.signal(signal.SIGUSR2, lambda *_: queue.put(2)); then = lambda: "
+                        "signal.raise_signal(signal.SIGUSR2)",
     "a thread": "threading.Thread(target=put, daemon=True).start(); then = enough.release",
-    "a thread that threading doesn't know": "_thread.start_new_thread(put, ()); then = enough.release",
-    "a process that a signal handler starts": "signal.signal(signal.SIGUSR2, lambda *_: context.Process(target=queue.put, args=(2,)).start())\n"
+    "a thread that threading doesn't know": "_thread.start_new_thread(put, ()); then = "
+                                            "enough.release",
+    "a process that a signal handler starts": "signal.signal(signal.SIGUSR2, lambda *_: "
+                                              "context.Process(target=queue.put, "
+                                              "args=(2,)).start())\n"
     "then = lambda: signal.raise_signal(signal.SIGUSR2)",
 }
 

@@ -19,15 +19,20 @@ from minitensor.optable import ELEMENTWISE
 @pytest.mark.parametrize(
     ("expression", "dtype"),
     [
-        (lambda: Tensor([1], mt.int8) + 300, mt.int8), (lambda: Tensor([1], mt.int32) + 2.5, mt.float32),
-        (lambda: Tensor([True]) + 2, mt.int64), (lambda: Tensor([1], mt.int64) / Tensor([2], mt.int64), mt.float32),
+        (lambda: Tensor([1], mt.int8) + 300, mt.int8),
+        (lambda: Tensor([1], mt.int32) + 2.5, mt.float32),
+        (lambda: Tensor([True]) + 2, mt.int64),
+        (lambda: Tensor([1], mt.int64) / Tensor([2], mt.int64), mt.float32),
         (lambda: Tensor([1], mt.int64) + Tensor([1], mt.float16), mt.float16),
         (lambda: Tensor([1], mt.uint8) + Tensor([1], mt.int8), mt.int16),
         (lambda: Tensor([1], mt.float16) + Tensor([1], mt.bfloat16), mt.float32),
         (lambda: Tensor([1], mt.uint64) + Tensor([1], mt.int8), mt.float64),
-        (lambda: Tensor([1.0]) + 1j, mt.complex64), (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
-        (lambda: 2 - Tensor([1], mt.int8), mt.int8), (lambda: ops.add(1, 2), mt.int64), (lambda: ops.log(2), mt.float32),
-        (lambda: np.float32(1) * Tensor([1], mt.int8), mt.float32), (lambda: Tensor([1.0]) ** 2, mt.float32),
+        (lambda: Tensor([1.0]) + 1j, mt.complex64),
+        (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
+        (lambda: 2 - Tensor([1], mt.int8), mt.int8), (lambda: ops.add(1, 2), mt.int64),
+        (lambda: ops.log(2), mt.float32),
+        (lambda: np.float32(1) * Tensor([1], mt.int8), mt.float32),
+        (lambda: Tensor([1.0]) ** 2, mt.float32),
     ],
 )  # fmt: skip
 def test_promotion(expression: object, dtype: mt.DType) -> None:
@@ -45,9 +50,11 @@ def test_scalars_out_of_a_dtype_compare_right() -> None:
 
 def test_operators_both_ways_round() -> None:
     t = Tensor([7, 8])
-    assert [(t + 1).tolist(), (1 + t).tolist(), (10 - t).tolist(), (t // 2).tolist(), (15 // t).tolist()] == [
+    assert [(t + 1).tolist(), (1 + t).tolist(), (10 - t).tolist(), (t // 2).tolist(),
+        (15 // t).tolist()] == [
         [8, 9], [8, 9], [3, 2], [3, 4], [2, 1]]  # fmt: skip
-    assert [(t % 4).tolist(), (2**t).tolist(), (t & 3).tolist(), (~t).tolist(), (t << 1).tolist(), (t >> 1).tolist()] == [
+    assert [(t % 4).tolist(), (2**t).tolist(), (t & 3).tolist(), (~t).tolist(), (t << 1).tolist(),
+        (t >> 1).tolist()] == [
         [3, 0], [128, 256], [3, 0], [-8, -9], [14, 16], [3, 4]]  # fmt: skip
     assert [(-t).tolist(), (+t).tolist(), abs(-t).tolist(), divmod(t, 4)[1].tolist()] == [
         [-7, -8], [7, 8], [7, 8], [3, 0],
@@ -72,10 +79,13 @@ def test_operators_with_strangers() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.add(Tensor([1, 2]), Tensor([1, 2, 3])), lambda: -Tensor([True]), lambda: Tensor([True]) - Tensor([True]),
-        lambda: Tensor([1.0]) & Tensor([1.0]), lambda: ops.bitwise_not(Tensor([1.0])), lambda: ops.lt(Tensor([1j]), 1),
+        lambda: ops.add(Tensor([1, 2]), Tensor([1, 2, 3])), lambda: -Tensor([True]),
+        lambda: Tensor([True]) - Tensor([True]),
+        lambda: Tensor([1.0]) & Tensor([1.0]), lambda: ops.bitwise_not(Tensor([1.0])),
+        lambda: ops.lt(Tensor([1j]), 1),
         lambda: ops.div(Tensor([1]), 2, rounding_mode="up"),
-        lambda: ops.where(Tensor([True, False]), Tensor([1, 2, 3]), 0), lambda: ops.cast(Tensor([1]), "float31"),
+        lambda: ops.where(Tensor([True, False]), Tensor([1, 2, 3]), 0),
+        lambda: ops.cast(Tensor([1]), "float31"),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(wrong: object) -> None:
@@ -111,7 +121,8 @@ def test_integer_division_by_zero(size: int) -> None:
         for t in (result, depends, result):
             with pytest.raises(
                 ZeroDivisionError,
-                match=rf"^\[{f.__name__}\] integer division by zero \(issued at .*test_elementwise.py:\d+",
+                match=rf"^\[{f.__name__}\] integer division by zero \(issued at "
+                      rf".*test_elementwise.py:\d+",
             ):
                 t.asnumpy()
     with pytest.raises(ValueError, match="negative integer power"):
@@ -226,10 +237,12 @@ def test_large_operands_that_lie_across(
     b, u = np.ascontiguousarray(a[::-1]), Tensor(a[::-1])
     before = runtime.memory_allocated()
     for ours, theirs in [
-        (lambda: t + u, lambda: a + b), (lambda: (t + t) * u + t, lambda: (a + a) * b + a), (lambda: t > u, lambda: a > b),
+        (lambda: t + u, lambda: a + b), (lambda: (t + t) * u + t, lambda: (a + a) * b + a),
+        (lambda: t > u, lambda: a > b),
         (lambda: ops.where(t > u, t, u), lambda: np.where(a > b, a, b)),
         (lambda: t.astype(mt.float64) / (u + 1.0), lambda: a.astype(float) / (b + np.float32(1))),
-        (lambda: t.flip(-1) + t, lambda: np.flip(a, -1) + a), (lambda: (t + u).sum(0), lambda: (a + b).sum(0)),
+        (lambda: t.flip(-1) + t, lambda: np.flip(a, -1) + a),
+        (lambda: (t + u).sum(0), lambda: (a + b).sum(0)),
     ]:  # fmt: skip
         result = ours().asnumpy()
         np.testing.assert_allclose(result, theirs(), 1e-6)

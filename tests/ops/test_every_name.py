@@ -11,7 +11,8 @@ from calls import FUNCTIONS, METHODS, arguments
 
 from minitensor import Tensor, ops, runtime
 
-PUBLIC = sorted(name for name in dir(ops) if not name.startswith("_") and callable(getattr(ops, name))
+PUBLIC = sorted(name for name in dir(ops) if not name.startswith("_") and callable(getattr(ops,
+    name))
                 and name not in ("Any", "Tensor", "import_module"))  # fmt: skip
 OWN = sorted(
     name for name in dir(Tensor) if not name.startswith("_") and callable(getattr(Tensor, name))

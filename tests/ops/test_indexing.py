@@ -112,7 +112,8 @@ def test_mixed(shape: tuple[int, ...], data: st.DataObject) -> None:
 
 def test_bools_and_empties() -> None:
     array, t = floats((2, 3)), Tensor(floats((2, 3)))
-    for key in (True, False, np.array(True), [], ([], 0), (np.zeros((2, 3), bool),), (slice(0, 0), [0]), ([0], slice(0, 0)),
+    for key in (True, False, np.array(True), [], ([], 0), (np.zeros((2, 3), bool),),
+        (slice(0, 0), [0]), ([0], slice(0, 0)),
                 [True, False], ([True, False], 1), np.int32(1), (..., np.array(1))):  # fmt: skip
         assert t[key].shape == array[key].shape
         np.testing.assert_array_equal(t[key].asnumpy(), array[key])
@@ -122,14 +123,22 @@ def test_bools_and_empties() -> None:
 @pytest.mark.parametrize(
     ("key", "error", "text"),
     [
-        (5, IndexError, "index 5 is out of bounds for dimension with size 2"), (-3, IndexError, "index -3 is out of bounds"),
-        ((0, 0, 0), IndexError, "too many indices"), ("a", TypeError, "got 'a'"), (1.0, IndexError, "got 1.0"),
-        ((..., ...), IndexError, "at most one Ellipsis"), (np.array([1.0]), IndexError, "of integers or bools, got a tensor of float64"),
-        (np.array([True]), IndexError, "mask must have the shape"), (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
-        (([0, 1], [0, 1, 2]), IndexError, "broadcast"), ([0, 5], IndexError, "index 5 is out of bounds for dimension with size 2"),
-        ((np.array([0]), np.array([-4])), IndexError, "index -4 is out of bounds for dimension with size 3"),
-        ((7, [0]), IndexError, "index 7 is out of bounds"), ([[0], [0, 1]], IndexError, "a list must be regular"),
-        (b"a", TypeError, "got b'a'"), ((slice(None), 3), IndexError, "index 3 is out of bounds for dimension with size 3"),
+        (5, IndexError, "index 5 is out of bounds for dimension with size 2"),
+        (-3, IndexError, "index -3 is out of bounds"),
+        ((0, 0, 0), IndexError, "too many indices"), ("a", TypeError, "got 'a'"),
+        (1.0, IndexError, "got 1.0"),
+        ((..., ...), IndexError, "at most one Ellipsis"),
+        (np.array([1.0]), IndexError, "of integers or bools, got a tensor of float64"),
+        (np.array([True]), IndexError, "mask must have the shape"),
+        (slice(0, 1, 0), ValueError, "step"), (slice("a"), TypeError, "slice"),
+        (([0, 1], [0, 1, 2]), IndexError, "broadcast"),
+        ([0, 5], IndexError, "index 5 is out of bounds for dimension with size 2"),
+        ((np.array([0]), np.array([-4])), IndexError,
+         "index -4 is out of bounds for dimension with size 3"),
+        ((7, [0]), IndexError, "index 7 is out of bounds"),
+        ([[0], [0, 1]], IndexError, "a list must be regular"),
+        (b"a", TypeError, "got b'a'"), ((slice(None), 3), IndexError,
+         "index 3 is out of bounds for dimension with size 3"),
         (np.ones((2, 3, 1), bool), IndexError, "too many indices"), ({}, IndexError, "got {}"),
     ],
 )  # fmt: skip
@@ -146,7 +155,8 @@ def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
     chosen = t[Tensor([0, 7])]
     with pytest.raises(
         IndexError,
-        match=r"^\[getitem\] index 7 is out of bounds for dimension with size 2 .*issued at .*test_indexing.py",
+        match=r"^\[getitem\] index 7 is out of bounds for dimension with size 2 .*issued at "
+              r".*test_indexing.py",
     ):
         chosen.asnumpy()
     target = Tensor(floats((2, 3)))
@@ -269,7 +279,8 @@ def test_ints_find_one_place() -> None:
     t = Tensor(a)
     for key in (1, -2, (1, -1), (0, 2, 3), (-1, -1, -1)):
         assert t[key].tolist() == a[key].tolist()
-    for key, said in ((2, "index 2 is out of bounds for dimension with size 2"), ((0, -4), "index -4"), ((0, 0, 0, 0), "too many indices: 4"),
+    for key, said in ((2, "index 2 is out of bounds for dimension with size 2"),
+        ((0, -4), "index -4"), ((0, 0, 0, 0), "too many indices: 4"),
                       (2**70, "out of bounds"), ((0, 2**70), "out of bounds")):  # fmt: skip
         with pytest.raises(IndexError, match=rf"^\[getitem\] .*{said}"):
             t[key]

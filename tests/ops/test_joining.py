@@ -49,7 +49,8 @@ def test_padded(shape: tuple[int, ...], data: st.DataObject) -> None:
             (sizes[i], sizes[i + 1]) for i in range(2 * dims - 2, -1, -2)
         ]
         keywords = {"constant_values": 7} if mode == "constant" else {}
-        same(ops.pad(t, sizes, mode, 7), np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
+        same(ops.pad(t, sizes, mode, 7),
+            np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(-5, 5))

@@ -58,10 +58,14 @@ def test_products(data: st.DataObject) -> None:
     )
     x, y, z = Tensor(a), Tensor(b), Tensor(c)
     for actual, expected in [
-        (ops.mm(x, y), a @ b), (ops.dot(x, y), a @ b), (ops.mv(x, y[:, 0]), a @ b[:, 0]), (ops.inner(x, x), np.inner(a, a)),
-        (ops.outer(x[0], y[0]), np.outer(a[0], b[0])), (ops.addmm(z, x, y, beta=2, alpha=3), 2 * c + 3 * (a @ b)),
-        (ops.bmm(ops.stack([x, x]), ops.stack([y, y])), np.stack([a @ b] * 2)), (ops.tensordot(x, y, 1), a @ b),
-        (ops.tensordot(x, z, ([0], [0])), a.T @ c), (ops.kron(x, y), np.kron(a, b)), (ops.trace(x), np.trace(a)),
+        (ops.mm(x, y), a @ b), (ops.dot(x, y), a @ b), (ops.mv(x, y[:, 0]), a @ b[:, 0]),
+        (ops.inner(x, x), np.inner(a, a)),
+        (ops.outer(x[0], y[0]), np.outer(a[0], b[0])),
+        (ops.addmm(z, x, y, beta=2, alpha=3), 2 * c + 3 * (a @ b)),
+        (ops.bmm(ops.stack([x, x]), ops.stack([y, y])), np.stack([a @ b] * 2)),
+        (ops.tensordot(x, y, 1), a @ b),
+        (ops.tensordot(x, z, ([0], [0])), a.T @ c), (ops.kron(x, y), np.kron(a, b)),
+        (ops.trace(x), np.trace(a)),
         (ops.diagonal(x, 1), np.diagonal(a, 1)), (ops.dot(x[0], x[0]), np.dot(a[0], a[0])),
     ]:  # fmt: skip
         close(actual, expected, 1e-3)
@@ -70,8 +74,10 @@ def test_products(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [
-        ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij,jk", [(2, 3), (3, 4)]), ("ii", [(3, 3)]), ("ii->i", [(3, 3)]), ("ij->ji", [(2, 3)]),
-        ("...ij,...jk->...ik", [(2, 2, 3), (3, 4)]), ("i,i->", [(3,), (3,)]), ("bij,bjk,kl->bil", [(2, 1, 3), (2, 3, 2), (2, 4)]),
+        ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij,jk", [(2, 3), (3, 4)]), ("ii", [(3, 3)]),
+        ("ii->i", [(3, 3)]), ("ij->ji", [(2, 3)]),
+        ("...ij,...jk->...ik", [(2, 2, 3), (3, 4)]), ("i,i->", [(3,), (3,)]),
+        ("bij,bjk,kl->bil", [(2, 1, 3), (2, 3, 2), (2, 4)]),
         ("ij,kj", [(2, 3), (4, 3)]), ("i...->...", [(2, 3)]), ("ij->", [(0, 3)]),
     ],
 )  # fmt: skip
@@ -110,12 +116,18 @@ def test_a_singular_matrix_rises_where_the_result_is_read() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.matmul(Tensor([[1.0]]), Tensor([[1.0], [2.0]])), lambda: ops.matmul(Tensor(1.0), Tensor([1.0])),
-        lambda: Tensor(np.ones((2, 1, 1))) @ Tensor(np.ones((3, 1, 1))), lambda: ops.mm(Tensor([1.0]), Tensor([1.0])),
-        lambda: ops.bmm(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((2, 2, 2)))), lambda: ops.einsum("ij->k", Tensor([[1.0]])),
-        lambda: ops.einsum("i,i", Tensor([1.0, 2]), Tensor([1.0, 2, 3])), lambda: ops.einsum(1), lambda: ops.inverse(Tensor([[1.0, 2]])),
-        lambda: ops.einsum("i,j", Tensor([1.0])), lambda: ops.tensordot(Tensor([[1.0, 2]]), Tensor([1.0]), 1),
-        lambda: ops.dot(Tensor([1.0]), Tensor([1.0, 2])), lambda: ops.solve(Tensor([[1.0]]), Tensor([1.0, 2])),
+        lambda: ops.matmul(Tensor([[1.0]]), Tensor([[1.0], [2.0]])),
+        lambda: ops.matmul(Tensor(1.0), Tensor([1.0])),
+        lambda: Tensor(np.ones((2, 1, 1))) @ Tensor(np.ones((3, 1, 1))),
+        lambda: ops.mm(Tensor([1.0]), Tensor([1.0])),
+        lambda: ops.bmm(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((2, 2, 2)))),
+        lambda: ops.einsum("ij->k", Tensor([[1.0]])),
+        lambda: ops.einsum("i,i", Tensor([1.0, 2]), Tensor([1.0, 2, 3])), lambda: ops.einsum(1),
+        lambda: ops.inverse(Tensor([[1.0, 2]])),
+        lambda: ops.einsum("i,j", Tensor([1.0])),
+        lambda: ops.tensordot(Tensor([[1.0, 2]]), Tensor([1.0]), 1),
+        lambda: ops.dot(Tensor([1.0]), Tensor([1.0, 2])),
+        lambda: ops.solve(Tensor([[1.0]]), Tensor([1.0, 2])),
         lambda: ops.diagonal(Tensor([1.0])), lambda: ops.matmul(Tensor([[1.0]]), "a"),
     ],
 )  # fmt: skip
@@ -206,9 +218,12 @@ def test_complex_factors() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.tensordot(t, t, -1), lambda t: ops.tensordot(t, t, 3), lambda t: ops.tensordot(t, t, ([0, 0], [0, 0])),
-        lambda t: ops.tensordot(t, t, [1]), lambda t: ops.einsum("ii->i", Tensor([[1.0, 2.0, 3.0]])), lambda t: ops.diagonal(t, 1.5),
-        lambda t: ops.addmm(ops.zeros((3, 3)), Tensor([[1.0]]), Tensor([[1.0]])), lambda t: ops.einsum("ij->ij"),
+        lambda t: ops.tensordot(t, t, -1), lambda t: ops.tensordot(t, t, 3),
+        lambda t: ops.tensordot(t, t, ([0, 0], [0, 0])),
+        lambda t: ops.tensordot(t, t, [1]),
+        lambda t: ops.einsum("ii->i", Tensor([[1.0, 2.0, 3.0]])), lambda t: ops.diagonal(t, 1.5),
+        lambda t: ops.addmm(ops.zeros((3, 3)), Tensor([[1.0]]), Tensor([[1.0]])),
+        lambda t: ops.einsum("ij->ij"),
     ],
 )  # fmt: skip
 def test_mistakes_that_numpy_would_tell_later(wrong: Any) -> None:

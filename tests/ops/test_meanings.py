@@ -14,7 +14,7 @@ from minitensor import Tensor, ops
 NAN, INF = np.nan, np.inf
 
 
-# --- one over an element, not a matrix --------------------------------------------------------------------------------
+# --- one over an element, not a matrix ------------------------------------------------------------
 def test_inv_is_one_over_each_element() -> None:
     t = Tensor([[0.25, 0.5], [2.0, 1.0]])
     assert (
@@ -24,7 +24,7 @@ def test_inv_is_one_over_each_element() -> None:
     np.testing.assert_allclose(ops.inverse(t).asnumpy(), np.linalg.inv(t.asnumpy()), 1e-5)
 
 
-# --- norm --------------------------------------------------------------------------------------------------------------
+# --- norm -----------------------------------------------------------------------------------------
 MATRIX_ORDERS = (1, -1, 2, -2, INF, -INF, "fro", "nuc", None)
 
 
@@ -82,15 +82,18 @@ def test_norm_of_vectors(ord: object) -> None:
         for axis in (None, (0, 1, 2), ()):
             with pytest.raises(
                 ValueError,
-                match=r"^\[norm\] with an order, axis must be one axis of vectors or two of matrices",
+                match=r"^\[norm\] with an order, axis must be one axis of vectors or two of "
+                      r"matrices",
             ):
                 ops.norm(Tensor(stack), ord, axis)
 
 
 def test_norms_that_there_are_none_of() -> None:
     matrix, vector = Tensor(np.ones((2, 2))), Tensor([1.0])
-    for call in (lambda: ops.norm(matrix, 3), lambda: ops.norm(matrix, 0), lambda: ops.norm(vector, "fro"), lambda: ops.norm(vector, "nuc"),
-                 lambda: ops.norm(matrix, 1, (0, 0)), lambda: ops.norm(Tensor(np.ones((0, 2))), 2)):  # fmt: skip
+    for call in (lambda: ops.norm(matrix, 3), lambda: ops.norm(matrix, 0),
+        lambda: ops.norm(vector, "fro"), lambda: ops.norm(vector, "nuc"),
+                 lambda: ops.norm(matrix, 1, (0, 0)),
+                 lambda: ops.norm(Tensor(np.ones((0, 2))), 2)):  # fmt: skip
         with pytest.raises(ValueError, match=r"^\[norm\] "):
             call()
     with pytest.raises(TypeError, match=r"^\[norm\] the input must be real, got Complex128"):
@@ -102,7 +105,7 @@ def test_norms_that_there_are_none_of() -> None:
     )
 
 
-# --- no axis is every axis ---------------------------------------------------------------------------------------------
+# --- no axis is every axis ------------------------------------------------------------------------
 REDUCTIONS = (
     "sum", "prod", "mean", "amin", "amax", "any", "all", "argmin", "argmax", "var", "std", "ptp",
     "logsumexp", "norm", "count_nonzero",
@@ -142,7 +145,7 @@ def test_keepdims_is_no_axis() -> None:
     assert t.sum(0, np.bool_(True)).shape == (1, 3)
 
 
-# --- flatten -----------------------------------------------------------------------------------------------------------
+# --- flatten --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "shape", [(), (1,), (4,), (2, 3), (2, 3, 4), (2, 0, 3), (0, 3), (2, 1, 3, 2)]
 )
@@ -169,7 +172,7 @@ def test_flatten_keeps_the_batch_and_the_method_does_not(shape: tuple[int, ...])
         same(t.flatten(1), batches)
 
 
-# --- median ------------------------------------------------------------------------------------------------------------
+# --- median ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64, np.float16, np.uint8, bool])
 @pytest.mark.parametrize("shape", [(1,), (4,), (5,), (3, 4), (4, 3), (2, 3, 4)])
 def test_median_is_the_lower_middle_and_where_it_stands(
@@ -209,13 +212,15 @@ def test_median_of_odd_things() -> None:
         assert np.isnan(value.item()) and place.item() == 1
     assert [r.item() for r in ops.median(Tensor(7))] == [7, 0]
     assert ops.median(Tensor(np.zeros((0, 3))))[0].shape == (0,)
-    for wrong, error in ((lambda: ops.median(Tensor([])), ValueError), (lambda: ops.median(Tensor(np.zeros((3, 0)))), ValueError),
-                         (lambda: ops.median(Tensor([1j])), TypeError), (lambda: ops.median(Tensor([1]), (0,)), TypeError)):  # fmt: skip
+    for wrong, error in ((lambda: ops.median(Tensor([])), ValueError),
+        (lambda: ops.median(Tensor(np.zeros((3, 0)))), ValueError),
+                         (lambda: ops.median(Tensor([1j])), TypeError),
+                         (lambda: ops.median(Tensor([1]), (0,)), TypeError)):  # fmt: skip
         with pytest.raises(error, match=r"^\[median\] "):
             wrong()
 
 
-# --- diag --------------------------------------------------------------------------------------------------------------
+# --- diag -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 2, 2), (0,), (2, 0)])
 def test_diag_makes_and_diagonal_takes(shape: tuple[int, ...]) -> None:
     array = numbered(shape) + 1
@@ -231,11 +236,13 @@ def test_diag_makes_and_diagonal_takes(shape: tuple[int, ...]) -> None:
         ops.diag(Tensor(numbered((2, 2))), 1)
 
 
-# --- dimensions in another order -----------------------------------------------------------------------------------------
+# --- dimensions in another order ------------------------------------------------------------------
 def test_two_ints_swap_and_a_tuple_orders() -> None:
     matrix, t = numbered((2, 3)), Tensor(numbered((2, 3)))
-    for swapped in (t.transpose(0, 1), t.transpose(1, 0), t.transpose(-1, 0), ops.transpose(t, 0, 1), t.swapaxes(0, 1), t.swapaxes(-1, -2),
-                    t.transpose(), t.transpose(None), t.transpose((1, 0)), t.permute(1, 0), t.permute((1, 0)), t.permute([-1, -2]), t.T, t.mT,
+    for swapped in (t.transpose(0, 1), t.transpose(1, 0), t.transpose(-1, 0),
+        ops.transpose(t, 0, 1), t.swapaxes(0, 1), t.swapaxes(-1, -2),
+                    t.transpose(), t.transpose(None), t.transpose((1, 0)), t.permute(1, 0),
+                    t.permute((1, 0)), t.permute([-1, -2]), t.T, t.mT,
                     ops.moveaxis(t, 0, 1)):  # fmt: skip
         same(swapped, matrix.T)
     for unchanged in (
@@ -251,7 +258,8 @@ def test_two_ints_swap_and_a_tuple_orders() -> None:
         u.permute((-1, 0, 1)),
     ):  # fmt: skip
         same(reordered, cube.transpose(2, 0, 1))
-    for wrong in (lambda: u.transpose((0, 1)), lambda: u.permute(0, 1), lambda: u.transpose(0), lambda: u.transpose(0, 3), lambda: u.transpose(0, 0, 1),
+    for wrong in (lambda: u.transpose((0, 1)), lambda: u.permute(0, 1), lambda: u.transpose(0),
+        lambda: u.transpose(0, 3), lambda: u.transpose(0, 0, 1),
                   lambda: t.permute(0, 0), lambda: Tensor([1]).transpose(0, 1)):  # fmt: skip
         with pytest.raises(ValueError, match=r"^\[(transpose|permute)\] "):
             wrong()
@@ -260,18 +268,32 @@ def test_two_ints_swap_and_a_tuple_orders() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (lambda t: t.reshape(6), lambda a: a.reshape(6)), (lambda t: t.reshape(3, 2), lambda a: a.reshape(3, 2)),
-        (lambda t: t.reshape((3, 2)), lambda a: a.reshape(3, 2)), (lambda t: t.reshape([-1, 2]), lambda a: a.reshape(-1, 2)),
-        (lambda t: t.view(3, -1), lambda a: a.reshape(3, -1)), (lambda t: t.view((6,)), lambda a: a.reshape(6)),
-        (lambda t: t.flip(0), lambda a: a[::-1]), (lambda t: t.flip((0, -1)), lambda a: a[::-1, ::-1]), (lambda t: t.flip([1]), lambda a: a[:, ::-1]),
-        (lambda t: t.expand_dims(-1), lambda a: a[..., None]), (lambda t: t.unsqueeze(1), lambda a: a[:, None]),
-        (lambda t: t.expand_dims((0, -1)), lambda a: a[None, ..., None]), (lambda t: t.moveaxis(-1, 0), lambda a: a.T),
-        (lambda t: t.moveaxis((0, 1), (1, 0)), lambda a: a.T), (lambda t: t.expand(2, 2, 3), lambda a: np.stack([a, a])),
-        (lambda t: t.expand((2, 2, 3)), lambda a: np.stack([a, a])), (lambda t: t.broadcast_to((2, -1, 3)), lambda a: np.stack([a, a])),
-        (lambda t: t.tile((2,)), lambda a: np.tile(a, 2)), (lambda t: t.tile(2), lambda a: np.tile(a, 2)), (lambda t: t.roll(1), lambda a: np.roll(a, 1)),
-        (lambda t: t.roll((1, 2), (0, -1)), lambda a: np.roll(a, (1, 2), (0, 1))), (lambda t: t.sum((0, -1)), lambda a: a.sum()),
-        (lambda t: t.sum(-1), lambda a: a.sum(-1)), (lambda t: t.cumsum(-1), lambda a: a.cumsum(-1)),
-        (lambda t: t.expand_dims(0).squeeze((0,)), lambda a: a), (lambda t: t.expand_dims(0).squeeze(-3), lambda a: a),
+        (lambda t: t.reshape(6), lambda a: a.reshape(6)),
+        (lambda t: t.reshape(3, 2), lambda a: a.reshape(3, 2)),
+        (lambda t: t.reshape((3, 2)), lambda a: a.reshape(3, 2)),
+        (lambda t: t.reshape([-1, 2]), lambda a: a.reshape(-1, 2)),
+        (lambda t: t.view(3, -1), lambda a: a.reshape(3, -1)),
+        (lambda t: t.view((6,)), lambda a: a.reshape(6)),
+        (lambda t: t.flip(0), lambda a: a[::-1]),
+        (lambda t: t.flip((0, -1)), lambda a: a[::-1, ::-1]),
+        (lambda t: t.flip([1]), lambda a: a[:, ::-1]),
+        (lambda t: t.expand_dims(-1), lambda a: a[..., None]),
+        (lambda t: t.unsqueeze(1), lambda a: a[:, None]),
+        (lambda t: t.expand_dims((0, -1)), lambda a: a[None, ..., None]),
+        (lambda t: t.moveaxis(-1, 0), lambda a: a.T),
+        (lambda t: t.moveaxis((0, 1), (1, 0)), lambda a: a.T),
+        (lambda t: t.expand(2, 2, 3), lambda a: np.stack([a, a])),
+        (lambda t: t.expand((2, 2, 3)), lambda a: np.stack([a, a])),
+        (lambda t: t.broadcast_to((2, -1, 3)), lambda a: np.stack([a, a])),
+        (lambda t: t.tile((2,)), lambda a: np.tile(a, 2)),
+        (lambda t: t.tile(2), lambda a: np.tile(a, 2)),
+        (lambda t: t.roll(1), lambda a: np.roll(a, 1)),
+        (lambda t: t.roll((1, 2), (0, -1)), lambda a: np.roll(a, (1, 2), (0, 1))),
+        (lambda t: t.sum((0, -1)), lambda a: a.sum()),
+        (lambda t: t.sum(-1), lambda a: a.sum(-1)),
+        (lambda t: t.cumsum(-1), lambda a: a.cumsum(-1)),
+        (lambda t: t.expand_dims(0).squeeze((0,)), lambda a: a),
+        (lambda t: t.expand_dims(0).squeeze(-3), lambda a: a),
     ],
 )  # fmt: skip
 def test_ints_tuples_and_negative_axes(ours: object, theirs: object) -> None:
@@ -291,7 +313,7 @@ def test_what_takes_one_argument_refuses_two(call: str) -> None:
         eval(call, {"t": Tensor(numbered((2, 3)))})
 
 
-# --- the rest ------------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------
 def test_smooth_l1_loss_does_not_reduce() -> None:
     x, y = Tensor([0.0, 3.0]), Tensor([0.5, 0.0])
     assert (
@@ -349,7 +371,7 @@ def test_an_axis_out_of_range_is_an_index_and_a_value(call: str) -> None:
             eval(call, {"t": Tensor(numbered((1, 2, 3))), "ops": ops})
 
 
-# --- values that a narrower dtype would lose -------------------------------------------------------------------------------
+# --- values that a narrower dtype would lose ------------------------------------------------------
 @pytest.mark.parametrize("axis", [None, 0, 1])
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_spread_of_complex_numbers(axis: int | None, dtype: type) -> None:
@@ -367,10 +389,14 @@ def test_spread_of_complex_numbers(axis: int | None, dtype: type) -> None:
 def test_halves_are_added_up_in_float32(dtype: mt.DType) -> None:
     wide = np.tile(np.float32([200, -200]), 2000)
     t = Tensor(wide).astype(dtype)
-    for result, expected in ((ops.var(t), 40000), (ops.std(t), 200), (ops.std(t * 2), 400), (ops.norm(t), np.linalg.norm(wide)),
-                             (ops.norm(t.reshape(2, 2000), 2, -1), np.linalg.norm(wide.reshape(2, 2000), 2, -1)),
-                             (ops.norm(Tensor(np.ones((2, 70000))).astype(dtype) / 4, -np.inf), 17500),
-                             (ops.logsumexp(Tensor(np.zeros(70000)).astype(dtype)), np.log(70000))):  # fmt: skip
+    for result, expected in ((ops.var(t), 40000), (ops.std(t), 200), (ops.std(t * 2), 400),
+        (ops.norm(t), np.linalg.norm(wide)),
+                             (ops.norm(t.reshape(2, 2000), 2, -1),
+                              np.linalg.norm(wide.reshape(2, 2000), 2, -1)),
+                             (ops.norm(Tensor(np.ones((2, 70000))).astype(dtype) / 4, -np.inf),
+                              17500),
+                             (ops.logsumexp(Tensor(np.zeros(70000)).astype(dtype)),
+                              np.log(70000))):  # fmt: skip
         assert result.dtype is dtype
         np.testing.assert_allclose(result.asnumpy().astype(np.float64), expected, rtol=1e-2)
 

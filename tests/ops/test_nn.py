@@ -31,13 +31,18 @@ def softmax(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 ACTIVATIONS = {
-    "relu": lambda x: np.maximum(x, 0), "relu6": lambda x: np.clip(x, 0, 6), "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
-    "elu": lambda x: np.where(x > 0, x, np.expm1(x)), "silu": lambda x: x * sigmoid(x), "softplus": lambda x: np.log1p(np.exp(x)),
-    "celu": lambda x: np.maximum(x, 0) + np.minimum(np.expm1(x), 0), "softsign": lambda x: x / (1 + np.abs(x)),
+    "relu": lambda x: np.maximum(x, 0), "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)), "silu": lambda x: x * sigmoid(x),
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "celu": lambda x: np.maximum(x, 0) + np.minimum(np.expm1(x), 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
     "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
-    "gelu": lambda x: 0.5 * x * (1 + special.erf(x / math.sqrt(2))), "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "gelu": lambda x: 0.5 * x * (1 + special.erf(x / math.sqrt(2))),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "logsigmoid": lambda x: -np.log1p(np.exp(-x)), "hardtanh": lambda x: np.clip(x, -1, 1),
-    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6, "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
 }  # fmt: skip
 
 
@@ -130,18 +135,26 @@ def test_losses() -> None:
     weight = np.array([1.0, 2.0, 0.5], np.float32)
     p, q = sigmoid(x), (y > 0).astype(np.float32)
     for actual, expected in [
-        (ops.mse_loss(tx, ty), ((x - y) ** 2).mean()), (ops.l1_loss(tx, ty, "sum"), np.abs(x - y).sum()),
-        (ops.cross_entropy(tx, tc), picked.mean()), (ops.cross_entropy(tx, tc, reduction="none"), picked),
-        (ops.cross_entropy(tx, tc, Tensor(weight)), (picked * weight[classes]).sum() / weight[classes].sum()),
+        (ops.mse_loss(tx, ty), ((x - y) ** 2).mean()),
+        (ops.l1_loss(tx, ty, "sum"), np.abs(x - y).sum()),
+        (ops.cross_entropy(tx, tc), picked.mean()),
+        (ops.cross_entropy(tx, tc, reduction="none"), picked),
+        (ops.cross_entropy(tx, tc, Tensor(weight)),
+         (picked * weight[classes]).sum() / weight[classes].sum()),
         (ops.cross_entropy(tx, tc, ignore_index=1), picked[classes != 1].mean()),
         (ops.cross_entropy(tx, Tensor(softmax(y, 1))), -(softmax(y, 1) * logs).sum(1).mean()),
-        (ops.cross_entropy(tx, tc, label_smoothing=0.1), (0.9 * picked - 0.1 * logs.mean(1)).mean()),
+        (ops.cross_entropy(tx, tc, label_smoothing=0.1),
+         (0.9 * picked - 0.1 * logs.mean(1)).mean()),
         (ops.nll_loss(Tensor(logs), tc), picked.mean()),
-        (ops.binary_cross_entropy(Tensor(p), Tensor(q)), -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
-        (ops.binary_cross_entropy_with_logits(tx, Tensor(q)), -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
-        (ops.binary_cross_entropy_with_logits(tx, Tensor(q), pos_weight=Tensor([2.0])), -(2 * q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
+        (ops.binary_cross_entropy(Tensor(p), Tensor(q)),
+         -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
+        (ops.binary_cross_entropy_with_logits(tx, Tensor(q)),
+         -(q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
+        (ops.binary_cross_entropy_with_logits(tx, Tensor(q), pos_weight=Tensor([2.0])),
+         -(2 * q * np.log(p) + (1 - q) * np.log(1 - p)).mean()),
         (ops.smooth_l1_loss(tx, ty), np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5)),
-        (ops.smooth_l1_loss(tx, ty, reduction="mean"), np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5).mean()),
+        (ops.smooth_l1_loss(tx, ty, reduction="mean"),
+         np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5).mean()),
     ]:  # fmt: skip
         np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
@@ -154,9 +167,12 @@ def test_a_class_out_of_range_rises_where_the_loss_is_read() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.gelu(t, "sigmoid"), lambda t: ops.dropout(t, 1.5), lambda t: ops.layer_norm(t, 7), lambda t: ops.mse_loss(t, t, "max"),
-        lambda t: ops.cross_entropy(t, Tensor([0])), lambda t: ops.nll_loss(t, Tensor([0.5, 0.5])), lambda t: ops.softmax(t, 5),
-        lambda t: ops.cross_entropy(t, Tensor([0, 1]), label_smoothing=2), lambda t: ops.smooth_l1_loss(t, t, 0), lambda t: ops.celu(t, 0),
+        lambda t: ops.gelu(t, "sigmoid"), lambda t: ops.dropout(t, 1.5),
+        lambda t: ops.layer_norm(t, 7), lambda t: ops.mse_loss(t, t, "max"),
+        lambda t: ops.cross_entropy(t, Tensor([0])), lambda t: ops.nll_loss(t, Tensor([0.5, 0.5])),
+        lambda t: ops.softmax(t, 5),
+        lambda t: ops.cross_entropy(t, Tensor([0, 1]), label_smoothing=2),
+        lambda t: ops.smooth_l1_loss(t, t, 0), lambda t: ops.celu(t, 0),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(wrong: Any) -> None:
@@ -181,9 +197,12 @@ HALVES = [mt.float16, mt.bfloat16]
 def test_halves_do_not_overflow_on_the_way(dtype: mt.DType) -> None:
     many = ops.zeros(70_000, dtype=dtype)
     for actual, expected in [
-        (ops.softplus(Tensor([15.0, -15.0], dtype)), np.log1p(np.exp([15.0, -15.0]))), (ops.log_softmax(many)[:1], [-math.log(70_000)]),
-        (ops.layer_norm(Tensor([-1000.0, 0, 1000], dtype), 3), [-1.5**0.5, 0, 1.5**0.5]), (ops.softmax(many)[:1], [1 / 70_000]),
-        (ops.cosine_similarity(Tensor([[1000.0, 1000]], dtype), Tensor([[1000.0, 0]], dtype)), [0.5**0.5]),
+        (ops.softplus(Tensor([15.0, -15.0], dtype)), np.log1p(np.exp([15.0, -15.0]))),
+        (ops.log_softmax(many)[:1], [-math.log(70_000)]),
+        (ops.layer_norm(Tensor([-1000.0, 0, 1000], dtype), 3), [-1.5**0.5, 0, 1.5**0.5]),
+        (ops.softmax(many)[:1], [1 / 70_000]),
+        (ops.cosine_similarity(Tensor([[1000.0, 1000]], dtype), Tensor([[1000.0, 0]], dtype)),
+         [0.5**0.5]),
         (ops.cross_entropy(many.reshape((1, -1)), Tensor([3])), math.log(70_000)),
     ]:  # fmt: skip
         assert actual.dtype is dtype
@@ -241,7 +260,8 @@ def test_classes_out_of_range_are_named_where_the_loss_is_read(
     loss = ops.cross_entropy(t, target, label_smoothing=smoothing)
     with pytest.raises(
         IndexError,
-        match=rf"^\[cross_entropy\] target must be from 0 to 1 for 2 classes.*got {wrong} .issued at .*test_nn.py:\d+",
+        match=rf"^\[cross_entropy\] target must be from 0 to 1 for 2 classes.*got {wrong} .issued "
+              rf"at .*test_nn.py:\d+",
     ):
         loss.asnumpy()
 
@@ -269,9 +289,12 @@ def test_cosine_similarity_broadcasts() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.cross_entropy(t, Tensor([0, 1]), Tensor([1.0] * 3)), lambda t: ops.nll_loss(t, Tensor([0, 1]), Tensor([1.0] * 3)),
-        lambda t: ops.cross_entropy(Tensor(1.0), Tensor(1)), lambda t: ops.dropout(t, "a"), lambda t: ops.hardtanh(t, 2, -2),
-        lambda t: ops.softmax(Tensor(1.0), 5), lambda t: ops.silu(Tensor([1j])), lambda t: ops.layer_norm(t, 2, Tensor([1.0])),
+        lambda t: ops.cross_entropy(t, Tensor([0, 1]), Tensor([1.0] * 3)),
+        lambda t: ops.nll_loss(t, Tensor([0, 1]), Tensor([1.0] * 3)),
+        lambda t: ops.cross_entropy(Tensor(1.0), Tensor(1)), lambda t: ops.dropout(t, "a"),
+        lambda t: ops.hardtanh(t, 2, -2),
+        lambda t: ops.softmax(Tensor(1.0), 5), lambda t: ops.silu(Tensor([1j])),
+        lambda t: ops.layer_norm(t, 2, Tensor([1.0])),
         lambda t: ops.cosine_similarity(t, Tensor([1.0] * 3)), lambda t: ops.softplus(t, 0),
         lambda t: ops.cross_entropy(t, Tensor([0, 1]), reduction="max"),
     ],

@@ -37,9 +37,11 @@ def in_a_child(function: Callable[[], Any]) -> bytes:
 def test_the_seed_and_the_number_of_calls_decide() -> None:
     def draw() -> list[Any]:
         ops.set_seed(7)
-        return [ops.rand(3).tolist(), ops.randn(2).tolist(), ops.randint(0, 100, (2,)).tolist(), ops.randperm(5).tolist(),
+        return [ops.rand(3).tolist(), ops.randn(2).tolist(), ops.randint(0, 100, (2,)).tolist(),
+            ops.randperm(5).tolist(),
                 ops.normal((2,), 1.0, 2.0).tolist(), ops.uniform((2,), 1, 2).tolist(),
-                ops.bernoulli(Tensor([1.0] * 8)).tolist(), ops.multinomial(Tensor([1.0, 1.0, 8.0]), 5).tolist()]  # fmt: skip
+                ops.bernoulli(Tensor([1.0] * 8)).tolist(),
+                ops.multinomial(Tensor([1.0, 1.0, 8.0]), 5).tolist()]  # fmt: skip
 
     first = draw()
     assert first == draw()
@@ -58,8 +60,10 @@ def test_distributions() -> None:
     ops.set_seed(1)
     n = 20_000
     for t, mean, deviation in [
-        (ops.rand(n), 0.5, 12**-0.5), (ops.randn(n), 0, 1), (ops.normal((n,), 3.0, 2.0), 3, 2), (ops.uniform((n,), -1.0, 3.0), 1, 4 / 12**0.5),
-        (ops.randint(0, 10, (n,)) * 1.0, 4.5, (99 / 12) ** 0.5), (ops.bernoulli(ops.ones(n), 0.25), 0.25, 0.1875**0.5),
+        (ops.rand(n), 0.5, 12**-0.5), (ops.randn(n), 0, 1), (ops.normal((n,), 3.0, 2.0), 3, 2),
+        (ops.uniform((n,), -1.0, 3.0), 1, 4 / 12**0.5),
+        (ops.randint(0, 10, (n,)) * 1.0, 4.5, (99 / 12) ** 0.5),
+        (ops.bernoulli(ops.ones(n), 0.25), 0.25, 0.1875**0.5),
     ]:  # fmt: skip
         value = t.asnumpy()
         assert abs(value.mean() - mean) < 5 * deviation / n**0.5
@@ -91,8 +95,10 @@ def test_shapes_and_dtypes() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.randint(5, 5, 2), lambda: ops.rand(-1), lambda: ops.rand(2, dtype=mt.int32), lambda: ops.set_seed(-1), lambda: ops.set_seed("a"),
-        lambda: ops.bernoulli(Tensor([1.0]), 1.5), lambda: ops.uniform((2,), 2, 1), lambda: ops.normal((2,), 0, -1.0), lambda: ops.randperm("a"),
+        lambda: ops.randint(5, 5, 2), lambda: ops.rand(-1), lambda: ops.rand(2, dtype=mt.int32),
+        lambda: ops.set_seed(-1), lambda: ops.set_seed("a"),
+        lambda: ops.bernoulli(Tensor([1.0]), 1.5), lambda: ops.uniform((2,), 2, 1),
+        lambda: ops.normal((2,), 0, -1.0), lambda: ops.randperm("a"),
         lambda: ops.multinomial(Tensor([1.0]), 2, replacement=False),
     ],
 )  # fmt: skip
@@ -184,8 +190,9 @@ def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
         assert len(drawn) == 4 == len(set(drawn))
 
 
-# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a signal handler may; the child
-# of that inner fork comes out in the middle of the outer one, and finishes it for itself.
+# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a
+# signal handler may; the child of that inner fork comes out in the middle of the outer one, and
+# finishes it for itself.
 INSIDE = """
 import os, sys
 from minitensor import fork, ops
@@ -302,12 +309,18 @@ def test_numbers_are_drawn_where_the_parameters_are() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.rand(2, seed="a"), lambda: ops.randn(2, seed=-1), lambda: ops.rand(2, seed=True), lambda: ops.set_rng_state((1, 2)),
-        lambda: ops.set_rng_state((1 << 140, 0, 0)), lambda: ops.randint(0, 1000, 3, dtype=mt.int8), lambda: ops.randint(0, 2**70, 2),
-        lambda: ops.randint(-1, 2, 2, dtype=mt.uint8), lambda: ops.randint(0, 5, 2, dtype=mt.bool_), lambda: ops.randperm(300, dtype=mt.int8),
-        lambda: ops.uniform((2,), float("nan"), 1.0), lambda: ops.uniform((2,), 0.0, float("inf")), lambda: ops.normal((2,), 0.0, float("nan")),
-        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([[0.5], [0.5]])), lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([0.5] * 3)),
-        lambda: ops.multinomial(Tensor([1.0]), (1, 2)), lambda: ops.normal((2,), "a"), lambda: ops.uniform((2,), 0.5, 9.5, dtype=mt.int32),
+        lambda: ops.rand(2, seed="a"), lambda: ops.randn(2, seed=-1),
+        lambda: ops.rand(2, seed=True), lambda: ops.set_rng_state((1, 2)),
+        lambda: ops.set_rng_state((1 << 140, 0, 0)), lambda: ops.randint(0, 1000, 3, dtype=mt.int8),
+        lambda: ops.randint(0, 2**70, 2),
+        lambda: ops.randint(-1, 2, 2, dtype=mt.uint8), lambda: ops.randint(0, 5, 2, dtype=mt.bool_),
+        lambda: ops.randperm(300, dtype=mt.int8),
+        lambda: ops.uniform((2,), float("nan"), 1.0), lambda: ops.uniform((2,), 0.0, float("inf")),
+        lambda: ops.normal((2,), 0.0, float("nan")),
+        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([[0.5], [0.5]])),
+        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([0.5] * 3)),
+        lambda: ops.multinomial(Tensor([1.0]), (1, 2)), lambda: ops.normal((2,), "a"),
+        lambda: ops.uniform((2,), 0.5, 9.5, dtype=mt.int32),
     ],
 )  # fmt: skip
 def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
@@ -316,7 +329,8 @@ def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
 
 
 def test_parameters_in_tensors_are_looked_at_where_the_result_is_read() -> None:
-    for drawn in (ops.bernoulli(Tensor([1.0, 1.0]), Tensor([2.0, 0.0])), ops.normal((2,), 0.0, Tensor([-1.0, 1.0])),
+    for drawn in (ops.bernoulli(Tensor([1.0, 1.0]), Tensor([2.0, 0.0])),
+        ops.normal((2,), 0.0, Tensor([-1.0, 1.0])),
                   ops.uniform((2,), Tensor([1.0, 2.0]), 1.5)):  # fmt: skip
         with pytest.raises(ValueError, match=r"^\[\w+\] .*issued at .*test_random.py"):
             drawn.asnumpy()

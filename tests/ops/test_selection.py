@@ -118,10 +118,14 @@ def test_by_coordinates() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.gather(t, Tensor([0.5]), 0), lambda t: ops.gather(t, Tensor([0]), 5), lambda t: ops.topk(t, 9),
-        lambda t: ops.masked_fill(t, Tensor([1, 0]), 0), lambda t: ops.gather_nd(t, Tensor([[0, 0, 0]])),
-        lambda t: ops.gather_elements(t, 0, Tensor([0])), lambda t: ops.scatter(t, 0, Tensor([[0]]), Tensor([[1.0], [2.0]])[:0]),
-        lambda t: ops.index_add(t, Tensor([0]), Tensor([1.0]), 0), lambda t: ops.bincount(Tensor([-1])), lambda t: ops.sort(t, 3),
+        lambda t: ops.gather(t, Tensor([0.5]), 0), lambda t: ops.gather(t, Tensor([0]), 5),
+        lambda t: ops.topk(t, 9),
+        lambda t: ops.masked_fill(t, Tensor([1, 0]), 0),
+        lambda t: ops.gather_nd(t, Tensor([[0, 0, 0]])),
+        lambda t: ops.gather_elements(t, 0, Tensor([0])),
+        lambda t: ops.scatter(t, 0, Tensor([[0]]), Tensor([[1.0], [2.0]])[:0]),
+        lambda t: ops.index_add(t, Tensor([0]), Tensor([1.0]), 0),
+        lambda t: ops.bincount(Tensor([-1])), lambda t: ops.sort(t, 3),
     ],
 )  # fmt: skip
 def test_functions_refuse(wrong: Any) -> None:

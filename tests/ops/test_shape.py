@@ -66,11 +66,16 @@ def test_views(shape: tuple[int, ...], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(n)))
     pairs = [
         (t.T, array.T), (t.transpose(), array.T), (t.permute(order), array.transpose(order)),
-        (ops.transpose(t, tuple(order)), array.transpose(order)), (t.swapaxes(a, b), array.swapaxes(a, b)),
-        (ops.moveaxis(t, a, b), np.moveaxis(array, a, b)), (t.expand_dims(a), np.expand_dims(array, a)),
-        (ops.unsqueeze(t, n), np.expand_dims(array, n)), (t.squeeze(), array.squeeze()), (t.flip(a), np.flip(array, a)),
-        (ops.flip(t), np.flip(array)), (ops.broadcast_to(t, (2, *shape)), np.broadcast_to(array, (2, *shape))),
-        (t.flatten(), array.reshape(-1)), (t.expand(3, *[-1] * n), np.broadcast_to(array, (3, *shape))),
+        (ops.transpose(t, tuple(order)), array.transpose(order)),
+        (t.swapaxes(a, b), array.swapaxes(a, b)),
+        (ops.moveaxis(t, a, b), np.moveaxis(array, a, b)),
+        (t.expand_dims(a), np.expand_dims(array, a)),
+        (ops.unsqueeze(t, n), np.expand_dims(array, n)), (t.squeeze(), array.squeeze()),
+        (t.flip(a), np.flip(array, a)),
+        (ops.flip(t), np.flip(array)), (ops.broadcast_to(t, (2, *shape)),
+         np.broadcast_to(array, (2, *shape))),
+        (t.flatten(), array.reshape(-1)),
+        (t.expand(3, *[-1] * n), np.broadcast_to(array, (3, *shape))),
     ]  # fmt: skip
     if n >= 2:
         pairs.append((t.mT, array.swapaxes(-1, -2)))
@@ -122,12 +127,18 @@ def test_writes_through_views_reach_the_base() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: t.transpose((0, 0)), lambda t: t.permute(0), lambda t: t.squeeze(0), lambda t: ops.broadcast_to(t, (3, 3)), lambda t: t.expand_dims(5),
-        lambda t: ops.concat([t, Tensor([1])]), lambda t: ops.concat([]), lambda t: ops.stack([t, t.T]), lambda t: t.split(0),
-        lambda t: t.split([1, 2]), lambda t: t.tile(-1), lambda t: ops.pad(t, [1]), lambda t: ops.pad(t, [1, 1], "mirror"),
-        lambda t: ops.tril(Tensor([1])), lambda t: t.flatten("K"), lambda t: t.repeat_interleave([1, 2, 3], 0), lambda t: t.roll((1, 2), 0),
-        lambda t: t.transpose(()), lambda t: t.chunk((1, 2)), lambda t: t.roll((1, 2)), lambda t: ops.concat(t),
-        lambda t: ops.pad(t, [3, 3], "reflect"), lambda t: t.chunk(0), lambda t: ops.broadcast_tensors(t, Tensor([1, 2, 3, 4])),
+        lambda t: t.transpose((0, 0)), lambda t: t.permute(0), lambda t: t.squeeze(0),
+        lambda t: ops.broadcast_to(t, (3, 3)), lambda t: t.expand_dims(5),
+        lambda t: ops.concat([t, Tensor([1])]), lambda t: ops.concat([]),
+        lambda t: ops.stack([t, t.T]), lambda t: t.split(0),
+        lambda t: t.split([1, 2]), lambda t: t.tile(-1), lambda t: ops.pad(t, [1]),
+        lambda t: ops.pad(t, [1, 1], "mirror"),
+        lambda t: ops.tril(Tensor([1])), lambda t: t.flatten("K"),
+        lambda t: t.repeat_interleave([1, 2, 3], 0), lambda t: t.roll((1, 2), 0),
+        lambda t: t.transpose(()), lambda t: t.chunk((1, 2)), lambda t: t.roll((1, 2)),
+        lambda t: ops.concat(t),
+        lambda t: ops.pad(t, [3, 3], "reflect"), lambda t: t.chunk(0),
+        lambda t: ops.broadcast_tensors(t, Tensor([1, 2, 3, 4])),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(wrong: object) -> None:
@@ -197,8 +208,11 @@ def test_an_axis_may_be_spelt_in_every_way() -> None:
 def test_more_dimensions_than_a_tensor_has() -> None:
     t, many = Tensor(np.ones(2, np.float32)), (1,) * 16
     arrays = np.ones((*many, 2), np.float32)
-    for make in (lambda: t.reshape(*many, 2), lambda: t[(None,) * 16], lambda: t.broadcast_to((*many, 2)), lambda: Tensor(arrays),
-                 lambda: Tensor.from_numpy(arrays), lambda: ops.expand_dims(t.reshape(*many[1:], 2), 0), lambda: ops.zeros((*many, 2))):  # fmt: skip
+    for make in (lambda: t.reshape(*many, 2), lambda: t[(None,) * 16],
+        lambda: t.broadcast_to((*many, 2)), lambda: Tensor(arrays),
+                 lambda: Tensor.from_numpy(arrays),
+                 lambda: ops.expand_dims(t.reshape(*many[1:], 2), 0),
+                 lambda: ops.zeros((*many, 2))):  # fmt: skip
         with pytest.raises(ValueError, match="17 dimensions, a tensor has at most 16"):
             make()
     assert (t.reshape(*many[1:], 2) + 1).shape == (*many[1:], 2)

@@ -150,7 +150,8 @@ def stranger() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
         large().share_memory_()  # this process has a family, too
-        programs.append(subprocess.Popen([sys.executable, "-c", STRANGER, *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+        programs.append(subprocess.Popen([sys.executable, "-c", STRANGER, *arguments],
+            stdout=subprocess.PIPE, stdin=subprocess.PIPE,
                                          env=own_family()))  # fmt: skip
         return programs[-1]
 
@@ -258,7 +259,8 @@ def in_dev_shm() -> set[str]:
 
 def test_the_memory_of_a_killed_family_is_gone() -> None:
     before = in_dev_shm()
-    family = subprocess.Popen([sys.executable, "-c", SENDS_AND_WAITS], stdout=subprocess.PIPE, text=True, start_new_session=True,
+    family = subprocess.Popen([sys.executable, "-c", SENDS_AND_WAITS], stdout=subprocess.PIPE,
+        text=True, start_new_session=True,
                               env=own_family())  # fmt: skip
     assert family.stdout is not None
     inode = int(family.stdout.readline())

@@ -30,21 +30,24 @@ kept = [Tensor(np.full(300_000, i, np.float32)) for i in range(60)]
 for t in kept:
     queue.put(t)            # 1.2 MB each: the arena has 16; then they go inside their messages, which find no room either
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
     assert (
         done.returncode == 1
         and "MemoryError: [put] " in done.stderr
         and " bytes have no room in the shared memory's address space" in done.stderr
     )
-    program = program.replace("    queue.put(t)", "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
+    program = program.replace("    queue.put(t)",
+        "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
 print([float(queue.get()[0]) for _ in range(8)])
 t = kept[30]
 del kept
 queue.put(t)  # the sender's own were in there, too
 print(float(t.sum()))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
     assert done.stdout.splitlines() == [str([float(i) for i in range(8)]), "9000000.0"], done.stderr
 
@@ -70,7 +73,8 @@ assert not lib.mt_in_arena(t._ref)
 a, b = pickle.loads(bytes(ForkingPickler.dumps([t, part])))
 print(float(a.sum()), float(b.sum()))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
     assert done.stdout == "600000.0 200000.0\n", done.stderr
 
@@ -99,7 +103,8 @@ except MemoryError as error:
     )  # fmt: skip
     assert done.stdout.splitlines() == [
         "200000.0 0",
-        "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)",
+        "[share_memory_] the system gives no memory that processes could share (Cannot allocate "
+        "memory)",
     ], done.stderr
 
 
@@ -165,7 +170,8 @@ print(float(queue.get().sum()))
         ["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True
     ).returncode:
         pytest.skip("this user can't have a /dev/shm of its own")
-    done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable, "-c", program], capture_output=True,
+    done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable,
+        "-c", program], capture_output=True,
                           text=True, timeout=60, env=own_family())  # fmt: skip
     assert (done.stdout, done.stderr) == ("10000000.0\n", "")
 
@@ -174,6 +180,7 @@ def test_stats_and_trace() -> None:
     large().share_memory_()
     numbers = stats()
     assert numbers["processes"] >= 1 and set(numbers) == {
-        "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity",
+        "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied",
+        "inline_sent", "capacity",
     }  # fmt: skip
     assert trace.events("sharing.stats")[-1].fields == numbers

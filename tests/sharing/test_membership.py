@@ -44,7 +44,8 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         def in_arena(value, n=50_000): return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
         def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text), *arguments], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text),
+        *arguments], capture_output=True, text=True,
                           timeout=100, env=own_family(), **options)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout
@@ -92,7 +93,7 @@ REASONS = {
 }
 
 
-# --- forked ----------------------------------------------------------------------------------------------------------
+# --- forked ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("why", REASONS)
 def test_a_forked_guest_keeps_what_it_inherited(no_places: Callable[[int], None], why: int) -> None:
     held: list[Any] = [in_arena(7)]
@@ -265,7 +266,7 @@ def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(
     assert mp.sharing_stats()["channels"] == before
 
 
-# --- spawned ---------------------------------------------------------------------------------------------------------
+# --- spawned --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.parametrize("why", [0, errno.EMFILE, errno.EUSERS])
 def test_a_spawned_process_is_handed_its_place(
@@ -326,7 +327,7 @@ def test_a_process_that_cant_be_started_leaves_nothing() -> None:
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-# --- as the system refuses it ------------------------------------------------------------------------------------------
+# --- as the system refuses it ---------------------------------------------------------------------
 def test_a_program_that_closes_its_descriptors_and_forks() -> None:
     assert program("""
         t = in_arena(7)
@@ -542,7 +543,7 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
     assert done.stdout == "2.0 4.0 (100000,) 0\n", done.stderr
 
 
-# --- death -------------------------------------------------------------------------------------------------------------
+# --- death ----------------------------------------------------------------------------------------
 def test_exec_is_a_death() -> None:
     held = in_arena(1)
     before = stats()
@@ -619,7 +620,7 @@ def test_a_family_grows(n: int) -> None:
     assert float(other.max()) == 9
 
 
-# --- pages ---------------------------------------------------------------------------------------------------------------
+# --- pages ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("refused", [0, 1, 3])
 def test_each_way_to_take_pages(refused: int) -> None:
     lib.mt_arena_refuse_ways(refused)
@@ -636,14 +637,15 @@ def test_no_way_to_take_pages_is_an_error_that_says_so() -> None:
     try:
         with pytest.raises(
             MemoryError,
-            match=r"\[share_memory_\] the system has no \d+ bytes for the shared memory \(.*\); \d+ freed bytes",
+            match=r"\[share_memory_\] the system has no \d+ bytes for the shared memory \(.*\); "
+                  r"\d+ freed bytes",
         ):
             Tensor(np.ones(9_000_000, np.float32)).share_memory_()
     finally:
         lib.mt_arena_refuse_ways(0)
 
 
-# --- threads -------------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
     """The one that is second must not give back the memory that the first is copying."""
     t = Tensor(np.full(3_000_000, 7, np.float32))

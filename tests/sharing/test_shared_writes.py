@@ -1,6 +1,7 @@
 """Memory that processes share (`share_memory_`): a write is done, and a read over, when the call returns.
 
-So the locks, events, queues and results of multiprocessing order what they are meant to order.  NumPy is the oracle.
+So the locks, events, queues and results of multiprocessing order what they are meant to order.
+NumPy is the oracle.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ AT_ONCE = 16384  # MINITENSOR_INLINE_ELEMENTS: larger ops are queued
 
 WRITES: dict[str, Callable[[Any], object]] = {  # on tensors, and on arrays for the oracle
     "in place": lambda t: t.__iadd__(1),
-    "in place, by a tensor of another dtype": lambda t: t.__imul__(type(t)(np.arange(len(t), dtype="i4")) if isinstance(t, Tensor)
+    "in place, by a tensor of another dtype": lambda t: t.__imul__(type(t)(np.arange(len(t),
+        dtype="i4")) if isinstance(t, Tensor)
                                                                    else np.arange(len(t), dtype="i4")),
     "through a view": lambda t: t[1::2].__iadd__(2),
     "through a reversed view": lambda t: t[::-1].__imul__(3),
@@ -155,7 +157,7 @@ def test_what_its_caller_gave_up_is_not_written_later() -> None:
     np.testing.assert_array_equal(bytes_of(t), expected + 1)
 
 
-# --- with multiprocessing's ways to order things ---------------------------------------------------------------------
+# --- with multiprocessing's ways to order things --------------------------------------------------
 @pytest.mark.parametrize(
     "n, rounds", [(1, 40), (AT_ONCE, 40), (AT_ONCE + 1, 40), (200_000, 20), (10_000_000, 2)]
 )
@@ -205,7 +207,8 @@ def test_a_result_comes_after_the_write(ctx: Any) -> None:
     pool = ctx.Pool(2, initializer=targets.keep, initargs=(t,))
     for row in pool.imap_unordered(targets.fill_row, range(8)):
         assert (bytes_of(t)[row] == row + 1).all()
-    # and not killed before each worker has received the tensor, whose reference would stay in flight
+    # and not killed before each worker has received the tensor, whose reference would stay in
+    # flight
     pool.close()
     pool.join()
     assert (t.asnumpy() == np.arange(1, 9)[:, None]).all()

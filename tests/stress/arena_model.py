@@ -92,13 +92,14 @@ class Model:
         """What a reader of the set sees that does not have to see one moment."""
         return {i for i in s.holders if self.plane[i] < s.planes}
 
-    # --- words -------------------------------------------------------------------------------------------------------
+    # --- words ------------------------------------------------------------------------------------
     def change(self, now: Word, expected: Word, **to: object) -> Word | None:
         """A compare-and-swap: the new word, or None."""
         seq = expected.seq + (self.mutation != "the word has no seq")
-        return expected._replace(seq=seq, **to) if now == expected else None  # type: ignore[arg-type]
+        return expected._replace(seq=seq,
+            **to) if now == expected else None  # type: ignore[arg-type]
 
-    # --- one step of one process -------------------------------------------------------------------------------------
+    # --- one step of one process ------------------------------------------------------------------
     def step(self, s: State, i: int) -> Iterator[State]:
         p = s.processes[i]
         if p.dead or not p.program:
@@ -110,8 +111,10 @@ class Model:
         p = s.processes[i]
         more = {name: to.pop(name) for name in ("holds", "gen", "copied") if name in to}
         more |= {"value": to.pop("sees")} if "sees" in to else {}
-        p = p._replace(pc=max(pc, 0), regs=regs, program=p.program[pc < 0 :], **more)  # type: ignore[arg-type]
-        return s._replace(processes=(*s.processes[:i], p, *s.processes[i + 1 :]), **to)  # type: ignore[arg-type]
+        p = p._replace(pc=max(pc, 0), regs=regs, program=p.program[pc < 0 :],
+            **more)  # type: ignore[arg-type]
+        return s._replace(processes=(*s.processes[:i], p, *s.processes[i + 1 :]),
+            **to)  # type: ignore[arg-type]
 
     def alloc(self, s: State, i: int, p: Process) -> Iterator[State]:
         if p.pc == 0:
@@ -385,13 +388,14 @@ class Model:
             held = self.part(s.holders, p.pc - 12, p.regs[1])  # type: ignore[arg-type]
             yield self.go(s, i, p.pc + 1, *p.regs) if not held else self.go(s, i, -1)
         else:
-            word = self.change(s.block, p.regs[0], state=FREE, gen=p.regs[0].gen + 1)  # type: ignore[arg-type, attr-defined]
+            word = self.change(s.block, p.regs[0], state=FREE,
+                gen=p.regs[0].gen + 1)  # type: ignore[arg-type, attr-defined]
             yield self.go(s, i, 10) if word is None else self.go(s, i, -1, block=word)
 
     def count_down(self, word: Word) -> Word:
         return self.change(word, word, count=max(0, word.count - 1))  # type: ignore[return-value]
 
-    # --- the reaper ---------------------------------------------------------------------------------------------------
+    # --- the reaper -------------------------------------------------------------------------------
     def reap(self, s: State, i: int, p: Process) -> Iterator[State]:
         """Buries one dead process after the other, and sets the count right."""
         spared = {0} if self.mutation == "the first process is not missed" else set()
@@ -411,7 +415,8 @@ class Model:
             return
         d = p.regs[0] if p.regs else -1
         if p.pc == 1:  # tokens that it was making
-            tokens = tuple(word._replace(state=FREE, owner=-1, seq=word.seq + 1) if word.state == OWNED and word.owner == d else word
+            tokens = tuple(word._replace(state=FREE, owner=-1,
+                seq=word.seq + 1) if word.state == OWNED and word.owner == d else word
                            for word in s.tokens)  # fmt: skip
             yield self.go(s, i, 2, d, tokens=tokens)
         elif p.pc == 2:
@@ -449,10 +454,11 @@ class Model:
                 yield self.go(s, i, 0) if word is None else self.go(s, i, 30, block=word)
         else:  # as free as it is now
             if s.block.state == LIVE and not s.block.count and not self.seen(s):
-                s = s._replace(block=self.change(s.block, s.block, state=FREE, gen=s.block.gen + 1))  # type: ignore[arg-type]
+                s = s._replace(block=self.change(s.block, s.block, state=FREE,
+                    gen=s.block.gen + 1))  # type: ignore[arg-type]
             yield self.go(s, i, 0)
 
-    # --- all of it ----------------------------------------------------------------------------------------------------
+    # --- all of it --------------------------------------------------------------------------------
     def wrong(self, s: State) -> str:
         for i, p in enumerate(s.processes):
             if p.holds and not p.dead and (s.block.state != LIVE or s.block.gen != p.gen):

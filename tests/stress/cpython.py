@@ -2,12 +2,13 @@
 
     python tests/stress/cpython.py [fork] [spawn] [forkserver] [-k PART]
 
-The tests are those of the running interpreter. They are copied to a temporary folder, the name `multiprocessing`
-becomes `minitensor.multiprocessing` in one of two copies, and nothing of them stays. Some of the tests start
-interpreters that ignore PYTHONPATH, so the run happens in a temporary environment that knows the paths, and in a
-folder where the packages lie too. The test classes run side by side, with -k those whose name has the part; a test
-that fails is run once more, alone, for ours and for the standard package. Exits with 1 when one that passes for the
-standard package does not for ours.
+The tests are those of the running interpreter. They are copied to a temporary folder, the name
+`multiprocessing` becomes `minitensor.multiprocessing` in one of two copies, and nothing of them
+stays. Some of the tests start interpreters that ignore PYTHONPATH, so the run happens in a
+temporary environment that knows the paths, and in a folder where the packages lie too. The test
+classes run side by side, with -k those whose name has the part; a test that fails is run once more,
+alone, for ours and for the standard package. Exits with 1 when one that passes for the standard
+package does not for ours.
 """
 
 import argparse
@@ -43,7 +44,8 @@ def copy_tests(folder: Path, package: str, ours: bool) -> None:
     (folder / package / "__init__.py").touch()
     for name in COPIED:
         text = (Path(test.__path__[0]) / name).read_text()
-        # Threads end with their tasks: before 3.13 a ThreadPool that is terminated may wait for five minutes.
+        # Threads end with their tasks: before 3.13 a ThreadPool that is terminated may wait for
+        # five minutes.
         text = text.replace(
             "[support.LONG_TIMEOUT for",
             "[1 if self.TYPE == 'threads' else support.LONG_TIMEOUT for",
@@ -142,7 +144,8 @@ def run(python: Path, folder: Path, method: str, part: str) -> list[str]:
             regressions.append(name)
             print(output[-3000:])
     print(
-        f"{method}: {count} tests, {len(failed)} failed in the crowd, {len(regressions)} for ours only",
+        f"{method}: {count} tests, {len(failed)} failed in the crowd, {len(regressions)} for ours "
+        f"only",
         flush=True,
     )
     return regressions
@@ -150,7 +153,8 @@ def run(python: Path, folder: Path, method: str, part: str) -> list[str]:
 
 def main(methods: Iterable[str], part: str) -> int:
     print(
-        f"CPython {sys.version.split()[0]}: test._test_multiprocessing on minitensor.multiprocessing",
+        f"CPython {sys.version.split()[0]}: test._test_multiprocessing on "
+        f"minitensor.multiprocessing",
         flush=True,
     )
     with tempfile.TemporaryDirectory() as name:

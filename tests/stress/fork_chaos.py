@@ -179,7 +179,8 @@ def _pooled(arguments: tuple[np.ndarray, int]) -> str:
 
 def _by_pool(package: object) -> Callable[[Tensor, int, str], str]:
     def by_pool(x: Tensor, k: int, plan: str) -> str:
-        with package.get_context("fork").Pool(2, maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
+        with package.get_context("fork").Pool(2,
+            maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
             said = {
                 result.get(PATIENCE)
                 for result in [pool.apply_async(_pooled, ((x.numpy(), k),)) for _ in range(3)]
@@ -520,8 +521,8 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
 def holdings() -> tuple[int, ...]:
     """Children, descriptors, bytes of tensors, the shared memory's contents and faults in its books.
 
-    A queue that a guest has had keeps its channel as long as the family lives.  So a channel is left
-    over if this process has it, or, which is a fault, if no process and no guest has.
+    A queue that a guest has had keeps its channel as long as the family lives.  So a channel is
+    left over if this process has it, or, which is a fault, if no process and no guest has.
     """
     trace.clear()
     gc.collect()
@@ -584,7 +585,8 @@ def main(n: int, seed: int) -> int:
             settled = resident()
         if (i + 1) % 500 == 0:
             print(
-                f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, {resident() >> 20} MiB",
+                f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, "
+                f"{resident() >> 20} MiB",
                 flush=True,
             )
     faulthandler.cancel_dump_traceback_later()
@@ -593,7 +595,8 @@ def main(n: int, seed: int) -> int:
         thread.join()
     del x
     after = holdings()
-    print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
+    print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in "
+          f"{time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
     kinds = ("children", "descriptors", "bytes of tensors",
              "members", "shared blocks", "references in flight", "channels", "faults")  # fmt: skip

@@ -1,7 +1,7 @@
 """Pools that end while tasks are under way, again and again:  python tests/stress/pool_ends.py [METHOD ...] [-n ROUNDS]
 
-Exits with 1 when the process has more descriptors in the end than after the first rounds.  A round that hangs is told by nothing
-but the time that it takes.
+Exits with 1 when the process has more descriptors in the end than after the first rounds.  A round
+that hangs is told by nothing but the time that it takes.
 """
 
 from __future__ import annotations

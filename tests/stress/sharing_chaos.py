@@ -266,7 +266,8 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
     left = {name: numbers[name] - before[name] for name in kinds}
     more = len(os.listdir("/proc/self/fd")) - descriptors
     print(f"{dead} killed, {dead_guests} of {guests} guests, seed {seed}, in "
-          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went with "
+          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went "
+          f"with "
           f"a killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
           f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} "
           f"faults in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip

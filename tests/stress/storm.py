@@ -1,6 +1,7 @@
 """A storm of Ctrl-C while messages are put, received, pickled and unpickled:  python tests/stress/storm.py [-n INTERRUPTS]
 
-Values are right, and when the queues are gone nothing is left in the shared memory.  Exits with 1 if not.
+Values are right, and when the queues are gone nothing is left in the shared memory.  Exits with 1
+if not.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def main(n: int) -> int:
         "channels": after["channels"] - channels
     }
     print(
-        f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; left: {left}"
+        f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; "
+        f"left: {left}"
     )
     return int(bool(places or any(value > 0 for value in left.values())))
 

@@ -1,6 +1,7 @@
 """Something happens at the n-th line that a call runs in our package: a signal arrives there, or Ctrl-C.
 
-Signals arrive between any two calls of functions; here they are forced at each place in turn, not waited for.
+Signals arrive between any two calls of functions; here they are forced at each place in turn, not
+waited for.
 """
 
 from __future__ import annotations

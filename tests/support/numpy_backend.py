@@ -1,6 +1,7 @@
 """A backend that somebody else might write: everything by NumPy, nothing in C.
 
-It has a name, says what it lacks, and launches tasks.  Memory, streams, events and the fork protocol come from the framework.
+It has a name, says what it lacks, and launches tasks.  Memory, streams, events and the fork
+protocol come from the framework.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How far elementary functions are from the truth: references with more digits, and the distance in ULPs.
 
-float32 is measured against double, float64 against long double where that has more digits (x86: 64 of them).
+float32 is measured against double, float64 against long double where that has more digits (x86: 64
+of them).
 """
 
 from __future__ import annotations
@@ -32,10 +33,14 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 REFERENCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
-    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "erf": erf, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2,
+    "log10": np.log10, "log1p": np.log1p,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "erf": erf,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }  # fmt: skip
 
 
@@ -66,11 +71,16 @@ def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
     """float64 values of all magnitudes, and more of them where functions are hard."""
-    edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384, 709.79, 745.13, 745.14,
-                      710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264, 1 - 2**-53, 1 + 2**-52, np.inf, np.nan])  # fmt: skip
+    edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384,
+        709.79, 745.13, 745.14,
+                      710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264,
+                      1 - 2**-53, 1 + 2**-52, np.inf, np.nan])  # fmt: skip
     parts = [
-        edges, -edges, rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64), rng.normal(size=n), rng.uniform(-1, 1, n),
-        1 + rng.normal(size=n) * 0.01, rng.normal(size=n) * 1e-3, rng.uniform(-745, 710, n), rng.normal(size=n) * 1e5,
-        np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n), rng.uniform(-6, 6, n),
+        edges, -edges, rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64),
+        rng.normal(size=n), rng.uniform(-1, 1, n),
+        1 + rng.normal(size=n) * 0.01, rng.normal(size=n) * 1e-3, rng.uniform(-745, 710, n),
+        rng.normal(size=n) * 1e5,
+        np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n),
+        rng.uniform(-6, 6, n),
     ]  # fmt: skip
     return np.concatenate(parts)

@@ -1,7 +1,8 @@
 """Every kind of wait there is, interrupted by Ctrl-C:  python tests/support/waits.py KIND
 
-Prints the milliseconds from the signal to its exception, and ends with 0 when the wait ended by KeyboardInterrupt and everything can be
-used afterwards.  None of the waits can end by itself before that; and the signal is sent to the main thread when that sleeps in one.
+Prints the milliseconds from the signal to its exception, and ends with 0 when the wait ended by
+KeyboardInterrupt and everything can be used afterwards.  None of the waits can end by itself before
+that; and the signal is sent to the main thread when that sleeps in one.
 """
 
 from __future__ import annotations
