@@ -33,8 +33,8 @@ unfinished work stays the parent's (in the child its values are errors), and the
 KeyboardInterrupt as soon as the fork is over.
 
 The limit.  Threads that other libraries keep in C are copied as memory without a thread
-(`foreign_threads.py`).  The trace notes them at each fork.  With MINITENSOR_FORK=strict `os.fork` and
-`os.forkpty` raise and list them.  A hook can't refuse a fork, so strict mode wraps Python's
+(`foreign_threads.py`).  The trace notes them at each fork.  With MINITENSOR_FORK=strict `os.fork`
+and `os.forkpty` raise and list them.  A hook can't refuse a fork, so strict mode wraps Python's
 functions; a fork that C code makes by itself is not checked.
 """
 

@@ -1,4 +1,4 @@
-"""Streams, events, waiting and memory.  Events of `threading` force races; no test measures time."""
+"""Streams, events, waiting and memory.  Events of `threading` force races; nothing is timed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exclusive card: who has it, who is told what, and that nothing but its holder's end frees it."""
+"""The exclusive card: its holder, the refusal of others, and that the holder's end frees it."""
 
 from __future__ import annotations
 
@@ -368,7 +368,10 @@ attempt("another", lambda: Tensor(2.0, device="Ascend:1").device)
 
 def test_two_forks_deep() -> None:
     lines = python(FORKS).splitlines()
-    lost = "the tensor is on Ascend:0 of process ROOT, from which this process was forked; move it to the host there"
+    lost = (
+        "the tensor is on Ascend:0 of process ROOT, from which this process was forked; "
+        "move it to the host there"
+    )
     assert len(lines) == 14
     for depth in (1, 2):
         said = [line.removeprefix(f"{depth} ") for line in lines if line.startswith(f"{depth} ")]

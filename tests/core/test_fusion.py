@@ -262,7 +262,10 @@ STEPS = st.tuples(
 
 
 def execute(shape: tuple[int, ...], program: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """Runs a program of ops on tensors that it makes; the values of all that it still holds, and of what it read meanwhile."""
+    """Run a program of ops on tensors that it makes.
+
+    Returns the values of the tensors that it still holds, and of those that it has read.
+    """
     draw = np.random.default_rng(7)
     held = [
         Tensor(draw.standard_normal(shape).astype(dtype))

@@ -1,4 +1,4 @@
-"""The CPU's kernels on every instruction set that this machine has: special values, accuracy, layouts, and the choice itself.
+"""The CPU's kernels on each instruction set here: special values, accuracy, layouts, the choice.
 
 `make accuracy` measures more, and longer: all float32 numbers.
 """
@@ -112,7 +112,7 @@ def test_two_operands_agree_with_numpy_at_special_values(name: str, kind: type, 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 @pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "erf", "square"])
 def test_a_result_depends_on_its_element_only(name: str, kind: type, isa: str) -> None:
-    """At any length, offset, stride and address, and beside any neighbour, the bits are the same."""
+    """Any length, offset, stride, address and neighbours give the same bits."""
     x = np.random.default_rng(7).normal(size=600).astype(kind) * 5
     x[100::97] = 1e9  # one that sin leaves to libm, among others that it doesn't
     function = getattr(ops, name)
@@ -215,7 +215,7 @@ def test_transposed_copies(shape: tuple[int, ...], kind: str, isa: str) -> None:
 def test_long_reductions_whatever_the_number_of_threads(
     shape: tuple[int, ...], axis: int | None, kind: str, isa: str
 ) -> None:
-    """Long enough for several blocks, which threads fold side by side and which are merged in order."""
+    """Reduce several blocks: threads fold them, and the results are merged in order."""
     a = (np.random.default_rng(5).standard_normal(shape) * 50).astype(kind)
     edge = a.copy()
     edge[np.unravel_index(a.size - 3, shape)] = 30_000

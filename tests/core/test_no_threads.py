@@ -1,4 +1,4 @@
-"""A system that refuses threads: ops run in the threads that call them or wait for them, and nothing hangs."""
+"""A system that refuses threads: the caller or the waiter of an op runs it, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_fork_inside_a_host_call_that_others_wait_for() -> None:
 def test_a_fork_beside_a_worker_that_runs_the_task_of_another_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ctrl-C has ended the drain: the task stays the parent's, and the fork does not wait for its end."""
+    """Ctrl-C ends the drain: the task stays the parent's, and the fork does not wait for it."""
     lib.mt_refuse_threads(0)
     side, gate, entered = runtime.Stream(), threading.Event(), threading.Event()
     with runtime.StreamCtx(side):

@@ -1,4 +1,4 @@
-"""The type under Tensor and the functions in C: what they do beside computing, which the conformance suite looks at."""
+"""The type under Tensor and the functions in C: what they do beside computing."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_functions_and_methods_can_be_pickled() -> None:
 
 
 def test_a_number_that_waits_in_the_queue_is_kept() -> None:
-    """One that runs at its call lies on the stack; here there is none of that, since the stream is busy."""
+    """A busy stream keeps a task from running at its call, and so off the stack."""
     x = Tensor(np.ones(200_000))
     numbers = [1.5, 2, -3.25, 7]
     for number in numbers:
@@ -236,9 +236,11 @@ import importlib, sys
 import minitensor as mt
 from minitensor import Tensor, ops
 t = Tensor([1.0, 2.0])
-stateful = [f"minitensor.backend.{name}" for name in ("extension", "base", "call_sites", "host_tasks", "core")]
+stateful = [f"minitensor.backend.{name}"
+            for name in ("extension", "base", "call_sites", "host_tasks", "core")]
 for name in ("minitensor.tensor", *stateful):
-    for again in (importlib.reload, lambda m: (sys.modules.pop(name), importlib.import_module(name))):
+    for again in (importlib.reload,
+                  lambda m: (sys.modules.pop(name), importlib.import_module(name))):
         module = sys.modules[name]
         try:
             again(module)

@@ -27,7 +27,8 @@ def test_a_tensor_of_another_format_is_refused(size: int, format: int) -> None:
     arguments[0] = struct.pack("<i", format) + packed[4:]
     with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format "
                                          rf"{format}, "
-                       "and this process reads format 1; run one version of minitensor in both"):  # fmt: skip
+                       "and this process reads format 1; "
+                       "run one version of minitensor in both"):  # fmt: skip
         receive(*arguments)
     # the same bytes in this format, read once
     assert receive(packed, *arguments[1:]).shape == (size,)

@@ -178,14 +178,14 @@ def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
 
 
 def test_the_end_while_results_fill_their_pipe():
-    """Small tasks, large results: the thread that reads results is gone, and the workers go on for a while."""
+    """Small tasks, large results: the workers go on after the reader of results has ended."""
     for _ in range(20):
         with mp.get_context("fork").Pool(4) as pool:
             next(pool.imap_unordered(targets.large, range(300)))
 
 
 def test_early_ends(ctx):
-    """No round hangs, and each gives back its descriptors at once; pool_ends.py has more of them."""
+    """Each round ends and closes its descriptors at once; pool_ends.py has more rounds."""
     program = STRESS / "pool_ends.py"
     method = ctx.get_start_method()
     rounds = {"fork": "60", "forkserver": "5", "spawn": "3"}[method]

@@ -1,4 +1,4 @@
-"""Queues under signals, finalizers and Ctrl-C, without threads and without semaphores, and when nothing is left to answer."""
+"""Queues under signals, finalizers and Ctrl-C, without threads or semaphores, and unanswered."""
 
 import os
 import signal
@@ -413,13 +413,20 @@ def test_a_get_waits_while_anything_in_its_process_could_put(name, way):
 
 
 def test_a_get_waits_in_a_thread_while_the_main_thread_could_put():
-    program = "got = []\nthen = enough.release\nreader = threading.Thread(target=lambda: print(queue.get()))\nreader.start()\nput()\nreader.join()"
+    program = (
+        "got = []\nthen = enough.release\n"
+        "reader = threading.Thread(target=lambda: print(queue.get()))\n"
+        "reader.start()\nput()\nreader.join()"
+    )
     assert run(f"{ALONE.format(name='Queue')}\n{program}") == "1\n2\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_get_that_nothing_can_answer_raises(name):
-    program = "then = lambda: print('too late')\ntry:\n    queue.get()\nexcept EOFError as error:\n    print(error)"
+    program = (
+        "then = lambda: print('too late')\n"
+        "try:\n    queue.get()\nexcept EOFError as error:\n    print(error)"
+    )
     first, second = run(f"{ALONE.format(name=name)}\n{program}").splitlines()
     assert first == "1" and second.startswith(
         "[get] every other process that had the queue has ended"

@@ -1,4 +1,4 @@
-"""Values travel by every way that leads to another process, under every start method, in any nesting."""
+"""Values reach other processes by each way, under each start method, in any nesting."""
 
 from concurrent.futures import ProcessPoolExecutor
 

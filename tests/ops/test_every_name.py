@@ -1,4 +1,4 @@
-"""Every public name of ops and every method of Tensor works with right arguments, and says its name with wrong ones."""
+"""Each public name of ops and method of Tensor takes right arguments and names itself in errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWN = sorted(
 
 
 def method_call(name: str) -> str:
-    """How the method is called: on the first argument of the function of its name, with the others."""
+    """Return a call of the method on the first argument of its function, with the others."""
     first, _, rest = (METHODS.get(name) or FUNCTIONS[name]).partition(", ")
     return f"Tensor.{name}({first})" if name.startswith("from_") else f"{first}.{name}({rest})"
 
@@ -56,7 +56,7 @@ def test_methods_mean_what_the_functions_do(name: str, scope: dict[str, object])
 
 
 def wrong_calls(name: str) -> list[str]:
-    """Calls that can't be right: an unknown keyword, no argument, a string for each one, a dtype and an axis that there is none of."""
+    """Return calls that must fail: an unknown keyword, no argument, a string, a dtype, an axis."""
     given = (
         [a.strip() for a in re.split(r",(?![^\[(]*[\])])", FUNCTIONS[name])]
         if FUNCTIONS[name]
@@ -95,7 +95,7 @@ ANYTHING = {"is_tensor({})", "tile(m, dims=77)"}  # right after all
 
 
 def odd_calls(name: str) -> list[str]:
-    """Calls that may be right or wrong: a complex tensor, or one of an odd shape, for each argument."""
+    """Return calls that may fail: a complex tensor, or one of an odd shape, for each argument."""
     given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", FUNCTIONS[name])]
     return [
         ", ".join([*given[:k], odd, *given[k + 1 :]])
@@ -120,7 +120,7 @@ def test_mistakes_name_the_function(name: str, scope: dict[str, object]) -> None
 
 @pytest.mark.parametrize("name", OWN)
 def test_mistakes_name_the_method(name: str, scope: dict[str, object]) -> None:
-    """A wrong value for each argument, and an unknown keyword; a device's name is checked as one."""
+    """Wrong values for each argument and an unknown keyword raise; so does a device's name."""
     canonical = getattr(Tensor, name).__name__
     object_, _, rest = (METHODS.get(name) or FUNCTIONS[name]).partition(", ")
     given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", rest)] if rest else []

@@ -21,7 +21,7 @@ SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4)
 
 @st.composite
 def mixed_index(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Ints, slices, None, bools, an Ellipsis (also one that stands for nothing), integer arrays that broadcast, and masks."""
+    """Draw ints, slices, None, bools, an Ellipsis (also an empty one), integer arrays and masks."""
     parts: list[Any] = []
     together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
     dims = list(shape)
@@ -170,7 +170,7 @@ def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
 
 
 def held(gate: threading.Event, value: np.ndarray) -> Tensor:
-    """A tensor whose value comes when the gate opens; who waits for it before fails, and does not hang."""
+    """A tensor has its value when the gate opens; an earlier wait fails and does not hang."""
 
     def compute() -> np.ndarray:
         if not gate.wait(20):

@@ -1,4 +1,7 @@
-"""Functions whose meaning the models disagree about: MindSpore's holds for a function of the same name (docs/differences.md)."""
+"""Functions that the models define differently: MindSpore's definition holds for its names.
+
+docs/differences.md lists them.
+"""
 
 from __future__ import annotations
 

@@ -206,7 +206,8 @@ def forks_itself():
         inner.append(pid)
         if pid:
             os.waitpid(pid, 0)
-fork.register(before=forks_itself, level=2)  # below that of the random numbers, so it comes after theirs
+# A level below that of the random numbers: it runs after theirs.
+fork.register(before=forks_itself, level=2)
 pid = os.fork()
 if pid:
     os.waitpid(pid, 0)

@@ -1,4 +1,7 @@
-"""Reductions beyond the table's: precision, arguments, and what is made of them.  (The table's own: test_conformance.py.)"""
+"""Reductions: precision, arguments, and functions made of them.
+
+test_conformance.py has the reductions of the table.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shared memory's protocol from C: references, deaths at every step, channels, limits; and its model."""
+"""The shared memory's protocol from C: references, deaths at each step, limits; and its model."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def one_life(channel: int, kept: int, writer: int) -> None:
 
 
 def test_death_at_every_step() -> None:
-    """A child is killed at its first step, the next one at its second, and so on until one comes through."""
+    """A child is killed at its first step, the next at its second, until a child ends its work."""
     channel, kept = lib.mt_channel_new(), lib.mt_arena_alloc(5000)
     step, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
@@ -139,7 +139,7 @@ def test_death_at_every_step() -> None:
 
 
 class Pause:
-    """A child that does `act` and stands still at the protocol's step of that number, if it comes so far (`stands`)."""
+    """A child that calls `act` and stops at that step; `stands`: it has reached the step."""
 
     def __init__(self, act: Callable[[], object], step: int) -> None:
         self._reader, writer = os.pipe()
@@ -269,7 +269,8 @@ for _ in range(5):
     except BlockingIOError:
         pass
 lib.mt_arena_reap()
-print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors, lib.mt_arena_check(ffi.new("char[1000]"), 1000))
+print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors,
+      lib.mt_arena_check(ffi.new("char[1000]"), 1000))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60

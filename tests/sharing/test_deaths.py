@@ -243,8 +243,10 @@ def who_has(inode: int) -> list[str]:
                 mapped = any(
                     "memfd:minitensor" in line and line.split()[4] == str(inode) for line in file
                 )
-            opened = any(os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode and "memfd" in os.readlink(f"/proc/{pid}/fd/{fd}")
-                         for fd in os.listdir(f"/proc/{pid}/fd"))  # fmt: skip
+            folder = f"/proc/{pid}/fd"
+            opened = any(os.stat(f"{folder}/{fd}").st_ino == inode
+                         and "memfd" in os.readlink(f"{folder}/{fd}")
+                         for fd in os.listdir(folder))  # fmt: skip
         except OSError:  # it has ended meanwhile, or is somebody else's
             continue
         if mapped or opened:

@@ -28,7 +28,8 @@ import minitensor.multiprocessing as mp
 queue = mp.Queue()
 kept = [Tensor(np.full(300_000, i, np.float32)) for i in range(60)]
 for t in kept:
-    queue.put(t)            # 1.2 MB each: the arena has 16; then they go inside their messages, which find no room either
+    # 1.2 MB each: the arena has 16; the rest go inside their messages, for which the pipe is full.
+    queue.put(t)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
         timeout=60,
@@ -64,7 +65,8 @@ queue = mp.Queue()
 t = Tensor(np.ones(300_000, np.float32))
 part = t[:100_000]
 queue.put(t)
-plain = bytes(ForkingPickler.dumps(part))  # by another way than our queues: all of the storage travels
+# Another way than our queues sends the whole storage.
+plain = bytes(ForkingPickler.dumps(part))
 while lib.mt_arena_alloc(t.nbytes) > 0:  # until it is full
     pass
 t += 1  # the queue has the old value, and there is no room for the new one

@@ -1,4 +1,7 @@
-"""A process of the family is a member of its shared memory, or has copies: whatever keeps it from being one, its values are right."""
+"""A process is a member of its family's shared memory, or has copies.
+
+Its values are right, whatever keeps it from being a member.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,10 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         import minitensor.multiprocessing as mp
         from minitensor.backend.core import lib
         from minitensor.multiprocessing.reductions import ForkingPickler, dumps
-        def in_arena(value, n=50_000): return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
-        def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
+        def in_arena(value, n=50_000):
+            return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
+        def guests():
+            return [e.fields["reason"] for e in trace.events() if e.kind == "sharing.guest"]
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text),
         *arguments], capture_output=True, text=True,
@@ -77,7 +82,7 @@ def heard(child: tuple[int, int]) -> str:
 
 @pytest.fixture
 def no_places() -> Iterator[Callable[[int], None]]:
-    """Makes the system refuse places to processes that are started from now on, as if for some errno."""
+    """Make the system refuse places to new processes, as if for some errno."""
     lib.mt_arena_reap()
     yield lib.mt_arena_refuse_places
     lib.mt_arena_refuse_places(0)
@@ -109,7 +114,8 @@ def test_a_forked_guest_keeps_what_it_inherited(no_places: Callable[[int], None]
         events = [
             event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"
         ]
-        return f"{before} {float(t.max())} {float(view.max())} {float(array.max())} {len(events)} {REASONS[why] in events[0]}"
+        values = f"{before} {float(t.max())} {float(view.max())} {float(array.max())}"
+        return f"{values} {len(events)} {REASONS[why] in events[0]}"
 
     child = told(life)
     no_places(0)
@@ -428,7 +434,8 @@ def test_a_program_that_is_not_dumpable(method: str, package: str, tmp_path: Any
 NO_PROC = """
     libc = ctypes.CDLL(None, use_errno=True)
     def without_proc():
-        if libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None) or libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
+        private = libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None)
+        if private or libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
             print("no mount namespaces")
             sys.exit()
 """
@@ -477,7 +484,10 @@ def test_in_another_root(tmp_path: Any) -> None:
         value, u, why = back.get()
         os.wait()
         print(value, float(u.max()), u.shape, why)
-    """, str(tmp_path)) == "7.0 15.0 (50000,) ['there is no /proc of this process to open the shared memory by']\n"  # fmt: skip
+    """, str(tmp_path)) == (
+        "7.0 15.0 (50000,) "
+        "['there is no /proc of this process to open the shared memory by']\n"
+    )  # fmt: skip
 
 
 def test_descriptors_at_their_limit() -> None:
@@ -509,7 +519,10 @@ def test_descriptors_at_their_limit() -> None:
             print(float(u.max()), u.shape, len(text))
         print(back.get())
         os.waitpid(pid, 0)
-    """) == "15.0 (50000,) 300000\n22.0 (50000,) 300000\n(7.0, 0, ['no descriptor is left (ulimit -n)'])\n"  # fmt: skip
+    """) == (
+        "15.0 (50000,) 300000\n22.0 (50000,) 300000\n"
+        "(7.0, 0, ['no descriptor is left (ulimit -n)'])\n"
+    )  # fmt: skip
 
 
 def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
@@ -527,7 +540,8 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
             context = mp.get_context("spawn")
             there, back = context.SimpleQueue(), context.SimpleQueue()
             there.put(Tensor(np.full(100_000, 2.0)))
-            import multiprocessing.popen_spawn_posix, multiprocessing.resource_tracker, multiprocessing.spawn, runpy
+            import multiprocessing.popen_spawn_posix, multiprocessing.resource_tracker
+            import multiprocessing.spawn, runpy
             resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # the child's
             process = context.Process(target=child, args=(there, back))
             process.start()

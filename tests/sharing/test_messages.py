@@ -79,7 +79,7 @@ def test_a_message_in_a_message(ctx: Any, n: int) -> None:
 
 
 class StartsAProcess:
-    """Pickled, starts a process with a tensor for an argument, and is no object that can be sent."""
+    """An object that can't be sent; its pickling starts a process with a tensor."""
 
     def __init__(self, ctx: Any, answers: Any) -> None:
         self.ctx, self.answers = ctx, answers

@@ -1,4 +1,4 @@
-"""Memory that processes share (`share_memory_`): a write is done, and a read over, when the call returns.
+"""Memory that processes share (`share_memory_`): a call returns after its write or read.
 
 So the locks, events, queues and results of multiprocessing order what they are meant to order.
 NumPy is the oracle.
@@ -24,9 +24,10 @@ AT_ONCE = 16384  # MINITENSOR_INLINE_ELEMENTS: larger ops are queued
 
 WRITES: dict[str, Callable[[Any], object]] = {  # on tensors, and on arrays for the oracle
     "in place": lambda t: t.__iadd__(1),
-    "in place, by a tensor of another dtype": lambda t: t.__imul__(type(t)(np.arange(len(t),
-        dtype="i4")) if isinstance(t, Tensor)
-                                                                   else np.arange(len(t), dtype="i4")),
+    "in place, by a tensor of another dtype": lambda t: t.__imul__(
+        type(t)(np.arange(len(t), dtype="i4")) if isinstance(t, Tensor)
+        else np.arange(len(t), dtype="i4")
+    ),
     "through a view": lambda t: t[1::2].__iadd__(2),
     "through a reversed view": lambda t: t[::-1].__imul__(3),
     "all elements": lambda t: t.__setitem__(..., 7),
@@ -66,7 +67,7 @@ def queued() -> int:
 
 
 def returns_after(gate: threading.Event, call: Callable[[], object]) -> bool:
-    """Make a call behind work that ends when the gate is opened; return whether the call returned only then."""
+    """Call behind work that the gate ends; return whether the call returned only then."""
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
     seen: list[bool] = []
     thread = threading.Thread(target=lambda: (call(), seen.append(gate.is_set())))
@@ -142,7 +143,7 @@ def test_inside_a_host_call(n: int) -> None:
 
 
 def test_what_its_caller_gave_up_is_not_written_later() -> None:
-    """Ctrl-C while the call waits: another process may have the lock by the time the stream comes to the write."""
+    """Ctrl-C ends a call's wait; another process may hold the lock when the stream writes."""
     t, expected = shared(AT_ONCE + 1)
     gate, source = threading.Event(), Tensor(np.full(AT_ONCE + 1, 50.0, "f4"))
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")

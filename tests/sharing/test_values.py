@@ -24,7 +24,7 @@ from minitensor.multiprocessing.reductions import dumps
 
 @pytest.fixture
 def echo(ctx: Any) -> Iterator[Callable[..., Any]]:
-    """Calls a function of targets in another process, with tensors as arguments and as its result."""
+    """Call a function of targets in another process, with tensors as arguments and result."""
     questions, answers = ctx.Queue(), ctx.Queue()
     process = ctx.Process(target=targets.serve, args=(questions, answers))
     process.start()

@@ -1,4 +1,4 @@
-"""A model of the arena's protocol (`core/arena/arena.c`), small enough to look at every interleaving.
+"""A model of the arena's protocol (`core/arena/arena.c`), small enough to try each interleaving.
 
     python tests/stress/arena_model.py
 
@@ -204,7 +204,7 @@ class Model:
             yield self.go(s, i, 10, holders=s.holders - {i})
 
     def sweep(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Gives up whatever is in flight, as when its queue is gone; without the block's being held."""
+        """Give up a token in flight, as when its queue is gone; the block is not held."""
         if p.pc >= 10:
             yield from self.maybe_free(s, i, p)
             return
@@ -462,7 +462,8 @@ class Model:
     def wrong(self, s: State) -> str:
         for i, p in enumerate(s.processes):
             if p.holds and not p.dead and (s.block.state != LIVE or s.block.gen != p.gen):
-                return f"process {i} holds a block that is {s.block.state}, generation {s.block.gen} for {p.gen}"
+                found = f"{s.block.state}, generation {s.block.gen} for {p.gen}"
+                return f"process {i} holds a block that is {found}"
             if p.holds and not p.dead and s.value != p.value:
                 return f"process {i} sees a value that it was not sent"
             if not p.dead and p.copied[0] != p.copied[1]:

@@ -1,4 +1,4 @@
-"""Runs CPython's own tests of `multiprocessing` on ours, and whatever fails on the standard package, too.
+"""Run CPython's own tests of `multiprocessing` on ours; what fails, on the standard package, too.
 
     python tests/stress/cpython.py [fork] [spawn] [forkserver] [-k PART]
 
@@ -90,7 +90,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def unittest(python: Path, folder: Path, name: str) -> tuple[int, list[str], str]:
-    """Runs one class or one test: how many there were, the names of those that failed, and the output."""
+    """Run one class or one test; return the count, the names that failed, and the output."""
     done = subprocess.run(
         [python, "-m", "unittest", "-v", name],
         cwd=folder,
@@ -114,9 +114,13 @@ def unittest(python: Path, folder: Path, name: str) -> tuple[int, list[str], str
 
 
 def run(python: Path, folder: Path, method: str, part: str) -> list[str]:
-    """The tests of one start method on ours; those that fail there and pass for the standard package."""
+    """Run the tests of one start method; return those that fail on ours alone."""
     module = f"our_tests.test_multiprocessing_{method}"
-    listing = f"import unittest, {module} as m; print(*(n for n, c in vars(m).items() if isinstance(c, type) and issubclass(c, unittest.TestCase)))"
+    listing = (
+        f"import unittest, {module} as m; "
+        "print(*(n for n, c in vars(m).items() "
+        "if isinstance(c, type) and issubclass(c, unittest.TestCase)))"
+    )
     names = subprocess.run(
         [python, "-c", listing], cwd=folder, capture_output=True, text=True, check=True
     ).stdout.split()

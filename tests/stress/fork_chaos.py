@@ -223,7 +223,7 @@ def from_threads(x: Tensor, k: int, plan: str) -> str:
 
 
 def from_host_task(x: Tensor, k: int, plan: str) -> str:
-    """Inside the Python callback of a task, on the thread of its stream: values queued behind it are not the child's."""
+    """Fork in a task's Python callback, on its stream's thread; queued values stay the parent's."""
     said: list[str] = []
     x.asnumpy()  # what is queued behind the task is the parent's
     ops.host_call(
@@ -477,7 +477,7 @@ PLANS = ("", "", "", "", "grandchild", "threads", "dies", "exits")
 
 
 def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
-    """A thread of the parent: computes, allocates, fails and frees, on a stream of its own now and then."""
+    """Compute, allocate, fail and free in a thread of the parent, at times on another stream."""
     dice = random.Random(seed)
     while not stop.is_set():
         try:
@@ -519,7 +519,7 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
 
 
 def holdings() -> tuple[int, ...]:
-    """Children, descriptors, bytes of tensors, the shared memory's contents and faults in its books.
+    """Return children, descriptors, bytes, the shared memory's contents and broken invariants.
 
     A queue that a guest has had keeps its channel as long as the family lives.  So a channel is
     left over if this process has it, or, which is a fault, if no process and no guest has.

@@ -1,4 +1,4 @@
-"""Pools that end while tasks are under way, again and again:  python tests/stress/pool_ends.py [METHOD ...] [-n ROUNDS]
+"""End pools while tasks run, again and again:  python tests/stress/pool_ends.py [METHOD ...] [-n N]
 
 Exits with 1 when the process has more descriptors in the end than after the first rounds.  A round
 that hangs is told by nothing but the time that it takes.

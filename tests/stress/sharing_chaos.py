@@ -1,4 +1,4 @@
-"""Producers, forwarders and consumers of tensors, killed at random moments and at random steps of the protocol.
+"""Producers, forwarders and consumers of tensors, killed at random moments and steps.
 
     python tests/stress/sharing_chaos.py [-n 2000] [--seed 1]
 

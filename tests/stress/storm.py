@@ -1,4 +1,4 @@
-"""A storm of Ctrl-C while messages are put, received, pickled and unpickled:  python tests/stress/storm.py [-n INTERRUPTS]
+"""Many Ctrl-C while messages are put, received and pickled:  python tests/stress/storm.py [-n N]
 
 Values are right, and when the queues are gone nothing is left in the shared memory.  Exits with 1
 if not.

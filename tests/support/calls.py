@@ -1,4 +1,4 @@
-"""Arguments with which every function of `minitensor.ops`, and every method that it gives to Tensor, has to work."""
+"""Arguments with which each function of `minitensor.ops` and each method of it has to work."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ METHODS = {  # those that are no function of the first argument, or another one
 
 
 def arguments() -> dict[str, object]:
-    """What the calls above are made of, and some that fit less well: complex `z`, `w` of another shape, empty `e`."""
+    """Return the operands of the calls above, and odd ones: complex `z`, `w`, empty `e`."""
     matrix = np.array([[2, 1], [1, 3]], np.float32)
     return {
         "m": Tensor(matrix), "v": Tensor([1.0, 2.0]), "i": Tensor([0, 1]),

@@ -1,4 +1,4 @@
-"""Something happens at the n-th line that a call runs in our package: a signal arrives there, or Ctrl-C.
+"""Act at the n-th line that a call runs in our package: send a signal, or Ctrl-C.
 
 Signals arrive between any two calls of functions; here they are forced at each place in turn, not
 waited for.
@@ -21,7 +21,10 @@ HERE = str(Path(minitensor.__file__).parent)
 def at_line(
     n: int, act: Callable[[], object], call: Callable[[], object], part: str = "multiprocessing"
 ) -> bool:
-    """Run `call()`, and `act()` at the n-th line of it in the package's files with `part` in their path; False: it has fewer."""
+    """Run `call()`, and `act()` at its n-th line in the package's files with `part` in their path.
+
+    Returns False where the call has fewer lines.
+    """
     left = n
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
@@ -53,7 +56,7 @@ def interrupt() -> None:
 
 
 def interrupted(call: Callable[[], object], part: str = "") -> Iterator[int]:
-    """Run `call()` again and again, with Ctrl-C at its first line, its second, and so on; after each it is the caller's turn."""
+    """Run `call()` with Ctrl-C at its first line, at its second, and so on; yield after each."""
     n = 0
     while True:
         try:

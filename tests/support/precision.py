@@ -1,4 +1,4 @@
-"""How far elementary functions are from the truth: references with more digits, and the distance in ULPs.
+"""The errors of elementary functions: references with more digits, and the distance in ULPs.
 
 float32 is measured against double, float64 against long double where that has more digits (x86: 64
 of them).
@@ -16,7 +16,10 @@ HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 
 
 def erf(x: np.ndarray) -> np.ndarray:
-    """For long double by its series of positive terms, which loses nothing; beyond 7 it is 1 in any format here.  For double the C library's."""
+    """Return erf: for long double by its series of positive terms, else the C library's.
+
+    The series loses no digits; beyond 7 the value is 1 in each format here.
+    """
     if x.dtype == np.float64:
         # the series' first term
         size, result = np.abs(x), np.where(np.abs(x) > 7, np.sign(x), x * 2 / math.sqrt(math.pi))
@@ -51,8 +54,10 @@ def reference(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """The distance of each element in units of the last place of what is expected; infinite where one is not a number, is not
-    finite, or is a zero of the wrong sign, and the other isn't."""
+    """Return the distance of each element in units of the last place of what is expected.
+
+    It is infinite where exactly one of the two is NaN, not finite, or a zero of the other sign.
+    """
     kind = actual.dtype.type
     with np.errstate(all="ignore"):
         nearest = expected.astype(kind)

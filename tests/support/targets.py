@@ -138,7 +138,7 @@ def large(_):
 
 
 def are_one_memory(first, second):
-    """Whether a write to the end of the first, elements 30,000 to 60,000 of the memory, is seen in the second."""
+    """Return whether the second sees a write to the end of the first (elements from 30,000)."""
     first[-1] = 5.0
     return float(second[29_999]) == 5.0
 

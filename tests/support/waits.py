@@ -47,7 +47,7 @@ def asleep(ident: int) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Spin until the condition holds; after a minute print where all threads are, and end the process."""
+    """Spin until the condition holds; after a minute print all threads' stacks and end."""
     deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ def stuck() -> Tensor:
 
 
 def no_memory() -> None:
-    """From now on each new block has to wait for an old one; and work goes on elsewhere, so that it will not be given up."""
+    """Make each new block wait for an old one, while other work keeps the wait alive."""
 
     def goes_on() -> None:
         with runtime.StreamCtx(runtime.Stream()):
