@@ -1,6 +1,8 @@
-# The commands of the project. Each target makes what it needs, from a fresh clone on; `make` lists them.
+# The commands of the project. Each target makes what it needs, from a fresh clone on.
+# `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs bench bench-everyday bench-check bench-fork bench-interrupts bench-transport wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs \
+        bench bench-everyday bench-check bench-fork bench-interrupts bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -10,8 +12,10 @@ N ?= 500
 SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py minitensor/opdocs.py minitensor/fingerprint.py \
-        $(shell find minitensor/core -name generated -prune -o -name '*.[ch]' -print -o -name '*.inc' -print -o -name '*.py' -print)
+CORE := pyproject.toml setup.cfg setup.py minitensor/dtype.py minitensor/optable.py \
+        minitensor/opdocs.py minitensor/fingerprint.py \
+        $(shell find minitensor/core -name generated -prune \
+            -o \( -name '*.[ch]' -o -name '*.inc' -o -name '*.py' \) -print)
 SOURCES := $(CORE) $(shell find minitensor -name '*.py')
 
 help: ## list the targets
@@ -23,32 +27,32 @@ demo: .venv/.installed ## run the five demo programs; print their output and the
 test: .venv/.installed ## run the whole suite in parallel; ARGS="-k queue" goes to pytest
 	@$(BIN)/python -m pytest -q -n auto --dist=worksteal $(ARGS)
 
-test-pythons: build/wheels/.made ## test the wheel with a part of the suite on every other installed CPython
-	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal -p no:cacheprovider \
-	    tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py tests/test_fork_ways.py tests/sharing \
-	    tests/multiprocessing \
+test-pythons: build/wheels/.made ## test the wheel on every other installed CPython
+	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal \
+	    -p no:cacheprovider tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py \
+	    tests/test_fork_ways.py tests/sharing tests/multiprocessing \
 	    -k "not model_is_right" # the model of the protocol has the same states on each version
 
-test-cpython: .venv/.installed build/wheels/.made ## run CPython's own tests of multiprocessing on ours; METHODS=spawn: start methods, OTHERS=fork: those of the other CPythons
+test-cpython: .venv/.installed build/wheels/.made ## run CPython's own tests on ours; METHODS=, OTHERS=
 	@$(BIN)/python tests/stress/cpython.py $(METHODS)
 	@tools/each_python.sh build/wheels/*.whl 1800 python tests/stress/cpython.py $(OTHERS)
 
 chaos: .venv/.installed ## fork in every way while threads work, N times: N=500 SEED=1
 	@$(BIN)/python tests/stress/fork_chaos.py -n $(N) --seed $(SEED)
 
-chaos-sharing: .venv/.installed ## kill, stop or exclude processes that exchange tensors, at random steps: N=500 SEED=1
+chaos-sharing: .venv/.installed ## kill processes that exchange tensors: N=500 SEED=1
 	@$(BIN)/python tests/stress/sharing_chaos.py -n $(N) --seed $(SEED)
 
 sanitize: .venv/.installed ## test the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python
 
-bench: .venv/.installed ## write docs/benchmarks.md: speed, imports and memory beside installed libraries; some ten minutes
+bench: .venv/.installed ## write docs/benchmarks.md, beside other libraries; ten minutes
 	@$(BIN)/python benchmarks/report.py $(ARGS)
 
-bench-everyday: .venv/.installed ## measure everyday calls beside NumPy and torch, for docs/benchmarks.md; ARGS="--only view" is quick
+bench-everyday: .venv/.installed ## compare everyday calls with NumPy and torch; ARGS="--only view"
 	@$(BIN)/python benchmarks/everyday.py $(ARGS)
 
-bench-check: .venv/.installed ## check the limits of speed and memory; ARGS="--only log --rounds 3" is quick
+bench-check: .venv/.installed ## check the limits of speed and memory; ARGS="--only log"
 	@$(BIN)/python benchmarks/check.py $(ARGS)
 
 bench-fork: .venv/.installed ## measure forks beside those of the bare interpreter
@@ -57,7 +61,7 @@ bench-fork: .venv/.installed ## measure forks beside those of the bare interpret
 bench-interrupts: .venv/.installed ## measure how soon Ctrl-C ends each kind of wait
 	@$(BIN)/python benchmarks/interrupts.py $(ARGS)
 
-bench-transport: .venv/.installed ## measure tensors through queues, beside the standard package and torch; ARGS=--page writes docs/transport.md
+bench-transport: .venv/.installed ## measure tensors through queues; ARGS=--page for its page
 	@$(BIN)/python benchmarks/transport.py $(ARGS)
 
 lint: .venv/.lint ## run ruff, mypy and clang-format
@@ -66,10 +70,10 @@ lint: .venv/.lint ## run ruff, mypy and clang-format
 	@[ ! -x $(BIN)/clang-format ] || $(BIN)/clang-format --dry-run -Werror \
 	    $$(git ls-files 'minitensor/core/*.[ch]' 'minitensor/core/*.inc' 'tests/core/*.c')
 
-accuracy: .venv/.installed ## measure the errors of the elementary functions for docs/accuracy.md; ARGS="--step 1009" is quick
+accuracy: .venv/.installed ## measure errors of functions; ARGS="--step 1009" is quick
 	@$(BIN)/python tools/accuracy.py $(ARGS)
 
-docs: .venv/.installed ## generate docs/ops.md, docs/configuration.md and the stubs of ops and Tensor
+docs: .venv/.installed ## generate docs/ops.md, docs/configuration.md and the stubs
 	@$(PYTHON) docs/generate.py
 	@$(BIN)/python docs/stubs.py
 
@@ -79,7 +83,8 @@ wheel: build/wheels/.made ## build the wheel, one for every CPython from 3.10 on
 clean: ## delete everything that was built, the environment included
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf minitensor/core/generated minitensor/backend/_core.c minitensor/backend/_core.abi3.so
-	find minitensor tests examples benchmarks tools docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find minitensor tests examples benchmarks tools docs -name __pycache__ -type d -prune \
+	    -exec rm -rf {} +
 
 # A stamp records that a step is complete; an interrupted step runs again.
 .venv/.made:
@@ -102,7 +107,8 @@ clean: ## delete everything that was built, the environment included
 	@echo "· ruff and mypy; pyright and clang-format where they can be had"
 	@$(PIP) install 'cffi>=1.15' numpy pytest hypothesis ruff mypy
 	@for tool in 'pyright[nodejs]' 'clang-format>=23,<24'; do \
-	    $(PIP) install "$$tool" || echo "· $$tool can't be installed here; its checks are left out"; done
+	    $(PIP) install "$$tool" || \
+	    echo "· $$tool can't be installed here; its checks are left out"; done
 	@touch $@
 
 build/wheels/.made: .venv/.made $(SOURCES)

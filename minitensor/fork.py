@@ -33,8 +33,8 @@ unfinished work stays the parent's (in the child its values are errors), and the
 KeyboardInterrupt as soon as the fork is over.
 
 The limit.  Threads that other libraries keep in C are copied as memory without a thread
-(`foreign_threads.py`).  The trace notes them at each fork.  With MINITENSOR_FORK=strict `os.fork` and
-`os.forkpty` raise and list them.  A hook can't refuse a fork, so strict mode wraps Python's
+(`foreign_threads.py`).  The trace notes them at each fork.  With MINITENSOR_FORK=strict `os.fork`
+and `os.forkpty` raise and list them.  A hook can't refuse a fork, so strict mode wraps Python's
 functions; a fork that C code makes by itself is not checked.
 """
 
@@ -159,7 +159,8 @@ def _before() -> None:
     trace.record("fork.begin")
     _run("before the fork", [(p.name, p.before) for p in reversed(_participants)])
     try:
-        if foreign_threads.has_proc and foreign_threads.count() > 1 and (others := foreign_threads.foreign()):
+        several = foreign_threads.has_proc and foreign_threads.count() > 1
+        if several and (others := foreign_threads.foreign()):
             trace.record(
                 "fork.foreign_threads",
                 threads=[thread.name for thread in others],

@@ -15,16 +15,22 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests import helpers and programs by name, and so do their children, which get their parent's sys.path.
+# Tests import helpers and programs by name, and so do their children, which get their parent's
+# sys.path.
 sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("support", "stress")]
 
 # Nothing of minitensor is imported here: `pytest_configure` has to look at the core first.
-settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile(
+    "suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile(
+    "thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile(os.environ.get("MINITENSOR_TEST_PROFILE", "suite"))
 
-# multiprocessing's forkserver and managers listen at sockets in the temporary folder, and Linux takes
-# 107 bytes for a socket's path.  Where the folder's name leaves no room, the system's own serves.
+# multiprocessing's forkserver and managers listen at sockets in the temporary folder, and Linux
+# takes 107 bytes for a socket's path.  Where the folder's name leaves no room, the system's own
+# serves.
 if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678") > 107:
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ.pop(variable, None)
@@ -45,14 +51,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Freeze what the collection made: some thousand tests, which each `gc.collect()` would walk."""
+    """Freeze the objects of the collection, so that no `gc.collect()` walks some thousand tests."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ascend_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Simulated devices of this test process's own: workers that run side by side must not fight for one."""
+    """Give this test process simulated devices of its own: workers must not share one."""
     folder: Path = tmp_path_factory.mktemp("ascend")
     folder.chmod(0o700)
     os.environ["MINITENSOR_ASCEND_LOCK_DIR"] = str(folder)
@@ -60,7 +66,7 @@ def ascend_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def errors_are_the_tests_own() -> Iterator[None]:
-    """Takes what no test has read of its ops' errors, so that the next test's `synchronize` is not told of them."""
+    """Take the errors that a test left unread, which the next `synchronize` would raise."""
     from minitensor import runtime
 
     yield

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the sources are not here: an installed package is tested")
+pytestmark = pytest.mark.skipif(
+    not BENCHMARKS.is_dir(), reason="the sources are not here: an installed package is tested"
+)
 
 
 def cases() -> list[Any]:
@@ -23,11 +25,17 @@ def cases() -> list[Any]:
         from sections import SECTIONS
     finally:
         sys.path.remove(str(BENCHMARKS))
-    found = [case for case, _, _ in LIMITS] + [case for section in SECTIONS for _, case, _ in section.points]
+    found = [case for case, _, _ in LIMITS] + [
+        case for section in SECTIONS for _, case, _ in section.points
+    ]
     return list({str(case): case for case in found}.values())
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.text}-{case.dtype}-{len(case.shape)}-{''.join(case.given.values())}")
+@pytest.mark.parametrize(
+    "case",
+    cases(),
+    ids=lambda case: f"{case.text}-{case.dtype}-{len(case.shape)}-{''.join(case.given.values())}",
+)
 def test_values(case, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import libraries
@@ -44,7 +52,9 @@ def test_values(case, monkeypatch):
     tolerance = {"float16": 2e-3, "float64": 1e-9}.get(case.dtype, 1e-5)
     if case.dtype == "float64" and "float32" in case.text:
         tolerance = 1e-6
-    np.testing.assert_allclose(ours.asnumpy().astype(np.float64), np.asarray(theirs).astype(np.float64), rtol=tolerance)
+    np.testing.assert_allclose(
+        ours.asnumpy().astype(np.float64), np.asarray(theirs).astype(np.float64), rtol=tolerance
+    )
     assert ours.size == np.size(theirs)
 
 

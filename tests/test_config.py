@@ -80,7 +80,7 @@ def test_every_flag_is_documented_and_has_a_default_that_it_can_read(flag: confi
     assert flag.doc.endswith(".") and flag.name == flag.name.upper()
 
 
-# --- every flag, with what is no value of it and at its edges ---------------------------------------------------------
+# --- every flag, with what is no value of it and at its edges -------------------------------------
 NO_NUMBER = ["two", "-1", "1.5", "nan", "inf", "1e3", "0x10", "1_000", "٣", "+1", " ", "9" * 5000]
 INT, LONG = 2**31 - 1, 2**63 - 1
 SIZE = f"a size from 0 to {LONG // 2**40}TB, such as 5GB, 512MB or 4096"
@@ -131,7 +131,10 @@ KINDS: dict[
     ),
     "text": ("", [], ["anything"]),
 }
-PARSERS = {config._count: "count", config._bytes: "size", config._switch: "switch", config._address: "address", str: "text"}
+PARSERS = {
+    config._count: "count", config._bytes: "size", config._switch: "switch",
+    config._address: "address", str: "text",
+}  # fmt: skip
 BOUNDED = {  # whose parsers have bounds of their own
     "MINITENSOR_ASCEND_DEVICES": "cards",
     "MINITENSOR_INLINE_ELEMENTS": "long",
@@ -150,7 +153,8 @@ def test_the_core_has_the_settings_that_config_marks() -> None:
     assert lib.mt_configure(b"MINITENSOR_CACH", 1) == lib.MT_VALUE_ERROR
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][1]],
+@pytest.mark.parametrize(("name", "text"),
+    [(name, text) for name in FLAGS for text in KINDS[FLAGS[name]][1]],
                          ids=lambda word: word[:40])  # fmt: skip
 def test_what_is_no_value_names_the_variable_and_what_would_do(
     name: str, text: str, monkeypatch: pytest.MonkeyPatch
@@ -173,7 +177,7 @@ def test_what_is_at_the_edge_is_read(name: str, text: str, monkeypatch: pytest.M
     assert config.get(name) is not None
 
 
-# --- in programs: what is read fits the core, and what is not is told at the first use --------------------------------
+# --- in programs: what is read fits the core, and what is not is told at the first use ------------
 PROGRAM = """
 import numpy as np
 from minitensor import Tensor, ops
@@ -196,7 +200,8 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
-        env={name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"} | environment,
+        env={name: value for name, value in os.environ.items() if name != "MINITENSOR_ARENA_AT"}
+        | environment,
     )
 
 
@@ -216,10 +221,14 @@ def test_a_program_computes_with_every_number_at_its_edge(which: int) -> None:
 
 
 AT_FIRST_USE = [
-    ("MINITENSOR_ARENA", "999999999TB"), ("MINITENSOR_ARENA_FREE", "-1"), ("MINITENSOR_ARENA_AT", ","),
-    ("MINITENSOR_INLINE_BYTES", "1e99"), ("MINITENSOR_INLINE_ELEMENTS", str(2**63)), ("MINITENSOR_QUEUE_TASKS", "nan"),
-    ("MINITENSOR_QUEUE_BYTES", "8388608TB"), ("MINITENSOR_CACHE", "-1"), ("MINITENSOR_NUM_THREADS", str(2**31)),
-    ("MINITENSOR_EXIT_SECONDS", "1e400"), ("MINITENSOR_SYNCHRONOUS", "2"), ("MINITENSOR_FUSION", "2"), ("MINITENSOR_FORK", "2"),
+    ("MINITENSOR_ARENA", "999999999TB"), ("MINITENSOR_ARENA_FREE", "-1"),
+    ("MINITENSOR_ARENA_AT", ","),
+    ("MINITENSOR_INLINE_BYTES", "1e99"), ("MINITENSOR_INLINE_ELEMENTS", str(2**63)),
+    ("MINITENSOR_QUEUE_TASKS", "nan"),
+    ("MINITENSOR_QUEUE_BYTES", "8388608TB"), ("MINITENSOR_CACHE", "-1"),
+    ("MINITENSOR_NUM_THREADS", str(2**31)),
+    ("MINITENSOR_EXIT_SECONDS", "1e400"), ("MINITENSOR_SYNCHRONOUS", "2"),
+    ("MINITENSOR_FUSION", "2"), ("MINITENSOR_FORK", "2"),
     ("MINITENSOR_DEVICE_ID", "-1"), ("MINITENSOR_DEVICE_TARGET", "GPU?"), ("MINITENSOR_ISA", "mmx"),
 ]  # fmt: skip
 

@@ -19,39 +19,60 @@ from minitensor import Tensor, context, device_context, get_context, set_context
 @pytest.fixture(autouse=True)
 def afterwards_on_cpu() -> Iterator[None]:
     yield
-    set_context(device_target="CPU", device_id=0, pynative_synchronize=False, deterministic="OFF", max_device_memory="1024GB")
+    set_context(
+        device_target="CPU", device_id=0, pynative_synchronize=False, deterministic="OFF",
+        max_device_memory="1024GB",
+    )  # fmt: skip
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as locks:  # devices of its own
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                              env={**os.environ, "MINITENSOR_ASCEND_LOCK_DIR": locks, **environment})  # fmt: skip
+        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+            timeout=60,
+                              env={**os.environ, "MINITENSOR_ASCEND_LOCK_DIR": locks,
+                                  **environment})  # fmt: skip
 
 
 def test_defaults() -> None:
-    assert {key: get_context(key) for key in ("device_target", "device_id", "mode", "max_device_memory", "pynative_synchronize",
+    assert {key: get_context(key) for key in ("device_target", "device_id", "mode",
+        "max_device_memory", "pynative_synchronize",
                                               "deterministic")} == {
-        "device_target": "CPU", "device_id": 0, "mode": 1, "max_device_memory": 1024.0, "pynative_synchronize": False,
+        "device_target": "CPU", "device_id": 0, "mode": 1, "max_device_memory": 1024.0,
+        "pynative_synchronize": False,
         "deterministic": "OFF"}  # fmt: skip
     assert isinstance(get_context("max_device_memory"), float)
-    assert context.get_current_device() == ("CPU", 0) and context.get_current_device().device_target == "CPU"
+    assert (
+        context.get_current_device() == ("CPU", 0)
+        and context.get_current_device().device_target == "CPU"
+    )
 
 
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: get_context("foo"), ValueError, "argument foo is not recognized"), (lambda: get_context(1), TypeError, "str"),
-        (lambda: set_context(mode="a"), TypeError, "The parameter 'mode' must be <class 'int'>, but got <class 'str'>"),
-        (lambda: set_context(mode=2), ValueError, "mode"), (lambda: set_context(mode=0), RuntimeError, "no graph mode"),
-        (lambda: set_context("CPU"), TypeError, "positional"), (lambda: set_context(device_target="TPU"), ValueError, "CPU, Ascend"),
-        (lambda: set_context(device_target="cpu"), ValueError, "CPU, Ascend"), (lambda: set_context(device_id=-1), ValueError, "4095"),
-        (lambda: set_context(device_id=4096), ValueError, "4095"), (lambda: set_context(device_id=True), TypeError, "device_id"),
-        (lambda: set_context(deterministic="on"), ValueError, "ON"), (lambda: set_context(max_device_memory="0GB"), ValueError, "5GB"),
+        (lambda: get_context("foo"), ValueError, "argument foo is not recognized"),
+        (lambda: get_context(1), TypeError, "str"),
+        (lambda: set_context(mode="a"), TypeError,
+         "The parameter 'mode' must be <class 'int'>, but got <class 'str'>"),
+        (lambda: set_context(mode=2), ValueError, "mode"),
+        (lambda: set_context(mode=0), RuntimeError, "no graph mode"),
+        (lambda: set_context("CPU"), TypeError, "positional"),
+        (lambda: set_context(device_target="TPU"), ValueError, "CPU, Ascend"),
+        (lambda: set_context(device_target="cpu"), ValueError, "CPU, Ascend"),
+        (lambda: set_context(device_id=-1), ValueError, "4095"),
+        (lambda: set_context(device_id=4096), ValueError, "4095"),
+        (lambda: set_context(device_id=True), TypeError, "device_id"),
+        (lambda: set_context(deterministic="on"), ValueError, "ON"),
+        (lambda: set_context(max_device_memory="0GB"), ValueError, "5GB"),
         (lambda: set_context(max_device_memory=5), TypeError, "max_device_memory"),
-        (lambda: set_context(max_device_memory="5 apples"), ValueError, "5GB"), (lambda: set_context(speed=9), ValueError, "argument speed"),
-        (lambda: set_context(pynative_synchronize=1), TypeError, "bool"), (lambda: set_device("CPU", -1), ValueError, "at least 0"),
-        (lambda: set_device("GPU"), ValueError, "CPU, Ascend"), (lambda: set_device("ascend"), ValueError, "did you mean 'Ascend'"),
-        (lambda: set_device("Ascend", 99), mt.DeviceError, r"ret\[107001\]. Got device count\[8\] and device id\[99\]"),
+        (lambda: set_context(max_device_memory="5 apples"), ValueError, "5GB"),
+        (lambda: set_context(speed=9), ValueError, "argument speed"),
+        (lambda: set_context(pynative_synchronize=1), TypeError, "bool"),
+        (lambda: set_device("CPU", -1), ValueError, "at least 0"),
+        (lambda: set_device("GPU"), ValueError, "CPU, Ascend"),
+        (lambda: set_device("ascend"), ValueError, "did you mean 'Ascend'"),
+        (lambda: set_device("Ascend", 99), mt.DeviceError,
+         r"ret\[107001\]. Got device count\[8\] and device id\[99\]"),
         (lambda: set_device(3), TypeError, "device_target"),
     ],
 )  # fmt: skip
@@ -61,7 +82,12 @@ def test_mistakes(call: Any, error: type[Exception], text: str) -> None:
 
 
 def test_settings_are_kept() -> None:
-    assert set_context(device_target="Ascend", device_id=3, max_device_memory="5GB", deterministic="ON") is None
+    assert (
+        set_context(
+            device_target="Ascend", device_id=3, max_device_memory="5GB", deterministic="ON"
+        )
+        is None
+    )
     assert context.get_current_device() == ("Ascend", 3) and get_context("max_device_memory") == 5.0
     assert get_context("deterministic") == "ON"
     set_device("CPU")
@@ -85,7 +111,8 @@ t = Tensor(1.0)
 assert t.device == "Ascend:1" and context.current_device().active
 set_context(device_id=1)
 set_device("Ascend", 1)
-for call, error in ((lambda: set_context(device_id=2), TypeError), (lambda: set_device("Ascend", 2), RuntimeError),
+for call, error in ((lambda: set_context(device_id=2), TypeError),
+                    (lambda: set_device("Ascend", 2), RuntimeError),
                     (lambda: set_device("CPU"), RuntimeError)):
     try:
         call()
@@ -100,11 +127,21 @@ assert Tensor(1.0).device == "CPU" and (t + 1).device == "Ascend:1"
 
 
 def test_the_environment_says_where_to_begin() -> None:
-    program = "from minitensor import context, Tensor; print(*context.get_current_device(), Tensor(1).device)"
-    assert python(program, MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_DEVICE_ID="5").stdout == "Ascend 5 Ascend:5\n"
+    program = (
+        "from minitensor import context, Tensor; "
+        "print(*context.get_current_device(), Tensor(1).device)"
+    )
+    assert (
+        python(program, MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_DEVICE_ID="5").stdout
+        == "Ascend 5 Ascend:5\n"
+    )
     wrong = python(program, MINITENSOR_DEVICE_ID="x")
-    assert "[config] MINITENSOR_DEVICE_ID must be a whole number from 0 to 2147483647, got 'x'" in wrong.stderr
-    done = python("from minitensor import device_context as d; print(d.ascend.device_count(), d.ascend.is_available(), d.cpu.device_count())",
+    assert (
+        "[config] MINITENSOR_DEVICE_ID must be a whole number from 0 to 2147483647, got 'x'"
+        in wrong.stderr
+    )
+    done = python("from minitensor import device_context as d; print(d.ascend.device_count(), "
+                  "d.ascend.is_available(), d.cpu.device_count())",
                   MINITENSOR_ASCEND_DEVICES="0")  # fmt: skip
     assert done.stdout == "0 False 1\n"
     assert device_context.ascend.device_count() == 8
@@ -129,7 +166,8 @@ for _ in range(3):
     try:
         ops.zeros(200_000)
     except DeviceMemoryError as e:
-        print(isinstance(e, MemoryError), e.code, "EL0004" in str(e), "Malloc device memory failed, size[800000], ret[207001]" in str(e))
+        print(isinstance(e, MemoryError), e.code, "EL0004" in str(e),
+              "Malloc device memory failed, size[800000], ret[207001]" in str(e))
 del keep
 print(ops.zeros(200_000).size, runtime.memory_stats()["capacity"])
 """
@@ -143,7 +181,8 @@ def test_a_device_is_let_go_of_and_taken_again() -> None:
 import subprocess, sys
 from minitensor import DeviceLostError, Tensor, runtime, set_context
 set_context(device_target="Ascend")
-other = [sys.executable, "-c", "from minitensor import Tensor; print(Tensor(1.0, device='Ascend').device)"]
+program = "from minitensor import Tensor; print(Tensor(1.0, device='Ascend').device)"
+other = [sys.executable, "-c", program]
 t = Tensor([1.0])
 kept = t.to("CPU")
 assert b"DeviceBusyError" in subprocess.run(other, capture_output=True).stderr
@@ -180,6 +219,16 @@ if __name__ == "__main__":
     process.join()
 """
     )
-    environment = {**os.environ, "MINITENSOR_DEVICE_TARGET": "Ascend", "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path / "locks")}
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, env=environment)
-    assert done.stderr == "" and done.stdout.startswith("Ascend [Ascend:0] device busy: ") and "program.py" in done.stdout
+    environment = {
+        **os.environ,
+        "MINITENSOR_DEVICE_TARGET": "Ascend",
+        "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path / "locks"),
+    }
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert (
+        done.stderr == ""
+        and done.stdout.startswith("Ascend [Ascend:0] device busy: ")
+        and "program.py" in done.stdout
+    )

@@ -24,7 +24,9 @@ from minitensor.optable import ELEMENTWISE
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
-pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the sources are not here: an installed package is tested")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "docs").is_dir(), reason="the sources are not here: an installed package is tested"
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ def generator() -> ModuleType:
 def test_generated_pages_are_up_to_date(generator, page):
     written = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
     made = generator.PAGES[page]().splitlines()
-    assert sorted(set(made) ^ set(written)) == [], f"docs/{page} is not what the code says; run `make docs`"
+    assert sorted(set(made) ^ set(written)) == [], (
+        f"docs/{page} is not what the code says; run `make docs`"
+    )
     assert made == written
 
 
@@ -48,7 +52,12 @@ def test_every_public_op_is_on_the_page(generator):
     from minitensor import ops
 
     page = generator.ops_page()
-    public = [name for name in vars(ops) if not name.startswith("_") and getattr(vars(ops)[name], "__module__", "").startswith("minitensor.ops")]
+    public = [
+        name
+        for name in vars(ops)
+        if not name.startswith("_")
+        and getattr(vars(ops)[name], "__module__", "").startswith("minitensor.ops")
+    ]
     assert [name for name in public if f"`{name}`" not in page and f"`{name}(" not in page] == []
 
 
@@ -74,7 +83,11 @@ def test_named_files_and_make_targets_exist(page):
     text = page.read_text(encoding="utf-8")
     files = re.findall(r"`((?:minitensor|tests|docs|examples|tools)/[\w./]*\w)`", text)
     assert [name for name in files if not (ROOT / name).exists()] == []
-    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(
+            r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
@@ -97,7 +110,8 @@ def test_each_example_of_a_docstring_runs_as_it_stands(example, tmp_path):
     def run() -> str:
         said: list[str] = []
         tmp_path.chmod(0o700)
-        os.environ["MINITENSOR_ASCEND_LOCK_DIR"] = str(tmp_path)  # this test's process may have a card
+        # this test's process may have a card
+        os.environ["MINITENSOR_ASCEND_LOCK_DIR"] = str(tmp_path)
         doctest.DocTestRunner(verbose=False).run(example, out=said.append)
         return "".join(said)
 

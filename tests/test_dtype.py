@@ -26,7 +26,8 @@ PAIRS = list(product(DTYPES, DTYPES))
 def expected(a: DType, b: DType) -> DType:
     """NumPy's promotion, and the rules of ours that differ from it."""
     kinds = {"integer" if d.kind in "iu" else d.kind for d in (a, b)}
-    if kinds in ({"integer", "f"}, {"integer", "c"}):  # an integer leaves the other one's dtype alone; NumPy widens it
+    # an integer leaves the other one's dtype alone; NumPy widens it
+    if kinds in ({"integer", "f"}, {"integer", "c"}):
         return a if a.kind in "fc" else b
     if "bfloat16" in (a.name, b.name):  # which NumPy does not know
         if a is b or "b" in kinds:
@@ -42,7 +43,11 @@ def test_promotion(a: DType, b: DType) -> None:
 
 
 def test_the_core_promotes_alike() -> None:
-    wrong = [(a, b) for a, b in PAIRS if ops.where(True, Tensor([1], a), Tensor([1], b)).dtype is not promote(a, b)]
+    wrong = [
+        (a, b)
+        for a, b in PAIRS
+        if ops.where(True, Tensor([1], a), Tensor([1], b)).dtype is not promote(a, b)
+    ]
     assert not wrong
 
 
@@ -56,11 +61,16 @@ def test_promotion_of_three_of_one_kind_has_no_order(a: DType, b: DType, c: DTyp
 @pytest.mark.parametrize(
     ("made", "result"),
     [
-        (lambda: Tensor([1], mt.int8) + 300, mt.int8), (lambda: Tensor([1], mt.uint8) + 1, mt.uint8), (lambda: Tensor([1]) + 2.5, mt.float32),
-        (lambda: Tensor([True]) + 2, mt.int64), (lambda: Tensor([1.0], mt.float16) + 2.5, mt.float16),
-        (lambda: Tensor([1.0], mt.bfloat16) * 2, mt.bfloat16), (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
-        (lambda: Tensor([1.0]) + 1j, mt.complex64), (lambda: Tensor([1.0], mt.float16) + Tensor(1.0), mt.float32),
-        (lambda: Tensor([1]) / Tensor([2]), mt.float32), (lambda: Tensor([1], mt.int8).sum(), mt.int64),
+        (lambda: Tensor([1], mt.int8) + 300, mt.int8),
+        (lambda: Tensor([1], mt.uint8) + 1, mt.uint8), (lambda: Tensor([1]) + 2.5, mt.float32),
+        (lambda: Tensor([True]) + 2, mt.int64),
+        (lambda: Tensor([1.0], mt.float16) + 2.5, mt.float16),
+        (lambda: Tensor([1.0], mt.bfloat16) * 2, mt.bfloat16),
+        (lambda: Tensor([1.0], mt.float64) + 1j, mt.complex128),
+        (lambda: Tensor([1.0]) + 1j, mt.complex64),
+        (lambda: Tensor([1.0], mt.float16) + Tensor(1.0), mt.float32),
+        (lambda: Tensor([1]) / Tensor([2]), mt.float32),
+        (lambda: Tensor([1], mt.int8).sum(), mt.int64),
     ],
 )  # fmt: skip
 def test_python_numbers_are_weak_and_tensors_are_not(made: object, result: DType) -> None:
@@ -70,7 +80,8 @@ def test_python_numbers_are_weak_and_tensors_are_not(made: object, result: DType
 def test_names() -> None:
     assert repr(mt.float32) == "minitensor.float32" and str(mt.float32) == "Float32"
     assert [str(d) for d in DTYPES] == [
-        "Bool", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16", "BFloat16", "Float32",
+        "Bool", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16",
+        "BFloat16", "Float32",
         "Float64", "Complex64", "Complex128",
     ]  # fmt: skip
     for d in DTYPES:
@@ -92,9 +103,12 @@ def test_there_is_one_of_each(d: DType) -> None:
 @pytest.mark.parametrize(
     ("named", "meant"),
     [
-        ("float32", mt.float32), ("Float32", mt.float32), ("half", mt.float16), ("double", mt.float64), ("float", mt.float32),
-        ("int", mt.int64), ("bool_", mt.bool_), (bool, mt.bool_), (int, mt.int64), (float, mt.float32), (complex, mt.complex128),
-        (np.float64, mt.float64), (np.dtype("int16"), mt.int16), (np.bool_, mt.bool_), (ml_dtypes.bfloat16, mt.bfloat16),
+        ("float32", mt.float32), ("Float32", mt.float32), ("half", mt.float16),
+        ("double", mt.float64), ("float", mt.float32),
+        ("int", mt.int64), ("bool_", mt.bool_), (bool, mt.bool_), (int, mt.int64),
+        (float, mt.float32), (complex, mt.complex128),
+        (np.float64, mt.float64), (np.dtype("int16"), mt.int16), (np.bool_, mt.bool_),
+        (ml_dtypes.bfloat16, mt.bfloat16),
         (np.dtype(">f4"), mt.float32), (mt.uint8, mt.uint8),
     ],
 )  # fmt: skip
@@ -102,7 +116,10 @@ def test_as_dtype(named: object, meant: DType) -> None:
     assert as_dtype(named) is meant
 
 
-@pytest.mark.parametrize("wrong", [None, "float31", "", 3, 1.5, [], str, "S3", np.dtype("U2"), np.dtype("M8[s]"), object(), {}])
+@pytest.mark.parametrize(
+    "wrong",
+    [None, "float31", "", 3, 1.5, [], str, "S3", np.dtype("U2"), np.dtype("M8[s]"), object(), {}],
+)
 def test_what_is_no_dtype(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"^\[cast\] dtype must be one of bool, int8.*, got "):
         as_dtype(wrong, "cast")
@@ -134,7 +151,10 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
         "assert not {'numpy', 'ml_dtypes', 'minitensor'} & set(sys.modules), sorted(sys.modules)"
     )
     path = Path(dtype.__file__)
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program, path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, path], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
@@ -144,7 +164,9 @@ def test_numpy_knows_them(d: DType) -> None:
     for same in (d, d.numpy, d.numpy.type, d.name, str(d)):
         assert d == same and same == d and not d != same
     assert hash(d) == hash(d.numpy) and {d.numpy: 1}[d] == 1
-    for other in (None, "", "x", 1, float, int, object, [], *(o.numpy for o in DTYPES if o is not d)):
+    for other in (
+        None, "", "x", 1, float, int, object, [], *(o.numpy for o in DTYPES if o is not d),
+    ):  # fmt: skip
         assert d != other and other != d
     if d.itemsize > 1 and d is not mt.bfloat16:
         assert d != d.numpy.newbyteorder()

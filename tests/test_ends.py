@@ -1,4 +1,4 @@
-"""How processes end: what is queued is done, and errors that nobody read are told, whichever way Python runs to its end."""
+"""How processes end: queued work is done and unread errors are reported, on each way out."""
 
 from __future__ import annotations
 
@@ -75,11 +75,17 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def run(text: str, method: str = "fork", package: str = "multiprocessing", **environment: str) -> Any:
-        (tmp_path / "program.py").write_text(PRELUDE + text + '\nif __name__ == "__main__":\n    main()\n')
+    def run(
+        text: str, method: str = "fork", package: str = "multiprocessing", **environment: str
+    ) -> Any:
+        (tmp_path / "program.py").write_text(
+            PRELUDE + text + '\nif __name__ == "__main__":\n    main()\n'
+        )
         (tmp_path / "out").write_text("")
-        result = subprocess.run([sys.executable, str(tmp_path / "program.py"), str(tmp_path / "out"), method, package], text=True,
-                                capture_output=True, timeout=120, env={**os.environ, **environment})  # fmt: skip
+        result = subprocess.run([sys.executable, str(tmp_path / "program.py"),
+            str(tmp_path / "out"), method, package], text=True,
+                                capture_output=True, timeout=120,
+                                env={**os.environ, **environment})  # fmt: skip
         return result.stdout, result.stderr, (tmp_path / "out").read_text()
 
     return run
@@ -97,16 +103,22 @@ ENDS = {
     "returns": ("def end():\n    slow()", 0),
     "exits": ("def end():\n    slow()\n    sys.exit(3)", 3),
     "raises": ("def end():\n    slow()\n    raise LookupError('this')", 1),
-    "a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, slow, exitpriority=-1000)", 0),
-    "a finalizer of a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, lambda: util.Finalize(None, slow,"
+    "a finalizer": ("def end():\n    from multiprocessing import util\n    util.Finalize(None, "
+                    "slow, exitpriority=-1000)", 0),
+    "a finalizer of a finalizer": ("def end():\n    from multiprocessing import util\n    "
+                                   "util.Finalize(None, lambda: util.Finalize(None, slow,"
                                    " exitpriority=-7), exitpriority=7)", 0),
     "a thread": (LATE_THREAD, 0),
-    "an executor's thread": ("def end():\n    from concurrent.futures import ThreadPoolExecutor\n    ThreadPoolExecutor(1).submit(slow)", 0),
+    "an executor's thread": ("def end():\n    from concurrent.futures import ThreadPoolExecutor\n  "
+                             "  ThreadPoolExecutor(1).submit(slow)", 0),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("how, package", [("returns", "minitensor.multiprocessing"), *((how, "multiprocessing") for how in ENDS)])
+@pytest.mark.parametrize(
+    "how, package",
+    [("returns", "minitensor.multiprocessing"), *((how, "multiprocessing") for how in ENDS)],
+)
 def test_what_is_queued_is_done(run: Run, how: str, method: str, package: str) -> None:
     text, code = ENDS[how]
     out, err, done = run(text, method, package)
@@ -198,7 +210,10 @@ def test_errors_that_were_read_are_not_told_again(run: Run, method: str) -> None
 
 
 def test_an_error_of_the_parent_is_not_told_by_the_child(run: Run) -> None:
-    out, err, _ = run("parent = main\ndef end():\n    pass\ndef main():\n    many(20)\n    parent()\n    os._exit(0)")
+    out, err, _ = run(
+        "parent = main\ndef end():\n    pass\ndef main():\n    many(20)\n    parent()\n    "
+        "os._exit(0)"
+    )
     assert (out, err) == ("exit 0\n", "")
 
 
@@ -206,7 +221,9 @@ def test_an_error_of_the_parent_is_not_told_by_the_child(run: Run) -> None:
 def test_of_many_errors_the_first_are_told_and_how_many_more(run: Run, n: int, lines: int) -> None:
     _, err, _ = run(f"def end():\n    many({n})")
     told = err.splitlines()
-    assert len(told) == lines and all(line.startswith("Exception ignored in minitensor: ") for line in told)
+    assert len(told) == lines and all(
+        line.startswith("Exception ignored in minitensor: ") for line in told
+    )
     if n > 10:
         assert f"{n - 10} more ops of this stream have failed" in told[-1]
 
@@ -220,10 +237,15 @@ def test_a_closed_stderr_changes_nothing(run: Run) -> None:
 def test_the_wait_is_bounded_and_says_what_it_is_for(run: Run, method: str) -> None:
     text = """
 def end():
-    ops.host_call(lambda: float(threading.Event().wait()), [], shape=(), dtype="float32", name="stuck")
+    wait = lambda: float(threading.Event().wait())
+    ops.host_call(wait, [], shape=(), dtype="float32", name="stuck")
 """
     out, err, _ = run(text, method, MINITENSOR_EXIT_SECONDS="1")
-    assert "exit 0" in out and "waits for queued work: stuck (" in err and err.count("abandons queued work: stuck (") == 1
+    assert (
+        "exit 0" in out
+        and "waits for queued work: stuck (" in err
+        and err.count("abandons queued work: stuck (") == 1
+    )
 
 
 def test_ops_work_in_later_finalizers(run: Run) -> None:

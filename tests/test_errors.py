@@ -1,4 +1,4 @@
-"""Exceptions: ones that people catch already, with the code and the text intact wherever they travel."""
+"""Exceptions: of standard types, with code and text that pickling keeps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from minitensor import errors
 
 
-@pytest.mark.parametrize("kind", [errors.DeviceBusyError, errors.DeviceLostError, errors.DeviceMemoryError])
+@pytest.mark.parametrize(
+    "kind", [errors.DeviceBusyError, errors.DeviceLostError, errors.DeviceMemoryError]
+)
 def test_what_they_are_and_that_they_travel(kind: type[errors.DeviceError]) -> None:
     error = kind("[op] gone", 507033)
     assert isinstance(error, errors.DeviceError) and isinstance(error, RuntimeError)

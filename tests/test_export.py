@@ -1,4 +1,4 @@
-"""A tensor's memory in other hands: whatever a consumer does with it, no other process's value changes.
+"""Exported memory: nothing that a consumer does with it changes another process's value.
 
 The consumers here read no flags: they take DLPack's struct, or an array's address, and write.
 """

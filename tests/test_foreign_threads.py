@@ -1,4 +1,4 @@
-"""The list of native threads that are neither Python's nor ours, and the fork that refuses to take them along."""
+"""The list of other libraries' native threads, and the fork that is refused beside them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ libc = ctypes.CDLL(None)
 ident = ctypes.c_ulong()
 assert not foreign_threads.foreign(), foreign_threads.foreign()
 pause = ctypes.cast(libc.pause, ctypes.c_void_p)
-assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0   # and one of somebody else's
+# A thread of another library.
+assert libc.pthread_create(ctypes.byref(ident), None, pause, None) == 0
 libc.pthread_setname_np(ident, b"somebody")
 print([t.name for t in foreign_threads.foreign()])
 subprocess.run(["true"], check=True)          # no fork of Python's, in any mode
@@ -45,8 +46,13 @@ os._exit(0)
 
 
 def run(**env: str) -> list[str]:
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning", **env}
-    done = subprocess.run([sys.executable, "-u", "-c", FOREIGN], capture_output=True, text=True, timeout=60, env=env)
+    env = {
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning",
+        **env,
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", FOREIGN], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -58,7 +64,10 @@ def test_the_trace_notes_them() -> None:
 def test_strict_refuses_and_lists_them() -> None:
     listed, refusal = run(MINITENSOR_FORK="strict")
     assert listed == "['somebody']"
-    assert refusal.startswith("[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: somebody (")
+    assert refusal.startswith(
+        "[fork] MINITENSOR_FORK=strict refuses to fork beside 1 native thread of other libraries: "
+        "somebody ("
+    )
     assert "blas" in refusal and "use the start method spawn" in refusal
 
 
@@ -72,13 +81,16 @@ pid, terminal = pty.fork()
 if pid == 0:
     os._exit(0)
 import multiprocessing
-child = multiprocessing.get_context("fork").Process(target=lambda: print(float(t.sum()), flush=True))
+fork = multiprocessing.get_context("fork")
+child = fork.Process(target=lambda: print(float(t.sum()), flush=True))
 child.start()
 child.join()
 print(os.waitpid(pid, 0)[1], child.exitcode)
 """
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MINITENSOR_FORK": "strict"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.stdout, done.stderr) == ("1000000.0\n0 0\n", "")
 
 

@@ -35,7 +35,9 @@ def test_the_child_computes_and_has_its_parents_values() -> None:
     assert compute() == 600_000
 
 
-@pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
+@pytest.mark.parametrize(
+    "package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"]
+)
 def test_with_multiprocessing(package: object) -> None:
     context = package.get_context("fork")  # type: ignore[attr-defined]
     busy()
@@ -51,7 +53,13 @@ def test_the_child_has_blas() -> None:
     a = np.eye(300) * 2  # large enough for the library's own threads
     before = a @ a
     product = ops.matmul(Tensor(a), Tensor(a))
-    text = in_child(lambda: (float((a @ a).sum()), float(ops.matmul(Tensor(a), Tensor(a)).sum()), float(product.sum())))
+    text = in_child(
+        lambda: (
+            float((a @ a).sum()),
+            float(ops.matmul(Tensor(a), Tensor(a)).sum()),
+            float(product.sum()),
+        )
+    )
     assert text == "(1200.0, 1200.0, 1200.0)" and before.sum() == 1200
 
 
@@ -110,7 +118,9 @@ def test_a_fork_inside_a_host_call() -> None:
     queued.append(t * 2)
     go.set()
     assert queued[0].tolist() == [4.0]  # the parent's queue goes on
-    assert said[0].startswith("RuntimeError: [mul] was still queued when this process was forked (issued at ")
+    assert said[0].startswith(
+        "RuntimeError: [mul] was still queued when this process was forked (issued at "
+    )
 
 
 def test_the_parents_errors_are_the_parents() -> None:
@@ -138,7 +148,8 @@ if pid == 0:
     os._exit(0 if threads() == 1 and abs(t.asnumpy()[0] - np.e) < 1e-9 else 1)
 print(os.waitpid(pid, 0)[1], ops.log(Tensor(1.0)))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
     assert (done.stdout, done.stderr) == ("True\n1\n0 0.0\n", "")
 
@@ -148,7 +159,9 @@ def test_the_steps_are_traced() -> None:
     trace.clear()
     in_child(compute)
     kinds = [event.kind for event in trace.events("fork")]
-    assert [kind for kind in kinds if kind != "fork.foreign_threads"] == ["fork.begin", "fork.drained", "fork.joined", "fork.parent"]
+    assert [kind for kind in kinds if kind != "fork.foreign_threads"] == [
+        "fork.begin", "fork.drained", "fork.joined", "fork.parent",
+    ]  # fmt: skip
     assert "fork.child" in in_child(lambda: [event.kind for event in trace.events("fork")])
 
 
@@ -163,18 +176,25 @@ def test_a_drain_that_lasts_says_what_it_waits_for() -> None:
     handler, log = Opens(), logging.getLogger("minitensor")
     log.addHandler(handler)
     try:
-        t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32", name="patient")
+        t = ops.host_call(
+            lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32",
+            name="patient",
+        )  # fmt: skip
         assert in_child(compute) == "600000.0"
     finally:
         log.removeHandler(handler)
     assert t.tolist() == [1.0]
-    assert said[0].startswith("[fork] a fork waits for queued work: patient (") and "test_fork.py:" in said[0]
+    assert (
+        said[0].startswith("[fork] a fork waits for queued work: patient (")
+        and "test_fork.py:" in said[0]
+    )
 
 
 def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCaptureFixture) -> None:
     steps: list[str] = []
     members = [
-        fork.register(*(lambda s=step, n=name: steps.append(f"{s} {n}") for step in ("before", "parent", "child")), name=name, level=level)
+        fork.register(*(lambda s=step, n=name: steps.append(f"{s} {n}") for step in ("before",
+            "parent", "child")), name=name, level=level)
         for name, level in (("high", 8), ("low", 7), ("user", fork.USER))
     ]  # fmt: skip
 
@@ -182,7 +202,11 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
         steps.append("failing")
         raise RuntimeError("on purpose")
 
-    members.append(fork.register(before=fail, after_in_parent=fail, after_in_child=fail, name="broken", level=7))
+    members.append(
+        fork.register(
+            before=fail, after_in_parent=fail, after_in_child=fail, name="broken", level=7
+        )
+    )
     reports: list[str] = []
     try:
         with caplog.at_level(logging.ERROR, "minitensor"):
@@ -191,13 +215,19 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
     finally:
         for member in members:
             fork.unregister(member)
-    before = ["before user", "before high", "failing", "before low"]  # of equal levels, who came last goes first
+    # of equal levels, who came last goes first
+    before = ["before user", "before high", "failing", "before low"]
     assert steps == [*before, "parent low", "failing", "parent high", "parent user"]
 
     def reported(*phases: str) -> list[str]:
         return [f"[fork] participant broken failed {phase}; the fork goes on" for phase in phases]
 
-    assert child == repr(([*before, "child low", "failing", "child high", "child user"], reported("before the fork", "in the child")))
+    assert child == repr(
+        (
+            [*before, "child low", "failing", "child high", "child user"],
+            reported("before the fork", "in the child"),
+        )
+    )
     assert reports == reported("before the fork", "in the parent") and "on purpose" in caplog.text
     with pytest.raises(ValueError, match="must be registered"):
         fork.unregister(members[0])
@@ -206,7 +236,9 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
 def test_a_tensor_freed_by_another_hook_in_the_middle_of_a_fork() -> None:
     held = [ops.zeros(1000) for _ in range(10)]
     # Lower than the executor's level: runs after it has taken its locks.
-    member = fork.register(before=held.clear, after_in_child=lambda: ops.zeros(10).sum(), name="drops", level=0)
+    member = fork.register(
+        before=held.clear, after_in_child=lambda: ops.zeros(10).sum(), name="drops", level=0
+    )
     try:
         assert in_child(compute) == "600000.0"
     finally:
@@ -266,6 +298,10 @@ print(os.waitpid(pid, 0)[1])
 """
     if os.getuid() != 0:
         program = program.replace("os.setuid(65534)\n", "")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
-    assert (done.stdout, done.stderr) == ("refused 300000.0 1.0 ['before', 'parent']\n300000.0\n300000.0\n0\n", "")
+    assert (done.stdout, done.stderr) == (
+        "refused 300000.0 1.0 ['before', 'parent']\n300000.0\n300000.0\n0\n",
+        "",
+    )

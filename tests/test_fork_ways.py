@@ -23,7 +23,9 @@ from minitensor.backend import core, lifecycle
 from minitensor.backend.core import lib
 
 SUPPORT = os.path.dirname(children.__file__)
-PACKAGES = pytest.mark.parametrize("package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"])
+PACKAGES = pytest.mark.parametrize(
+    "package", [multiprocessing, minitensor.multiprocessing], ids=["standard", "ours"]
+)
 
 
 def busy() -> Tensor:
@@ -37,7 +39,10 @@ def compute() -> float:
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
     """A program in an interpreter of its own: exit code, output, errors."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **env},
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 
@@ -63,7 +68,7 @@ class Thread(threading.Thread):
         return self.result
 
 
-# --- ways in ----------------------------------------------------------------------------------------------------------
+# --- ways in --------------------------------------------------------------------------------------
 def test_forkpty() -> None:
     value = busy()
     pid, terminal = os.forkpty()
@@ -108,7 +113,13 @@ def test_from_a_signal_handler_while_the_main_thread_waits() -> None:
     try:
         t = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
         main = threading.get_ident()
-        sender = Thread(lambda: (entered.wait(60), until_in(main, core.wait_slices), os.kill(os.getpid(), signal.SIGUSR1)))
+        sender = Thread(
+            lambda: (
+                entered.wait(60),
+                until_in(main, core.wait_slices),
+                os.kill(os.getpid(), signal.SIGUSR1),
+            )
+        )
         runtime.synchronize()
         sender.finish()
     finally:
@@ -155,7 +166,9 @@ queued = ops.exp(Tensor(np.zeros(300_000)))
 """
     register = "atexit.register(at_exit)"
     program = program.replace("BEFORE", register if registered == "before" else "")
-    program = program.replace("AFTER", register if registered == "after" else "").replace("%r", repr(SUPPORT))
+    program = program.replace("AFTER", register if registered == "after" else "").replace(
+        "%r", repr(SUPPORT)
+    )
     code, output, error = run(program)
     if "can't fork at interpreter shutdown" in error and sys.version_info[:2] == (3, 12):
         return  # 3.12 alone refuses it
@@ -165,11 +178,12 @@ queued = ops.exp(Tensor(np.zeros(300_000)))
 @PACKAGES
 def test_workers_that_a_pool_replaces(package: object) -> None:
     busy()
-    with package.get_context("fork").Pool(2, maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
+    with package.get_context("fork").Pool(2,
+        maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
         assert [pool.apply_async(compute).get(60) for _ in range(6)] == [600_000] * 6
 
 
-# --- awkward moments --------------------------------------------------------------------------------------------------
+# --- awkward moments ------------------------------------------------------------------------------
 @pytest.mark.parametrize("point", ["SUBMIT", "ALLOC"])
 def test_a_fork_passes_a_thread_that_is_held_at(point: str) -> None:
     """It has nothing in hand yet and holds no lock."""
@@ -201,7 +215,9 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
         busy()
         forking = Thread(lambda: in_child(compute))
         hold.wait()
-        by_the_host = Thread(lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float))
+        by_the_host = Thread(
+            lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float)
+        )
         until_in(by_the_host.ident, core._submit)
         with held(lib.MT_POINT_SUBMIT) as submitting:
             computing = Thread(compute)
@@ -209,7 +225,11 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
             submitting.go()
         assert computing.is_alive() and by_the_host.is_alive() and forking.is_alive()
         hold.go()
-        assert (forking.finish(), computing.finish(), by_the_host.finish()) == ("600000.0", 600_000, 20_000)
+        assert (forking.finish(), computing.finish(), by_the_host.finish()) == (
+            "600000.0",
+            600_000,
+            20_000,
+        )
 
 
 def test_a_second_fork_waits_for_one_that_is_held() -> None:
@@ -227,7 +247,9 @@ def test_a_second_fork_waits_for_one_that_is_held() -> None:
 
 def test_while_another_thread_waits_in_synchronize() -> None:
     go = threading.Event()
-    t = ops.host_call(lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32")
+    t = ops.host_call(
+        lambda a: a if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32"
+    )
     waiting = Thread(runtime.synchronize)
     until_in(waiting.ident, core.wait_slices)
     forking = Thread(lambda: in_child(lambda: (t.tolist(), compute())))
@@ -246,8 +268,10 @@ from children import in_child
 from minitensor import Tensor, fork, ops
 from minitensor.backend import core
 from races import until, until_in
-go, ones = threading.Event(), np.ones(100_000, np.float16)  # halves: the host computes them, and what Python submits can be seen
-first = ops.host_call(lambda a: a if go.wait(30) else None, [Tensor([1.0])], shape=1, dtype="float32")
+# Halves: the host computes them, and the trace shows what Python submits.
+go, ones = threading.Event(), np.ones(100_000, np.float16)
+wait = lambda a: a if go.wait(30) else None
+first = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
     for i in range(20):
         done.append(ops.exp(Tensor(ones)))
@@ -269,14 +293,19 @@ def test_while_the_garbage_collector_frees_tensors() -> None:
 
     def litter() -> None:
         while not stop.is_set():
-            cycle: list[object] = [ops.exp(Tensor(np.zeros(20_000))), Tensor(np.zeros(100)).asnumpy()]
+            cycle: list[object] = [
+                ops.exp(Tensor(np.zeros(20_000))),
+                Tensor(np.zeros(100)).asnumpy(),
+            ]
             cycle.append(cycle)
             del cycle
             gc.collect()
 
     threads = [Thread(litter) for _ in range(2)]
     try:
-        assert [in_child(lambda: (gc.collect() >= 0, compute())) for _ in range(20)] == ["(True, 600000.0)"] * 20
+        assert [in_child(lambda: (gc.collect() >= 0, compute())) for _ in range(20)] == [
+            "(True, 600000.0)"
+        ] * 20
     finally:
         stop.set()
         for thread in threads:
@@ -288,7 +317,9 @@ def test_during_an_asynchronous_error() -> None:
         failed = ops.exp(Tensor(np.ones(300_000, np.int32)) // Tensor(np.zeros(300_000, np.int32)))
         after = failed + 1
         child = in_child(lambda after=after: after.asnumpy())
-        assert child.startswith("ZeroDivisionError: [floor_divide] integer division by zero (issued at ")
+        assert child.startswith(
+            "ZeroDivisionError: [floor_divide] integer division by zero (issued at "
+        )
         assert in_child(lambda: runtime.synchronize()) == "None"  # the parent's to be told of
         with pytest.raises(ZeroDivisionError):
             after.asnumpy()
@@ -297,14 +328,15 @@ def test_during_an_asynchronous_error() -> None:
 def test_a_thread_that_ends_while_its_tasks_run() -> None:
     go, made = threading.Event(), []
     thread = Thread(lambda: made.append(
-        ops.host_call(lambda a: a * 2 if go.wait(60) else None, [Tensor([1.0])], shape=1, dtype="float32") + 1
+        ops.host_call(lambda a: a * 2 if go.wait(60) else None, [Tensor([1.0])], shape=1,
+            dtype="float32") + 1
     ))  # fmt: skip
     thread.finish()
     go.set()
     assert in_child(lambda: made[0].tolist()) == "[3.0]" and made[0].tolist() == [3.0]
 
 
-# --- ends of a child --------------------------------------------------------------------------------------------------
+# --- ends of a child ------------------------------------------------------------------------------
 ENDS: dict[str, tuple[Callable[[], object], int]] = {
     "sys.exit": (lambda: sys.exit(3), 3),
     "os._exit": (lambda: os._exit(4), 4),
@@ -326,7 +358,8 @@ def _end(how: str, end: Callable[[], object]) -> None:
 @PACKAGES
 def test_a_child_ends_by(how: str, package: object) -> None:
     end, code = ENDS[how]
-    process = package.get_context("fork").Process(target=_end, args=(how, end))  # type: ignore[attr-defined]
+    process = package.get_context("fork").Process(target=_end,
+        args=(how, end))  # type: ignore[attr-defined]
     value = busy()
     process.start()
     process.join(60)
@@ -350,11 +383,12 @@ if pid == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), float(value.sum()))
 """
     ends = {"sys.exit": "sys.exit(3)", "os._exit": "os._exit(4)", "an exception": "1 // 0",
-            "a signal": "os.kill(os.getpid(), signal.SIGTERM)", "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)"}  # fmt: skip
+            "a signal": "os.kill(os.getpid(), signal.SIGTERM)",
+            "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)"}  # fmt: skip
     assert run(program.replace("END", ends[how])) == (0, f"{code} 300000.0\n", "")
 
 
-# --- the end of the program -------------------------------------------------------------------------------------------
+# --- the end of the program -----------------------------------------------------------------------
 def test_queued_work_is_done_before_the_program_ends() -> None:
     program = """
 import atexit, threading

@@ -23,26 +23,30 @@ def state():
     return {
         "threads": sorted(os.listdir("/proc/self/task")),
         "python threads": threading.active_count(),
-        "descriptors": sorted((n, os.readlink(f"/proc/self/fd/{n}")) for n in os.listdir("/proc/self/fd")
+        "descriptors": sorted((n, os.readlink(f"/proc/self/fd/{n}"))
+                              for n in os.listdir("/proc/self/fd")
                               if os.path.exists(f"/proc/self/fd/{n}")),
         "children": open(f"/proc/self/task/{os.getpid()}/children").read(),
         "environment": dict(os.environ),
-        "signals": [str(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
+        "signals": [str(signal.getsignal(s))
+                    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
         "folder": os.getcwd(),
     }
 before = state()
 modules = set(sys.modules)
 import minitensor
 after = state()
-standard = [m for m in set(sys.modules) - modules if m.split(".")[0] in ("multiprocessing", "asyncio", "subprocess")]
-print(json.dumps({"before": before, "after": after, "standard": standard, "all": sorted(set(sys.modules) - modules)}))
+new = sorted(set(sys.modules) - modules)
+standard = [m for m in new if m.split(".")[0] in ("multiprocessing", "asyncio", "subprocess")]
+print(json.dumps({"before": before, "after": after, "standard": standard, "all": new}))
 """
 
 
 def python(program: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
-    )
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **environment},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -53,17 +57,31 @@ def test_import_starts_and_opens_nothing():
     seen = json.loads(python(PROGRAM))
     assert seen["after"] == seen["before"]
     assert seen["standard"] == []
-    assert not [name for name in seen["all"] if name.startswith("minitensor.multiprocessing")]  # on demand
+    # on demand
+    assert not [name for name in seen["all"] if name.startswith("minitensor.multiprocessing")]
 
 
 def test_import_makes_no_device_busy(tmp_path):
-    python("import minitensor", MINITENSOR_DEVICE_TARGET="Ascend", MINITENSOR_ASCEND_LOCK_DIR=str(tmp_path))
+    python(
+        "import minitensor",
+        MINITENSOR_DEVICE_TARGET="Ascend",
+        MINITENSOR_ASCEND_LOCK_DIR=str(tmp_path),
+    )
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("module", ["minitensor", "minitensor.ops", "minitensor.multiprocessing", "minitensor.fork", "minitensor.tensor"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "minitensor", "minitensor.ops", "minitensor.multiprocessing", "minitensor.fork",
+        "minitensor.tensor",
+    ],
+)
 def test_each_module_may_be_the_first(module):
-    assert python(f"import {module}, minitensor; print(minitensor.ops.log(minitensor.Tensor(2.0)))") == "0.6931472\n"
+    assert (
+        python(f"import {module}, minitensor; print(minitensor.ops.log(minitensor.Tensor(2.0)))")
+        == "0.6931472\n"
+    )
 
 
 NAMES = """
@@ -88,7 +106,11 @@ def test_dir_and_all_are_what_a_user_may_use() -> None:
     for module, found in json.loads(python(NAMES)).items():
         assert found["all"] == found["dir"] == found["star"], module
         assert (found["missing"], found["twice"]) == ([], 0)
-        assert not [name for name in found["all"] if name.startswith("_") or name in ("Any", "annotations", "import_module")]
+        assert not [
+            name
+            for name in found["all"]
+            if name.startswith("_") or name in ("Any", "annotations", "import_module")
+        ]
 
 
 def test_multiprocessing_is_an_attribute() -> None:
@@ -153,7 +175,10 @@ def test_a_traceback_names_the_nearest_one_once(line: str, hint: str) -> None:
 
 def test_a_private_name_loads_no_family() -> None:
     program = "import sys; from minitensor import ops; before = set(sys.modules); "
-    assert python(program + "print(hasattr(ops, '__wrapped__'), set(sys.modules) - before)") == "False set()\n"
+    assert (
+        python(program + "print(hasattr(ops, '__wrapped__'), set(sys.modules) - before)")
+        == "False set()\n"
+    )
 
 
 def test_a_star_brings_the_ops_and_nothing_else() -> None:
@@ -168,7 +193,7 @@ print(public == set(ops.__all__), {"log", "matmul", "sort", "rand", "relu", "hos
     assert python(program) == "[]\nTrue True\n"
 
 
-# --- a core that is not there, or was built from other sources --------------------------------------------------------
+# --- a core that is not there, or was built from other sources ------------------------------------
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = pytest.mark.skipif(
     not (ROOT / "minitensor").is_dir(),
@@ -187,7 +212,8 @@ def package(tmp_path: Path) -> Path:
 # An installation for development finds modules that a copy of the package lacks.
 ALONE = (
     "import sys; "
-    "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]; "
+    "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', "
+    "'')]; "
 )
 
 
@@ -212,7 +238,8 @@ def test_without_a_core_the_import_says_what_to_run(module: str, package: Path) 
     next((package / "backend").glob("_core*.so")).unlink()
     said = imported(package, module)
     assert said == (
-        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no module minitensor.backend._core; {REMEDY}"
+        f"[import] minitensor is not built for this Python, {sys.executable}, which finds no "
+        f"module minitensor.backend._core; {REMEDY}"
     )
 
 
@@ -248,7 +275,9 @@ def test_the_core_has_the_fingerprint_of_the_sources() -> None:
 @SOURCES
 def test_the_sources_are_what_the_build_reads() -> None:
     names = fingerprint.sources()
-    assert set(fingerprint.HEADERS) < set(names) == {name for name in names if "generated" not in name}
+    assert (
+        set(fingerprint.HEADERS) < set(names) == {name for name in names if "generated" not in name}
+    )
     folder = ROOT / "minitensor" / Path(fingerprint.HEADERS[0]).parent
     there = {
         path.relative_to(ROOT / "minitensor").as_posix()
@@ -261,8 +290,10 @@ def test_the_sources_are_what_the_build_reads() -> None:
 def test_each_part_of_a_fingerprint_is_compared_by_itself() -> None:
     here = fingerprint.compute()
     fingerprint.check(here ^ 1)  # other C sources: an import goes on
-    for bit, check in ((0, fingerprint.check_sources), (19, fingerprint.check_sources), (20, fingerprint.check),
-                       (39, fingerprint.check), (40, fingerprint.check), (63, fingerprint.check)):  # fmt: skip
+    for bit, check in ((0, fingerprint.check_sources), (19, fingerprint.check_sources),
+        (20, fingerprint.check),
+                       (39, fingerprint.check), (40, fingerprint.check),
+                       (63, fingerprint.check)):  # fmt: skip
         if bit < 40 and not fingerprint.sources():
             continue
         with pytest.raises(ImportError, match="was built from another"):
@@ -306,7 +337,9 @@ def test_pytest_refuses_a_core_built_from_other_sources(name: str, tree: Path) -
     os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))  # contents count, not dates
     code, out, err = run_pytest(tree, "tests")
     assert (code, out) == (pytest.ExitCode.USAGE_ERROR, "")
-    assert err.startswith("Exit: [import] the C core was built from another ") and err.endswith(REMEDY + "\n")
+    assert err.startswith("Exit: [import] the C core was built from another ") and err.endswith(
+        REMEDY + "\n"
+    )
     assert err.count("\n") == 1
 
 
@@ -324,7 +357,10 @@ def test_pytest_without_a_core_says_what_to_run(arguments: tuple[str, ...], tree
     next((tree / "minitensor" / "backend").glob("_core*.so")).unlink()
     code, out, err = run_pytest(tree, *arguments)
     assert (code, out) == (pytest.ExitCode.USAGE_ERROR, "")
-    assert err.startswith("Exit: [import] minitensor is not built for this Python") and err.count("\n") == 1
+    assert (
+        err.startswith("Exit: [import] minitensor is not built for this Python")
+        and err.count("\n") == 1
+    )
 
 
 @SOURCES

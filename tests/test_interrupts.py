@@ -15,11 +15,14 @@ SUPPORT = Path(__file__).parent / "support"
 
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
-    """A program in an interpreter of its own, that finds the helpers of the tests: exit code, output, errors."""
-    # Whoever was started in the background of a shell ignores Ctrl-C, and so do those that it starts.
+    """Run a program that finds the tests' helpers; return its exit code, output and errors."""
+    # Whoever was started in the background of a shell ignores Ctrl-C, and so do those that it
+    # starts.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + program
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path]), **env})  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=100,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT),
+                              *sys.path]), **env})  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 
@@ -29,7 +32,8 @@ def test_it_ends_every_wait_and_leaves_all_usable(kind: str) -> None:
     assert (code, error) == (0, "") and float(output) > 0
 
 
-# Python looks for signals after each call of C: the exception comes when the call has already done its work.
+# Python looks for signals after each call of C: the exception comes when the call has already done
+# its work.
 def test_in_the_moment_when_a_task_is_queued() -> None:
     program = """
 import threading
@@ -78,7 +82,7 @@ print(ops.cumsum(x, 0).tolist())
     assert run(program) == (0, "interrupted\n[[1.0, 2.0], [4.0, 6.0]]\n", "")
 
 
-# --- in the middle of a fork ------------------------------------------------------------------------------------------
+# --- in the middle of a fork ----------------------------------------------------------------------
 def test_the_wait_of_a_fork() -> None:
     """It ends the wait, not the fork: what was still at work is the parent's."""
     program = """
@@ -114,14 +118,21 @@ print(os.read(reader, 1000).decode())
 """
     in_the_wait = program.replace("BEFORE", "None").replace("AWAIT", "True")
     # And before it: then there is no wait at all.
-    before_it = program.replace("BEFORE", "lambda: waits.interrupt_main()").replace("AWAIT", "False")
+    before_it = program.replace("BEFORE", "lambda: waits.interrupt_main()").replace(
+        "AWAIT", "False"
+    )
     for text in in_the_wait, before_it:
-        code, output, error = run(text, PYTHONWARNINGS="ignore::DeprecationWarning")  # a thread lives here: the stuck one
+        # a thread lives here: the stuck one
+        code, output, error = run(text, PYTHONWARNINGS="ignore::DeprecationWarning")
         assert (code, error) == (0, "")
         lines = output.splitlines()
         assert lines[:2] == ["interrupted", "[2.0] [3.0] 1.0"]
-        assert lines[2].startswith("[wait] was still being computed when this process was forked (issued at ")
-        assert lines[3].startswith("[add] was still queued when this process was forked (issued at ")
+        assert lines[2].startswith(
+            "[wait] was still being computed when this process was forked (issued at "
+        )
+        assert lines[3].startswith(
+            "[add] was still queued when this process was forked (issued at "
+        )
         assert lines[4] == "1.0"
 
 
@@ -155,7 +166,7 @@ except KeyboardInterrupt:
     assert run(program, PYTHONWARNINGS="ignore::DeprecationWarning") == (0, "interrupted\n", "")
 
 
-# --- the end of the program -------------------------------------------------------------------------------------------
+# --- the end of the program -----------------------------------------------------------------------
 def test_the_exit_code_of_an_interrupted_program_is_pythons() -> None:
     program = """
 import atexit, threading
@@ -185,7 +196,11 @@ print("end", flush=True)
 def test_stuck_work_does_not_keep_the_program() -> None:
     code, output, error = run(STUCK, MINITENSOR_EXIT_SECONDS="1")
     assert (code, output) == (0, "end\n")
-    assert "[shutdown] abandons queued work: wait (" in error and "waits.py:" in error and " and 10 more" in error
+    assert (
+        "[shutdown] abandons queued work: wait (" in error
+        and "waits.py:" in error
+        and " and 10 more" in error
+    )
 
 
 def test_it_ends_the_wait_at_the_end() -> None:

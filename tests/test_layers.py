@@ -1,6 +1,7 @@
-"""The layers hold: every module imports from its own layer or from those below, wherever in its text the import stands.
+"""Each module imports from its own layer or from those below, wherever the import stands.
 
-The floors of the C core hold, too: every file includes and uses what lies on its own floor or below."""
+The floors of the C core hold, too: every file includes and uses what lies on its own floor or
+below."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.smi": 5,
 }
 
-pytestmark = pytest.mark.skipif(not PACKAGE.is_dir(), reason="the sources are not here: an installed package is tested")
+pytestmark = pytest.mark.skipif(
+    not PACKAGE.is_dir(), reason="the sources are not here: an installed package is tested"
+)
 
 
 def layer(module: str) -> int | None:
@@ -87,7 +90,9 @@ def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.stmt,
             yield from _statements(child, inside or function)
 
 
-def imports(name: str, text: str, package: bool, modules: set[str]) -> Iterator[tuple[str, int, bool]]:
+def imports(
+    name: str, text: str, package: bool, modules: set[str]
+) -> Iterator[tuple[str, int, bool]]:
     """What a module imports of ours: module, line, and whether in a function."""
     for node, inside in _statements(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -95,9 +100,17 @@ def imports(name: str, text: str, package: bool, modules: set[str]) -> Iterator[
         else:
             assert isinstance(node, ast.ImportFrom)
             base = name.split(".") if package else name.split(".")[:-1]
-            origin = ".".join([*base[: len(base) - node.level + 1], node.module or ""]).rstrip(".") if node.level else node.module or ""
-            # `from package import module` imports the module, `from module import name` the module before it
-            targets = [f"{origin}.{a.name}" if f"{origin}.{a.name}" in modules else origin for a in node.names]
+            origin = (
+                ".".join([*base[: len(base) - node.level + 1], node.module or ""]).rstrip(".")
+                if node.level
+                else node.module or ""
+            )
+            # `from package import module` imports the module, `from module import name` the module
+            # before it
+            targets = [
+                f"{origin}.{a.name}" if f"{origin}.{a.name}" in modules else origin
+                for a in node.names
+            ]
         for target in targets:
             if target.split(".")[0] == "minitensor":
                 yield target, node.lineno, inside
@@ -107,7 +120,9 @@ def graph() -> dict[str, list[tuple[str, int, bool]]]:
     found = sources()
     modules = set(found)
     return {
-        name: list(imports(name, path.read_text(encoding="utf-8"), path.name == "__init__.py", modules))
+        name: list(
+            imports(name, path.read_text(encoding="utf-8"), path.name == "__init__.py", modules)
+        )
         for name, path in found.items()
     }
 
@@ -123,13 +138,19 @@ def test_imports_point_down():
         for target, line, _ in edges:
             own, other = layer(name), layer(target)
             if own is not None and own != TOP and (other is None or other > own):
-                wrong.append(f"{name}:{line} (layer {own}) imports {target} (layer {'none' if other is None else other})")
+                wrong.append(
+                    f"{name}:{line} (layer {own}) imports {target} (layer "
+                    f"{'none' if other is None else other})"
+                )
     assert not wrong, "\n".join(wrong)
 
 
 def test_no_cycles():
-    """What imports run when a module is loaded makes no circle; a package and its own modules count as told apart."""
-    loads = {name: {target for target, _, inside in edges if not inside and target != name} for name, edges in graph().items()}
+    """Imports at load make no circle; a package and each of its modules are separate nodes."""
+    loads = {
+        name: {target for target, _, inside in edges if not inside and target != name}
+        for name, edges in graph().items()
+    }
     done: set[str] = set()
 
     def visit(name: str, path: list[str]) -> None:
@@ -145,18 +166,24 @@ def test_no_cycles():
 
 
 def test_the_only_place_that_registers_at_fork():
-    users = [name for name, path in sources().items() if "os.register_at_fork(" in path.read_text(encoding="utf-8")]
+    users = [
+        name
+        for name, path in sources().items()
+        if "os.register_at_fork(" in path.read_text(encoding="utf-8")
+    ]
     assert users == ["minitensor.fork"]
 
 
 def test_config_is_the_only_reader_of_our_environment_variables():
     def reads(text: str) -> bool:
         return any(
-            isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in ast.walk(ast.parse(text))
+            isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+            for node in ast.walk(ast.parse(text))
         )
 
     readers = {name for name, path in sources().items() if reads(path.read_text(encoding="utf-8"))}
-    assert readers <= {"minitensor.config", "minitensor.core.build._build"}  # the build runs before there is a package
+    # the build runs before there is a package
+    assert readers <= {"minitensor.config", "minitensor.core.build._build"}
 
 
 EXAMPLE = """
@@ -175,8 +202,15 @@ def late():
 
 
 def test_the_parser_sees_them_all():
-    modules = {"minitensor.tensor", "minitensor.backend.sibling", "minitensor.multiprocessing.queues"}
-    found = {(target, inside) for target, _, inside in imports("minitensor.backend.one", EXAMPLE, False, modules)}
+    modules = {
+        "minitensor.tensor",
+        "minitensor.backend.sibling",
+        "minitensor.multiprocessing.queues",
+    }
+    found = {
+        (target, inside)
+        for target, _, inside in imports("minitensor.backend.one", EXAMPLE, False, modules)
+    }
     assert found == {
         ("minitensor.smi", False),
         ("minitensor.backend.sibling", False),
@@ -187,26 +221,37 @@ def test_the_parser_sees_them_all():
     }
 
 
-# --- the C core ------------------------------------------------------------------------------------------------------
+# --- the C core -----------------------------------------------------------------------------------
 
 CORE = PACKAGE / "core"
-FLOORS = ["", "base", "kernels", "memory", "arena", "tensor", "fusion", "executor", "api", "transport", "python"]  # "": types.h and generated/
-# Headers that no other floor includes.  The executor's lock and the arena's tables are reached only through them.
+# "": types.h and generated/
+FLOORS = [
+    "", "base", "kernels", "memory", "arena", "tensor", "fusion", "executor", "api", "transport",
+    "python",
+]  # fmt: skip
+# Headers that no other floor includes.  The executor's lock and the arena's tables are reached only
+# through them.
 PRIVATE = {"executor/executor.h", "arena/arena.h", "python/py_core.h"}
 
 
 def c_files() -> dict[str, str]:
-    """Return the text of every C file of the core by its path below core/, without comments and strings."""
+    """Return each C file of the core, by path below core/, without comments and strings."""
     found = {}
     for path in sorted(p for suffix in ("c", "h", "inc") for p in CORE.rglob(f"*.{suffix}")):
         name = path.relative_to(CORE).as_posix()
         found[name] = without_comments(path.read_text(encoding="utf-8"))
-    return {name: text for name, text in found.items() if name not in ("core.h", "generated/core_c.h")}
+    return {
+        name: text for name, text in found.items() if name not in ("core.h", "generated/core_c.h")
+    }
 
 
 def without_comments(text: str) -> str:
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
-    return re.sub(r"""(#include [^\n]*)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", lambda m: m[1] or '""', text)
+    return re.sub(
+        r"""(#include [^\n]*)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""",
+        lambda m: m[1] or '""',
+        text,
+    )
 
 
 def floor(name: str) -> int:
@@ -217,7 +262,11 @@ def floor(name: str) -> int:
 
 
 def includes(text: str) -> list[str]:
-    return [name for name in re.findall(r'^#include "([^"]+)"', text, flags=re.M) if name != "generated/core_c.h"]
+    return [
+        name
+        for name in re.findall(r'^#include "([^"]+)"', text, flags=re.M)
+        if name != "generated/core_c.h"
+    ]
 
 
 def without_prototypes(header: str) -> str:
@@ -241,7 +290,9 @@ def defined(text: str) -> set[str]:
         depth += part == "{"
     names = set()
     for statement in re.findall(r"[^;}]*(?:\{\}|;)", "".join(outside).replace("{};", "{} ;")):
-        head = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", re.sub(r"_Atomic\([^()]*\)", "int", statement)).strip()
+        head = re.sub(
+            r"__attribute__\s*\(\(.*?\)\)", "", re.sub(r"_Atomic\([^()]*\)", "int", statement)
+        ).strip()
         if re.match(r"(static|typedef|extern|enum)\b", head) or head == ";":
             continue
         function = re.search(r"(\w+)\s*\((?:[^()]|\([^()]*\))*\)\s*\{\}$", head)
@@ -253,7 +304,12 @@ def defined(text: str) -> set[str]:
 
 def definitions() -> dict[str, str]:
     """Return for each symbol of the core the file that defines it."""
-    return {symbol: name for name, text in c_files().items() if name.endswith(".c") for symbol in defined(text)}
+    return {
+        symbol: name
+        for name, text in c_files().items()
+        if name.endswith(".c")
+        for symbol in defined(text)
+    }
 
 
 def c_graph() -> dict[str, dict[str, str]]:
@@ -264,7 +320,8 @@ def c_graph() -> dict[str, dict[str, str]]:
         used = without_prototypes(text) if name.endswith(".h") else text
         for symbol in set(re.findall(r"\w+", used)) & set(where):
             target = where[symbol]
-            if target.rsplit(".", 1)[0] != name.rsplit(".", 1)[0]:  # a header's inline functions may use what its own file defines
+            # a header's inline functions may use what its own file defines
+            if target.rsplit(".", 1)[0] != name.rsplit(".", 1)[0]:
                 uses.setdefault(target, symbol)
         edges[name] = uses
     return edges
@@ -273,7 +330,8 @@ def c_graph() -> dict[str, dict[str, str]]:
 def test_c_files_use_their_own_floor_and_those_below():
     wrong = [
         f"{name} ({FLOORS[floor(name)]}) uses {target} ({FLOORS[floor(target)]}): {what}"
-        for name, uses in c_graph().items() for target, what in uses.items() if floor(target) > floor(name)
+        for name, uses in c_graph().items() for target,
+        what in uses.items() if floor(target) > floor(name)
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
@@ -284,7 +342,10 @@ def test_no_cycles_of_c_files():
     def visit(name: str, path: list[str]) -> None:
         if name in path:
             circle = [*path[path.index(name) :], name]
-            pytest.fail("a circle: " + ", ".join(f"{a} -> {b} ({edges[a][b]})" for a, b in zip(circle, circle[1:])))
+            pytest.fail(
+                "a circle: "
+                + ", ".join(f"{a} -> {b} ({edges[a][b]})" for a, b in zip(circle, circle[1:]))
+            )
         if name not in done:
             for target in sorted(edges.get(name, ())):
                 visit(target, [*path, name])
@@ -295,35 +356,61 @@ def test_no_cycles_of_c_files():
 
 
 def test_private_headers_stay_on_their_floor():
-    wrong = [f"{name} includes {target}" for name, text in c_files().items() for target in includes(text)
+    wrong = [f"{name} includes {target}" for name,
+        text in c_files().items() for target in includes(text)
              if target in PRIVATE and floor(target) != floor(name)]  # fmt: skip
     assert not wrong, wrong
 
 
 def test_every_symbol_is_public_or_in_a_header_of_its_floor():
     """What core.h does not declare is internal, and stands in a header beside its file."""
-    public = set(re.findall(r"\b(mt_\w+)\(", without_comments((CORE / "core.h").read_text(encoding="utf-8"))))
+    public = set(
+        re.findall(r"\b(mt_\w+)\(", without_comments((CORE / "core.h").read_text(encoding="utf-8")))
+    )
     where, texts = definitions(), c_files()
     assert public <= set(where)  # the parser finds them
     for symbol, name in where.items():
-        headers = [text for header, text in texts.items() if header.endswith(".h") and floor(header) == floor(name)]
+        headers = [
+            text
+            for header, text in texts.items()
+            if header.endswith(".h") and floor(header) == floor(name)
+        ]
         declared = any(re.search(rf"\b{symbol}\b", text) for text in headers)
-        assert symbol in public or declared or symbol.startswith("PyInit_"), f"{symbol} of {name} is in no header of its floor"
+        assert symbol in public or declared or symbol.startswith("PyInit_"), (
+            f"{symbol} of {name} is in no header of its floor"
+        )
 
 
 def test_every_prototype_has_a_definition():
     where = definitions()
     for name, text in c_files().items():
         if name.endswith(".h") and not name.startswith(("generated/", "kernels/math/")):
-            outside = re.sub(r"\{[^{}]*\}", "{}", re.sub(r"^\s*#(?:\\\n|[^\n])*", "", text, flags=re.M))
-            missing = set(re.findall(r"^(?!static|typedef)\w[\w *]*?\b(\w+)\([^{}]*?\);", outside, flags=re.M)) - set(where)
+            outside = re.sub(
+                r"\{[^{}]*\}", "{}", re.sub(r"^\s*#(?:\\\n|[^\n])*", "", text, flags=re.M)
+            )
+            missing = set(
+                re.findall(r"^(?!static|typedef)\w[\w *]*?\b(\w+)\([^{}]*?\);", outside, flags=re.M)
+            ) - set(where)
             assert not missing, f"{name} declares what no file defines: {missing}"
 
 
 def test_the_map_shows_every_file():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    chart = set(re.findall(r"\w+", text[text.index("core/  the C core") : text.index("────", text.index("core/  the C core"))]))
-    stems = {name.rsplit("/", 1)[-1].split(".")[0] for name in c_files() if not name.startswith("generated/")}
+    chart = set(
+        re.findall(
+            r"\w+",
+            text[
+                text.index("core/  the C core") : text.index(
+                    "────", text.index("core/  the C core")
+                )
+            ],
+        )
+    )
+    stems = {
+        name.rsplit("/", 1)[-1].split(".")[0]
+        for name in c_files()
+        if not name.startswith("generated/")
+    }
     assert stems <= chart, stems - chart
 
 
@@ -356,6 +443,8 @@ def test_the_c_parser_sees_them_all():
 
 if __name__ == "__main__":  # the graph, for people
     for module, edges in graph().items():
-        sys.stdout.write(f"{layer(module)} {module}: {', '.join(sorted({target for target, *_ in edges}))}\n")
+        sys.stdout.write(
+            f"{layer(module)} {module}: {', '.join(sorted({target for target, *_ in edges}))}\n"
+        )
     for module, uses in c_graph().items():
         sys.stdout.write(f"{floor(module)} {module}: {', '.join(sorted(uses))}\n")

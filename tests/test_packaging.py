@@ -1,6 +1,7 @@
-"""What is built of the sources, installed elsewhere, works: the wheel, the source distribution, and the error without a compiler.
+"""The wheel and the source distribution, installed elsewhere; the error without a compiler.
 
-No network: the builds run without isolation, with the setuptools, wheel and cffi of the environment that runs the tests.
+No network: the builds run without isolation, with the setuptools, wheel and cffi of the environment
+that runs the tests.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ PROGRAM = "import minitensor as m; print(m.ops.log(m.Tensor(2.0))); print(m.__fi
 
 pytest.importorskip("setuptools")
 pytest.importorskip("wheel")
-pytestmark = pytest.mark.skipif(not (ROOT / "minitensor").is_dir(), reason="the sources are not here: an installed package is tested")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "minitensor").is_dir(),
+    reason="the sources are not here: an installed package is tested",
+)
 
 
 def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CC")}
     return subprocess.run(
-        [str(word) for word in command], cwd=cwd, env={**kept, "PIP_NO_INDEX": "1", **environment}, capture_output=True,
+        [str(word) for word in command], cwd=cwd, env={**kept, "PIP_NO_INDEX": "1", **environment},
+        capture_output=True,
         text=True, stdin=subprocess.DEVNULL, timeout=200,
     )  # fmt: skip
 
@@ -44,7 +49,9 @@ def checked(*command: object, cwd: Path, **environment: str) -> str:
 
 
 def pip(*words: object, cwd: Path, **environment: str) -> str:
-    return checked(sys.executable, "-m", "pip", "--disable-pip-version-check", *words, cwd=cwd, **environment)
+    return checked(
+        sys.executable, "-m", "pip", "--disable-pip-version-check", *words, cwd=cwd, **environment
+    )
 
 
 @pytest.fixture
@@ -56,20 +63,27 @@ def sources(tmp_path: Path) -> Path:
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, tree)
     shutil.copytree(
-        ROOT / "minitensor", tree / "minitensor", ignore=shutil.ignore_patterns("__pycache__", "*.so", "generated", "_core.c")
+        ROOT / "minitensor",
+        tree / "minitensor",
+        ignore=shutil.ignore_patterns("__pycache__", "*.so", "generated", "_core.c"),
     )
     return tree
 
 
 def compute(wheel: Path, folder: Path) -> None:
-    """Installs a wheel into a new environment, in which only NumPy and the like come from the one that runs the tests."""
+    """Install a wheel into a new environment, which takes only the dependencies from this one."""
     here = folder / "environment"
     venv.create(here, with_pip=False, symlinks=True)
     python = here / "bin" / "python"
-    packages = Path(checked(python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))", cwd=folder).strip())
+    packages = Path(
+        checked(
+            python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))", cwd=folder
+        ).strip()
+    )
     pip("install", "--no-deps", "--target", packages, wheel, cwd=folder)
     outer = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
-    (packages / "outer.pth").write_text("".join(f"{path}\n" for path in sorted(outer)))  # their own .pth files are not read
+    # their own .pth files are not read
+    (packages / "outer.pth").write_text("".join(f"{path}\n" for path in sorted(outer)))
     value, file = checked(python, "-c", PROGRAM, cwd=folder).splitlines()
     assert value == "0.6931472"
     assert Path(file).is_relative_to(packages)
@@ -81,26 +95,43 @@ def test_source_distribution_and_the_wheel_made_of_it(sources, tmp_path):
     [archive] = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    tree = {str(path.relative_to(sources)) for path in (sources / "minitensor").rglob("*") if path.suffix in (".py", ".c", ".h")}
-    assert sorted(name for name in tree - names if "/generated/" not in name) == []  # which is made at each build
+    tree = {
+        str(path.relative_to(sources))
+        for path in (sources / "minitensor").rglob("*")
+        if path.suffix in (".py", ".c", ".h")
+    }
+    # which is made at each build
+    assert sorted(name for name in tree - names if "/generated/" not in name) == []
     assert "LICENSE" in names
     assert not [name for name in names if name.endswith(".so") or "/generated/" in name]
 
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", archive, cwd=tmp_path)
+    pip(
+        "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", archive,
+        cwd=tmp_path,
+    )  # fmt: skip
     [wheel] = (tmp_path / "built").glob("*.whl")
     assert wheel.name.startswith(f"minitensor-{minitensor.__version__}-cp310-abi3-")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"minitensor/backend/_core.abi3.so", "minitensor/py.typed", "minitensor/ops/__init__.pyi", "minitensor/ops/_methods.pyi"} <= names
-    assert not [name for name in names if name.endswith((".c", ".h"))]  # they belong to the source distribution
+    assert {
+        "minitensor/backend/_core.abi3.so", "minitensor/py.typed", "minitensor/ops/__init__.pyi",
+        "minitensor/ops/_methods.pyi",
+    } <= names
+    # they belong to the source distribution
+    assert not [name for name in names if name.endswith((".c", ".h"))]
     assert [name for name in names if name.endswith("LICENSE")]
     compute(wheel, tmp_path)
 
 
 def test_without_a_compiler_one_sentence_says_so(sources, tmp_path):
     done = run(
-        sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--target", tmp_path / "target", sources,
+        sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--target",
+        tmp_path / "target", sources,
         cwd=tmp_path, CC="/nonexistent",
     )  # fmt: skip
     assert done.returncode != 0
-    assert "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install one" in done.stdout + done.stderr
+    assert (
+        "[build] minitensor's core is C and no C compiler was found (tried /nonexistent); install "
+        "one"
+        in done.stdout + done.stderr
+    )
     assert "apt install gcc python3-dev" in done.stdout + done.stderr

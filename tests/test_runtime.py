@@ -1,4 +1,4 @@
-"""Streams, events, waiting and memory.  Races are forced with events of `threading`; nothing here measures time."""
+"""Streams, events, waiting and memory.  Events of `threading` force races; nothing is timed."""
 
 from __future__ import annotations
 
@@ -150,7 +150,9 @@ def test_an_error_is_told_once_and_to_those_who_depend_on_it() -> None:
 
     failed = ops.host_call(fail, [Tensor([1.0])], shape=1, dtype="float32", name="lookup")
     depends, other = failed + 1, Tensor([1.0]) + 1
-    with pytest.raises(OSError, match=r"^\[lookup\] no such thing \(issued at .*test_runtime.py:\d+\)$") as caught:
+    with pytest.raises(
+        OSError, match=r"^\[lookup\] no such thing \(issued at .*test_runtime.py:\d+\)$"
+    ) as caught:
         runtime.synchronize()
     assert isinstance(caught.value.__cause__, OSError)
     runtime.synchronize()  # told once
@@ -200,12 +202,17 @@ def test_a_host_call_that_waits_for_what_comes_after_it_is_told_so(gate: Gate) -
     t = ops.host_call(inside, [Tensor([5.0])], shape=1, dtype="float32")
     later.append(t + 1)
     gate.open.set()
-    with pytest.raises(RuntimeError, match="can't wait for a value that its own stream comes to after it"):
+    with pytest.raises(
+        RuntimeError, match="can't wait for a value that its own stream comes to after it"
+    ):
         t.asnumpy()
 
 
 def done_by_the_waiter(function: Callable[[], object], wait: Callable[[Tensor], object]) -> None:
-    """Queues host calls and waits for each until this thread was the one that did it; which of the two is first is not ours to force."""
+    """Queue host calls and wait for each, until this thread has run one.
+
+    The worker may be first at a call; a test cannot force that order.
+    """
     here = threading.get_ident()
     for _ in range(5000):
         seen = []
@@ -230,7 +237,10 @@ def test_who_waits_for_a_short_host_call_does_it_when_nobody_has_begun() -> None
     done_by_the_waiter(lambda: None, lambda t: runtime.synchronize())
     done_by_the_waiter(lambda: ops.log(Tensor([1.0])).asnumpy(), lambda t: core.wait(t._ref))
     inside = []
-    done_by_the_waiter(lambda: inside.append(in_child(lambda: (ops.exp(Tensor([0.0])) + 1).item())), lambda t: core.wait(t._ref))
+    done_by_the_waiter(
+        lambda: inside.append(in_child(lambda: (ops.exp(Tensor([0.0])) + 1).item())),
+        lambda t: core.wait(t._ref),
+    )
     assert inside == ["2.0"]
     assert runtime.current_stream().query()
 
@@ -249,7 +259,9 @@ def test_what_goes_wrong_in_the_thread_that_waits() -> None:
             done_by_the_waiter(fail(KeyboardInterrupt()), wait)
         with contextlib.suppress(KeyboardInterrupt):  # the stream's record of it
             runtime.synchronize()
-        assert (Tensor([1.0]) + 1).item() == 2 and ops.inverse(Tensor(np.eye(200))).asnumpy()[3, 3] == 1
+        assert (Tensor([1.0]) + 1).item() == 2 and ops.inverse(Tensor(np.eye(200))).asnumpy()[
+            3, 3
+        ] == 1
 
 
 def test_a_full_queue_makes_the_submitter_wait(gate: Gate) -> None:
@@ -292,7 +304,10 @@ def test_memory_is_counted() -> None:
     top = runtime.max_memory_allocated()
     del t
     runtime.synchronize()  # the work that fills it holds it, too
-    assert runtime.memory_allocated() == before["total_allocated_memory"] and runtime.max_memory_allocated() == top
+    assert (
+        runtime.memory_allocated() == before["total_allocated_memory"]
+        and runtime.max_memory_allocated() == top
+    )
     assert runtime.memory_reserved() >= before["total_reserved_memory"] + 8_000_000
     assert runtime.empty_cache() >= 8_000_000
     assert runtime.memory_reserved() == runtime.memory_allocated()
@@ -326,7 +341,7 @@ def test_a_thread_that_ends_leaves_its_work_to_be_done(gate: Gate) -> None:
     assert results[0].tolist() == [4.0] and os.getpid() > 0
 
 
-# --- errors pile up nowhere ------------------------------------------------------------------------------------------
+# --- errors pile up nowhere -----------------------------------------------------------------------
 def failing(zero: Tensor) -> Tensor:
     return Tensor([1]) // zero
 
@@ -339,7 +354,8 @@ def test_errors_that_were_read_leave_nothing_behind(n: int) -> None:
         with pytest.raises(ZeroDivisionError):
             failing(zero).item()
     gc.collect()
-    assert lib.mt_error_count() <= before + 1  # the last one may still be in the frame of what was caught
+    # the last one may still be in the frame of what was caught
+    assert lib.mt_error_count() <= before + 1
     runtime.synchronize()
 
 
@@ -359,7 +375,9 @@ KEPT = lib.MT_ERRORS_KEPT
 
 
 @pytest.mark.parametrize("n", [1, KEPT, KEPT + 1, 5000])
-def test_of_errors_that_nobody_reads_the_first_are_kept_and_the_number_of_the_others(n: int) -> None:
+def test_of_errors_that_nobody_reads_the_first_are_kept_and_the_number_of_the_others(
+    n: int,
+) -> None:
     runtime.synchronize()
     zero, before = Tensor([0]), lib.mt_error_count()
     for _ in range(n):
@@ -382,10 +400,13 @@ def read(t: Tensor) -> None:
 def test_errors_leave_the_account_in_any_order() -> None:
     zero = Tensor([0])
     failed = [failing(zero) for _ in range(KEPT + 5)]
-    for i in (0, KEPT - 1, 4, KEPT, KEPT + 3):  # the first, the last and one in the middle of those kept, and two that are counted
+    # the first, the last and one in the middle of those kept, and two that are counted
+    for i in (0, KEPT - 1, 4, KEPT, KEPT + 3):
         read(failed[i])
         read(failed[i])
-    assert [text.partition("]")[0] for text in told()] == ["[floor_divide"] * (KEPT - 3) + ["[synchronize"]
+    assert [text.partition("]")[0] for text in told()] == ["[floor_divide"] * (KEPT - 3) + [
+        "[synchronize"
+    ]
     failed += [failing(zero) for _ in range(KEPT + 5)]
     for t in failed[: KEPT + 5]:  # told already: they count no more
         read(t)

@@ -1,4 +1,4 @@
-"""The five documented programs, each run as a user runs it: its own interpreter, its output compared to the letter."""
+"""The five documented programs, each in an interpreter of its own; the output must be equal."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ DOCUMENTED = {
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs an example; its devices are its own, so that tests at the same time don't compete for them."""
+    """Run an example with devices of its own, so that tests side by side do not share them."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "MINITENSOR_ASCEND_LOCK_DIR": str(tmp_path)}
     return partial(run_example, environment)

@@ -27,8 +27,10 @@ from minitensor.dtype import DTYPES
     ("data", "dtype", "shape"),
     [
         (2.0, mt.float32, ()), (2, mt.int64, ()), (True, mt.bool_, ()), (1j, mt.complex128, ()),
-        ([], mt.float32, (0,)), ([1.0, 2], mt.float32, (2,)), ([[1], [2]], mt.int64, (2, 1)), ([True], mt.bool_, (1,)),
-        ((1, 2.5), mt.float32, (2,)), (np.float64(1), mt.float64, ()), (np.int8([1]), mt.int8, (1,)),
+        ([], mt.float32, (0,)), ([1.0, 2], mt.float32, (2,)), ([[1], [2]], mt.int64, (2, 1)),
+        ([True], mt.bool_, (1,)),
+        ((1, 2.5), mt.float32, (2,)), (np.float64(1), mt.float64, ()),
+        (np.int8([1]), mt.int8, (1,)),
         ([np.float64(1.5)], mt.float64, (1,)), (array.array("i", [1, 2]), mt.int32, (2,)),
         (memoryview(b"ab"), mt.uint8, (2,)), (np.zeros((2, 0)), mt.float64, (2, 0)),
     ],
@@ -39,7 +41,10 @@ def test_what_it_is_made_from(data: object, dtype: mt.DType, shape: tuple[int, .
     np.testing.assert_array_equal(t.asnumpy(), np.asarray(data))
 
 
-@pytest.mark.parametrize("data", ["a", None, {}, range(3), b"ab", {1}, object(), [[1], [1, 2]], ["a"], [None], 2**70, [2**70]])
+@pytest.mark.parametrize(
+    "data",
+    ["a", None, {}, range(3), b"ab", {1}, object(), [[1], [1, 2]], ["a"], [None], 2**70, [2**70]],
+)
 def test_what_it_is_not_made_from(data: object) -> None:
     with pytest.raises((TypeError, OverflowError), match=r"^\[Tensor\] |^\[dtype\] "):
         Tensor(data)
@@ -104,7 +109,10 @@ def test_data_is_copied() -> None:
     t = Tensor(source)
     source[0] = 1
     assert t.tolist() == [0, 0, 0]
-    assert Tensor(np.arange(6, dtype=">i4").reshape(2, 3)[:, ::-1]).tolist() == [[2, 1, 0], [5, 4, 3]]
+    assert Tensor(np.arange(6, dtype=">i4").reshape(2, 3)[:, ::-1]).tolist() == [
+        [2, 1, 0],
+        [5, 4, 3],
+    ]
 
 
 PRINTED = [  # value, repr, str: as MindSpore prints them
@@ -112,12 +120,16 @@ PRINTED = [  # value, repr, str: as MindSpore prints them
     (True, "Tensor(shape=[], dtype=Bool, value= True)", "True"),
     ([True, False], "Tensor(shape=[2], dtype=Bool, value= [ True, False])", "[ True False]"),
     ([1, 2, 3], "Tensor(shape=[3], dtype=Int64, value= [1, 2, 3])", "[1 2 3]"),
-    ([1, 2.5], "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])", "[1.  2.5]"),
-    (np.float16([1.5, 2]), "Tensor(shape=[2], dtype=Float16, value= [ 1.5000e+00,  2.0000e+00])", "[1.5 2. ]"),
-    ([[1, 2], [3, 40]], "Tensor(shape=[2, 2], dtype=Int64, value=\n[[ 1,  2],\n [ 3, 40]])", "[[ 1  2]\n [ 3 40]]"),
+    ([1, 2.5], "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.50000000e+00])",
+     "[1.  2.5]"),
+    (np.float16([1.5, 2]), "Tensor(shape=[2], dtype=Float16, value= [ 1.5000e+00,  2.0000e+00])",
+     "[1.5 2. ]"),
+    ([[1, 2], [3, 40]], "Tensor(shape=[2, 2], dtype=Int64, value=\n[[ 1,  2],\n [ 3, 40]])",
+     "[[ 1  2]\n [ 3 40]]"),
     ([], "Tensor(shape=[0], dtype=Float32, value= )", "[]"),
     (np.zeros((0, 3)), "Tensor(shape=[0, 3], dtype=Float64, value=\n)", "[]"),
-    (np.arange(1001), "Tensor(shape=[1001], dtype=Int64, value= [   0,    1,    2 ...  998,  999, 1000])",
+    (np.arange(1001), "Tensor(shape=[1001], dtype=Int64, value= [   0,    1,    2 ...  998,  999, "
+                      "1000])",
      "[   0    1    2 ...  998  999 1000]"),
 ]  # fmt: skip
 
@@ -131,17 +143,27 @@ def test_printed_more() -> None:
     assert str(ops.log(Tensor(2.0))) == "0.6931472"
     assert repr(ops.log(Tensor(2.0))) == "Tensor(shape=[], dtype=Float32, value= 0.693147)"
     assert "..." not in repr(Tensor(np.arange(1000)))
-    assert repr(Tensor([1.0], mt.bfloat16)) == "Tensor(shape=[1], dtype=BFloat16, value= [ 1.0000e+00])"
+    assert (
+        repr(Tensor([1.0], mt.bfloat16))
+        == "Tensor(shape=[1], dtype=BFloat16, value= [ 1.0000e+00])"
+    )
     assert f"{Tensor(2.5):.2f} {Tensor([1])}" == "2.50 [1]"
 
 
 @given(st.sampled_from([d for d in DTYPES if d.name != "bfloat16"]), st.data())
 def test_to_numpy_and_back(dtype: mt.DType, data: st.DataObject) -> None:
-    source = data.draw(hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, min_side=0, max_dims=4, max_side=4)))
+    source = data.draw(
+        hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, min_side=0, max_dims=4, max_side=4))
+    )
     t = Tensor(source)
-    assert (t.shape, t.ndim, t.size, t.itemsize, t.nbytes) == (source.shape, source.ndim, source.size, source.itemsize, source.nbytes)
+    assert (t.shape, t.ndim, t.size, t.itemsize, t.nbytes) == (
+        source.shape, source.ndim, source.size, source.itemsize, source.nbytes,
+    )  # fmt: skip
     assert t.dtype is dtype
-    for value in (t.asnumpy(), np.asarray(t), pickle.loads(pickle.dumps(t)).asnumpy(), copy.deepcopy(t).asnumpy()):
+    for value in (
+        t.asnumpy(), np.asarray(t), pickle.loads(pickle.dumps(t)).asnumpy(),
+        copy.deepcopy(t).asnumpy(),
+    ):  # fmt: skip
         assert value.dtype == source.dtype
         np.testing.assert_array_equal(value, source)
     assert str(t) == str(source)
@@ -231,10 +253,16 @@ def test_protocols() -> None:
 
 
 def test_python_numbers() -> None:
-    assert (int(Tensor(3.7)), float(Tensor([2])), complex(Tensor(1.0)), bool(Tensor([[0]]))) == (3, 2.0, 1 + 0j, False)
+    assert (int(Tensor(3.7)), float(Tensor([2])), complex(Tensor(1.0)), bool(Tensor([[0]]))) == (
+        3, 2.0, 1 + 0j, False,
+    )  # fmt: skip
     assert [10, 20, 30][Tensor(1)] == 20
     assert Tensor([[1, 2], [3, 4]]).item(1, 0) == 3
-    for wrong in (lambda: bool(Tensor([1, 2])), lambda: Tensor([]).item(), lambda: Tensor([1, 2]).item()):
+    for wrong in (
+        lambda: bool(Tensor([1, 2])),
+        lambda: Tensor([]).item(),
+        lambda: Tensor([1, 2]).item(),
+    ):
         with pytest.raises(ValueError, match="one element"):
             wrong()
     for wrong in (lambda: len(Tensor(1)), lambda: iter(Tensor(1)), lambda: [1][Tensor(0.0)]):
@@ -252,7 +280,9 @@ def test_python_builtins() -> None:
             result = function(Tensor([value], mt.float64))
             assert result == function(value) and type(result) is int
     large = 2**62 + 1  # which no float is
-    assert math.trunc(Tensor(large)) == math.floor(Tensor(large)) == math.ceil(Tensor(large)) == large
+    assert (
+        math.trunc(Tensor(large)) == math.floor(Tensor(large)) == math.ceil(Tensor(large)) == large
+    )
     with pytest.raises(ValueError, match=r"^\[floor\] the tensor must have one element"):
         math.floor(t)
     assert round(Tensor(2.6)).item() == 3 and Tensor([0, 2]).logical_not().tolist() == [True, False]
@@ -260,7 +290,10 @@ def test_python_builtins() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_an_item_is_pythons(dtype: mt.DType) -> None:
-    largest = {"b": True, "i": -(2 ** (8 * dtype.itemsize - 1)), "u": 2 ** (8 * dtype.itemsize) - 1, "f": -0.5, "c": 1 - 2j}[dtype.kind]
+    largest = {
+        "b": True, "i": -(2 ** (8 * dtype.itemsize - 1)), "u": 2 ** (8 * dtype.itemsize) - 1,
+        "f": -0.5, "c": 1 - 2j,
+    }[dtype.kind]
     item = Tensor([[largest]], dtype).item()
     assert item == largest and type(item) is type(largest)
 
@@ -297,5 +330,7 @@ try:
 except ZeroDivisionError:
     pass
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -20,7 +20,9 @@ def test_events_are_kept_in_order_and_found_by_their_kind() -> None:
     trace.record("other")
     trace.record("test.two")
     one, two = trace.events("test.")
-    assert (one.kind, one.fields, one.pid, one.thread) == ("test.one", {"number": 1}, os.getpid(), "MainThread")
+    assert (one.kind, one.fields, one.pid, one.thread) == (
+        "test.one", {"number": 1}, os.getpid(), "MainThread",
+    )  # fmt: skip
     assert one.time <= two.time and len(trace.events()) == 3
     trace.clear()
     assert trace.events() == []
@@ -33,7 +35,9 @@ def test_the_memory_is_bounded() -> None:
     trace.clear()
 
 
-def test_a_file_gets_whole_lines_from_threads_and_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gets_whole_lines_from_threads_and_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "trace.jsonl"
     monkeypatch.setenv("MINITENSOR_TRACE", str(path))
     start = threading.Barrier(4)
@@ -59,13 +63,18 @@ def test_a_file_gets_whole_lines_from_threads_and_forks(tmp_path: Path, monkeypa
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_field_that_json_does_not_know_is_written_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_that_json_does_not_know_is_written_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINITENSOR_TRACE", str(tmp_path / "trace.jsonl"))
     trace.record("test.odd", what={1, 2}, error=ValueError("bad"))
-    assert json.loads((tmp_path / "trace.jsonl").read_text())["fields"] == {"what": "{1, 2}", "error": "bad"}
+    assert json.loads((tmp_path / "trace.jsonl").read_text())["fields"] == {
+        "what": "{1, 2}",
+        "error": "bad",
+    }
 
 
-# --- a file that can't be written ends no program ---------------------------------------------------------------------
+# --- a file that can't be written ends no program -------------------------------------------------
 FORKS = """
 import os
 import subprocess
@@ -110,7 +119,8 @@ def unusable(kind: str, folder: Path) -> str:
 )
 def test_an_unusable_file_is_told_once_and_ends_no_fork(kind: str, tmp_path: Path) -> None:
     path = unusable(kind, tmp_path)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True,
+        text=True, timeout=60,
                           env={**os.environ, "MINITENSOR_TRACE": path})  # fmt: skip
     assert (done.stdout, done.returncode) == ("1.0\n" * 3, 0)
     assert done.stderr.startswith(

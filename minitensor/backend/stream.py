@@ -74,7 +74,9 @@ class Stream:
             _release(self._id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and (self._device_id, self._id) == (other._device_id, other._id)
+        if not isinstance(other, Stream):
+            return False
+        return (self._device_id, self._id) == (other._device_id, other._id)
 
     def __hash__(self) -> int:
         return hash((self._device_id, self._id))

@@ -202,7 +202,8 @@ def _token(t: Tensor, extent: Any, channel: int) -> int:
     made = [0]  # the step that makes a token sets it: after Ctrl-C it is noted, or not made
     if message is not None:
         message.tokens.append(made)
-    whole = extent.in_arena or extent.shared_mutable or (extent.low, extent.high) == (0, extent.nbytes)
+    complete = (extent.low, extent.high) == (0, extent.nbytes)
+    whole = extent.in_arena or extent.shared_mutable or complete
     if whole:
         for made[0] in map(lib.mt_send, (t._ref,), (channel,)):
             break

@@ -1,4 +1,4 @@
-"""The exclusive card: who has it, who is told what, and that nothing but its holder's end frees it."""
+"""The exclusive card: its holder, the refusal of others, and that the holder's end frees it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(index: int = 0, program: str = HOLDER) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, "-c", program, str(index)], stdin=subprocess.PIPE,
+        process = subprocess.Popen([sys.executable, "-c", program, str(index)],
+            stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True)  # fmt: skip
         started.append(process)
         assert process.stdout is not None
@@ -67,7 +68,8 @@ def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def python(program: str, **environment: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**os.environ, **environment})  # fmt: skip
     assert done.stderr == ""
     return done.stdout
@@ -83,14 +85,23 @@ except DeviceBusyError as error:
 """
 
 
-# --- two programs, one card ------------------------------------------------------------------------------------------
-def test_the_second_program_is_told_who_has_the_card_and_what_to_do(hold: Callable[..., subprocess.Popen[str]]) -> None:
+# --- two programs, one card -----------------------------------------------------------------------
+def test_the_second_program_is_told_who_has_the_card_and_what_to_do(
+    hold: Callable[..., subprocess.Popen[str]],
+) -> None:
     holder = hold()
     said = python(TRY)
-    assert said.startswith("507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other processes")
+    assert said.startswith(
+        "507033 [Ascend:0] device busy: Ascend kernel runtime initialization failed, other "
+        "processes"
+    )
     assert f"may be occupying this card: held by process {holder.pid} (" in said
     assert f"{Path(sys.executable).name} -c import os, sys from minitensor" in said
-    assert 'end it, use another device (set_device("Ascend", 1)), or compute on CPU (set_context(device_target="CPU"))' in said
+    assert (
+        'end it, use another device (set_device("Ascend", 1)), or compute on CPU '
+        '(set_context(device_target="CPU"))'
+        in said
+    )
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
@@ -105,7 +116,9 @@ def test_the_holders_end_frees_the_card_however_it_ends(
     assert python(TRY) == "Ascend:0\n"
 
 
-def test_a_card_that_is_free_is_named_and_none_when_all_are_taken(hold: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_card_that_is_free_is_named_and_none_when_all_are_taken(
+    hold: Callable[..., subprocess.Popen[str]],
+) -> None:
     hold(0), hold(1)
     assert 'set_device("Ascend", 2)' in python(TRY)
     assert "all devices are taken" in python(TRY, MINITENSOR_ASCEND_DEVICES="2")
@@ -147,7 +160,9 @@ def test_a_command_is_one_line(arguments: list[str], line: str) -> None:
 @pytest.mark.parametrize("length", [1, 10, 50, 60, 61, 100, 150, 200, 250])
 def test_a_command_keeps_the_programs_name(length: int) -> None:
     for folder in "/" + "f" * length, FAR:
-        line = lock._one_line([f"{folder}/python", "-u", f"{folder}/program.py", *["argument"] * length])
+        line = lock._one_line(
+            [f"{folder}/python", "-u", f"{folder}/program.py", *["argument"] * length]
+        )
         assert "python" in line and "program.py argument" in line and len(line) <= 120
         line = lock._one_line([f"{folder}/python", "-m", "package.module", *[folder] * length])
         assert "-m package.module" in line and len(line) <= 120
@@ -155,7 +170,9 @@ def test_a_command_keeps_the_programs_name(length: int) -> None:
         assert "-c import os; os.stat('/" in line and len(line) <= 120
     name = "n" * length + ".py"
     line = lock._one_line(["python", f"{FAR}/{name}"])
-    assert len(line) <= 120 and line.endswith(".py") and (length > 57 or line == f"python .../{name}")
+    assert (
+        len(line) <= 120 and line.endswith(".py") and (length > 57 or line == f"python .../{name}")
+    )
 
 
 def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:
@@ -170,7 +187,7 @@ def test_a_look_at_the_holder_does_not_take_or_drop_the_card() -> None:
     assert lock.holder(5) is None
 
 
-# --- the folder ------------------------------------------------------------------------------------------------------
+# --- the folder -----------------------------------------------------------------------------------
 def test_the_files_are_the_users_own(folder: Path) -> None:
     lock.claim(0).release()
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -180,7 +197,9 @@ def test_the_files_are_the_users_own(folder: Path) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(DeviceError, match=r"writable only to you, got drwxrwxrwx.*MINITENSOR_ASCEND_LOCK_DIR"):
+    with pytest.raises(
+        DeviceError, match=r"writable only to you, got drwxrwxrwx.*MINITENSOR_ASCEND_LOCK_DIR"
+    ):
         lock.claim(0)
 
 
@@ -219,7 +238,9 @@ def socket_at(path: Path) -> None:
 
 @pytest.mark.parametrize("look", [lock.claim, lock.holder])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_lock_file_is_refused(kind: str, look: Callable[[int], object], folder: Path) -> None:
+def test_what_is_no_lock_file_is_refused(
+    kind: str, look: Callable[[int], object], folder: Path
+) -> None:
     folder.mkdir(mode=0o700)
     (folder / "other").touch(mode=0o600)
     path = folder / "ascend-0.lock"
@@ -228,7 +249,11 @@ def test_what_is_no_lock_file_is_refused(kind: str, look: Callable[[int], object
     except PermissionError:
         pytest.skip(f"this user can't make {kind}")
     before, descriptors = path.lstat(), os.listdir("/proc/self/fd")
-    with pytest.raises(DeviceError, match=rf"the lock file, {re.escape(str(path))}, must belong to you, .* got .*; remove it, or set MINI"):
+    with pytest.raises(
+        DeviceError,
+        match=rf"the lock file, {re.escape(str(path))}, must belong to you, .* got .*; remove it, "
+              rf"or set MINI",
+    ):
         look(0)
     assert path.lstat() == before and os.listdir("/proc/self/fd") == descriptors
     assert sorted(file.name for file in folder.iterdir()) == ["ascend-0.lock", "other"]
@@ -242,15 +267,24 @@ def test_what_is_no_folder_is_refused(kind: str, folder: Path) -> None:
         (lambda path: path.touch())(folder) if kind == "a file" else KINDS[kind](folder)
     except PermissionError:
         pytest.skip(f"this user can't make {kind}")
-    with pytest.raises(DeviceError, match=rf"{re.escape(str(folder))}, .*set MINITENSOR_ASCEND_LOCK_DIR to a folder"):
+    with pytest.raises(
+        DeviceError,
+        match=rf"{re.escape(str(folder))}, .*set MINITENSOR_ASCEND_LOCK_DIR to a folder",
+    ):
         lock.claim(0)
     assert list((folder.parent / "other").iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["/proc/nothing", "/dev/null/locks", "/" + "x" * 300, "/" + ("x" * 200 + "/") * 30])
+@pytest.mark.parametrize(
+    "path", ["/proc/nothing", "/dev/null/locks", "/" + "x" * 300, "/" + ("x" * 200 + "/") * 30]
+)
 def test_a_folder_that_cannot_be_made_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", path)
-    with pytest.raises(DeviceError, match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set MINITENSOR_ASCEND"):
+    with pytest.raises(
+        DeviceError,
+        match=r"^\[Ascend\] the folder of the lock files, /.*, can't be used \(.*set "
+              r"MINITENSOR_ASCEND",
+    ):
         lock.claim(0)
 
 
@@ -259,8 +293,13 @@ def test_a_folder_without_rights_is_named(folder: Path) -> None:
     program = "from minitensor.backend.ascend import lock\nlock.claim(0)"
     if os.getuid() == 0:
         pytest.skip("root has every right")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert "DeviceError: [Ascend] the lock file, " in done.stderr and "can't be used (Permission denied)" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (
+        "DeviceError: [Ascend] the lock file, " in done.stderr
+        and "can't be used (Permission denied)" in done.stderr
+    )
 
 
 def test_a_file_system_without_locks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +308,10 @@ def test_a_file_system_without_locks_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(lock.fcntl, "lockf", refuse)
     descriptors = os.listdir("/proc/self/fd")
-    with pytest.raises(DeviceError, match=r"ascend-0.lock, can't be used \(No locks available\); set MINITENSOR_ASCEND"):
+    with pytest.raises(
+        DeviceError,
+        match=r"ascend-0.lock, can't be used \(No locks available\); set MINITENSOR_ASCEND",
+    ):
         lock.claim(0)
     assert os.listdir("/proc/self/fd") == descriptors
 
@@ -285,7 +327,7 @@ def test_a_descriptor_that_means_another_file_by_now_is_not_closed(tmp_path: Pat
     os.close(claim.descriptor)  # still open: raises otherwise
 
 
-# --- forks -----------------------------------------------------------------------------------------------------------
+# --- forks ----------------------------------------------------------------------------------------
 FORKS = """
 import os
 from minitensor import Tensor, context, ops, runtime
@@ -326,16 +368,23 @@ attempt("another", lambda: Tensor(2.0, device="Ascend:1").device)
 
 def test_two_forks_deep() -> None:
     lines = python(FORKS).splitlines()
-    lost = "the tensor is on Ascend:0 of process ROOT, from which this process was forked; move it to the host there"
+    lost = (
+        "the tensor is on Ascend:0 of process ROOT, from which this process was forked; "
+        "move it to the host there"
+    )
     assert len(lines) == 14
     for depth in (1, 2):
         said = [line.removeprefix(f"{depth} ") for line in lines if line.startswith(f"{depth} ")]
         assert said[0] == "target CurrentDevice(device_target='CPU', device_id=0)"
         assert said[1].startswith(f'op DeviceLostError [add] {lost} with t.to("CPU")')
         assert said[2].startswith(f'value DeviceLostError [to] {lost} with t.to("CPU")')
-        assert said[3].startswith("parent's DeviceBusyError [Ascend:0]") and "held by process ROOT (" in said[3]
+        assert (
+            said[3].startswith("parent's DeviceBusyError [Ascend:0]")
+            and "held by process ROOT (" in said[3]
+        )
         assert said[4:] == [f"another Ascend:{depth}", "memory True"]
-    assert lines[12:] == ["0 value 0.693", "0 another Ascend:1"]  # the child's end has freed what it took
+    # the child's end has freed what it took
+    assert lines[12:] == ["0 value 0.693", "0 another Ascend:1"]
 
 
 def test_a_childs_end_does_not_free_the_parents_card() -> None:
@@ -369,9 +418,11 @@ except Exception as error:
     assert python(program) == "Ascend:0 2.0\nDeviceLostError\n"
 
 
-# --- the device ------------------------------------------------------------------------------------------------------
+# --- the device -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(("text", "visible"), [("", (0, 1, 2, 3)), ("2", (2,)), ("3, 1", (3, 1))])
-def test_visible_devices(text: str, visible: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visible_devices(
+    text: str, visible: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINITENSOR_ASCEND_DEVICES", "4")
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", text)
     assert cards() == visible and device_context.ascend.device_count() == len(visible)
@@ -381,7 +432,9 @@ def test_visible_devices(text: str, visible: tuple[int, ...], monkeypatch: pytes
 def test_visible_devices_that_are_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINITENSOR_ASCEND_DEVICES", "4")
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", text)
-    with pytest.raises(ValueError, match=r"ASCEND_RT_VISIBLE_DEVICES must be .*, got .* machine has 0 to 3"):
+    with pytest.raises(
+        ValueError, match=r"ASCEND_RT_VISIBLE_DEVICES must be .*, got .* machine has 0 to 3"
+    ):
         cards()
 
 
@@ -422,11 +475,16 @@ def test_the_host_sees_copies_only() -> None:
     t.asnumpy()[0] = 5
     assert t.tolist() == [1.0, 2.0]
     before = runtime.memory_allocated("CPU")
-    assert t.to("Ascend:6") is t and ops.add(t, t).device == "Ascend:6" and runtime.memory_allocated("CPU") == before
+    assert (
+        t.to("Ascend:6") is t
+        and ops.add(t, t).device == "Ascend:6"
+        and runtime.memory_allocated("CPU") == before
+    )
 
 
 def test_tensors_are_aligned_and_counted_apart() -> None:
-    held = [Tensor([i], device="Ascend:6") for i in range(5)]  # a reference is a number and keeps nothing alive
+    # a reference is a number and keeps nothing alive
+    held = [Tensor([i], device="Ascend:6") for i in range(5)]
     assert all(int(ffi.cast("intptr_t", lib.mt_data(t._ref))) % 512 == 0 for t in held)
     with pytest.raises(RuntimeError, match="CPU and on Ascend:6|Ascend:6 and on CPU"):
         Tensor([1.0], device="Ascend:6") + Tensor([1.0], device="CPU")
@@ -441,4 +499,6 @@ def test_letting_go() -> None:
     assert in_child(lambda: ascend.acquire(4)) == "None"
     with pytest.raises(DeviceError, match=r"Got device count\[8\] and device id\[8\]"):
         ascend.acquire(8)
-    assert context.get_context("device_target") == "CPU" and issubclass(DeviceBusyError, DeviceError)
+    assert context.get_context("device_target") == "CPU" and issubclass(
+        DeviceBusyError, DeviceError
+    )

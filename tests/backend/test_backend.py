@@ -20,7 +20,10 @@ backend.register(NumPyBackend)
 def test_the_built_in_ones() -> None:
     assert backend.available()[:2] == ["CPU", "Ascend"] and "NumPy" in backend.available()
     assert backend.get_device("CPU") is backend.get_device("CPU", 0)
-    assert str(backend.get_device("Ascend", 3)) == "Ascend:3" and not backend.get_device("Ascend", 3).active
+    assert (
+        str(backend.get_device("Ascend", 3)) == "Ascend:3"
+        and not backend.get_device("Ascend", 3).active
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,10 @@ def test_an_op_it_lacks_is_a_type_error_at_the_call() -> None:
 
     t = Tensor([1.0], device="Adder")
     assert (t + t).tolist() == [2.0]
-    with pytest.raises(TypeError, match=r"^\[mul\] Adder can't do it; bring the tensor to the host with t.to\('CPU'\)"):
+    with pytest.raises(
+        TypeError,
+        match=r"^\[mul\] Adder can't do it; bring the tensor to the host with t.to\('CPU'\)",
+    ):
         t * t
 
 
@@ -90,7 +96,9 @@ def test_a_backend_that_fails_is_told_of_where_the_value_is_read() -> None:
             raise OSError("the wire is loose")
 
     t = ops.exp(Tensor([1.0], device="Broken"))
-    with pytest.raises(OSError, match=r"^\[exp\] the wire is loose \(issued at .*test_backend.py:\d+\)$"):
+    with pytest.raises(
+        OSError, match=r"^\[exp\] the wire is loose \(issued at .*test_backend.py:\d+\)$"
+    ):
         t.asnumpy()
 
 
@@ -98,7 +106,9 @@ def test_an_installed_backend_is_found_by_its_entry_point(tmp_path: Path) -> Non
     metadata = tmp_path / "numpy_backend-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy-backend\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[minitensor.backends]\nNumPy = numpy_backend:NumPyBackend\n")
+    (metadata / "entry_points.txt").write_text(
+        "[minitensor.backends]\nNumPy = numpy_backend:NumPyBackend\n"
+    )
     program = """
 import sys
 from minitensor import Tensor, backend, context, ops
@@ -108,7 +118,13 @@ context.set_context(device_target="NumPy", device_id=1)
 t = ops.exp(Tensor(0.0))
 print(t.device, t, backend.get_backend("NumPy").launched)
 """
-    paths = [str(tmp_path), str(Path(__file__).parents[1] / "support"), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})  # fmt: skip
+    paths = [
+        str(tmp_path),
+        str(Path(__file__).parents[1] / "support"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None,
+                              paths))})  # fmt: skip
     assert (done.stdout, done.stderr) == ("NumPy:1 1.0 ['exp']\n", "")

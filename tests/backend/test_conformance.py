@@ -1,10 +1,11 @@
 """Every op of the table on every backend against NumPy.
 
-A new row of the table is tested by what stands here: hypothesis draws dtypes, shapes that broadcast, layouts (contiguous, every
-other element, backwards, transposed, stride 0), values (NaN, infinities and signed zeros among them), 0-d and empty tensors.  What
-NumPy computes from operands that were promoted by the rule in `dtype.py` is what has to come out.  To run the suite on
-another backend, add its name to BACKENDS.  Each op is computed alone, and between others that wait in the queue with it, where fusion makes one
-pass of them.
+A new row of the table is tested by what stands here: hypothesis draws dtypes, shapes that
+broadcast, layouts (contiguous, every other element, backwards, transposed, stride 0), values (NaN,
+infinities and signed zeros among them), 0-d and empty tensors.  What NumPy computes from operands
+that were promoted by the rule in `dtype.py` is what has to come out.  To run the suite on another
+backend, add its name to BACKENDS.  Each op is computed alone, and between others that wait in the
+queue with it, where fusion makes one pass of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from minitensor.dtype import DTYPES, DType
 from minitensor.optable import ELEMENTWISE, REDUCTIONS, Op
 
 backend.register(NumPyBackend)
-BACKENDS = [*(f"CPU {isa}" for isa in settings.isa_names()), "Ascend", "NumPy"]  # the CPU with each of its instruction sets
+# the CPU with each of its instruction sets
+BACKENDS = [*(f"CPU {isa}" for isa in settings.isa_names()), "Ascend", "NumPy"]
 KERNEL_FREE = {"bfloat16"}  # NumPy's own functions do not know it: see test_bfloat16
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 
@@ -47,7 +49,13 @@ def input_dtypes(op: Op, first: bool = False) -> list[DType]:
         return [dtype.bool_]
     allowed = []
     for d in DTYPES:
-        compute = dtype.to_float(d) if op.rule in ("float", "test") else dtype.bool_ if op.rule == "logical" else d
+        compute = (
+            dtype.to_float(d)
+            if op.rule in ("float", "test")
+            else dtype.bool_
+            if op.rule == "logical"
+            else d
+        )
         if op.rule == "sum" and d.kind == "b":
             compute = dtype.int64
         if compute.kind in op.kinds and d.name not in KERNEL_FREE and (d.kind != "c" or op.complex):
@@ -63,16 +71,25 @@ def elements(op: Op, d: DType) -> st.SearchStrategy:
         if op.name in ("pow", "bitwise_left_shift", "bitwise_right_shift"):
             return st.integers(0, 12)
         if op.name in ("floor_divide", "remainder", "fmod"):
-            return st.integers(1, 100) if d.kind == "u" else st.integers(1, 100) | st.integers(-100, -1)
+            return (
+                st.integers(1, 100)
+                if d.kind == "u"
+                else st.integers(1, 100) | st.integers(-100, -1)
+            )
         info = np.iinfo(d.numpy)
         if op.rule in ("float", "test"):  # as far as float32 counts exactly, and inside the domain
-            return st.integers(max(int(np.ceil(low)), info.min, -1000), min(int(high), info.max, 1000))
+            return st.integers(
+                max(int(np.ceil(low)), info.min, -1000), min(int(high), info.max, 1000)
+            )
         return st.integers(int(info.min), int(info.max))
     width = {"float16": 16, "float32": 32}.get(d.name, 64)
     if d.name == "float16":
         low, high = max(low, -100), min(high, 100)
     if d.kind == "c":
-        part = st.floats(float(np.float32(max(low, -5))), float(np.float32(min(high, 5))), width=32, allow_subnormal=False)
+        part = st.floats(
+            float(np.float32(max(low, -5))), float(np.float32(min(high, 5))), width=32,
+            allow_subnormal=False,
+        )  # fmt: skip
         return st.builds(complex, part, part)
     if 0 < low < np.finfo(d.numpy).tiny:
         low = np.finfo(d.numpy).tiny
@@ -125,7 +142,11 @@ def oracle(op: Op, arrays: list[np.ndarray], **params: object) -> np.ndarray:
     elif op.rule == "sum":
         compute = {"b": dtype.int64, "i": dtype.int64, "u": dtype.uint64}.get(compute.kind, compute)
     exact = compute
-    if op.reduction and compute.name in ("float32", "float16") and op.name in ("sum", "mean", "prod"):
+    if (
+        op.reduction
+        and compute.name in ("float32", "float16")
+        and op.name in ("sum", "mean", "prod")
+    ):
         exact = dtype.float64
     with np.errstate(all="ignore"):
         cast = [a if i < first else a.astype(exact.numpy) for i, a in enumerate(arrays)]
@@ -150,9 +171,13 @@ def assert_same(actual: Tensor, expected: np.ndarray, ulp: int, what: object) ->
         scale = np.abs(expected)
         finite = np.isfinite(expected)
         np.testing.assert_array_equal(np.isfinite(value), finite, err_msg=str(what))
-        assert np.all(np.abs(value[finite] - expected[finite]) <= ulp * epsilon * scale[finite] + tiny), what
+        assert np.all(
+            np.abs(value[finite] - expected[finite]) <= ulp * epsilon * scale[finite] + tiny
+        ), what
         return
-    np.testing.assert_allclose(parts[0][0], parts[1][0], rtol=ulp * epsilon, atol=tiny, equal_nan=True, err_msg=str(what))
+    np.testing.assert_allclose(
+        parts[0][0], parts[1][0], rtol=ulp * epsilon, atol=tiny, equal_nan=True, err_msg=str(what)
+    )
 
 
 def names(table: tuple[Op, ...]) -> list[str]:
@@ -160,7 +185,9 @@ def names(table: tuple[Op, ...]) -> list[str]:
 
 
 SHAPES = {
-    n: hnp.mutually_broadcastable_shapes(num_shapes=n, min_side=0, max_side=4, max_dims=3).map(lambda s: s.input_shapes)
+    n: hnp.mutually_broadcastable_shapes(num_shapes=n, min_side=0, max_side=4, max_dims=3).map(
+        lambda s: s.input_shapes
+    )
     for n in (1, 2, 3)
 }
 
@@ -184,13 +211,19 @@ def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> Non
     @given(st.data())
     def check(data: st.DataObject) -> None:
         arrays = data.draw(operands(op, data.draw(SHAPES[op.inputs])))
-        if op.rule == "bitwise" and {dtype.promote(x, y).kind for x in types(arrays) for y in types(arrays)} & {"f"}:
-            with pytest.raises(TypeError, match=f"^.{op.name}. not defined for float64"):  # uint64 with a signed one
+        if op.rule == "bitwise" and {
+            dtype.promote(x, y).kind for x in types(arrays) for y in types(arrays)
+        } & {"f"}:
+            # uint64 with a signed one
+            with pytest.raises(TypeError, match=f"^.{op.name}. not defined for float64"):
                 alone(op, [on_device(a, device) for a in arrays])
             return
         actual = compute(op, [on_device(a, device) for a in arrays])
         assert actual.device.partition(":")[0] == device
-        assert_same(actual, oracle(op, arrays), op.ulp, (op.name, [(a.dtype, a.shape, a.strides) for a in arrays]))
+        assert_same(
+            actual, oracle(op, arrays), op.ulp,
+            (op.name, [(a.dtype, a.shape, a.strides) for a in arrays]),
+        )  # fmt: skip
 
     check()
 
@@ -202,7 +235,9 @@ def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
 
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=1 if needs_one else 0, max_side=5))
+        shape = data.draw(
+            hnp.array_shapes(min_dims=0, max_dims=4, min_side=1 if needs_one else 0, max_side=5)
+        )
         [array] = data.draw(operands(op, (shape,)))
         n = array.ndim  # a layout may have one dimension more than the shape
         axis = tuple(data.draw(st.sets(st.integers(0, n - 1)))) if n else ()
@@ -214,14 +249,23 @@ def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
         arguments = {"axis": axis, "keepdims": keepdims}
         actual = compute(op, [on_device(array, device)], axis=axis, keepdims=keepdims)
         expected = oracle(op, [array], axis=axis, keepdims=keepdims)
-        if op.name in ("sum", "mean") and array.dtype.kind in "fc":  # cancellation: measured by what was added
+        # cancellation: measured by what was added
+        if op.name in ("sum", "mean") and array.dtype.kind in "fc":
             with np.errstate(all="ignore"):
-                room = np.finfo(array.dtype).eps * 8 * np.nansum(np.abs(np.where(np.isfinite(array), array, 0)), dtype=np.float64)
-                np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
-                                           atol=room, equal_nan=True, err_msg=str(arguments))
+                room = (
+                    np.finfo(array.dtype).eps
+                    * 8
+                    * np.nansum(np.abs(np.where(np.isfinite(array), array, 0)), dtype=np.float64)
+                )
+                np.testing.assert_allclose(
+                    actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
+                    atol=room, equal_nan=True, err_msg=str(arguments),
+                )  # fmt: skip
             assert actual.dtype.numpy == expected.dtype
         else:
-            assert_same(actual, expected, 64, (op.name, array.dtype, array.shape, array.strides, arguments))
+            assert_same(
+                actual, expected, 64, (op.name, array.dtype, array.shape, array.strides, arguments)
+            )
 
     check()
 
@@ -254,9 +298,14 @@ def test_bfloat16(name: str, device: str) -> None:
     x, y = (Tensor(v, dtype=dtype.bfloat16, device=device) for v in (a, b))
     with np.errstate(all="ignore"):
         expected, actual = {
-            "log": lambda: (np.log(a), ops.log(x)), "add": lambda: (a + b, x + y), "neg": lambda: (-a, -x),
-            "lt": lambda: (a < b, x < y), "where": lambda: (np.where(a > 1, a, b), ops.where(x > 1, x, y)),
-            "sum": lambda: (a.sum(), x.sum()), "amax": lambda: (a.max(), x.max()), "isnan": lambda: (np.isnan(a), ops.isnan(x)),
+            "log": lambda: (np.log(a), ops.log(x)), "add": lambda: (a + b, x + y),
+            "neg": lambda: (-a, -x),
+            "lt": lambda: (a < b, x < y), "where": lambda: (np.where(a > 1, a, b),
+                ops.where(x > 1, x, y)),
+            "sum": lambda: (a.sum(), x.sum()), "amax": lambda: (a.max(), x.max()),
+            "isnan": lambda: (np.isnan(a), ops.isnan(x)),
         }[name]()  # fmt: skip
-    np.testing.assert_allclose(actual.asnumpy().astype("f4"), np.asarray(expected, "f4"), rtol=2**-7)
+    np.testing.assert_allclose(
+        actual.asnumpy().astype("f4"), np.asarray(expected, "f4"), rtol=2**-7
+    )
     assert actual.dtype in (dtype.bfloat16, dtype.bool_)

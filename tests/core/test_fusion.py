@@ -78,7 +78,9 @@ def test_casts_comparisons_choices_and_broadcasting_belong_together() -> None:
     x, row = Tensor(a), Tensor(np.linspace(-1, 1, 60))
     y, what = counted(lambda: ops.where(x > 0, x.astype("float64") * row, row).astype("float32"))
     assert what["passes"] == 1 and what["tasks"] == 5 and what["unwritten"] == 4
-    expected = np.where(a > 0, a.astype(np.float64) * np.linspace(-1, 1, 60), np.linspace(-1, 1, 60)).astype(np.float32)
+    expected = np.where(
+        a > 0, a.astype(np.float64) * np.linspace(-1, 1, 60), np.linspace(-1, 1, 60)
+    ).astype(np.float32)
     assert same_bits(y, expected)
 
 
@@ -145,9 +147,14 @@ def test_a_result_takes_over_the_memory_of_an_input_that_ends() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "prod", "amax", "argmin", "any"])
-@pytest.mark.parametrize("shape, axis", [((5000,), None), ((7, 700), 1), ((300, 3, 5), (1, 2)), ((2, 70_000), 1), ((3, 50, 11), None)])
+@pytest.mark.parametrize(
+    "shape, axis",
+    [((5000,), None), ((7, 700), 1), ((300, 3, 5), (1, 2)), ((2, 70_000), 1), ((3, 50, 11), None)],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
-def test_a_reduction_ends_a_pass(reduce: str, shape: tuple[int, ...], axis: Any, dtype: str) -> None:
+def test_a_reduction_ends_a_pass(
+    reduce: str, shape: tuple[int, ...], axis: Any, dtype: str
+) -> None:
     x = Tensor((np.random.default_rng(3).standard_normal(shape) * 3).astype(dtype))
 
     def program() -> Tensor:
@@ -200,7 +207,9 @@ def test_a_chain_longer_than_a_pass_and_with_more_operands_than_tiles() -> None:
     def program() -> Tensor:
         products = [t.astype("float64") for t in tensors]
         while len(products) > 1:
-            products = [p + q for p, q in zip(products[::2], products[1::2])] + products[len(products) // 2 * 2 :]
+            products = [p + q for p, q in zip(products[::2], products[1::2])] + products[
+                len(products) // 2 * 2 :
+            ]
         return products[0]
 
     y, what = counted(program)
@@ -235,25 +244,37 @@ def test_threads_change_nothing(n: int) -> None:
     assert all(same_bits(a, b) for other in values[1:] for a, b in zip(values[0], other))
 
 
-@pytest.mark.parametrize("n, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    "n, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)]
+)
 def test_a_number_of_threads(n: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"\[set_num_threads\]"):
         runtime.set_num_threads(n)
 
 
-# --- any program -------------------------------------------------------------------------------------------------------
+# --- any program ----------------------------------------------------------------------------------
 SHAPES = [(37,), (3000,), (40, 50), (5, 1, 300)]
 STEPS = st.tuples(
-    st.sampled_from(["binary", "unary", "where", "cast", "in place", "assign", "view", "number", "drop", "read", "long"]),
+    st.sampled_from(["binary", "unary", "where", "cast", "in place", "assign", "view", "number",
+        "drop", "read", "long"]),
     st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 3),
 )  # fmt: skip
 
 
 def execute(shape: tuple[int, ...], program: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """Runs a program of ops on tensors that it makes; the values of all that it still holds, and of what it read meanwhile."""
+    """Run a program of ops on tensors that it makes.
+
+    Returns the values of the tensors that it still holds, and of those that it has read.
+    """
     draw = np.random.default_rng(7)
-    held = [Tensor(draw.standard_normal(shape).astype(dtype)) for dtype in ("float32", "float32", "float64")]
-    held += [Tensor(draw.integers(-4, 4, shape).astype("int32")), Tensor(draw.standard_normal(shape[-1:]).astype("float32"))]
+    held = [
+        Tensor(draw.standard_normal(shape).astype(dtype))
+        for dtype in ("float32", "float32", "float64")
+    ]
+    held += [
+        Tensor(draw.integers(-4, 4, shape).astype("int32")),
+        Tensor(draw.standard_normal(shape[-1:]).astype("float32")),
+    ]
     seen = []
     steps = list(program)
     while steps:
@@ -284,7 +305,9 @@ def execute(shape: tuple[int, ...], program: list[tuple[str, int, int, int]]) ->
                 elif what == "drop" and len(held) > 6:
                     del held[5 + i % (len(held) - 5)]
                 elif what == "long":
-                    held.append(ops.log(ops.exp(ops.minimum(a, 3)) + 1) * a - ops.abs(a) / (a * a + 1))
+                    held.append(
+                        ops.log(ops.exp(ops.minimum(a, 3)) + 1) * a - ops.abs(a) / (a * a + 1)
+                    )
                 elif what == "read":
                     seen.append(a)
                     break

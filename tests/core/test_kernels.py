@@ -1,4 +1,4 @@
-"""The CPU's kernels on every instruction set that this machine has: special values, accuracy, layouts, and the choice itself.
+"""The CPU's kernels on each instruction set here: special values, accuracy, layouts, the choice.
 
 `make accuracy` measures more, and longer: all float32 numbers.
 """
@@ -23,20 +23,25 @@ ODD = ["0 0", "-0.0 -0.0", "nan nan"]  # of functions that keep the sign of zero
 EVEN = ["0 1", "-0.0 1", "nan nan"]
 LOG = ["0 -inf", "-0.0 -inf", "1 0", "-1 nan", "-inf nan", "inf inf", "nan nan", "-1e-40 nan"]
 TRIG = ["inf nan", "-inf nan", "nan nan"]
-SPECIAL: dict[str, list[str]] = {  # argument and value; as text, since 0.0 and -0.0 are one key of a dict and one value to `==`
+# argument and value; as text, since 0.0 and -0.0 are one key of a dict and one value to `==`
+SPECIAL: dict[str, list[str]] = {
     "exp": [*EVEN, "inf inf", "-inf 0", "1e4 inf", "-1e4 0"],
     "exp2": [*EVEN, "inf inf", "-inf 0", "10 1024", "-1 0.5", "1e4 inf", "-1e4 0"],
     "expm1": [*ODD, "inf inf", "-inf -1", "1e4 inf", "-1e4 -1"],
     "log": LOG, "log2": [*LOG, "8 3", "0.25 -2"], "log10": [*LOG, "1000 3"],
     "log1p": [*ODD, "-1 -inf", "-2 nan", "-inf nan", "inf inf"],
     "sin": [*ODD, *TRIG], "cos": [*EVEN, *TRIG], "tan": [*ODD, *TRIG],
-    "asin": [*ODD, *TRIG, "1.5 nan", "-1.5 nan"], "acos": [*TRIG, "1 0", "1.5 nan", "-1.5 nan"], "atan": ODD,
-    "sinh": [*ODD, "inf inf", "-inf -inf", "1e4 inf", "-1e4 -inf"], "cosh": [*EVEN, "inf inf", "-inf inf", "-1e4 inf"],
+    "asin": [*ODD, *TRIG, "1.5 nan", "-1.5 nan"], "acos": [*TRIG, "1 0", "1.5 nan", "-1.5 nan"],
+    "atan": ODD,
+    "sinh": [*ODD, "inf inf", "-inf -inf", "1e4 inf", "-1e4 -inf"],
+    "cosh": [*EVEN, "inf inf", "-inf inf", "-1e4 inf"],
     "tanh": [*ODD, "inf 1", "-inf -1", "1e4 1", "-1e4 -1"], "asinh": [*ODD, "inf inf", "-inf -inf"],
     "acosh": ["1 0", "0.5 nan", "0 nan", "-3 nan", "-1e30 nan", "inf inf", "-inf nan", "nan nan"],
     "atanh": [*ODD, "1 inf", "-1 -inf", "1.5 nan", "-1e30 nan", "inf nan", "-inf nan"],
-    "erf": [*ODD, "inf 1", "-inf -1", "30 1", "-30 -1"], "sigmoid": ["0 0.5", "-0.0 0.5", "inf 1", "-inf 0", "nan nan"],
-    "sqrt": [*ODD, "-1 nan", "inf inf", "-inf nan"], "rsqrt": ["0 inf", "-0.0 -inf", "-1 nan", "inf 0", "nan nan"],
+    "erf": [*ODD, "inf 1", "-inf -1", "30 1", "-30 -1"],
+    "sigmoid": ["0 0.5", "-0.0 0.5", "inf 1", "-inf 0", "nan nan"],
+    "sqrt": [*ODD, "-1 nan", "inf inf", "-inf nan"],
+    "rsqrt": ["0 inf", "-0.0 -inf", "-1 nan", "inf 0", "nan nan"],
 }  # fmt: skip
 assert SPECIAL.keys() == REFERENCES.keys()
 FLOATS = [np.float32, np.float64]
@@ -54,7 +59,9 @@ def assert_identical(actual: np.ndarray, expected: np.ndarray, message: str = ""
     """The same numbers, the signs of zeros included; any NaN is NaN."""
     np.testing.assert_array_equal(actual, expected, err_msg=message)
     numbers = ~np.isnan(expected)
-    np.testing.assert_array_equal(np.signbit(actual)[numbers], np.signbit(expected)[numbers], err_msg=message)
+    np.testing.assert_array_equal(
+        np.signbit(actual)[numbers], np.signbit(expected)[numbers], err_msg=message
+    )
 
 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
@@ -86,13 +93,18 @@ def test_float64_is_within_two_ulps(name: str, isa: str) -> None:
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 @pytest.mark.parametrize("name", ["pow", "atan2", "hypot"])
 def test_two_operands_agree_with_numpy_at_special_values(name: str, kind: type, isa: str) -> None:
-    values = [0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1e-40, -1e-40, 2**24 + 2, -3e38, 3e38, INF, -INF, NAN]
+    values = [
+        0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1e-40, -1e-40, 2**24 + 2, -3e38, 3e38, INF, -INF,
+        NAN,
+    ]  # fmt: skip
     a, b = (np.array(side, kind) for side in zip(*itertools.product(values, values)))
     function = {"pow": np.power, "atan2": np.arctan2, "hypot": np.hypot}[name]
     with np.errstate(all="ignore"):
         expected = function(a.astype(np.float64), b.astype(np.float64)).astype(kind)
     actual = getattr(ops, name)(Tensor(a), Tensor(b)).asnumpy()
-    np.testing.assert_allclose(actual, expected, rtol=2 * np.finfo(kind).eps, atol=np.finfo(kind).smallest_subnormal)
+    np.testing.assert_allclose(
+        actual, expected, rtol=2 * np.finfo(kind).eps, atol=np.finfo(kind).smallest_subnormal
+    )
     plain = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(actual)[plain], np.signbit(expected)[plain])
 
@@ -100,7 +112,7 @@ def test_two_operands_agree_with_numpy_at_special_values(name: str, kind: type, 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 @pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "erf", "square"])
 def test_a_result_depends_on_its_element_only(name: str, kind: type, isa: str) -> None:
-    """At any length, offset, stride and address, and beside any neighbour, the bits are the same."""
+    """Any length, offset, stride, address and neighbours give the same bits."""
     x = np.random.default_rng(7).normal(size=600).astype(kind) * 5
     x[100::97] = 1e9  # one that sin leaves to libm, among others that it doesn't
     function = getattr(ops, name)
@@ -127,7 +139,9 @@ def test_an_ordinary_element_does_not_see_rare_ones(name: str, kind: type, isa: 
     x = np.random.default_rng(3).uniform(0.01, 60, 2000).astype(kind)
     function = getattr(ops, name)
     among_its_like = function(Tensor(x)).asnumpy()
-    rare = np.array([0, -0.0, 1e-310, 1e-40, -1, -5, 104, -104, 1e30, -1e30, INF, -INF, NAN]).astype(kind)
+    rare = np.array(
+        [0, -0.0, 1e-310, 1e-40, -1, -5, 104, -104, 1e30, -1e30, INF, -INF, NAN]
+    ).astype(kind)
     mixed = x.copy()
     mixed[3::7] = np.resize(rare, len(mixed[3::7]))
     ordinary = mixed == x
@@ -141,21 +155,33 @@ def test_an_ordinary_element_does_not_see_rare_ones(name: str, kind: type, isa: 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i4", "u1"])
 def test_clamp_is_maximum_and_minimum(kind: str, isa: str) -> None:
     values = [0, 1, 5, 7, 100] if kind[0] in "iu" else [0.0, -0.0, 1, -1.5, INF, -INF, NAN, 3]
-    a, low, high = (np.array(side).astype(kind) for side in zip(*itertools.product(values, repeat=3)))
+    a, low, high = (
+        np.array(side).astype(kind) for side in zip(*itertools.product(values, repeat=3))
+    )
     actual = ops.clamp(Tensor(a), Tensor(low), Tensor(high)).asnumpy()
     np.testing.assert_array_equal(actual, np.minimum(np.maximum(a, low), high))
-    np.testing.assert_array_equal(actual, ops.minimum(ops.maximum(Tensor(a), Tensor(low)), Tensor(high)).asnumpy())
+    np.testing.assert_array_equal(
+        actual, ops.minimum(ops.maximum(Tensor(a), Tensor(low)), Tensor(high)).asnumpy()
+    )
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i4", "u8"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (9, 300), (1030, 3), (7, 2100), (67, 70)])
 def test_reductions_across_rows(shape: tuple[int, int], kind: str, isa: str) -> None:
     x = np.random.default_rng(3).integers(-5, 100, shape).astype(kind)
-    for array in (x, x[::-1], np.ascontiguousarray(x.T).T, np.repeat(x, 2, 0)[::2], np.repeat(x, 2, 1)[:, ::2]):
+    for array in (
+        x, x[::-1], np.ascontiguousarray(x.T).T, np.repeat(x, 2, 0)[::2],
+        np.repeat(x, 2, 1)[:, ::2],
+    ):  # fmt: skip
         for axis in (0, 1, None):
-            for name, function in (("sum", np.sum), ("amax", np.max), ("amin", np.min), ("argmax", np.argmax), ("argmin", np.argmin)):
+            for name, function in (
+                ("sum", np.sum), ("amax", np.max), ("amin", np.min), ("argmax", np.argmax),
+                ("argmin", np.argmin),
+            ):  # fmt: skip
                 actual = getattr(ops, name)(Tensor(array), axis=axis).asnumpy()
-                np.testing.assert_array_equal(actual, function(array, axis=axis), err_msg=f"{name} {axis}")
+                np.testing.assert_array_equal(
+                    actual, function(array, axis=axis), err_msg=f"{name} {axis}"
+                )
 
 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
@@ -164,21 +190,32 @@ def test_one_nan_is_the_extreme_wherever_it_stands(kind: type, axis: int, isa: s
     for place in (0, 1, 4, 31, 32, 33, 69):
         x = np.random.default_rng(1).normal(size=(70, 70)).astype(kind)
         x[place, place] = NAN
-        for name, function in (("amax", np.max), ("amin", np.min), ("argmax", np.argmax), ("argmin", np.argmin)):
-            np.testing.assert_array_equal(getattr(ops, name)(Tensor(x), axis=axis).asnumpy(), function(x, axis=axis))
+        for name, function in (
+            ("amax", np.max), ("amin", np.min), ("argmax", np.argmax), ("argmin", np.argmin),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(
+                getattr(ops, name)(Tensor(x), axis=axis).asnumpy(), function(x, axis=axis)
+            )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (17, 15), (33, 130), (130, 33), (3, 40, 50)])
 @pytest.mark.parametrize("kind", ["i1", "i2", "f4", "f8", "c16"])
 def test_transposed_copies(shape: tuple[int, ...], kind: str, isa: str) -> None:
     x = np.arange(np.prod(shape)).reshape(shape).astype(kind)
-    np.testing.assert_array_equal(Tensor(x).swapaxes(-1, -2).contiguous().asnumpy(), x.swapaxes(-1, -2))
+    np.testing.assert_array_equal(
+        Tensor(x).swapaxes(-1, -2).contiguous().asnumpy(), x.swapaxes(-1, -2)
+    )
 
 
-@pytest.mark.parametrize("shape, axis", [((300_001,), None), ((3, 200_000), 1), ((9000, 130), 0), ((40_000, 20), 0), ((70, 9000), 0)])
+@pytest.mark.parametrize(
+    "shape, axis",
+    [((300_001,), None), ((3, 200_000), 1), ((9000, 130), 0), ((40_000, 20), 0), ((70, 9000), 0)],
+)
 @pytest.mark.parametrize("kind", ["float32", "float64", "int16"])
-def test_long_reductions_whatever_the_number_of_threads(shape: tuple[int, ...], axis: int | None, kind: str, isa: str) -> None:
-    """Long enough for several blocks, which threads fold side by side and which are merged in order."""
+def test_long_reductions_whatever_the_number_of_threads(
+    shape: tuple[int, ...], axis: int | None, kind: str, isa: str
+) -> None:
+    """Reduce several blocks: threads fold them, and the results are merged in order."""
     a = (np.random.default_rng(5).standard_normal(shape) * 50).astype(kind)
     edge = a.copy()
     edge[np.unravel_index(a.size - 3, shape)] = 30_000
@@ -188,7 +225,10 @@ def test_long_reductions_whatever_the_number_of_threads(shape: tuple[int, ...], 
     for threads in (1, 3):
         runtime.set_num_threads(threads)
         t, u = Tensor(a), Tensor(edge)
-        results = [ops.sum(t, axis), ops.mean(t, axis), ops.amin(t, axis), ops.argmax(u, axis), ops.argmin(u, axis), ops.any(t > 1000, axis)]
+        results = [
+            ops.sum(t, axis), ops.mean(t, axis), ops.amin(t, axis), ops.argmax(u, axis),
+            ops.argmin(u, axis), ops.any(t > 1000, axis),
+        ]  # fmt: skip
         found.append([r.asnumpy() for r in results])
     runtime.set_num_threads(many)
     assert all(one.tobytes() == other.tobytes() for one, other in zip(*found))
@@ -202,8 +242,11 @@ def test_long_reductions_whatever_the_number_of_threads(shape: tuple[int, ...], 
     np.testing.assert_array_equal(some, (a > 1000).any(axis))
 
 
-@pytest.mark.parametrize("width", [1024, 1030])  # whose rows begin at lines of the cache, and inside of them
-@pytest.mark.parametrize(("kind", "rows"), [("i1", 4200), ("i2", 2100), ("f4", 1100), ("f8", 600), ("c16", 300)])
+# whose rows begin at lines of the cache, and inside of them
+@pytest.mark.parametrize("width", [1024, 1030])
+@pytest.mark.parametrize(
+    ("kind", "rows"), [("i1", 4200), ("i2", 2100), ("f4", 1100), ("f8", 600), ("c16", 300)]
+)
 def test_transposed_copies_past_the_cache(kind: str, rows: int, width: int, isa: str) -> None:
     x = np.arange(rows * width).reshape(width, rows).astype(kind)
     np.testing.assert_array_equal(Tensor(x).T.contiguous().asnumpy(), x.T)
@@ -213,7 +256,9 @@ def test_transposed_copies_past_the_cache(kind: str, rows: int, width: int, isa:
         np.testing.assert_array_equal(Tensor(x).T.astype("float32").asnumpy(), x.T.astype("f4"))
 
 
-@pytest.mark.parametrize("dtypes", ["f4 f8", "f8 f4", "f4 i4", "i8 f4", "u1 f4", "f4 u1", "f4 ?", "i4 i8"])
+@pytest.mark.parametrize(
+    "dtypes", ["f4 f8", "f8 f4", "f4 i4", "i8 f4", "u1 f4", "f4 u1", "f4 ?", "i4 i8"]
+)
 def test_casts_past_the_cache(dtypes: str, isa: str) -> None:
     source, target = dtypes.split()
     x = (np.random.default_rng(2).normal(size=4_300_001) * 100).astype(source)
@@ -230,7 +275,10 @@ def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -
     environment = {name: value for name, value in os.environ.items() if name != "MINITENSOR_ISA"}
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", program], env={**environment, **more}, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [sys.executable, "-c", program], env={**environment, **more}, capture_output=True,
+            text=True, timeout=60,
+        )  # fmt: skip
 
     names = settings.isa_names()
     assert names[0] == "baseline"
@@ -238,7 +286,10 @@ def test_the_best_instruction_set_is_chosen_unless_the_environment_names_one() -
     assert run(MINITENSOR_ISA="baseline").stdout.strip() == "baseline"
     failed = run(MINITENSOR_ISA="mmx")
     assert failed.returncode == 1
-    assert f"[config] MINITENSOR_ISA can't be 'mmx'; this processor has {', '.join(names)}" in failed.stderr
+    assert (
+        f"[config] MINITENSOR_ISA can't be 'mmx'; this processor has {', '.join(names)}"
+        in failed.stderr
+    )
 
 
 def test_an_instruction_set_that_is_none_changes_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A system that refuses threads: ops run in the threads that call them or wait for them, and nothing hangs."""
+"""A system that refuses threads: the caller or the waiter of an op runs it, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def test_an_op_on_an_idle_stream_is_done_at_its_call() -> None:
     x = Tensor(np.ones(LARGE))
     seen = threading.Event()
     ops.exp(x)
-    ops.host_call(lambda: float(seen.set() or 0), [], shape=(), dtype="float32")  # it may wait for somebody, so it is left in the queue
+    # it may wait for somebody, so it is left in the queue
+    ops.host_call(lambda: float(seen.set() or 0), [], shape=(), dtype="float32")
     assert not seen.is_set()
     assert runtime.current_stream().query() and seen.is_set()
 
@@ -95,7 +96,8 @@ def test_a_worker_waits_for_a_stream_without_one() -> None:
         side.synchronize()  # it has a worker now
     lib.mt_refuse_threads(-1)
     assert lib.mt_thread_count() >= 1
-    x = ops.ones(LARGE) * waiting(gate)  # on the default stream, which has none unless it served above
+    # on the default stream, which has none unless it served above
+    x = ops.ones(LARGE) * waiting(gate)
     with runtime.StreamCtx(side):
         y = x + first
     gate.set()
@@ -132,7 +134,9 @@ def test_a_full_queue_is_run_by_the_submitter() -> None:
 
 
 def test_host_calls_that_compute_wait_and_fail() -> None:
-    outer = ops.host_call(lambda: float(ops.exp(ops.zeros(LARGE)).sum()), [], shape=(), dtype="float32")
+    outer = ops.host_call(
+        lambda: float(ops.exp(ops.zeros(LARGE)).sum()), [], shape=(), dtype="float32"
+    )
     failed = ops.host_call(lambda: 1 / 0, [], shape=(), dtype="float32", name="bad")
     assert outer.item() == LARGE
     with pytest.raises(ZeroDivisionError, match=r"\[bad\]"):
@@ -159,28 +163,36 @@ def test_forks() -> None:
 
 def test_a_fork_inside_a_host_call_that_others_wait_for() -> None:
     seen: list[str] = []
-    t = ops.host_call(lambda: float(not seen.append(in_child(chain))), [], shape=(), dtype="float32")
+    t = ops.host_call(
+        lambda: float(not seen.append(in_child(chain))), [], shape=(), dtype="float32"
+    )
     with runtime.StreamCtx(runtime.Stream()):
         y = ops.ones(LARGE) * t
     assert float(y.sum()) == LARGE and seen == [f"{6.0 * LARGE}"]
 
 
-def test_a_fork_beside_a_worker_that_runs_the_task_of_another_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C has ended the drain: the task stays the parent's, and the fork does not wait for its end."""
+def test_a_fork_beside_a_worker_that_runs_the_task_of_another_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C ends the drain: the task stays the parent's, and the fork does not wait for it."""
     lib.mt_refuse_threads(0)
     side, gate, entered = runtime.Stream(), threading.Event(), threading.Event()
     with runtime.StreamCtx(side):
         ops.exp(ops.zeros(LARGE))
     side.synchronize()  # it has a worker now
     lib.mt_refuse_threads(-1)
-    first = ops.host_call(lambda: float(entered.set() or gate.wait(60)), [], shape=(), dtype="float32")
+    first = ops.host_call(
+        lambda: float(entered.set() or gate.wait(60)), [], shape=(), dtype="float32"
+    )
     with runtime.StreamCtx(side):
         y = first + 1
     assert entered.wait(60)
     with monkeypatch.context() as patch:
         patch.setattr(fork, "interrupted", lambda: True)
         text = in_child(lambda: first.item())
-    assert "RuntimeError" in text and "was still being computed when this process was forked" in text
+    assert (
+        "RuntimeError" in text and "was still being computed when this process was forked" in text
+    )
     gate.set()
     assert y.item() == 2
 
@@ -197,7 +209,9 @@ def test_a_refusal_in_between(n: int) -> None:
     assert [chain() for _ in range(10)] == [6.0 * LARGE] * 10
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="takes another user's limit on processes")
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0, reason="takes another user's limit on processes"
+)
 def test_the_systems_own_refusal() -> None:
     """After a fork that fails, too: an ordinary user at RLIMIT_NPROC."""
     import resource

@@ -1,4 +1,4 @@
-"""The type under Tensor and the functions in C: what they do beside computing, which the conformance suite looks at."""
+"""The type under Tensor and the functions in C: what they do beside computing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ NEVER_MADE = "this one was never made"
 
 def test_a_tensor_that_was_never_made_says_so() -> None:
     t = Tensor.__new__(Tensor)
-    for look in ("t.shape", "t.dtype", "t.ndim", "t.size", "t._ref", "t + 1", "1 + t", "t + t", "ops.log(t)", "t.log()", "t == t", "ops.where(t, t, t)"):
+    for look in (
+        "t.shape", "t.dtype", "t.ndim", "t.size", "t._ref", "t + 1", "1 + t", "t + t", "ops.log(t)",
+        "t.log()", "t == t", "ops.where(t, t, t)",
+    ):  # fmt: skip
         with pytest.raises(AttributeError, match=NEVER_MADE):
             eval(look, {"t": t, "ops": ops})
     with pytest.raises(TypeError):
@@ -35,7 +38,11 @@ def test_a_tensor_can_be_made_anew() -> None:
     assert t.shape == (1000,) and t.dtype is mt.float64
     view = t[:10]
     t.__init__(np.ones((2, 3), np.int32))  # type: ignore[misc]
-    assert (t.shape, t.dtype, t.size, t.ndim) == ((2, 3), mt.int32, 6, 2) and t.sum().item() == 6 and view.sum().item() == 0
+    assert (
+        (t.shape, t.dtype, t.size, t.ndim) == ((2, 3), mt.int32, 6, 2)
+        and t.sum().item() == 6
+        and view.sum().item() == 0
+    )
     del t, view
     assert runtime.memory_allocated("CPU") == before
 
@@ -48,7 +55,12 @@ def test_subclasses_weak_references_and_the_collector() -> None:
     t.name, t.itself = "x", t  # a circle
     seen: list[object] = []
     ref = weakref.ref(t, seen.append)
-    assert type(t + t) is Tensor and (t + 1).tolist() == [2, 3] and (2 - t).tolist() == [1, 0] and ops.neg(t).tolist() == [-1, -2]
+    assert (
+        type(t + t) is Tensor
+        and (t + 1).tolist() == [2, 3]
+        and (2 - t).tolist() == [1, 0]
+        and ops.neg(t).tolist() == [-1, -2]
+    )
     assert ref() is t and hash(t) == hash(ref()) and t in {t: 1}
     del t
     gc.collect()
@@ -56,7 +68,11 @@ def test_subclasses_weak_references_and_the_collector() -> None:
 
 
 def test_nothing_is_kept() -> None:
-    x, y, c = Tensor(np.ones(50, np.float32)), Tensor(np.ones(50, np.float32)), Tensor(np.ones(50, bool))
+    x, y, c = (
+        Tensor(np.ones(50, np.float32)),
+        Tensor(np.ones(50, np.float32)),
+        Tensor(np.ones(50, bool)),
+    )
     big = Tensor(np.ones(40_000, np.float32))
     things = [x, y, c, big, 0.5, 10**6, None, mt.float32, Tensor, "input"]
 
@@ -66,8 +82,10 @@ def test_nothing_is_kept() -> None:
                 _ = a + b, b - a, a == b, ops.mul(a, other=b), a.add(b), ops.sub(b, a)
             _ = -a, a.log(), ops.exp(a), abs(a), a.shape, a.dtype, a.size, a.ndim, ops.exp(input=a)
         _ = ops.where(c, x, y), ops.where(c, 1.0, y), x == None  # noqa: E711
-        for wrong in (lambda: ops.add(x), lambda: ops.add(x, y, x), lambda: ops.add(x, other=y, third=1), lambda: ops.add(x, y, input=x),
-                      lambda: x.add(), lambda: ops.log(x, y), lambda: x + {}, lambda: ops.where(x, y), lambda: x + 10**30):  # fmt: skip
+        for wrong in (lambda: ops.add(x), lambda: ops.add(x, y, x),
+            lambda: ops.add(x, other=y, third=1), lambda: ops.add(x, y, input=x),
+                      lambda: x.add(), lambda: ops.log(x, y), lambda: x + {},
+                      lambda: ops.where(x, y), lambda: x + 10**30):  # fmt: skip
             with pytest.raises((TypeError, OverflowError)):
                 wrong()
         runtime.synchronize()
@@ -83,7 +101,11 @@ def test_nothing_is_kept() -> None:
 
 def test_operands_are_named_and_counted() -> None:
     x = Tensor([4.0])
-    assert ops.sub(other=1, input=x).item() == 3 and x.sub(other=1).item() == 3 and ops.where(other=x, condition=x, input=1).item() == 1
+    assert (
+        ops.sub(other=1, input=x).item() == 3
+        and x.sub(other=1).item() == 3
+        and ops.where(other=x, condition=x, input=1).item() == 1
+    )
     for call, text in {
         "ops.add(x)": r"^\[add\] takes 'input' and 'other', got no 'other'$",
         "ops.add(x, x, x)": r"^\[add\] takes 'input' and 'other', got 3 operands$",
@@ -108,11 +130,13 @@ def test_operands_are_named_and_counted() -> None:
 def test_functions_and_methods_can_be_pickled() -> None:
     for function in (ops.log, ops.add, ops.where, ops.multiply):
         assert pickle.loads(pickle.dumps(function)) is function
-    assert Tensor.log(Tensor([1.0])).item() == 0 and list(map(Tensor.neg, [Tensor(1)]))[0].item() == -1
+    assert (
+        Tensor.log(Tensor([1.0])).item() == 0 and list(map(Tensor.neg, [Tensor(1)]))[0].item() == -1
+    )
 
 
 def test_a_number_that_waits_in_the_queue_is_kept() -> None:
-    """One that runs at its call lies on the stack; here there is none of that, since the stream is busy."""
+    """A busy stream keeps a task from running at its call, and so off the stack."""
     x = Tensor(np.ones(200_000))
     numbers = [1.5, 2, -3.25, 7]
     for number in numbers:
@@ -180,7 +204,10 @@ print(result, os.waitpid(pid, 0)[1])
 @pytest.mark.parametrize("what", ["op", "death"])
 def test_who_has_the_gil_never_waits_for_a_fork(what: str) -> None:
     """While a fork has the locks, another hook of it wants the GIL."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60,
+        env=os.environ,
+    )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "[[2.0, 4.0]] 0\n"), done.stderr
 
 
@@ -196,7 +223,11 @@ def test_the_reference_is_the_cores() -> None:
             core.operators.become(*arguments)
     with pytest.raises(AttributeError, match=NEVER_MADE):
         core.operators.become(t, Tensor.__new__(Tensor))
-    assert core.operators.become(t, Tensor([2, 3])) is t and t.tolist() == [2, 3] and t.dtype is mt.int64
+    assert (
+        core.operators.become(t, Tensor([2, 3])) is t
+        and t.tolist() == [2, 3]
+        and t.dtype is mt.int64
+    )
     assert core.operators.become(t, t) is t and t.tolist() == [2, 3]
 
 
@@ -205,9 +236,11 @@ import importlib, sys
 import minitensor as mt
 from minitensor import Tensor, ops
 t = Tensor([1.0, 2.0])
-stateful = [f"minitensor.backend.{name}" for name in ("extension", "base", "call_sites", "host_tasks", "core")]
+stateful = [f"minitensor.backend.{name}"
+            for name in ("extension", "base", "call_sites", "host_tasks", "core")]
 for name in ("minitensor.tensor", *stateful):
-    for again in (importlib.reload, lambda m: (sys.modules.pop(name), importlib.import_module(name))):
+    for again in (importlib.reload,
+                  lambda m: (sys.modules.pop(name), importlib.import_module(name))):
         module = sys.modules[name]
         try:
             again(module)
@@ -228,6 +261,8 @@ print(repr(ops.exp(t * 0)), t.to("CPU").device, Tensor([t, t]).shape)
 
 
 def test_what_keeps_the_state_is_loaded_once() -> None:
-    done = subprocess.run([sys.executable, "-c", RELOAD], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", RELOAD], capture_output=True, text=True, timeout=60
+    )
     values = "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  1.00000000e+00])"
     assert (done.returncode, done.stdout) == (0, f"{values} CPU (2, 2)\n"), done.stderr

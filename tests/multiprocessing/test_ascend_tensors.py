@@ -16,7 +16,11 @@ from minitensor import Tensor
 REFUSED = r"^\[pickle\] a tensor on Ascend:0 can't travel.*t\.to\(\"CPU\"\)"
 
 
-@pytest.mark.parametrize("make", [multiprocessing.Queue, multiprocessing.JoinableQueue, multiprocessing.SimpleQueue], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [multiprocessing.Queue, multiprocessing.JoinableQueue, multiprocessing.SimpleQueue],
+    ids=lambda m: m.__name__,
+)
 def test_the_put_raises_and_the_queue_goes_on(make: Any) -> None:
     queue, t = make(), Tensor([1.0], device="Ascend")
     for value in (t, [t], {"a": (1, t)}):
@@ -48,6 +52,8 @@ def test_pipes_pools_and_executors() -> None:
 
 
 def test_process_arguments_under_spawn() -> None:
-    process = multiprocessing.get_context("spawn").Process(target=identity, args=(Tensor([1.0], device="Ascend"),))
+    process = multiprocessing.get_context("spawn").Process(
+        target=identity, args=(Tensor([1.0], device="Ascend"),)
+    )
     with pytest.raises(TypeError, match=REFUSED):
         process.start()

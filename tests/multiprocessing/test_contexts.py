@@ -37,7 +37,9 @@ def test_contexts_are_ours_and_standard(ctx):
 
 
 def test_unknown_method():
-    with pytest.raises(ValueError, match=r"\[get_context\] cannot find context for 'thread'.*spawn"):
+    with pytest.raises(
+        ValueError, match=r"\[get_context\] cannot find context for 'thread'.*spawn"
+    ):
         mp.get_context("thread")
     with pytest.raises(ValueError, match="cannot find context"):
         mp.set_start_method("thread", force=True)
@@ -53,7 +55,11 @@ def test_one_start_method_for_both_packages(ctx):
     with pytest.raises(RuntimeError, match="already been set"):
         mp.set_start_method(method)
     mp.set_start_method(None, force=True)
-    assert multiprocessing.get_start_method(allow_none=True) is mp.get_start_method(allow_none=True) is None
+    assert (
+        multiprocessing.get_start_method(allow_none=True)
+        is mp.get_start_method(allow_none=True)
+        is None
+    )
     multiprocessing.set_start_method(method, force=True)
     assert mp.get_context() is ctx
 

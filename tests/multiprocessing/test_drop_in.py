@@ -11,7 +11,8 @@ import pytest
 import minitensor.multiprocessing as mp
 
 SUBMODULES = [
-    module.name.partition(".")[2] for module in pkgutil.walk_packages(multiprocessing.__path__, "multiprocessing.")
+    module.name.partition(".")[2]
+    for module in pkgutil.walk_packages(multiprocessing.__path__, "multiprocessing.")
 ]
 OWN = {"context", "pool", "queues"}
 
@@ -103,7 +104,10 @@ def test_importing_starts_and_opens_nothing():
         print(*sorted(name for name in sys.modules if name.split(".")[0] == "multiprocessing"))
     """
     imported = run("\n".join(line.strip() for line in program.splitlines()))
-    standard = run("import multiprocessing; print(*sorted(n for n in sys.modules if n.startswith('multiprocessing')))")
+    standard = run(
+        "import multiprocessing; print(*sorted(n for n in sys.modules if "
+        "n.startswith('multiprocessing')))"
+    )
     assert imported == standard
 
 

@@ -25,10 +25,13 @@ def test_a_tensor_of_another_format_is_refused(size: int, format: int) -> None:
     packed = bytes(arguments[0])
     assert struct.unpack_from("<i", packed) == (1,)
     arguments[0] = struct.pack("<i", format) + packed[4:]
-    with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format {format}, "
-                       "and this process reads format 1; run one version of minitensor in both"):  # fmt: skip
+    with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format "
+                                         rf"{format}, "
+                       "and this process reads format 1; "
+                       "run one version of minitensor in both"):  # fmt: skip
         receive(*arguments)
-    assert receive(packed, *arguments[1:]).shape == (size,)  # the same bytes in this format, read once
+    # the same bytes in this format, read once
+    assert receive(packed, *arguments[1:]).shape == (size,)
     assert sharing_stats()["in_flight"] == before
 
 
@@ -54,7 +57,9 @@ def test_a_packet_of_another_format_is_refused(message: object) -> None:
         writer.send(message)
         reader.read(taken)
         other = bytes([taken[0][0] + 4]) + taken[0][1:]
-        with pytest.raises(ValueError, match=r"^\[get\] the sender's packet must have format 1, got format 2; "):
+        with pytest.raises(
+            ValueError, match=r"^\[get\] the sender's packet must have format 1, got format 2; "
+        ):
             message_pipe.unpack(other)
         message_pipe.discard(other)  # touches nothing of what it can't read
         assert reductions.ForkingPickler.loads(message_pipe.unpack(taken[0])) == message

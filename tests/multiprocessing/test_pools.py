@@ -20,7 +20,10 @@ from minitensor.multiprocessing import message_pipe
 from minitensor.multiprocessing.pool import Pool
 
 STRESS = Path(__file__).parents[1] / "stress"
-ERRORS = [ValueError("no"), ImportError("no"), MemoryError("no"), EOFError("no"), OSError("no"), StaleHandleError("no")]
+ERRORS = [
+    ValueError("no"), ImportError("no"), MemoryError("no"), EOFError("no"), OSError("no"),
+    StaleHandleError("no"),
+]  # fmt: skip
 
 
 @pytest.fixture(params=[None, 1], ids=["lasting workers", "a worker for each task"])
@@ -29,9 +32,10 @@ def pool(ctx, request):
         yield pool
 
 
-# --- what can't be unpickled -----------------------------------------------------------------------------------------
+# --- what can't be unpickled ----------------------------------------------------------------------
 def test_a_task_that_its_worker_cannot_unpickle(pool):
-    for error in ERRORS[:2] if pool._maxtasksperchild else ERRORS:  # a spawned worker takes its second
+    # a spawned worker takes its second
+    for error in ERRORS[:2] if pool._maxtasksperchild else ERRORS:
         with pytest.raises(type(error), match="no") as caught:
             pool.apply(targets.identity, (targets.Arrives(targets.WORKER, error),))
         assert "RemoteTraceback" in repr(caught.value.__cause__)
@@ -75,8 +79,12 @@ def test_each_way_to_call_has_the_error_where_it_belongs(ctx):
         assert [next(chunks), next(chunks)] == [1, 2]
         with pytest.raises(LookupError):
             next(chunks)
-        pool.apply_async(targets.identity, (bad,), callback=seen.append, error_callback=failures.append).wait()
-        pool.apply_async(targets.identity, (1,), callback=seen.append, error_callback=failures.append).wait()
+        pool.apply_async(
+            targets.identity, (bad,), callback=seen.append, error_callback=failures.append
+        ).wait()
+        pool.apply_async(
+            targets.identity, (1,), callback=seen.append, error_callback=failures.append
+        ).wait()
         pool.close()
         pool.join()
     assert seen == [1] and [type(error) for error in failures] == [LookupError]
@@ -100,7 +108,11 @@ def test_a_failed_message_gives_back_its_tensors(ctx):
         before = mp.sharing_stats()["in_flight"]
         for where in (targets.WORKER, targets.PARENT):
             make = targets.Arrives if where == targets.PARENT else targets.identity
-            given = (where, LookupError("no"), tensor) if where == targets.PARENT else (targets.Arrives(where, LookupError("no"), tensor),)
+            given = (
+                (where, LookupError("no"), tensor)
+                if where == targets.PARENT
+                else (targets.Arrives(where, LookupError("no"), tensor),)
+            )
             for _ in range(3):
                 with pytest.raises(LookupError):
                     pool.apply(make, given)
@@ -115,17 +127,23 @@ def test_tensors_of_one_task_are_views_of_one_memory(ctx):
         assert targets.are_one_memory(first, second)
 
 
-@pytest.mark.parametrize("nbytes", [message_pipe.PACKET - 1000, message_pipe.PACKET, 3 * message_pipe.PACKET])
+@pytest.mark.parametrize(
+    "nbytes", [message_pipe.PACKET - 1000, message_pipe.PACKET, 3 * message_pipe.PACKET]
+)
 def test_sizes_on_both_sides_of_a_packet(ctx, nbytes):
     with ctx.Pool(1) as pool:
         for n in range(nbytes - 200, nbytes, 40):
             assert len(pool.apply(targets.identity, (b"x" * n,))) == n
             with pytest.raises(LookupError):
-                pool.apply(targets.identity, (targets.Arrives(targets.WORKER, LookupError("no"), b"x" * n),))
+                pool.apply(
+                    targets.identity,
+                    (targets.Arrives(targets.WORKER, LookupError("no"), b"x" * n),),
+                )
 
 
 def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
-    # The large ones fill the executor's pipe, which is the standard package's.  Its thread that writes there hangs on CPython 3.10.
+    # The large ones fill the executor's pipe, which is the standard package's.  Its thread that
+    # writes there hangs on CPython 3.10.
     for large in (b"", b"x" * 50_000) if sys.version_info >= (3, 11) else (b"",):
         with ProcessPoolExecutor(4, mp_context=ctx) as executor:
             bad = targets.Arrives(targets.WORKER, LookupError("no"), large)
@@ -137,7 +155,7 @@ def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
         executor.submit(targets.Arrives, targets.PARENT, LookupError("no")).result()
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
     """Between the pool's look at the pipe of tasks and its read."""
     context = mp.get_context("fork")
@@ -151,7 +169,8 @@ def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
             return True
 
         monkeypatch.setattr(reader, "poll", poll)
-        handler = SimpleNamespace(is_alive=lambda: True)  # it may have ended already; here it has not
+        # it may have ended already; here it has not
+        handler = SimpleNamespace(is_alive=lambda: True)
         pool._help_stuff_finish(pool._inqueue, handler, 1)
         monkeypatch.undo()
         assert len(looks) == 4
@@ -159,18 +178,21 @@ def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
 
 
 def test_the_end_while_results_fill_their_pipe():
-    """Small tasks, large results: the thread that reads results is gone, and the workers go on for a while."""
+    """Small tasks, large results: the workers go on after the reader of results has ended."""
     for _ in range(20):
         with mp.get_context("fork").Pool(4) as pool:
             next(pool.imap_unordered(targets.large, range(300)))
 
 
 def test_early_ends(ctx):
-    """No round hangs, and each gives back its descriptors at once; pool_ends.py has more of them."""
+    """Each round ends and closes its descriptors at once; pool_ends.py has more rounds."""
     program = STRESS / "pool_ends.py"
     method = ctx.get_start_method()
     rounds = {"fork": "60", "forkserver": "5", "spawn": "3"}[method]
-    subprocess.run([sys.executable, program, method, "-n", rounds], check=True, timeout=110, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, program, method, "-n", rounds], check=True, timeout=110,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def test_an_iterator_that_was_left_keeps_no_descriptor():
@@ -211,7 +233,9 @@ def test_an_idle_worker_ends_silently_by_ctrl_c():
     """
     program = "\n".join(line[4:] for line in program.splitlines())
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.stdout, done.stderr) == ("0 0 [1, 2]\n", "")
 
 

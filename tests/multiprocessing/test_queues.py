@@ -1,4 +1,4 @@
-"""Queues under signals, finalizers and Ctrl-C, without threads and without semaphores, and when nothing is left to answer."""
+"""Queues under signals, finalizers and Ctrl-C, without threads or semaphores, and unanswered."""
 
 import os
 import signal
@@ -72,13 +72,14 @@ class Receiver(threading.Thread):
 def run(program: str) -> str:
     """Run a program, as the main module of a process of its own, whose signals nothing handles."""
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"], capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-# --- a put inside a put ----------------------------------------------------------------------------------------------
+# --- a put inside a put ---------------------------------------------------------------------------
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("maxsize", [0, 500])
 @pytest.mark.parametrize("name", NAMES)
@@ -184,7 +185,7 @@ def test_close_by_a_signal_handler_ends_a_get(handle):
                 lines += 1
 
 
-# --- what fails gives back what it took ------------------------------------------------------------------------------
+# --- what fails gives back what it took -----------------------------------------------------------
 TENSOR = Tensor(np.ones(100_000, np.float32))
 MESSAGES = {
     "small": lambda: (1, 2),
@@ -219,7 +220,9 @@ def test_ctrl_c_at_each_line_of_a_put(message):
         assert drain(queue) == size <= 1, line
         queue.join()
         after = mp.sharing_stats()
-        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], line
+        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], (
+            line
+        )
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -233,12 +236,17 @@ def test_ctrl_c_at_each_line_of_a_get(message):
         drain(queue)
         after = mp.sharing_stats()
         assert queue.qsize() == 0, line
-        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], line
+        assert after["in_flight"] <= before["in_flight"] and after["blocks"] <= before["blocks"], (
+            line
+        )
         queue.put(MESSAGES[message]())
 
 
 def test_a_storm_of_ctrl_c():
-    subprocess.run([sys.executable, STRESS / "storm.py", "-n", "100"], check=True, timeout=100, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, STRESS / "storm.py", "-n", "100"], check=True, timeout=100,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 class Unwelcome:
@@ -263,7 +271,11 @@ def test_a_message_that_is_not_unpickled_gives_back_its_references(name, count):
     tensors = [Tensor(np.full(5_000, n, np.float32)) for n in range(3)]
     before = mp.sharing_stats()["in_flight"]
     for _ in range(3):
-        queue.put([_Bomb(), tensors] if count == 1 else [_Bomb(), *[_Alone(tensors[0]) for _ in range(count)]])
+        queue.put(
+            [_Bomb(), tensors]
+            if count == 1
+            else [_Bomb(), *[_Alone(tensors[0]) for _ in range(count)]]
+        )
         with pytest.raises(LookupError):
             queue.get()
         assert mp.sharing_stats()["in_flight"] - before <= max(0, count - listed) * 3
@@ -324,7 +336,7 @@ def test_a_full_queue_takes_nothing():
     assert drain(queue) == 1 and queue.qsize() == 0
 
 
-# --- no semaphores ---------------------------------------------------------------------------------------------------
+# --- no semaphores --------------------------------------------------------------------------------
 def test_without_semaphores_an_unbounded_queue_works():
     program = """
     import _multiprocessing, multiprocessing.synchronize
@@ -356,7 +368,7 @@ def test_without_semaphores_an_unbounded_queue_works():
     assert said[1].startswith("[qsize] the queue isn't counted") and "FileNotFoundError" in said[1]
 
 
-# --- nothing is left to answer ---------------------------------------------------------------------------------------
+# --- nothing is left to answer --------------------------------------------------------------------
 ALONE = """
 import _thread, os, signal, threading
 import minitensor.multiprocessing as mp
@@ -382,10 +394,14 @@ def put(*_):
     queue.put(2)
 """
 WAYS = {
-    "a signal handler": "signal.signal(signal.SIGUSR2, lambda *_: queue.put(2)); then = lambda: signal.raise_signal(signal.SIGUSR2)",
+    "a signal handler": "signal.signal(signal.SIGUSR2, lambda *_: queue.put(2)); then = lambda: "
+                        "signal.raise_signal(signal.SIGUSR2)",
     "a thread": "threading.Thread(target=put, daemon=True).start(); then = enough.release",
-    "a thread that threading doesn't know": "_thread.start_new_thread(put, ()); then = enough.release",
-    "a process that a signal handler starts": "signal.signal(signal.SIGUSR2, lambda *_: context.Process(target=queue.put, args=(2,)).start())\n"
+    "a thread that threading doesn't know": "_thread.start_new_thread(put, ()); then = "
+                                            "enough.release",
+    "a process that a signal handler starts": "signal.signal(signal.SIGUSR2, lambda *_: "
+                                              "context.Process(target=queue.put, "
+                                              "args=(2,)).start())\n"
     "then = lambda: signal.raise_signal(signal.SIGUSR2)",
 }
 
@@ -397,15 +413,24 @@ def test_a_get_waits_while_anything_in_its_process_could_put(name, way):
 
 
 def test_a_get_waits_in_a_thread_while_the_main_thread_could_put():
-    program = "got = []\nthen = enough.release\nreader = threading.Thread(target=lambda: print(queue.get()))\nreader.start()\nput()\nreader.join()"
+    program = (
+        "got = []\nthen = enough.release\n"
+        "reader = threading.Thread(target=lambda: print(queue.get()))\n"
+        "reader.start()\nput()\nreader.join()"
+    )
     assert run(f"{ALONE.format(name='Queue')}\n{program}") == "1\n2\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_get_that_nothing_can_answer_raises(name):
-    program = "then = lambda: print('too late')\ntry:\n    queue.get()\nexcept EOFError as error:\n    print(error)"
+    program = (
+        "then = lambda: print('too late')\n"
+        "try:\n    queue.get()\nexcept EOFError as error:\n    print(error)"
+    )
     first, second = run(f"{ALONE.format(name=name)}\n{program}").splitlines()
-    assert first == "1" and second.startswith("[get] every other process that had the queue has ended")
+    assert first == "1" and second.startswith(
+        "[get] every other process that had the queue has ended"
+    )
 
 
 def test_a_queue_goes_on_when_a_child_has_inherited_what_waits():

@@ -1,4 +1,4 @@
-"""What can't be sent says so where it was sent: never a hang, never a silent loss, and the way stays open."""
+"""A value that can't be sent raises at its `put`; nothing hangs, and the queue goes on."""
 
 import threading
 from concurrent.futures import ProcessPoolExecutor

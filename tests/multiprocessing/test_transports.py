@@ -1,4 +1,4 @@
-"""Values travel by every way that leads to another process, under every start method, in any nesting."""
+"""Values reach other processes by each way, under each start method, in any nesting."""
 
 from concurrent.futures import ProcessPoolExecutor
 
@@ -80,8 +80,11 @@ def test_a_producer_that_exits_at_once_loses_nothing(ctx, kind):
     queue = ctx.Queue()
     process = ctx.Process(target=targets.put_many, args=(queue, kind, 100))
     process.start()
-    process.join()  # a hundred of these fit into the pipe, so the producer is gone before the first is read
-    assert [plain(queue.get()) for _ in range(100)] == [plain(targets.make(kind, seed)) for seed in range(100)]
+    # a hundred of these fit into the pipe, so the producer is gone before the first is read
+    process.join()
+    assert [plain(queue.get()) for _ in range(100)] == [
+        plain(targets.make(kind, seed)) for seed in range(100)
+    ]
 
 
 def test_a_producer_that_ends_waits_for_what_does_not_fit(ctx, run_process):

@@ -1,4 +1,4 @@
-"""Every public name of ops and every method of Tensor works with right arguments, and says its name with wrong ones."""
+"""Each public name of ops and method of Tensor takes right arguments and names itself in errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from calls import FUNCTIONS, METHODS, arguments
 
 from minitensor import Tensor, ops, runtime
 
-PUBLIC = sorted(name for name in dir(ops) if not name.startswith("_") and callable(getattr(ops, name))
+PUBLIC = sorted(name for name in dir(ops) if not name.startswith("_") and callable(getattr(ops,
+    name))
                 and name not in ("Any", "Tensor", "import_module"))  # fmt: skip
-OWN = sorted(name for name in dir(Tensor) if not name.startswith("_") and callable(getattr(Tensor, name)))
+OWN = sorted(
+    name for name in dir(Tensor) if not name.startswith("_") and callable(getattr(Tensor, name))
+)
 
 
 def method_call(name: str) -> str:
-    """How the method is called: on the first argument of the function of its name, with the others."""
+    """Return a call of the method on the first argument of its function, with the others."""
     first, _, rest = (METHODS.get(name) or FUNCTIONS[name]).partition(", ")
     return f"Tensor.{name}({first})" if name.startswith("from_") else f"{first}.{name}({rest})"
 
@@ -39,7 +42,9 @@ def test_every_method_works(name: str, scope: dict[str, object]) -> None:
     runtime.synchronize()
 
 
-@pytest.mark.parametrize("name", sorted(set(OWN) & set(PUBLIC) - {"flatten", "max", "min", "where"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(OWN) & set(PUBLIC) - {"flatten", "max", "min", "where"})
+)
 def test_methods_mean_what_the_functions_do(name: str, scope: dict[str, object]) -> None:
     ops.set_seed(1)
     ours = eval(f"ops.{name}({FUNCTIONS[name]})", scope)
@@ -51,11 +56,17 @@ def test_methods_mean_what_the_functions_do(name: str, scope: dict[str, object])
 
 
 def wrong_calls(name: str) -> list[str]:
-    """Calls that can't be right: an unknown keyword, no argument, a string for each one, a dtype and an axis that there is none of."""
-    given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", FUNCTIONS[name])] if FUNCTIONS[name] else []
+    """Return calls that must fail: an unknown keyword, no argument, a string, a dtype, an axis."""
+    given = (
+        [a.strip() for a in re.split(r",(?![^\[(]*[\])])", FUNCTIONS[name])]
+        if FUNCTIONS[name]
+        else []
+    )
     calls = [", ".join([*given, "nonsense=1"])]
     signature = inspect.signature(getattr(ops, name)).parameters
-    required = [p for p in signature.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    required = [
+        p for p in signature.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     if required:
         calls.append("")
     kinds = [p.kind for p in signature.values()]
@@ -64,10 +75,17 @@ def wrong_calls(name: str) -> list[str]:
     for k in range(len(given)):
         if "=" not in given[k]:
             calls.append(", ".join([*given[:k], "{}", *given[k + 1 :]]))
-    for parameter, value in (("dtype", "'float77'"), ("axis", "77"), ("dim", "77"), ("dims", "77"), ("reduction", "'most'")):
+    for parameter, value in (
+        ("dtype", "'float77'"), ("axis", "77"), ("dim", "77"), ("dims", "77"),
+        ("reduction", "'most'"),
+    ):  # fmt: skip
         if parameter in signature:
             position = list(signature).index(parameter)
-            before = given if signature[parameter].kind is inspect.Parameter.KEYWORD_ONLY else given[:position]
+            before = (
+                given
+                if signature[parameter].kind is inspect.Parameter.KEYWORD_ONLY
+                else given[:position]
+            )
             if not any(g.startswith(f"{parameter}=") for g in before):
                 calls.append(", ".join([*before, f"{parameter}={value}"]))
     return calls
@@ -77,9 +95,14 @@ ANYTHING = {"is_tensor({})", "tile(m, dims=77)"}  # right after all
 
 
 def odd_calls(name: str) -> list[str]:
-    """Calls that may be right or wrong: a complex tensor, or one of an odd shape, for each argument."""
+    """Return calls that may fail: a complex tensor, or one of an odd shape, for each argument."""
     given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", FUNCTIONS[name])]
-    return [", ".join([*given[:k], odd, *given[k + 1 :]]) for k in range(len(given)) for odd in ("z", "w", "e", "None") if "=" not in given[k]]
+    return [
+        ", ".join([*given[:k], odd, *given[k + 1 :]])
+        for k in range(len(given))
+        for odd in ("z", "w", "e", "None")
+        if "=" not in given[k]
+    ]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -90,12 +113,14 @@ def test_mistakes_name_the_function(name: str, scope: dict[str, object]) -> None
             continue
         with pytest.raises((TypeError, ValueError, IndexError)) as raised:
             eval(f"ops.{name}({call})", scope)
-        assert str(raised.value).startswith((f"[{canonical}] ", f"{canonical}() ")), f"ops.{name}({call}): {raised.value}"
+        assert str(raised.value).startswith((f"[{canonical}] ", f"{canonical}() ")), (
+            f"ops.{name}({call}): {raised.value}"
+        )
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_mistakes_name_the_method(name: str, scope: dict[str, object]) -> None:
-    """A wrong value for each argument, and an unknown keyword; a device's name is checked as one."""
+    """Wrong values for each argument and an unknown keyword raise; so does a device's name."""
     canonical = getattr(Tensor, name).__name__
     object_, _, rest = (METHODS.get(name) or FUNCTIONS[name]).partition(", ")
     given = [a.strip() for a in re.split(r",(?![^\[(]*[\])])", rest)] if rest else []
@@ -119,4 +144,6 @@ def test_errors_name_the_function(name: str, scope: dict[str, object]) -> None:
         try:
             eval(f"ops.{name}({call})", scope)
         except Exception as error:
-            assert str(error).startswith((f"[{canonical}] ", f"{canonical}() ")), f"ops.{name}({call}): {type(error).__name__}: {error}"
+            assert str(error).startswith((f"[{canonical}] ", f"{canonical}() ")), (
+                f"ops.{name}({call}): {type(error).__name__}: {error}"
+            )

@@ -37,11 +37,21 @@ def test_repeated(shape: tuple[int, ...], data: st.DataObject) -> None:
 def test_padded(shape: tuple[int, ...], data: st.DataObject) -> None:
     array, t = numbered(shape), Tensor(numbered(shape))
     dims = data.draw(st.integers(1, len(shape)))
-    for mode, numpy_mode in (("constant", "constant"), ("replicate", "edge"), ("edge", "edge"), ("circular", "wrap"), ("reflect", "reflect")):
-        sizes = [data.draw(st.integers(0, n - 1 if mode == "reflect" else 3)) for n in shape[::-1][:dims] for _ in range(2)]
-        pairs = [(0, 0)] * (len(shape) - dims) + [(sizes[i], sizes[i + 1]) for i in range(2 * dims - 2, -1, -2)]
+    for mode, numpy_mode in (
+        ("constant", "constant"), ("replicate", "edge"), ("edge", "edge"), ("circular", "wrap"),
+        ("reflect", "reflect"),
+    ):  # fmt: skip
+        sizes = [
+            data.draw(st.integers(0, n - 1 if mode == "reflect" else 3))
+            for n in shape[::-1][:dims]
+            for _ in range(2)
+        ]
+        pairs = [(0, 0)] * (len(shape) - dims) + [
+            (sizes[i], sizes[i + 1]) for i in range(2 * dims - 2, -1, -2)
+        ]
         keywords = {"constant_values": 7} if mode == "constant" else {}
-        same(ops.pad(t, sizes, mode, 7), np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
+        same(ops.pad(t, sizes, mode, 7),
+            np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(-5, 5))
@@ -55,7 +65,10 @@ def test_triangles(n: int, m: int, k: int) -> None:
 def test_grids() -> None:
     x, y, z = np.arange(3), np.arange(4), np.arange(2)
     for indexing in ("xy", "ij"):
-        for grid, expected in zip(ops.meshgrid(Tensor(x), Tensor(y), Tensor(z), indexing=indexing), np.meshgrid(x, y, z, indexing=indexing)):
+        for grid, expected in zip(
+            ops.meshgrid(Tensor(x), Tensor(y), Tensor(z), indexing=indexing),
+            np.meshgrid(x, y, z, indexing=indexing),
+        ):
             same(grid, expected)
     a, b = ops.broadcast_tensors(Tensor([[1], [2]]), Tensor([1, 2, 3]))
     assert a.shape == b.shape == (2, 3)

@@ -22,33 +22,50 @@ def close(actual: Tensor, expected: Any, tolerance: float = 1e-4) -> None:
     np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
 
 
-@given(hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=4), st.data())
+@given(
+    hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=4),
+    st.data(),
+)
 def test_matmul(shapes: Any, data: st.DataObject) -> None:
-    a, b = (data.draw(hnp.arrays(np.float32, shape, elements=SMALL)) for shape in shapes.input_shapes)
+    a, b = (
+        data.draw(hnp.arrays(np.float32, shape, elements=SMALL)) for shape in shapes.input_shapes
+    )
     close(ops.matmul(Tensor(a), Tensor(b)), np.matmul(a, b))
     close(Tensor(a) @ Tensor(b), a @ b)
     assert (Tensor(a) @ Tensor(b)).shape == shapes.result_shape
 
 
-@pytest.mark.parametrize("dtype", [mt.int64, mt.float16, mt.bfloat16, mt.float64, mt.complex64, mt.bool_])
+@pytest.mark.parametrize(
+    "dtype", [mt.int64, mt.float16, mt.bfloat16, mt.float64, mt.complex64, mt.bool_]
+)
 def test_dtypes_are_kept(dtype: mt.DType) -> None:
     t = Tensor([[1, 0], [1, 1]], dtype)
     product = t @ t
     assert product.dtype is dtype
-    assert product.asnumpy().astype(np.complex64).tolist() == [[1, 0], [1 if dtype is mt.bool_ else 2, 1]]
+    assert product.asnumpy().astype(np.complex64).tolist() == [
+        [1, 0],
+        [1 if dtype is mt.bool_ else 2, 1],
+    ]
     assert (Tensor([[1, 2]], mt.int8) @ Tensor([[1.5], [2]], mt.float16)).dtype is mt.float16
 
 
 @given(st.data())
 def test_products(data: st.DataObject) -> None:
     n, m, k = (data.draw(st.integers(1, 4)) for _ in range(3))
-    a, b, c = (data.draw(hnp.arrays(np.float32, shape, elements=SMALL)) for shape in ((n, m), (m, k), (n, k)))
+    a, b, c = (
+        data.draw(hnp.arrays(np.float32, shape, elements=SMALL))
+        for shape in ((n, m), (m, k), (n, k))
+    )
     x, y, z = Tensor(a), Tensor(b), Tensor(c)
     for actual, expected in [
-        (ops.mm(x, y), a @ b), (ops.dot(x, y), a @ b), (ops.mv(x, y[:, 0]), a @ b[:, 0]), (ops.inner(x, x), np.inner(a, a)),
-        (ops.outer(x[0], y[0]), np.outer(a[0], b[0])), (ops.addmm(z, x, y, beta=2, alpha=3), 2 * c + 3 * (a @ b)),
-        (ops.bmm(ops.stack([x, x]), ops.stack([y, y])), np.stack([a @ b] * 2)), (ops.tensordot(x, y, 1), a @ b),
-        (ops.tensordot(x, z, ([0], [0])), a.T @ c), (ops.kron(x, y), np.kron(a, b)), (ops.trace(x), np.trace(a)),
+        (ops.mm(x, y), a @ b), (ops.dot(x, y), a @ b), (ops.mv(x, y[:, 0]), a @ b[:, 0]),
+        (ops.inner(x, x), np.inner(a, a)),
+        (ops.outer(x[0], y[0]), np.outer(a[0], b[0])),
+        (ops.addmm(z, x, y, beta=2, alpha=3), 2 * c + 3 * (a @ b)),
+        (ops.bmm(ops.stack([x, x]), ops.stack([y, y])), np.stack([a @ b] * 2)),
+        (ops.tensordot(x, y, 1), a @ b),
+        (ops.tensordot(x, z, ([0], [0])), a.T @ c), (ops.kron(x, y), np.kron(a, b)),
+        (ops.trace(x), np.trace(a)),
         (ops.diagonal(x, 1), np.diagonal(a, 1)), (ops.dot(x[0], x[0]), np.dot(a[0], a[0])),
     ]:  # fmt: skip
         close(actual, expected, 1e-3)
@@ -57,8 +74,10 @@ def test_products(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [
-        ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij,jk", [(2, 3), (3, 4)]), ("ii", [(3, 3)]), ("ii->i", [(3, 3)]), ("ij->ji", [(2, 3)]),
-        ("...ij,...jk->...ik", [(2, 2, 3), (3, 4)]), ("i,i->", [(3,), (3,)]), ("bij,bjk,kl->bil", [(2, 1, 3), (2, 3, 2), (2, 4)]),
+        ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij,jk", [(2, 3), (3, 4)]), ("ii", [(3, 3)]),
+        ("ii->i", [(3, 3)]), ("ij->ji", [(2, 3)]),
+        ("...ij,...jk->...ik", [(2, 2, 3), (3, 4)]), ("i,i->", [(3,), (3,)]),
+        ("bij,bjk,kl->bil", [(2, 1, 3), (2, 3, 2), (2, 4)]),
         ("ij,kj", [(2, 3), (4, 3)]), ("i...->...", [(2, 3)]), ("ij->", [(0, 3)]),
     ],
 )  # fmt: skip
@@ -87,19 +106,28 @@ def test_a_singular_matrix_rises_where_the_result_is_read() -> None:
     result = ops.inverse(Tensor(np.zeros((2, 2))))
     depends = result + 1
     for t in (result, depends):
-        with pytest.raises(np.linalg.LinAlgError, match=r"^\[inverse\] Singular matrix \(issued at .*test_linalg.py:\d+\)"):
+        with pytest.raises(
+            np.linalg.LinAlgError,
+            match=r"^\[inverse\] Singular matrix \(issued at .*test_linalg.py:\d+\)",
+        ):
             t.asnumpy()
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.matmul(Tensor([[1.0]]), Tensor([[1.0], [2.0]])), lambda: ops.matmul(Tensor(1.0), Tensor([1.0])),
-        lambda: Tensor(np.ones((2, 1, 1))) @ Tensor(np.ones((3, 1, 1))), lambda: ops.mm(Tensor([1.0]), Tensor([1.0])),
-        lambda: ops.bmm(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((2, 2, 2)))), lambda: ops.einsum("ij->k", Tensor([[1.0]])),
-        lambda: ops.einsum("i,i", Tensor([1.0, 2]), Tensor([1.0, 2, 3])), lambda: ops.einsum(1), lambda: ops.inverse(Tensor([[1.0, 2]])),
-        lambda: ops.einsum("i,j", Tensor([1.0])), lambda: ops.tensordot(Tensor([[1.0, 2]]), Tensor([1.0]), 1),
-        lambda: ops.dot(Tensor([1.0]), Tensor([1.0, 2])), lambda: ops.solve(Tensor([[1.0]]), Tensor([1.0, 2])),
+        lambda: ops.matmul(Tensor([[1.0]]), Tensor([[1.0], [2.0]])),
+        lambda: ops.matmul(Tensor(1.0), Tensor([1.0])),
+        lambda: Tensor(np.ones((2, 1, 1))) @ Tensor(np.ones((3, 1, 1))),
+        lambda: ops.mm(Tensor([1.0]), Tensor([1.0])),
+        lambda: ops.bmm(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((2, 2, 2)))),
+        lambda: ops.einsum("ij->k", Tensor([[1.0]])),
+        lambda: ops.einsum("i,i", Tensor([1.0, 2]), Tensor([1.0, 2, 3])), lambda: ops.einsum(1),
+        lambda: ops.inverse(Tensor([[1.0, 2]])),
+        lambda: ops.einsum("i,j", Tensor([1.0])),
+        lambda: ops.tensordot(Tensor([[1.0, 2]]), Tensor([1.0]), 1),
+        lambda: ops.dot(Tensor([1.0]), Tensor([1.0, 2])),
+        lambda: ops.solve(Tensor([[1.0]]), Tensor([1.0, 2])),
         lambda: ops.diagonal(Tensor([1.0])), lambda: ops.matmul(Tensor([[1.0]]), "a"),
     ],
 )  # fmt: skip
@@ -117,11 +145,18 @@ def test_on_ascend() -> None:
 
 @given(st.data())
 def test_einsum_of_drawn_equations(data: st.DataObject) -> None:
-    """NumPy says whether an equation is right, and what comes out; lengths of 1 broadcast between terms."""
+    """NumPy decides whether an equation is right, and its result; lengths of 1 broadcast."""
     lengths = {c: data.draw(st.integers(0, 3)) for c in "abcd"}
     terms = data.draw(st.lists(st.text("abcd", max_size=3), min_size=1, max_size=3))
-    shapes = [tuple(data.draw(st.sampled_from([lengths[c], lengths[c], 1])) for c in term) for term in terms]
-    output = data.draw(st.one_of(st.none(), st.lists(st.sampled_from("abcd"), unique=True, max_size=3).map("".join)))
+    shapes = [
+        tuple(data.draw(st.sampled_from([lengths[c], lengths[c], 1])) for c in term)
+        for term in terms
+    ]
+    output = data.draw(
+        st.one_of(
+            st.none(), st.lists(st.sampled_from("abcd"), unique=True, max_size=3).map("".join)
+        )
+    )
     equation = ",".join(terms) + ("" if output is None else f"->{output}")
     arrays = [np.arange(1, np.prod(s) + 1, dtype=np.int64).reshape(s) for s in shapes]
     try:
@@ -140,9 +175,13 @@ def test_matmul_in_place_reaches_views() -> None:
     same, row = t, t[0]
     t @= Tensor([[0.0, 1.0], [1.0, 0.0]])
     assert t is same and row.tolist() == [2, 1] and t.tolist() == [[2, 1], [4, 3]]
-    with pytest.raises(ValueError, match=r"^\[matmul\] the result must have the tensor\'s dtype Float32 and shape"):
+    with pytest.raises(
+        ValueError, match=r"^\[matmul\] the result must have the tensor\'s dtype Float32 and shape"
+    ):
         t @= Tensor([1.0, 1.0])
-    with pytest.raises(TypeError, match=r"^\[matmul\] the result must have the tensor\'s dtype Float32 and shape"):
+    with pytest.raises(
+        TypeError, match=r"^\[matmul\] the result must have the tensor\'s dtype Float32 and shape"
+    ):
         t @= np.eye(2)
 
 
@@ -152,13 +191,20 @@ def test_operands_that_are_no_tensors() -> None:
     with pytest.raises(TypeError):
         t @ None
     device = Tensor([[1.0], [2.0]], device="Ascend")
-    assert ops.mm([[1.0, 2.0]], device).device == ops.einsum("ij,jk", [[1.0, 2.0]], device).device == "Ascend:0"
+    assert (
+        ops.mm([[1.0, 2.0]], device).device
+        == ops.einsum("ij,jk", [[1.0, 2.0]], device).device
+        == "Ascend:0"
+    )
 
 
 def test_views_and_broken_strides_multiply() -> None:
     a = np.arange(24, dtype=np.float32).reshape(4, 6)
     t = Tensor(a)
-    close(t[::2, ::-2] @ t[:3, 1:].T[::2].T.T[:, :3].T[:3], a[::2, ::-2] @ a[:3, 1:].T[::2].T.T[:, :3].T[:3])
+    close(
+        t[::2, ::-2] @ t[:3, 1:].T[::2].T.T[:, :3].T[:3],
+        a[::2, ::-2] @ a[:3, 1:].T[::2].T.T[:, :3].T[:3],
+    )
     close(t.T @ t, a.T @ a)
 
 
@@ -172,9 +218,12 @@ def test_complex_factors() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.tensordot(t, t, -1), lambda t: ops.tensordot(t, t, 3), lambda t: ops.tensordot(t, t, ([0, 0], [0, 0])),
-        lambda t: ops.tensordot(t, t, [1]), lambda t: ops.einsum("ii->i", Tensor([[1.0, 2.0, 3.0]])), lambda t: ops.diagonal(t, 1.5),
-        lambda t: ops.addmm(ops.zeros((3, 3)), Tensor([[1.0]]), Tensor([[1.0]])), lambda t: ops.einsum("ij->ij"),
+        lambda t: ops.tensordot(t, t, -1), lambda t: ops.tensordot(t, t, 3),
+        lambda t: ops.tensordot(t, t, ([0, 0], [0, 0])),
+        lambda t: ops.tensordot(t, t, [1]),
+        lambda t: ops.einsum("ii->i", Tensor([[1.0, 2.0, 3.0]])), lambda t: ops.diagonal(t, 1.5),
+        lambda t: ops.addmm(ops.zeros((3, 3)), Tensor([[1.0]]), Tensor([[1.0]])),
+        lambda t: ops.einsum("ij->ij"),
     ],
 )  # fmt: skip
 def test_mistakes_that_numpy_would_tell_later(wrong: Any) -> None:
@@ -183,7 +232,8 @@ def test_mistakes_that_numpy_would_tell_later(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("side", [1, 7, 32, 33])  # the core multiplies up to 32, NumPy what is larger
+# the core multiplies up to 32, NumPy what is larger
+@pytest.mark.parametrize("side", [1, 7, 32, 33])
 def test_small_matrices_lie_in_any_way(side: int, dtype: Any) -> None:
     a, b = np.random.default_rng(side).standard_normal((2, 2 * side, 2 * side)).astype(dtype)
     views = [np.s_[:side, :side], np.s_[::2, ::2], np.s_[::-2, 1::2]]
@@ -201,4 +251,6 @@ def test_small_matrices_have_numpys_special_values() -> None:
     a, b = np.float32([[np.inf, 1], [np.nan, 0]]), np.float32([[1, 0], [2, np.inf]])
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal((Tensor(a) @ Tensor(b)).asnumpy(), a @ b)
-    assert (Tensor(shape=(2, 0), init="zeros") @ Tensor(shape=(0, 3), init="zeros")).tolist() == [[0.0] * 3] * 2
+    assert (Tensor(shape=(2, 0), init="zeros") @ Tensor(shape=(0, 3), init="zeros")).tolist() == [
+        [0.0] * 3
+    ] * 2

@@ -37,9 +37,11 @@ def in_a_child(function: Callable[[], Any]) -> bytes:
 def test_the_seed_and_the_number_of_calls_decide() -> None:
     def draw() -> list[Any]:
         ops.set_seed(7)
-        return [ops.rand(3).tolist(), ops.randn(2).tolist(), ops.randint(0, 100, (2,)).tolist(), ops.randperm(5).tolist(),
+        return [ops.rand(3).tolist(), ops.randn(2).tolist(), ops.randint(0, 100, (2,)).tolist(),
+            ops.randperm(5).tolist(),
                 ops.normal((2,), 1.0, 2.0).tolist(), ops.uniform((2,), 1, 2).tolist(),
-                ops.bernoulli(Tensor([1.0] * 8)).tolist(), ops.multinomial(Tensor([1.0, 1.0, 8.0]), 5).tolist()]  # fmt: skip
+                ops.bernoulli(Tensor([1.0] * 8)).tolist(),
+                ops.multinomial(Tensor([1.0, 1.0, 8.0]), 5).tolist()]  # fmt: skip
 
     first = draw()
     assert first == draw()
@@ -58,8 +60,10 @@ def test_distributions() -> None:
     ops.set_seed(1)
     n = 20_000
     for t, mean, deviation in [
-        (ops.rand(n), 0.5, 12**-0.5), (ops.randn(n), 0, 1), (ops.normal((n,), 3.0, 2.0), 3, 2), (ops.uniform((n,), -1.0, 3.0), 1, 4 / 12**0.5),
-        (ops.randint(0, 10, (n,)) * 1.0, 4.5, (99 / 12) ** 0.5), (ops.bernoulli(ops.ones(n), 0.25), 0.25, 0.1875**0.5),
+        (ops.rand(n), 0.5, 12**-0.5), (ops.randn(n), 0, 1), (ops.normal((n,), 3.0, 2.0), 3, 2),
+        (ops.uniform((n,), -1.0, 3.0), 1, 4 / 12**0.5),
+        (ops.randint(0, 10, (n,)) * 1.0, 4.5, (99 / 12) ** 0.5),
+        (ops.bernoulli(ops.ones(n), 0.25), 0.25, 0.1875**0.5),
     ]:  # fmt: skip
         value = t.asnumpy()
         assert abs(value.mean() - mean) < 5 * deviation / n**0.5
@@ -67,22 +71,34 @@ def test_distributions() -> None:
     assert sorted(ops.randperm(100).tolist()) == list(range(100))
     drawn = ops.multinomial(Tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), 4)
     assert drawn.tolist() == [[1] * 4, [0] * 4]
-    assert sorted(ops.multinomial(Tensor([1.0, 2.0, 3.0]), 3, replacement=False).tolist()) == [0, 1, 2]
+    assert sorted(ops.multinomial(Tensor([1.0, 2.0, 3.0]), 3, replacement=False).tolist()) == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_shapes_and_dtypes() -> None:
     assert ops.rand(2, 3).shape == ops.rand((2, 3)).shape == (2, 3)
-    assert ops.rand(2, dtype=mt.float64).dtype is mt.float64 and ops.randn(2, dtype="float16").dtype is mt.float16
+    assert (
+        ops.rand(2, dtype=mt.float64).dtype is mt.float64
+        and ops.randn(2, dtype="float16").dtype is mt.float16
+    )
     assert ops.randint(0, 5, 3, dtype=mt.int8).dtype is mt.int8 and ops.rand(()).shape == ()
-    assert ops.rand_like(Tensor([1.0])).shape == (1,) and ops.randint_like(Tensor([1, 2]), 0, 2).dtype is mt.int64
+    assert (
+        ops.rand_like(Tensor([1.0])).shape == (1,)
+        and ops.randint_like(Tensor([1, 2]), 0, 2).dtype is mt.int64
+    )
     assert ops.randn_like(Tensor(np.zeros((2, 2)))).dtype is mt.float64
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.randint(5, 5, 2), lambda: ops.rand(-1), lambda: ops.rand(2, dtype=mt.int32), lambda: ops.set_seed(-1), lambda: ops.set_seed("a"),
-        lambda: ops.bernoulli(Tensor([1.0]), 1.5), lambda: ops.uniform((2,), 2, 1), lambda: ops.normal((2,), 0, -1.0), lambda: ops.randperm("a"),
+        lambda: ops.randint(5, 5, 2), lambda: ops.rand(-1), lambda: ops.rand(2, dtype=mt.int32),
+        lambda: ops.set_seed(-1), lambda: ops.set_seed("a"),
+        lambda: ops.bernoulli(Tensor([1.0]), 1.5), lambda: ops.uniform((2,), 2, 1),
+        lambda: ops.normal((2,), 0, -1.0), lambda: ops.randperm("a"),
         lambda: ops.multinomial(Tensor([1.0]), 2, replacement=False),
     ],
 )  # fmt: skip
@@ -117,7 +133,12 @@ print(repr(ops.rand(4).tolist()))
 
 
 def test_every_process_of_a_family_draws_its_own_and_the_same_again() -> None:
-    runs = [subprocess.run([sys.executable, "-c", FAMILY], capture_output=True, text=True, timeout=60, check=True).stdout for _ in range(2)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", FAMILY], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for _ in range(2)
+    ]
     lines = runs[0].split("\n")[:-1]
     assert len(lines) == 2 + 4 + 8 + 1 == len(set(lines))
     assert runs[0] == runs[1]
@@ -125,7 +146,17 @@ def test_every_process_of_a_family_draws_its_own_and_the_same_again() -> None:
 
 def test_without_a_seed_every_program_draws_its_own() -> None:
     program = "from minitensor import ops; print(ops.rand(4).tolist())"
-    assert len({subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2)}) == 2
+    assert (
+        len(
+            {
+                subprocess.run(
+                    [sys.executable, "-c", program], capture_output=True, text=True, check=True
+                ).stdout
+                for _ in range(2)
+            }
+        )
+        == 2
+    )
 
 
 def test_a_fork_leaves_the_parents_numbers_alone() -> None:
@@ -159,8 +190,9 @@ def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
         assert len(drawn) == 4 == len(set(drawn))
 
 
-# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a signal handler may; the child
-# of that inner fork comes out in the middle of the outer one, and finishes it for itself.
+# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a
+# signal handler may; the child of that inner fork comes out in the middle of the outer one, and
+# finishes it for itself.
 INSIDE = """
 import os, sys
 from minitensor import fork, ops
@@ -174,7 +206,8 @@ def forks_itself():
         inner.append(pid)
         if pid:
             os.waitpid(pid, 0)
-fork.register(before=forks_itself, level=2)  # below that of the random numbers, so it comes after theirs
+# A level below that of the random numbers: it runs after theirs.
+fork.register(before=forks_itself, level=2)
 pid = os.fork()
 if pid:
     os.waitpid(pid, 0)
@@ -185,7 +218,9 @@ os._exit(0)
 
 
 def test_forks_inside_forks_get_numbers_of_their_own() -> None:
-    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=60
+    )
     lines = done.stdout.splitlines()
     assert (done.stderr, len(lines), len(set(lines))) == ("", 4, 4)
 
@@ -215,7 +250,8 @@ def test_looking_at_the_state_takes_nothing() -> None:
 
     thread = threading.Thread(target=look)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # so that threads change places in the middle of a step, if it has one
+    # so that threads change places in the middle of a step, if it has one
+    sys.setswitchinterval(1e-6)
     thread.start()
     try:
         drawn = [random._generator().draw().__closure__[1].cell_contents for _ in range(20_000)]  # type: ignore[index]
@@ -257,24 +293,35 @@ def test_tensors_as_parameters() -> None:
     u = ops.uniform((1000,), Tensor([1.0] * 1000), 2.0).asnumpy()
     assert u.min() >= 1 and u.max() <= 2
     assert ops.bernoulli(ops.zeros((3, 2)), Tensor([0.0, 1.0])).tolist() == [[0, 1]] * 3
-    assert Tensor([1.0, 1.0]).bernoulli(1.0).tolist() == [1, 1] and Tensor([0.0, 1.0]).multinomial(2).tolist() == [1, 1]
+    assert Tensor([1.0, 1.0]).bernoulli(1.0).tolist() == [1, 1] and Tensor([0.0, 1.0]).multinomial(
+        2
+    ).tolist() == [1, 1]
 
 
 def test_numbers_are_drawn_where_the_parameters_are() -> None:
     t = Tensor([1.0, 2.0], device="Ascend")
-    for drawn in (ops.rand_like(t), ops.randn_like(t), ops.randint_like(t, 0, 3), ops.normal((2,), t), ops.bernoulli(t)):
+    for drawn in (
+        ops.rand_like(t), ops.randn_like(t), ops.randint_like(t, 0, 3), ops.normal((2,), t),
+        ops.bernoulli(t),
+    ):  # fmt: skip
         assert drawn.device == "Ascend:0"
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: ops.rand(2, seed="a"), lambda: ops.randn(2, seed=-1), lambda: ops.rand(2, seed=True), lambda: ops.set_rng_state((1, 2)),
-        lambda: ops.set_rng_state((1 << 140, 0, 0)), lambda: ops.randint(0, 1000, 3, dtype=mt.int8), lambda: ops.randint(0, 2**70, 2),
-        lambda: ops.randint(-1, 2, 2, dtype=mt.uint8), lambda: ops.randint(0, 5, 2, dtype=mt.bool_), lambda: ops.randperm(300, dtype=mt.int8),
-        lambda: ops.uniform((2,), float("nan"), 1.0), lambda: ops.uniform((2,), 0.0, float("inf")), lambda: ops.normal((2,), 0.0, float("nan")),
-        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([[0.5], [0.5]])), lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([0.5] * 3)),
-        lambda: ops.multinomial(Tensor([1.0]), (1, 2)), lambda: ops.normal((2,), "a"), lambda: ops.uniform((2,), 0.5, 9.5, dtype=mt.int32),
+        lambda: ops.rand(2, seed="a"), lambda: ops.randn(2, seed=-1),
+        lambda: ops.rand(2, seed=True), lambda: ops.set_rng_state((1, 2)),
+        lambda: ops.set_rng_state((1 << 140, 0, 0)), lambda: ops.randint(0, 1000, 3, dtype=mt.int8),
+        lambda: ops.randint(0, 2**70, 2),
+        lambda: ops.randint(-1, 2, 2, dtype=mt.uint8), lambda: ops.randint(0, 5, 2, dtype=mt.bool_),
+        lambda: ops.randperm(300, dtype=mt.int8),
+        lambda: ops.uniform((2,), float("nan"), 1.0), lambda: ops.uniform((2,), 0.0, float("inf")),
+        lambda: ops.normal((2,), 0.0, float("nan")),
+        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([[0.5], [0.5]])),
+        lambda: ops.bernoulli(Tensor([1.0, 1.0]), Tensor([0.5] * 3)),
+        lambda: ops.multinomial(Tensor([1.0]), (1, 2)), lambda: ops.normal((2,), "a"),
+        lambda: ops.uniform((2,), 0.5, 9.5, dtype=mt.int32),
     ],
 )  # fmt: skip
 def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
@@ -283,7 +330,8 @@ def test_more_mistakes_rise_at_the_call(wrong: Any) -> None:
 
 
 def test_parameters_in_tensors_are_looked_at_where_the_result_is_read() -> None:
-    for drawn in (ops.bernoulli(Tensor([1.0, 1.0]), Tensor([2.0, 0.0])), ops.normal((2,), 0.0, Tensor([-1.0, 1.0])),
+    for drawn in (ops.bernoulli(Tensor([1.0, 1.0]), Tensor([2.0, 0.0])),
+        ops.normal((2,), 0.0, Tensor([-1.0, 1.0])),
                   ops.uniform((2,), Tensor([1.0, 2.0]), 1.5)):  # fmt: skip
         with pytest.raises(ValueError, match=r"^\[\w+\] .*issued at .*test_random.py"):
             drawn.asnumpy()

@@ -44,15 +44,28 @@ def test_gathered_and_scattered(shape: tuple[int, ...], data: st.DataObject) -> 
     array, t = floats(shape), Tensor(floats(shape))
     axis = data.draw(st.integers(0, len(shape) - 1))
     n = shape[axis]
-    index = data.draw(hnp.arrays(np.int32, hnp.array_shapes(min_dims=0, max_dims=2, max_side=3), elements=st.integers(-n, n - 1)))
-    np.testing.assert_array_equal(ops.gather(t, Tensor(index), axis).asnumpy(), np.take(array, index, axis))
+    index = data.draw(
+        hnp.arrays(
+            np.int32,
+            hnp.array_shapes(min_dims=0, max_dims=2, max_side=3),
+            elements=st.integers(-n, n - 1),
+        )
+    )
+    np.testing.assert_array_equal(
+        ops.gather(t, Tensor(index), axis).asnumpy(), np.take(array, index, axis)
+    )
     places = data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, n - 1)))
-    np.testing.assert_array_equal(ops.gather_elements(t, axis, Tensor(places)).asnumpy(), np.take_along_axis(array, places, axis))
+    np.testing.assert_array_equal(
+        ops.gather_elements(t, axis, Tensor(places)).asnumpy(),
+        np.take_along_axis(array, places, axis),
+    )
     added = array.copy()
     where = list(np.indices(shape))
     where[axis] = places
     np.add.at(added, tuple(where), 2)
-    np.testing.assert_array_equal(ops.scatter_add(t, axis, Tensor(places), Tensor(np.full(shape, 2.0))).asnumpy(), added)
+    np.testing.assert_array_equal(
+        ops.scatter_add(t, axis, Tensor(places), Tensor(np.full(shape, 2.0))).asnumpy(), added
+    )
     order = np.argsort(places, axis)  # each place once: a permutation
     written = array.copy()
     np.put_along_axis(written, order, array, axis)
@@ -86,8 +99,14 @@ def test_by_coordinates() -> None:
     t = Tensor(floats((2, 3)))
     assert ops.gather_nd(t, Tensor([[0, 1], [1, 2]])).tolist() == [1, 5]
     assert ops.gather_nd(t, Tensor([[1]])).tolist() == [[3, 4, 5]]
-    assert ops.tensor_scatter_update(t, Tensor([[0, 0], [1, 1]]), Tensor([8.0, 9.0])).tolist() == [[8, 1, 2], [3, 9, 5]]
-    assert ops.index_add(t, Tensor([0, 0]), Tensor(np.ones((2, 3))), 0).tolist() == [[2, 3, 4], [3, 4, 5]]
+    assert ops.tensor_scatter_update(t, Tensor([[0, 0], [1, 1]]), Tensor([8.0, 9.0])).tolist() == [
+        [8, 1, 2],
+        [3, 9, 5],
+    ]
+    assert ops.index_add(t, Tensor([0, 0]), Tensor(np.ones((2, 3))), 0).tolist() == [
+        [2, 3, 4],
+        [3, 4, 5],
+    ]
     assert ops.index_select(t, 1, Tensor([2, 0])).tolist() == [[2, 0], [5, 3]]
     assert ops.take(t, Tensor([5, 0])).tolist() == [5, 0]
     assert ops.searchsorted(Tensor([1, 3]), Tensor([0, 1, 4])).tolist() == [0, 0, 2]
@@ -99,10 +118,14 @@ def test_by_coordinates() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: ops.gather(t, Tensor([0.5]), 0), lambda t: ops.gather(t, Tensor([0]), 5), lambda t: ops.topk(t, 9),
-        lambda t: ops.masked_fill(t, Tensor([1, 0]), 0), lambda t: ops.gather_nd(t, Tensor([[0, 0, 0]])),
-        lambda t: ops.gather_elements(t, 0, Tensor([0])), lambda t: ops.scatter(t, 0, Tensor([[0]]), Tensor([[1.0], [2.0]])[:0]),
-        lambda t: ops.index_add(t, Tensor([0]), Tensor([1.0]), 0), lambda t: ops.bincount(Tensor([-1])), lambda t: ops.sort(t, 3),
+        lambda t: ops.gather(t, Tensor([0.5]), 0), lambda t: ops.gather(t, Tensor([0]), 5),
+        lambda t: ops.topk(t, 9),
+        lambda t: ops.masked_fill(t, Tensor([1, 0]), 0),
+        lambda t: ops.gather_nd(t, Tensor([[0, 0, 0]])),
+        lambda t: ops.gather_elements(t, 0, Tensor([0])),
+        lambda t: ops.scatter(t, 0, Tensor([[0]]), Tensor([[1.0], [2.0]])[:0]),
+        lambda t: ops.index_add(t, Tensor([0]), Tensor([1.0]), 0),
+        lambda t: ops.bincount(Tensor([-1])), lambda t: ops.sort(t, 3),
     ],
 )  # fmt: skip
 def test_functions_refuse(wrong: Any) -> None:
@@ -114,7 +137,10 @@ def test_functions_refuse(wrong: Any) -> None:
 def test_on_every_device(device: str) -> None:
     t = Tensor(floats((3, 4)), device=device)
     index = Tensor([2, 0], device=device)
-    for result in (t[1], t[index], t[t > 3], t[[0, 1]], ops.sort(t)[0], ops.unique(t)[0], ops.nonzero(t), ops.gather(t, index, 1)):
+    for result in (
+        t[1], t[index], t[t > 3], t[[0, 1]], ops.sort(t)[0], ops.unique(t)[0], ops.nonzero(t),
+        ops.gather(t, index, 1),
+    ):  # fmt: skip
         assert result.device.startswith(device)
     t[index] = 5
     t[t == 5] = 0

@@ -28,7 +28,9 @@ def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
     array = numbered(shape)
     order = data.draw(st.permutations(range(len(shape))))
     source, t = array.transpose(order), Tensor(array).permute(*order)
-    factors = data.draw(st.permutations([n for n in shape if n != 1] + [1] * data.draw(st.integers(0, 2))))
+    factors = data.draw(
+        st.permutations([n for n in shape if n != 1] + [1] * data.draw(st.integers(0, 2)))
+    )
     wanted = list(factors)
     if len(wanted) > 1 and data.draw(st.booleans()):
         wanted[0:2] = [wanted[0] * wanted[1]]
@@ -43,7 +45,9 @@ def test_reshape(shape: tuple[int, ...], data: st.DataObject) -> None:
 def test_reshape_refuses() -> None:
     t = Tensor(np.zeros((2, 3)))
     for shape in ((4,), (-1, -1), (-2, 3), (5, -1)):
-        with pytest.raises(ValueError, match=r"^\[reshape\] shape must have the 6 elements of shape \(2, 3\), got"):
+        with pytest.raises(
+            ValueError, match=r"^\[reshape\] shape must have the 6 elements of shape \(2, 3\), got"
+        ):
             t.reshape(shape)
     with pytest.raises(TypeError, match=r"^\[reshape\] shape must be"):
         t.reshape("a")
@@ -62,11 +66,16 @@ def test_views(shape: tuple[int, ...], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(n)))
     pairs = [
         (t.T, array.T), (t.transpose(), array.T), (t.permute(order), array.transpose(order)),
-        (ops.transpose(t, tuple(order)), array.transpose(order)), (t.swapaxes(a, b), array.swapaxes(a, b)),
-        (ops.moveaxis(t, a, b), np.moveaxis(array, a, b)), (t.expand_dims(a), np.expand_dims(array, a)),
-        (ops.unsqueeze(t, n), np.expand_dims(array, n)), (t.squeeze(), array.squeeze()), (t.flip(a), np.flip(array, a)),
-        (ops.flip(t), np.flip(array)), (ops.broadcast_to(t, (2, *shape)), np.broadcast_to(array, (2, *shape))),
-        (t.flatten(), array.reshape(-1)), (t.expand(3, *[-1] * n), np.broadcast_to(array, (3, *shape))),
+        (ops.transpose(t, tuple(order)), array.transpose(order)),
+        (t.swapaxes(a, b), array.swapaxes(a, b)),
+        (ops.moveaxis(t, a, b), np.moveaxis(array, a, b)),
+        (t.expand_dims(a), np.expand_dims(array, a)),
+        (ops.unsqueeze(t, n), np.expand_dims(array, n)), (t.squeeze(), array.squeeze()),
+        (t.flip(a), np.flip(array, a)),
+        (ops.flip(t), np.flip(array)), (ops.broadcast_to(t, (2, *shape)),
+         np.broadcast_to(array, (2, *shape))),
+        (t.flatten(), array.reshape(-1)),
+        (t.expand(3, *[-1] * n), np.broadcast_to(array, (3, *shape))),
     ]  # fmt: skip
     if n >= 2:
         pairs.append((t.mT, array.swapaxes(-1, -2)))
@@ -88,7 +97,10 @@ def test_pieces(shape: tuple[int, ...], data: st.DataObject) -> None:
     for pieces, expected in [
         (ops.split(t, size, axis), np.split(array, cuts, axis)),
         (t.unbind(axis), list(np.moveaxis(array, axis, 0))),
-        (t.chunk(size, axis), np.split(array, range(-(-length // size), length, -(-length // size)), axis)),
+        (
+            t.chunk(size, axis),
+            np.split(array, range(-(-length // size), length, -(-length // size)), axis),
+        ),
         (t.split([1, length - 1], axis), np.split(array, [1], axis)),
     ]:
         assert len(pieces) == len(expected)
@@ -115,12 +127,18 @@ def test_writes_through_views_reach_the_base() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda t: t.transpose((0, 0)), lambda t: t.permute(0), lambda t: t.squeeze(0), lambda t: ops.broadcast_to(t, (3, 3)), lambda t: t.expand_dims(5),
-        lambda t: ops.concat([t, Tensor([1])]), lambda t: ops.concat([]), lambda t: ops.stack([t, t.T]), lambda t: t.split(0),
-        lambda t: t.split([1, 2]), lambda t: t.tile(-1), lambda t: ops.pad(t, [1]), lambda t: ops.pad(t, [1, 1], "mirror"),
-        lambda t: ops.tril(Tensor([1])), lambda t: t.flatten("K"), lambda t: t.repeat_interleave([1, 2, 3], 0), lambda t: t.roll((1, 2), 0),
-        lambda t: t.transpose(()), lambda t: t.chunk((1, 2)), lambda t: t.roll((1, 2)), lambda t: ops.concat(t),
-        lambda t: ops.pad(t, [3, 3], "reflect"), lambda t: t.chunk(0), lambda t: ops.broadcast_tensors(t, Tensor([1, 2, 3, 4])),
+        lambda t: t.transpose((0, 0)), lambda t: t.permute(0), lambda t: t.squeeze(0),
+        lambda t: ops.broadcast_to(t, (3, 3)), lambda t: t.expand_dims(5),
+        lambda t: ops.concat([t, Tensor([1])]), lambda t: ops.concat([]),
+        lambda t: ops.stack([t, t.T]), lambda t: t.split(0),
+        lambda t: t.split([1, 2]), lambda t: t.tile(-1), lambda t: ops.pad(t, [1]),
+        lambda t: ops.pad(t, [1, 1], "mirror"),
+        lambda t: ops.tril(Tensor([1])), lambda t: t.flatten("K"),
+        lambda t: t.repeat_interleave([1, 2, 3], 0), lambda t: t.roll((1, 2), 0),
+        lambda t: t.transpose(()), lambda t: t.chunk((1, 2)), lambda t: t.roll((1, 2)),
+        lambda t: ops.concat(t),
+        lambda t: ops.pad(t, [3, 3], "reflect"), lambda t: t.chunk(0),
+        lambda t: ops.broadcast_tensors(t, Tensor([1, 2, 3, 4])),
     ],
 )  # fmt: skip
 def test_mistakes_rise_at_the_call(wrong: object) -> None:
@@ -133,34 +151,68 @@ def test_mistakes_rise_at_the_call(wrong: object) -> None:
 def test_every_dtype_moves(dtype: mt.DType, device: str) -> None:
     t = Tensor([[1, 0], [1, 1]], dtype, device=device)
     assert t.T.copy().asnumpy().astype(np.complex64).tolist() == [[1, 1], [0, 1]]
-    assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [[1, 0], [1, 1], [1, 1], [1, 0]]
+    assert ops.concat([t, t.flip(0)]).asnumpy().astype(np.complex64).tolist() == [
+        [1, 0], [1, 1], [1, 1], [1, 0],
+    ]  # fmt: skip
     assert ops.tile(t, (1, 2)).shape == (2, 4)
 
 
 def test_an_axis_may_be_spelt_in_every_way() -> None:
     t, index = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([[0, 0]])
     assert ops.reshape(t, shape=(4,)).shape == ops.view(t, shape=4).shape == (4,)
-    assert ops.transpose(t, axes=(1, 0)).tolist() == ops.permute(t, axis=(1, 0)).tolist() == [[1, 3], [2, 4]]
-    assert ops.expand(t, size=(3, 2, 2)).shape == ops.broadcast_to(t, size=(3, 2, 2)).shape == (3, 2, 2)
+    assert (
+        ops.transpose(t, axes=(1, 0)).tolist()
+        == ops.permute(t, axis=(1, 0)).tolist()
+        == [[1, 3], [2, 4]]
+    )
+    assert (
+        ops.expand(t, size=(3, 2, 2)).shape
+        == ops.broadcast_to(t, size=(3, 2, 2)).shape
+        == (3, 2, 2)
+    )
     with pytest.raises(TypeError, match=r"^\[reshape\] shape must be given once"):
         ops.reshape(t, 4, shape=4)
     for spelling in ("axis", "dim", "dims"):
         where = {spelling: 0}
-        assert len(ops.split(t, 1, **where)) == len(ops.chunk(t, 2, **where)) == len(ops.unbind(t, **where)) == 2
+        assert (
+            len(ops.split(t, 1, **where))
+            == len(ops.chunk(t, 2, **where))
+            == len(ops.unbind(t, **where))
+            == 2
+        )
         assert ops.expand_dims(t, **where).shape == ops.unsqueeze(t, **where).shape == (1, 2, 2)
         assert ops.flip(t, **where).tolist() == ops.roll(t, 1, **where).tolist() == [[3, 4], [1, 2]]
-        assert ops.gather(t, Tensor([1]), **where).tolist() == ops.index_select(t, index=Tensor([1]), **where).tolist() == [[3, 4]]
+        assert (
+            ops.gather(t, Tensor([1]), **where).tolist()
+            == ops.index_select(t, index=Tensor([1]), **where).tolist()
+            == [[3, 4]]
+        )
         assert ops.gather_elements(t, index=index, **where).tolist() == [[1, 2]]
-        assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [[9, 9], [3, 4]]
-        assert ops.softmax(t, **where).shape == ops.cumsum(t, **where).shape == ops.sort(t, **where)[0].shape == (2, 2)
-        assert ops.norm(t, **where, keep_dims=True).shape == ops.sum(t, **where, keepdim=True).shape == (1, 2)
+        assert ops.scatter(t, index=index, src=Tensor([[9.0, 9.0]]), **where).tolist() == [
+            [9, 9],
+            [3, 4],
+        ]
+        assert (
+            ops.softmax(t, **where).shape
+            == ops.cumsum(t, **where).shape
+            == ops.sort(t, **where)[0].shape
+            == (2, 2)
+        )
+        assert (
+            ops.norm(t, **where, keep_dims=True).shape
+            == ops.sum(t, **where, keepdim=True).shape
+            == (1, 2)
+        )
 
 
 def test_more_dimensions_than_a_tensor_has() -> None:
     t, many = Tensor(np.ones(2, np.float32)), (1,) * 16
     arrays = np.ones((*many, 2), np.float32)
-    for make in (lambda: t.reshape(*many, 2), lambda: t[(None,) * 16], lambda: t.broadcast_to((*many, 2)), lambda: Tensor(arrays),
-                 lambda: Tensor.from_numpy(arrays), lambda: ops.expand_dims(t.reshape(*many[1:], 2), 0), lambda: ops.zeros((*many, 2))):  # fmt: skip
+    for make in (lambda: t.reshape(*many, 2), lambda: t[(None,) * 16],
+        lambda: t.broadcast_to((*many, 2)), lambda: Tensor(arrays),
+                 lambda: Tensor.from_numpy(arrays),
+                 lambda: ops.expand_dims(t.reshape(*many[1:], 2), 0),
+                 lambda: ops.zeros((*many, 2))):  # fmt: skip
         with pytest.raises(ValueError, match="17 dimensions, a tensor has at most 16"):
             make()
     assert (t.reshape(*many[1:], 2) + 1).shape == (*many[1:], 2)

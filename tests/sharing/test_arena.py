@@ -1,4 +1,4 @@
-"""The shared memory's protocol from C: references, deaths at every step, channels, limits; and its model."""
+"""The shared memory's protocol from C: references, deaths at each step, limits; and its model."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def one_life(channel: int, kept: int, writer: int) -> None:
 
 
 def test_death_at_every_step() -> None:
-    """A child is killed at its first step, the next one at its second, and so on until one comes through."""
+    """A child is killed at its first step, the next at its second, until a child ends its work."""
     channel, kept = lib.mt_channel_new(), lib.mt_arena_alloc(5000)
     step, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
@@ -139,7 +139,7 @@ def test_death_at_every_step() -> None:
 
 
 class Pause:
-    """A child that does `act` and stands still at the protocol's step of that number, if it comes so far (`stands`)."""
+    """A child that calls `act` and stops at that step; `stands`: it has reached the step."""
 
     def __init__(self, act: Callable[[], object], step: int) -> None:
         self._reader, writer = os.pipe()
@@ -201,7 +201,8 @@ for pause in pauses(lib.mt_arena_reap):
 def test_who_may_write_while_another_sends_on() -> None:
     block = lib.mt_arena_alloc(5000)
     for pause in pauses(lambda: lib.mt_arena_own(block, 1)):
-        token = lib.mt_arena_send(block, 0)  # we hold it, as the child does; then only the token stands for us
+        # we hold it, as the child does; then only the token stands for us
+        token = lib.mt_arena_send(block, 0)
         lib.mt_arena_drop(block)
         assert pause.end() == "0"
         lib.mt_arena_reap()
@@ -212,7 +213,11 @@ def test_who_may_write_while_another_sends_on() -> None:
 def test_what_is_written_makes_stale_what_was_sent_before() -> None:
     block = lib.mt_arena_alloc(5000)
     token = lib.mt_arena_send(block, 0)
-    assert not lib.mt_arena_own(block, 1) and lib.mt_arena_claim(token) == block and not lib.mt_arena_own(block, 1)
+    assert (
+        not lib.mt_arena_own(block, 1)
+        and lib.mt_arena_claim(token) == block
+        and not lib.mt_arena_own(block, 1)
+    )
     lib.mt_arena_drop(block)
     assert lib.mt_arena_own(block, 1) and lib.mt_arena_claim(token) == -lib.MT_STALE
     lib.mt_arena_drop(block)
@@ -238,7 +243,8 @@ def test_death_of_the_one_who_forks_and_of_a_reaper() -> None:
     os.close(writer)
     assert os.read(reader, 1) == b""
     os.close(reader)
-    for _ in range(100_000):  # a process that ends closes one descriptor after the other; its lock may be the last
+    # a process that ends closes one descriptor after the other; its lock may be the last
+    for _ in range(100_000):
         lib.mt_arena_reap()
         if lib.mt_arena_sole(kept):
             break
@@ -263,9 +269,12 @@ for _ in range(5):
     except BlockingIOError:
         pass
 lib.mt_arena_reap()
-print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors, lib.mt_arena_check(ffi.new("char[1000]"), 1000))
+print(lib.mt_arena_sole(block), os.listdir("/proc/self/fd") == descriptors,
+      lib.mt_arena_check(ffi.new("char[1000]"), 1000))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout, done.stderr) == ("1 True 0\n", "")
 
 

@@ -95,12 +95,22 @@ for method in mp.get_all_start_methods():
 """
     # A file, since spawn imports the main module again.
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-        file.write(program.replace("for method in", "def main():\n  for method in", 1).replace("\n    for make", "\n    for make"))
+        file.write(
+            program.replace("for method in", "def main():\n  for method in", 1).replace(
+                "\n    for make", "\n    for make"
+            )
+        )
         file.write("\nif __name__ == '__main__':\n    main()\n")
         file.flush()
-        done = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=100)
+        done = subprocess.run(
+            [sys.executable, file.name], capture_output=True, text=True, timeout=100
+        )
     lines = done.stdout.splitlines()
-    assert done.stderr == "" and len(lines) == 9 and all("every other process that had the queue has ended" in line for line in lines)
+    assert (
+        done.stderr == ""
+        and len(lines) == 9
+        and all("every other process that had the queue has ended" in line for line in lines)
+    )
 
 
 def test_a_get_that_another_thread_may_answer_waits(ctx: Any) -> None:
@@ -140,7 +150,8 @@ def stranger() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
         large().share_memory_()  # this process has a family, too
-        programs.append(subprocess.Popen([sys.executable, "-c", STRANGER, *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+        programs.append(subprocess.Popen([sys.executable, "-c", STRANGER, *arguments],
+            stdout=subprocess.PIPE, stdin=subprocess.PIPE,
                                          env=own_family()))  # fmt: skip
         return programs[-1]
 
@@ -149,7 +160,9 @@ def stranger() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         program.communicate(timeout=60)
 
 
-def test_a_message_of_another_family_is_copied(stranger: Callable[..., subprocess.Popen[bytes]]) -> None:
+def test_a_message_of_another_family_is_copied(
+    stranger: Callable[..., subprocess.Popen[bytes]],
+) -> None:
     other = stranger()
     data = other.stdout.read1(10_000)  # type: ignore[union-attr]
     assert float(pickle.loads(data).sum()) == 100_000
@@ -160,13 +173,19 @@ def test_a_message_of_another_family_is_copied(stranger: Callable[..., subproces
         pickle.loads(data)
 
 
-def test_memory_that_another_family_writes_to_is_refused(stranger: Callable[..., subprocess.Popen[bytes]]) -> None:
+def test_memory_that_another_family_writes_to_is_refused(
+    stranger: Callable[..., subprocess.Popen[bytes]],
+) -> None:
     data = stranger("mutable").stdout.read1(10_000)  # type: ignore[union-attr]
-    with pytest.raises(StaleHandleError, match="another family of processes.*all processes of that family write to"):
+    with pytest.raises(
+        StaleHandleError, match="another family of processes.*all processes of that family write to"
+    ):
         pickle.loads(data)
 
 
-def test_a_message_of_a_family_that_has_ended_is_refused(stranger: Callable[..., subprocess.Popen[bytes]]) -> None:
+def test_a_message_of_a_family_that_has_ended_is_refused(
+    stranger: Callable[..., subprocess.Popen[bytes]],
+) -> None:
     other = stranger()
     data = other.stdout.read1(10_000)  # type: ignore[union-attr]
     other.communicate(timeout=60)
@@ -186,7 +205,10 @@ shared = Tensor(np.ones(100_000)).share_memory_()
 queue.put(shared)
 print(array.sum())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=own_family())
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env=own_family(),
+    )  # fmt: skip
     assert (done.stdout, done.stderr) == ("100000.0\n", "")
 
 
@@ -218,9 +240,13 @@ def who_has(inode: int) -> list[str]:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/maps") as file:
-                mapped = any("memfd:minitensor" in line and line.split()[4] == str(inode) for line in file)
-            opened = any(os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode and "memfd" in os.readlink(f"/proc/{pid}/fd/{fd}")
-                         for fd in os.listdir(f"/proc/{pid}/fd"))  # fmt: skip
+                mapped = any(
+                    "memfd:minitensor" in line and line.split()[4] == str(inode) for line in file
+                )
+            folder = f"/proc/{pid}/fd"
+            opened = any(os.stat(f"{folder}/{fd}").st_ino == inode
+                         and "memfd" in os.readlink(f"{folder}/{fd}")
+                         for fd in os.listdir(folder))  # fmt: skip
         except OSError:  # it has ended meanwhile, or is somebody else's
             continue
         if mapped or opened:
@@ -235,7 +261,8 @@ def in_dev_shm() -> set[str]:
 
 def test_the_memory_of_a_killed_family_is_gone() -> None:
     before = in_dev_shm()
-    family = subprocess.Popen([sys.executable, "-c", SENDS_AND_WAITS], stdout=subprocess.PIPE, text=True, start_new_session=True,
+    family = subprocess.Popen([sys.executable, "-c", SENDS_AND_WAITS], stdout=subprocess.PIPE,
+        text=True, start_new_session=True,
                               env=own_family())  # fmt: skip
     assert family.stdout is not None
     inode = int(family.stdout.readline())

@@ -28,19 +28,27 @@ import minitensor.multiprocessing as mp
 queue = mp.Queue()
 kept = [Tensor(np.full(300_000, i, np.float32)) for i in range(60)]
 for t in kept:
-    queue.put(t)            # 1.2 MB each: the arena has 16; then they go inside their messages, which find no room either
+    # 1.2 MB each: the arena has 16; the rest go inside their messages, for which the pipe is full.
+    queue.put(t)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
-    assert done.returncode == 1 and "MemoryError: [put] " in done.stderr and " bytes have no room in the shared memory's address space" in done.stderr
-    program = program.replace("    queue.put(t)", "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
+    assert (
+        done.returncode == 1
+        and "MemoryError: [put] " in done.stderr
+        and " bytes have no room in the shared memory's address space" in done.stderr
+    )
+    program = program.replace("    queue.put(t)",
+        "    try: queue.put(t)\n    except MemoryError: break\n    ") + """
 print([float(queue.get()[0]) for _ in range(8)])
 t = kept[30]
 del kept
 queue.put(t)  # the sender's own were in there, too
 print(float(t.sum()))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
     assert done.stdout.splitlines() == [str([float(i) for i in range(8)]), "9000000.0"], done.stderr
 
@@ -57,7 +65,8 @@ queue = mp.Queue()
 t = Tensor(np.ones(300_000, np.float32))
 part = t[:100_000]
 queue.put(t)
-plain = bytes(ForkingPickler.dumps(part))  # by another way than our queues: all of the storage travels
+# Another way than our queues sends the whole storage.
+plain = bytes(ForkingPickler.dumps(part))
 while lib.mt_arena_alloc(t.nbytes) > 0:  # until it is full
     pass
 t += 1  # the queue has the old value, and there is no room for the new one
@@ -66,7 +75,8 @@ assert not lib.mt_in_arena(t._ref)
 a, b = pickle.loads(bytes(ForkingPickler.dumps([t, part])))
 print(float(a.sum()), float(b.sum()))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+        timeout=60,
                           env={**own_family(), "MINITENSOR_ARENA": "16MB"})  # fmt: skip
     assert done.stdout == "600000.0 200000.0\n", done.stderr
 
@@ -89,9 +99,15 @@ try:
 except MemoryError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=own_family())
-    assert done.stdout.splitlines() == ["200000.0 0",
-                                        "[share_memory_] the system gives no memory that processes could share (Cannot allocate memory)"], done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env=own_family(),
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "200000.0 0",
+        "[share_memory_] the system gives no memory that processes could share (Cannot allocate "
+        "memory)",
+    ], done.stderr
 
 
 def test_few_descriptors_are_enough() -> None:
@@ -102,7 +118,9 @@ def test_few_descriptors_are_enough() -> None:
         for i in range(10_000):
             queue.put(Tensor(np.full(4200, i, np.float32)))
         held = [queue.get() for _ in range(10_000)]
-        assert [float(t[0]) for t in held] == list(range(10_000)) and all(lib.mt_in_arena(t._ref) for t in held)
+        assert [float(t[0]) for t in held] == list(range(10_000)) and all(
+            lib.mt_in_arena(t._ref) for t in held
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -150,9 +168,12 @@ mp.get_context("fork").Process(target=lambda: queue.put(Tensor(np.ones(10_000_00
 print(float(queue.get().sum()))
 """
     mount = "mount -t tmpfs -o size=1m none /dev/shm && "
-    if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True
+    ).returncode:
         pytest.skip("this user can't have a /dev/shm of its own")
-    done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable, "-c", program], capture_output=True,
+    done = subprocess.run(["unshare", "-m", "sh", "-c", mount + 'exec "$0" "$@"', sys.executable,
+        "-c", program], capture_output=True,
                           text=True, timeout=60, env=own_family())  # fmt: skip
     assert (done.stdout, done.stderr) == ("10000000.0\n", "")
 
@@ -161,6 +182,7 @@ def test_stats_and_trace() -> None:
     large().share_memory_()
     numbers = stats()
     assert numbers["processes"] >= 1 and set(numbers) == {
-        "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied", "inline_sent", "capacity",
+        "processes", "blocks", "bytes", "in_flight", "channels", "free_bytes", "reaped", "copied",
+        "inline_sent", "capacity",
     }  # fmt: skip
     assert trace.events("sharing.stats")[-1].fields == numbers

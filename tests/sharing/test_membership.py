@@ -1,4 +1,7 @@
-"""A process of the family is a member of its shared memory, or has copies: whatever keeps it from being one, its values are right."""
+"""A process is a member of its family's shared memory, or has copies.
+
+Its values are right, whatever keeps it from being a member.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,13 @@ def program(text: str, *arguments: str, **options: Any) -> str:
         import minitensor.multiprocessing as mp
         from minitensor.backend.core import lib
         from minitensor.multiprocessing.reductions import ForkingPickler, dumps
-        def in_arena(value, n=50_000): return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
-        def guests(): return [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
+        def in_arena(value, n=50_000):
+            return pickle.loads(dumps(Tensor(np.full(n, value, np.float32))))
+        def guests():
+            return [e.fields["reason"] for e in trace.events() if e.kind == "sharing.guest"]
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text), *arguments], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(text),
+        *arguments], capture_output=True, text=True,
                           timeout=100, env=own_family(), **options)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout
@@ -76,7 +82,7 @@ def heard(child: tuple[int, int]) -> str:
 
 @pytest.fixture
 def no_places() -> Iterator[Callable[[int], None]]:
-    """Makes the system refuse places to processes that are started from now on, as if for some errno."""
+    """Make the system refuse places to new processes, as if for some errno."""
     lib.mt_arena_reap()
     yield lib.mt_arena_refuse_places
     lib.mt_arena_refuse_places(0)
@@ -92,7 +98,7 @@ REASONS = {
 }
 
 
-# --- forked ----------------------------------------------------------------------------------------------------------
+# --- forked ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("why", REASONS)
 def test_a_forked_guest_keeps_what_it_inherited(no_places: Callable[[int], None], why: int) -> None:
     held: list[Any] = [in_arena(7)]
@@ -105,8 +111,11 @@ def test_a_forked_guest_keeps_what_it_inherited(no_places: Callable[[int], None]
         os.read(ready, 1)
         before = float(t.max()), float(view.max()), float(array.max())
         t += 1
-        events = [event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"]
-        return f"{before} {float(t.max())} {float(view.max())} {float(array.max())} {len(events)} {REASONS[why] in events[0]}"
+        events = [
+            event.fields["reason"] for event in trace.events() if event.kind == "sharing.guest"
+        ]
+        values = f"{before} {float(t.max())} {float(view.max())} {float(array.max())}"
+        return f"{values} {len(events)} {REASONS[why] in events[0]}"
 
     child = told(life)
     no_places(0)
@@ -153,7 +162,9 @@ def test_a_guest_gives_its_copies_back(no_places: Callable[[int], None]) -> None
     assert heard(told(life)) == "True"
 
 
-def test_memory_that_all_write_to_stays_shared_with_a_guest(no_places: Callable[[int], None]) -> None:
+def test_memory_that_all_write_to_stays_shared_with_a_guest(
+    no_places: Callable[[int], None],
+) -> None:
     t = Tensor(np.zeros(LARGE, np.float32)).share_memory_()
     no_places(errno.EMFILE)
     ready, go = os.pipe()
@@ -198,7 +209,9 @@ def test_a_guests_own_queues_and_pools_work(no_places: Callable[[int], None]) ->
 
     def life() -> str:
         with mp.get_context("fork").Pool(2) as pool:
-            return str([float(t.max()) for t in pool.map(targets.same, [large(i) for i in range(4)])])
+            return str(
+                [float(t.max()) for t in pool.map(targets.same, [large(i) for i in range(4)])]
+            )
 
     assert heard(told(life)) == "[0.0, 1.0, 2.0, 3.0]"
 
@@ -247,7 +260,9 @@ def test_a_message_that_a_guest_may_read_is_kept() -> None:
     """) == "1 1\n"  # fmt: skip
 
 
-def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Callable[[int], None]) -> None:
+def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(
+    no_places: Callable[[int], None],
+) -> None:
     before = stats()["channels"]
     queue = mp.get_context("fork").Queue()
     no_places(errno.EMFILE)
@@ -257,10 +272,12 @@ def test_an_empty_queue_that_a_guest_had_goes_with_its_last_member(no_places: Ca
     assert mp.sharing_stats()["channels"] == before
 
 
-# --- spawned ---------------------------------------------------------------------------------------------------------
+# --- spawned --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.parametrize("why", [0, errno.EMFILE, errno.EUSERS])
-def test_a_spawned_process_is_handed_its_place(no_places: Callable[[int], None], method: str, why: int) -> None:
+def test_a_spawned_process_is_handed_its_place(
+    no_places: Callable[[int], None], method: str, why: int
+) -> None:
     context = mp.get_context(method)
     before = stats()["in_flight"]
     there, back = context.Queue(), context.Queue()
@@ -293,7 +310,9 @@ def test_a_process_that_dies_before_it_begins_leaves_nothing(method: str) -> Non
     lib.mt_arena_reap()
     after = mp.sharing_stats()
     # Of channels that a guest had, a reaping frees more than it was asked for here.
-    assert all(after[name] <= before[name] for name in ("processes", "blocks", "in_flight", "channels"))
+    assert all(
+        after[name] <= before[name] for name in ("processes", "blocks", "in_flight", "channels")
+    )
 
 
 
@@ -306,11 +325,15 @@ def test_a_process_that_cant_be_started_leaves_nothing() -> None:
     gc.collect()
     lib.mt_arena_reap()
     after = mp.sharing_stats()
-    assert (after["processes"], after["blocks"], after["in_flight"]) == (before["processes"], before["blocks"], before["in_flight"])
+    assert (after["processes"], after["blocks"], after["in_flight"]) == (
+        before["processes"],
+        before["blocks"],
+        before["in_flight"],
+    )
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-# --- as the system refuses it ------------------------------------------------------------------------------------------
+# --- as the system refuses it ---------------------------------------------------------------------
 def test_a_program_that_closes_its_descriptors_and_forks() -> None:
     assert program("""
         t = in_arena(7)
@@ -333,7 +356,10 @@ def test_a_program_that_closes_its_descriptors_and_forks() -> None:
 def test_a_program_that_changes_its_user(method: str) -> None:
     if method != "fork":
         try:
-            subprocess.run([sys.executable, "-c", "import minitensor"], user=65534, capture_output=True, check=True)
+            subprocess.run(
+                [sys.executable, "-c", "import minitensor"], user=65534, capture_output=True,
+                check=True,
+            )  # fmt: skip
         except (OSError, subprocess.CalledProcessError):
             pytest.skip("another user can't run this interpreter or read the package")
     text = textwrap.dedent("""
@@ -360,11 +386,15 @@ def test_a_program_that_changes_its_user(method: str) -> None:
             print(process.exitcode)
     """)
     environment = own_family()
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the other user
+    # pytest's own folders are closed to the other user
+    with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         path = Path(folder, "program.py")
         path.write_text(text)
-        done = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=100, env=environment)
+        done = subprocess.run(
+            [sys.executable, str(path), method], capture_output=True, text=True, timeout=100,
+            env=environment,
+        )  # fmt: skip
     assert done.stdout == "1.0 2.0 (100000,)\n2.0 4.0 (100000,)\n0\n", done.stderr
 
 
@@ -394,14 +424,18 @@ def test_a_program_that_is_not_dumpable(method: str, package: str, tmp_path: Any
             print(process.exitcode)
     """))
     environment = own_family()
-    done = subprocess.run([sys.executable, str(path), method, package], capture_output=True, text=True, timeout=100, env=environment)
+    done = subprocess.run(
+        [sys.executable, str(path), method, package], capture_output=True, text=True, timeout=100,
+        env=environment,
+    )  # fmt: skip
     assert done.stdout == "2.0 4.0 (100000,)\n0\n", done.stderr
 
 
 NO_PROC = """
     libc = ctypes.CDLL(None, use_errno=True)
     def without_proc():
-        if libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None) or libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
+        private = libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None)
+        if private or libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
             print("no mount namespaces")
             sys.exit()
 """
@@ -450,7 +484,10 @@ def test_in_another_root(tmp_path: Any) -> None:
         value, u, why = back.get()
         os.wait()
         print(value, float(u.max()), u.shape, why)
-    """, str(tmp_path)) == "7.0 15.0 (50000,) ['there is no /proc of this process to open the shared memory by']\n"  # fmt: skip
+    """, str(tmp_path)) == (
+        "7.0 15.0 (50000,) "
+        "['there is no /proc of this process to open the shared memory by']\n"
+    )  # fmt: skip
 
 
 def test_descriptors_at_their_limit() -> None:
@@ -482,7 +519,10 @@ def test_descriptors_at_their_limit() -> None:
             print(float(u.max()), u.shape, len(text))
         print(back.get())
         os.waitpid(pid, 0)
-    """) == "15.0 (50000,) 300000\n22.0 (50000,) 300000\n(7.0, 0, ['no descriptor is left (ulimit -n)'])\n"  # fmt: skip
+    """) == (
+        "15.0 (50000,) 300000\n22.0 (50000,) 300000\n"
+        "(7.0, 0, ['no descriptor is left (ulimit -n)'])\n"
+    )  # fmt: skip
 
 
 def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
@@ -500,7 +540,8 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
             context = mp.get_context("spawn")
             there, back = context.SimpleQueue(), context.SimpleQueue()
             there.put(Tensor(np.full(100_000, 2.0)))
-            import multiprocessing.popen_spawn_posix, multiprocessing.resource_tracker, multiprocessing.spawn, runpy
+            import multiprocessing.popen_spawn_posix, multiprocessing.resource_tracker
+            import multiprocessing.spawn, runpy
             resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # the child's
             process = context.Process(target=child, args=(there, back))
             process.start()
@@ -510,11 +551,13 @@ def test_no_address_space_for_a_spawned_process(tmp_path: Any) -> None:
             process.join()
     """))
     environment = own_family()
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=100, env=environment)
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=100, env=environment
+    )
     assert done.stdout == "2.0 4.0 (100000,) 0\n", done.stderr
 
 
-# --- death -------------------------------------------------------------------------------------------------------------
+# --- death ----------------------------------------------------------------------------------------
 def test_exec_is_a_death() -> None:
     held = in_arena(1)
     before = stats()
@@ -523,7 +566,9 @@ def test_exec_is_a_death() -> None:
     if pid == 0:
         in_arena(2).share_memory_()
         os.dup2(writer, 1)
-        os.execv(sys.executable, [sys.executable, "-c", "import os; os.write(1, b'x'); os.read(0, 1)"])
+        os.execv(
+            sys.executable, [sys.executable, "-c", "import os; os.write(1, b'x'); os.read(0, 1)"]
+        )
     os.close(writer)
     assert os.read(reader, 1) == b"x"  # the other program runs, with the same pid
     lib.mt_arena_reap()
@@ -589,7 +634,7 @@ def test_a_family_grows(n: int) -> None:
     assert float(other.max()) == 9
 
 
-# --- pages ---------------------------------------------------------------------------------------------------------------
+# --- pages ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("refused", [0, 1, 3])
 def test_each_way_to_take_pages(refused: int) -> None:
     lib.mt_arena_refuse_ways(refused)
@@ -604,13 +649,17 @@ def test_each_way_to_take_pages(refused: int) -> None:
 def test_no_way_to_take_pages_is_an_error_that_says_so() -> None:
     lib.mt_arena_refuse_ways(7)
     try:
-        with pytest.raises(MemoryError, match=r"\[share_memory_\] the system has no \d+ bytes for the shared memory \(.*\); \d+ freed bytes"):
+        with pytest.raises(
+            MemoryError,
+            match=r"\[share_memory_\] the system has no \d+ bytes for the shared memory \(.*\); "
+                  r"\d+ freed bytes",
+        ):
             Tensor(np.ones(9_000_000, np.float32)).share_memory_()
     finally:
         lib.mt_arena_refuse_ways(0)
 
 
-# --- threads -------------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
     """The one that is second must not give back the memory that the first is copying."""
     t = Tensor(np.full(3_000_000, 7, np.float32))
@@ -620,8 +669,11 @@ def test_two_threads_that_send_a_tensor_for_the_first_time() -> None:
         threads[0].start()
         mover.wait()
         threads[1].start()
-        races.until(lambda: not threads[1].is_alive() or races.is_in(threads[1].ident, pickling._token))
-        others = [Tensor(np.full(3_000_000, 9, np.float32)) for _ in range(3)]  # where it lay, if it was given back
+        races.until(
+            lambda: not threads[1].is_alive() or races.is_in(threads[1].ident, pickling._token)
+        )
+        # where it lay, if it was given back
+        others = [Tensor(np.full(3_000_000, 9, np.float32)) for _ in range(3)]
         mover.go()
         for thread in threads:
             thread.join()

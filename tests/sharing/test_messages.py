@@ -41,7 +41,8 @@ def test_a_damaged_message_is_an_error(n: int, data: st.DataObject) -> None:
     try:
         bad = bytearray(good)
         for _ in range(data.draw(st.integers(1, 3))):
-            at = data.draw(st.integers(8, min(len(bad), 72) - 1))  # all but the token, which may come to name another tensor
+            # all but the token, which may come to name another tensor
+            at = data.draw(st.integers(8, min(len(bad), 72) - 1))
             bad[at] = data.draw(st.integers(0, 255))
         bad = bad[: data.draw(st.sampled_from([len(bad), len(bad) - 1, 30, 0]))]
         try:
@@ -78,14 +79,16 @@ def test_a_message_in_a_message(ctx: Any, n: int) -> None:
 
 
 class StartsAProcess:
-    """Pickled, starts a process with a tensor for an argument, and is no object that can be sent."""
+    """An object that can't be sent; its pickling starts a process with a tensor."""
 
     def __init__(self, ctx: Any, answers: Any) -> None:
         self.ctx, self.answers = ctx, answers
 
     def __reduce__(self) -> Any:
         reader, self.writer = self.ctx.Pipe(False)
-        self.process = self.ctx.Process(target=targets.tell_total, args=(targets.Gate(reader), large(), self.answers))
+        self.process = self.ctx.Process(
+            target=targets.tell_total, args=(targets.Gate(reader), large(), self.answers)
+        )
         self.process.start()
         reader.close()
         raise TypeError("not to be sent")
@@ -97,7 +100,8 @@ def test_a_process_started_while_a_message_is_pickled_is_no_part_of_it(method: s
     queue, answers = ctx.Queue(), ctx.Queue()
     starter = StartsAProcess(ctx, answers)
     with pytest.raises(TypeError, match="not to be sent"):
-        queue.put(starter)  # what this message refers to is given back now, before the process unpickles
+        # what this message refers to is given back now, before the process unpickles
+        queue.put(starter)
     starter.writer.close()
     assert answers.get() == LARGE
     starter.process.join()
@@ -183,4 +187,8 @@ def test_a_pipe_goes_along_with_a_process(ctx: Any) -> None:
     here.close()
     lib.mt_arena_reap()
     after = stats()
-    assert (after["in_flight"], after["blocks"], after["channels"]) == (before["in_flight"], before["blocks"], before["channels"])
+    assert (after["in_flight"], after["blocks"], after["channels"]) == (
+        before["in_flight"],
+        before["blocks"],
+        before["channels"],
+    )

@@ -1,6 +1,7 @@
-"""Memory that processes share (`share_memory_`): a write is done, and a read over, when the call returns.
+"""Memory that processes share (`share_memory_`): a call returns after its write or read.
 
-So the locks, events, queues and results of multiprocessing order what they are meant to order.  NumPy is the oracle.
+So the locks, events, queues and results of multiprocessing order what they are meant to order.
+NumPy is the oracle.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ AT_ONCE = 16384  # MINITENSOR_INLINE_ELEMENTS: larger ops are queued
 
 WRITES: dict[str, Callable[[Any], object]] = {  # on tensors, and on arrays for the oracle
     "in place": lambda t: t.__iadd__(1),
-    "in place, by a tensor of another dtype": lambda t: t.__imul__(type(t)(np.arange(len(t), dtype="i4")) if isinstance(t, Tensor)
-                                                                   else np.arange(len(t), dtype="i4")),
+    "in place, by a tensor of another dtype": lambda t: t.__imul__(
+        type(t)(np.arange(len(t), dtype="i4")) if isinstance(t, Tensor)
+        else np.arange(len(t), dtype="i4")
+    ),
     "through a view": lambda t: t[1::2].__iadd__(2),
     "through a reversed view": lambda t: t[::-1].__imul__(3),
     "all elements": lambda t: t.__setitem__(..., 7),
@@ -64,7 +67,7 @@ def queued() -> int:
 
 
 def returns_after(gate: threading.Event, call: Callable[[], object]) -> bool:
-    """Make a call behind work that ends when the gate is opened; return whether the call returned only then."""
+    """Call behind work that the gate ends; return whether the call returned only then."""
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
     seen: list[bool] = []
     thread = threading.Thread(target=lambda: (call(), seen.append(gate.is_set())))
@@ -140,7 +143,7 @@ def test_inside_a_host_call(n: int) -> None:
 
 
 def test_what_its_caller_gave_up_is_not_written_later() -> None:
-    """Ctrl-C while the call waits: another process may have the lock by the time the stream comes to the write."""
+    """Ctrl-C ends a call's wait; another process may hold the lock when the stream writes."""
     t, expected = shared(AT_ONCE + 1)
     gate, source = threading.Event(), Tensor(np.full(AT_ONCE + 1, 50.0, "f4"))
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
@@ -155,11 +158,15 @@ def test_what_its_caller_gave_up_is_not_written_later() -> None:
     np.testing.assert_array_equal(bytes_of(t), expected + 1)
 
 
-# --- with multiprocessing's ways to order things ---------------------------------------------------------------------
-@pytest.mark.parametrize("n, rounds", [(1, 40), (AT_ONCE, 40), (AT_ONCE + 1, 40), (200_000, 20), (10_000_000, 2)])
+# --- with multiprocessing's ways to order things --------------------------------------------------
+@pytest.mark.parametrize(
+    "n, rounds", [(1, 40), (AT_ONCE, 40), (AT_ONCE + 1, 40), (200_000, 20), (10_000_000, 2)]
+)
 def test_additions_under_a_lock_are_all_there(ctx: Any, n: int, rounds: int) -> None:
     t, lock = Tensor(np.zeros(n, "f4")).share_memory_(), ctx.Lock()
-    processes = [ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(8)]
+    processes = [
+        ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(8)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -201,7 +208,9 @@ def test_a_result_comes_after_the_write(ctx: Any) -> None:
     pool = ctx.Pool(2, initializer=targets.keep, initargs=(t,))
     for row in pool.imap_unordered(targets.fill_row, range(8)):
         assert (bytes_of(t)[row] == row + 1).all()
-    pool.close()  # and not killed before each worker has received the tensor, whose reference would stay in flight
+    # and not killed before each worker has received the tensor, whose reference would stay in
+    # flight
+    pool.close()
     pool.join()
     assert (t.asnumpy() == np.arange(1, 9)[:, None]).all()
 

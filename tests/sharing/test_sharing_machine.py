@@ -1,4 +1,4 @@
-"""hypothesis plays with tensors that are sent, written to, sliced, dropped and forked, and compares them with plain arrays."""
+"""hypothesis sends, writes, slices, drops and forks tensors, and compares them with arrays."""
 
 from __future__ import annotations
 

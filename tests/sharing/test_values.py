@@ -24,7 +24,7 @@ from minitensor.multiprocessing.reductions import dumps
 
 @pytest.fixture
 def echo(ctx: Any) -> Iterator[Callable[..., Any]]:
-    """Calls a function of targets in another process, with tensors as arguments and as its result."""
+    """Call a function of targets in another process, with tensors as arguments and result."""
     questions, answers = ctx.Queue(), ctx.Queue()
     process = ctx.Process(target=targets.serve, args=(questions, answers))
     process.start()
@@ -164,7 +164,13 @@ def test_in_containers_of_all_kinds(ctx: Any) -> None:
     assert [float(t.sum()) for t in (batch.x, *batch.more["a"])] == [LARGE, 2 * LARGE, 3]
 
 
-@pytest.mark.parametrize("dtype", ["bool_", "int8", "uint16", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "bool_", "int8", "uint16", "int64", "float16", "bfloat16", "float32", "float64",
+        "complex64", "complex128",
+    ],
+)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (300, 200)])
 def test_every_dtype_and_shape(dtype: str, shape: tuple[int, ...]) -> None:
     t = ops.ones(shape, getattr(mt, dtype))
@@ -190,7 +196,10 @@ def test_every_way(ctx: Any) -> None:
     theirs.send(t)
     assert float(ours.recv().sum()) == 2 * LARGE
     with ctx.Pool(2) as pool:
-        assert [float(r.sum()) for r in pool.map(targets.double, [t, large(3)])] == [4 * LARGE, 6 * LARGE]
+        assert [float(r.sum()) for r in pool.map(targets.double, [t, large(3)])] == [
+            4 * LARGE,
+            6 * LARGE,
+        ]
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=ctx) as executor:
         assert float(executor.submit(targets.double, t).result(60).sum()) == 4 * LARGE
     with ctx.Manager() as manager:
@@ -244,7 +253,9 @@ def test_shared_memory_is_written_by_all(echo: Callable[..., Any]) -> None:
     assert echo(targets.total, t) == 15
 
 
-def test_sharing_what_was_sent_before_leaves_the_others_their_value(echo: Callable[..., Any]) -> None:
+def test_sharing_what_was_sent_before_leaves_the_others_their_value(
+    echo: Callable[..., Any],
+) -> None:
     t = large(1)
     other = echo(targets.same, t)
     t.share_memory_()
@@ -269,7 +280,9 @@ def test_a_fork_takes_the_references_along() -> None:
     t = large(1)
     sent.put(t)
     received = [sent.get()]
-    process = context.Process(target=lambda: (received[0].__iadd__(1), answers.put((float(received[0][0]), float(t[0])))))
+    process = context.Process(
+        target=lambda: (received[0].__iadd__(1), answers.put((float(received[0][0]), float(t[0]))))
+    )
     process.start()
     received.clear()
     gc.collect()

@@ -1,4 +1,4 @@
-"""A model of the arena's protocol (`core/arena/arena.c`), small enough to look at every interleaving.
+"""A model of the arena's protocol (`core/arena/arena.c`), small enough to try each interleaving.
 
     python tests/stress/arena_model.py
 
@@ -65,7 +65,8 @@ class State(NamedTuple):
     tokens: tuple[Word, ...]
     mark: int  # no token from here on was ever used
     planes: int  # no bit is set in a plane from here on
-    mail: tuple[tuple[int, int, int, int], ...]  # messages: token, its generation, the block's, the value
+    # messages: token, its generation, the block's, the value
+    mail: tuple[tuple[int, int, int, int], ...]
     processes: tuple[Process, ...]
     buried: frozenset[int]
 
@@ -91,13 +92,14 @@ class Model:
         """What a reader of the set sees that does not have to see one moment."""
         return {i for i in s.holders if self.plane[i] < s.planes}
 
-    # --- words -------------------------------------------------------------------------------------------------------
+    # --- words ------------------------------------------------------------------------------------
     def change(self, now: Word, expected: Word, **to: object) -> Word | None:
         """A compare-and-swap: the new word, or None."""
         seq = expected.seq + (self.mutation != "the word has no seq")
-        return expected._replace(seq=seq, **to) if now == expected else None  # type: ignore[arg-type]
+        return expected._replace(seq=seq,
+            **to) if now == expected else None  # type: ignore[arg-type]
 
-    # --- one step of one process -------------------------------------------------------------------------------------
+    # --- one step of one process ------------------------------------------------------------------
     def step(self, s: State, i: int) -> Iterator[State]:
         p = s.processes[i]
         if p.dead or not p.program:
@@ -109,8 +111,10 @@ class Model:
         p = s.processes[i]
         more = {name: to.pop(name) for name in ("holds", "gen", "copied") if name in to}
         more |= {"value": to.pop("sees")} if "sees" in to else {}
-        p = p._replace(pc=max(pc, 0), regs=regs, program=p.program[pc < 0 :], **more)  # type: ignore[arg-type]
-        return s._replace(processes=(*s.processes[:i], p, *s.processes[i + 1 :]), **to)  # type: ignore[arg-type]
+        p = p._replace(pc=max(pc, 0), regs=regs, program=p.program[pc < 0 :],
+            **more)  # type: ignore[arg-type]
+        return s._replace(processes=(*s.processes[:i], p, *s.processes[i + 1 :]),
+            **to)  # type: ignore[arg-type]
 
     def alloc(self, s: State, i: int, p: Process) -> Iterator[State]:
         if p.pc == 0:
@@ -120,7 +124,9 @@ class Model:
             yield self.go(s, i, 2, holders=s.holders | {i})
         else:
             word = self.change(s.block, s.block, state=LIVE, owner=-1)
-            yield self.go(s, i, -1, block=word, holds=1, gen=s.block.gen, value=s.value + 1, sees=s.value + 1)
+            yield self.go(
+                s, i, -1, block=word, holds=1, gen=s.block.gen, value=s.value + 1, sees=s.value + 1
+            )
 
     def send(self, s: State, i: int, p: Process) -> Iterator[State]:
         if not p.holds:
@@ -136,9 +142,20 @@ class Model:
             return
         t: int = p.regs[0]  # type: ignore[assignment]
         if p.pc == (2 if early else 1):
-            yield self.go(s, i, 3 if early else 2, t, block=self.change(s.block, s.block, count=s.block.count + 1))
+            yield self.go(
+                s, i, 3 if early else 2, t,
+                block=self.change(s.block, s.block, count=s.block.count + 1),
+            )  # fmt: skip
         elif p.pc == (1 if early else 2):
-            yield self.go(s, i, 2 if early else 3, t, tokens=put(s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=LIVE, owner=-1)))
+            yield self.go(
+                s,
+                i,
+                2 if early else 3,
+                t,
+                tokens=put(
+                    s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=LIVE, owner=-1)
+                ),
+            )
         else:
             yield self.go(s, i, -1, mail=(*s.mail, (t, s.tokens[t].gen, p.gen, p.value)))
 
@@ -150,7 +167,9 @@ class Model:
         """Takes a message and makes its reference one of ours."""
         if p.pc == 0:
             if s.mail:
-                yield self.go(s, i, 1, *s.mail[0], mail=s.mail if p.program[0] == "peek" else s.mail[1:])
+                yield self.go(
+                    s, i, 1, *s.mail[0], mail=s.mail if p.program[0] == "peek" else s.mail[1:]
+                )
             return
         if p.pc >= 10:
             yield from self.maybe_free(s, i, p)
@@ -162,21 +181,30 @@ class Model:
         elif p.pc == 2:
             word = s.tokens[t]
             if word.state == LIVE and word.gen == gen_t:
-                yield self.go(s, i, 3, *p.regs, tokens=put(s.tokens, t, self.change(word, word, state=FREE)))
-            elif s.block.state == LIVE and s.block.gen == gen_b:  # claimed or swept already; the value still lives
-                word = s.block if self.mutation == "a second claim does not step the word" else self.change(s.block, s.block)
+                yield self.go(
+                    s, i, 3, *p.regs, tokens=put(s.tokens, t, self.change(word, word, state=FREE))
+                )
+            elif s.block.state == LIVE and s.block.gen == gen_b:
+                # claimed or swept already; the value still lives
+                word = (
+                    s.block
+                    if self.mutation == "a second claim does not step the word"
+                    else self.change(s.block, s.block)
+                )
                 yield self.go(s, i, -1, block=word, holds=p.holds + 1, gen=gen_b, sees=value)
             else:
                 yield self.go(s, i, 5, *p.regs) if not p.holds else self.go(s, i, -1)
         elif p.pc == 3:
             yield self.go(s, i, 4, *p.regs, block=self.count_down(s.block))
         elif p.pc == 4:
-            yield self.go(s, i, -1, holders=s.holders | {i}, holds=p.holds + 1, gen=gen_b, sees=value)
+            yield self.go(
+                s, i, -1, holders=s.holders | {i}, holds=p.holds + 1, gen=gen_b, sees=value
+            )
         else:  # stale: our bit off again
             yield self.go(s, i, 10, holders=s.holders - {i})
 
     def sweep(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Gives up whatever is in flight, as when its queue is gone; without the block's being held."""
+        """Give up a token in flight, as when its queue is gone; the block is not held."""
         if p.pc >= 10:
             yield from self.maybe_free(s, i, p)
             return
@@ -193,7 +221,13 @@ class Model:
             else:
                 t = flying[0]
                 mail = tuple(m for m in s.mail if m[0] != t)
-                yield self.go(s, i, 2, tokens=put(s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=FREE)), mail=mail)
+                yield self.go(
+                    s,
+                    i,
+                    2,
+                    tokens=put(s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=FREE)),
+                    mail=mail,
+                )
         elif p.pc == 2:
             yield self.go(s, i, 3, block=self.count_down(s.block))
         elif p.pc == 3:
@@ -221,7 +255,11 @@ class Model:
             before: Word = s.block if self.mutation == "who writes does not swap" else p.regs[0]  # type: ignore[assignment]
             gen = before.gen + (self.mutation != "a write keeps the generation")
             word = self.change(s.block, before, gen=gen)
-            yield self.go(s, i, 0) if word is None else self.go(s, i, -1, block=word, gen=gen, value=s.value + 1, sees=s.value + 1)
+            yield (
+                self.go(s, i, 0)
+                if word is None
+                else self.go(s, i, -1, block=word, gen=gen, value=s.value + 1, sees=s.value + 1)
+            )
 
     def leave(self, s: State, i: int) -> State:
         p = s.processes[i]
@@ -246,7 +284,9 @@ class Model:
             yield self.go(s, i, 3, block=s.block if still else self.change(s.block, s.block))
         else:
             s = self.go(s, i, -1)
-            born = Process(s.processes[child].program[1:], holds=min(p.holds, 1), gen=p.gen, value=p.value)
+            born = Process(
+                s.processes[child].program[1:], holds=min(p.holds, 1), gen=p.gen, value=p.value
+            )
             yield s._replace(processes=put(s.processes, child, born), planes=2)
 
     def fork_guest(self, s: State, i: int, p: Process) -> Iterator[State]:
@@ -348,13 +388,14 @@ class Model:
             held = self.part(s.holders, p.pc - 12, p.regs[1])  # type: ignore[arg-type]
             yield self.go(s, i, p.pc + 1, *p.regs) if not held else self.go(s, i, -1)
         else:
-            word = self.change(s.block, p.regs[0], state=FREE, gen=p.regs[0].gen + 1)  # type: ignore[arg-type, attr-defined]
+            word = self.change(s.block, p.regs[0], state=FREE,
+                gen=p.regs[0].gen + 1)  # type: ignore[arg-type, attr-defined]
             yield self.go(s, i, 10) if word is None else self.go(s, i, -1, block=word)
 
     def count_down(self, word: Word) -> Word:
         return self.change(word, word, count=max(0, word.count - 1))  # type: ignore[return-value]
 
-    # --- the reaper ---------------------------------------------------------------------------------------------------
+    # --- the reaper -------------------------------------------------------------------------------
     def reap(self, s: State, i: int, p: Process) -> Iterator[State]:
         """Buries one dead process after the other, and sets the count right."""
         spared = {0} if self.mutation == "the first process is not missed" else set()
@@ -366,18 +407,25 @@ class Model:
         if 10 <= p.pc < 20:  # maybe_free, and then what comes after it
             for after in self.maybe_free(s, i, p):
                 q = after.processes[i]
-                yield after if q.program == p.program else self.go(after._replace(processes=s.processes), i, 20)
+                yield (
+                    after
+                    if q.program == p.program
+                    else self.go(after._replace(processes=s.processes), i, 20)
+                )
             return
         d = p.regs[0] if p.regs else -1
         if p.pc == 1:  # tokens that it was making
-            tokens = tuple(word._replace(state=FREE, owner=-1, seq=word.seq + 1) if word.state == OWNED and word.owner == d else word
+            tokens = tuple(word._replace(state=FREE, owner=-1,
+                seq=word.seq + 1) if word.state == OWNED and word.owner == d else word
                            for word in s.tokens)  # fmt: skip
             yield self.go(s, i, 2, d, tokens=tokens)
         elif p.pc == 2:
             yield self.go(s, i, 3, d, holders=s.holders - {d})
         elif p.pc == 3:
             owned = s.block.state == OWNED and s.block.owner == d
-            word = self.change(s.block, s.block, state=FREE, owner=-1, count=0) if owned else s.block
+            word = (
+                self.change(s.block, s.block, state=FREE, owner=-1, count=0) if owned else s.block
+            )
             yield self.go(s, i, 10, block=word, buried=s.buried | {d})  # type: ignore[operator]
         elif p.pc == 20:  # recount
             if self.mutation == "nobody recounts":
@@ -406,14 +454,16 @@ class Model:
                 yield self.go(s, i, 0) if word is None else self.go(s, i, 30, block=word)
         else:  # as free as it is now
             if s.block.state == LIVE and not s.block.count and not self.seen(s):
-                s = s._replace(block=self.change(s.block, s.block, state=FREE, gen=s.block.gen + 1))  # type: ignore[arg-type]
+                s = s._replace(block=self.change(s.block, s.block, state=FREE,
+                    gen=s.block.gen + 1))  # type: ignore[arg-type]
             yield self.go(s, i, 0)
 
-    # --- all of it ----------------------------------------------------------------------------------------------------
+    # --- all of it --------------------------------------------------------------------------------
     def wrong(self, s: State) -> str:
         for i, p in enumerate(s.processes):
             if p.holds and not p.dead and (s.block.state != LIVE or s.block.gen != p.gen):
-                return f"process {i} holds a block that is {s.block.state}, generation {s.block.gen} for {p.gen}"
+                found = f"{s.block.state}, generation {s.block.gen} for {p.gen}"
+                return f"process {i} holds a block that is {found}"
             if p.holds and not p.dead and s.value != p.value:
                 return f"process {i} sees a value that it was not sent"
             if not p.dead and p.copied[0] != p.copied[1]:
@@ -427,7 +477,9 @@ class Model:
             return f"{unburied} are dead, and no process reaps them"
         # No process can go on.  The recount comes again with each reaping, when there is no holder.
         if self.mutation != "nobody recounts" and s.block.state == LIVE and not s.holders:
-            s = s._replace(block=s.block._replace(count=sum(word.state == LIVE for word in s.tokens)))
+            s = s._replace(
+                block=s.block._replace(count=sum(word.state == LIVE for word in s.tokens))
+            )
             if not s.block.count:
                 s = s._replace(block=s.block._replace(state=FREE))
         flying = sum(word.state == LIVE for word in s.tokens)
@@ -446,9 +498,12 @@ class Model:
         return ""
 
     def kill(self, s: State, i: int) -> State:
-        if s.processes[i].program[0] == "fork":  # a slot was taken for the child, and there will be none
+        # a slot was taken for the child, and there will be none
+        if s.processes[i].program[0] == "fork":
             child = unborn(s)
-            s = s._replace(processes=put(s.processes, child, s.processes[child]._replace(dead=True)))
+            s = s._replace(
+                processes=put(s.processes, child, s.processes[child]._replace(dead=True))
+            )
         if s.processes[i].guest:  # it has no place that would be found
             s = s._replace(buried=s.buried | {i})
         return s._replace(processes=put(s.processes, i, s.processes[i]._replace(dead=True)))

@@ -179,8 +179,12 @@ def _pooled(arguments: tuple[np.ndarray, int]) -> str:
 
 def _by_pool(package: object) -> Callable[[Tensor, int, str], str]:
     def by_pool(x: Tensor, k: int, plan: str) -> str:
-        with package.get_context("fork").Pool(2, maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
-            said = {result.get(PATIENCE) for result in [pool.apply_async(_pooled, ((x.numpy(), k),)) for _ in range(3)]}
+        with package.get_context("fork").Pool(2,
+            maxtasksperchild=1) as pool:  # type: ignore[attr-defined]
+            said = {
+                result.get(PATIENCE)
+                for result in [pool.apply_async(_pooled, ((x.numpy(), k),)) for _ in range(3)]
+            }
         pool.join()
         return right(k, plan) if said == {expected(k)} else f"{said}"
 
@@ -219,10 +223,13 @@ def from_threads(x: Tensor, k: int, plan: str) -> str:
 
 
 def from_host_task(x: Tensor, k: int, plan: str) -> str:
-    """Inside the Python callback of a task, on the thread of its stream: values queued behind it are not the child's."""
+    """Fork in a task's Python callback, on its stream's thread; queued values stay the parent's."""
     said: list[str] = []
     x.asnumpy()  # what is queued behind the task is the parent's
-    ops.host_call(lambda a: (said.append(by_fork(x, k, plan)), a)[1], [Tensor([1.0])], shape=1, dtype="float32").asnumpy()
+    ops.host_call(
+        lambda a: (said.append(by_fork(x, k, plan)), a)[1], [Tensor([1.0])], shape=1,
+        dtype="float32",
+    ).asnumpy()
     return said[0]
 
 
@@ -261,7 +268,8 @@ def from_atexit(x: Tensor, k: int, plan: str) -> str:
         atexit.register(lambda: said.append(by_fork(x, k, plan)))
         y = ops.exp(x)  # noqa: F841  (work in flight)
         atexit._run_exitfuncs()
-        before, after = said[0], said[1].removesuffix(" 0")  # after the last step all runs at its call: there are no threads any more
+        # after the last step all runs at its call: there are no threads any more
+        before, after = said[0], said[1].removesuffix(" 0")
         return before if before in (after, after + " 1") else f"{said}"
 
     return _told(x, k, plan, life)
@@ -469,7 +477,7 @@ PLANS = ("", "", "", "", "grandchild", "threads", "dies", "exits")
 
 
 def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
-    """A thread of the parent: computes, allocates, fails and frees, on a stream of its own now and then."""
+    """Compute, allocate, fail and free in a thread of the parent, at times on another stream."""
     dice = random.Random(seed)
     while not stop.is_set():
         try:
@@ -511,15 +519,16 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
 
 
 def holdings() -> tuple[int, ...]:
-    """Children, descriptors, bytes of tensors, the shared memory's contents and faults in its books.
+    """Return children, descriptors, bytes, the shared memory's contents and broken invariants.
 
-    A queue that a guest has had keeps its channel as long as the family lives.  So a channel is left
-    over if this process has it, or, which is a fault, if no process and no guest has.
+    A queue that a guest has had keeps its channel as long as the family lives.  So a channel is
+    left over if this process has it, or, which is a fault, if no process and no guest has.
     """
     trace.clear()
     gc.collect()
     try:
-        runtime.synchronize()  # what the threads have queued and let go of has its memory until it has run
+        # what the threads have queued and let go of has its memory until it has run
+        runtime.synchronize()
     except ZeroDivisionError:  # theirs
         pass
     runtime.empty_cache()
@@ -548,18 +557,23 @@ def main(n: int, seed: int) -> int:
     lib.mt_set_queue_bound(QUEUE, 1 << 30)
     have_arena()
     dice, wrong, done = random.Random(seed), Counter[str](), Counter[str]()
-    for way in ("Pool, ours", "Pool, standard", "ProcessPoolExecutor"):  # what the standard library opens once and keeps
+    # what the standard library opens once and keeps
+    for way in ("Pool, ours", "Pool, standard", "ProcessPoolExecutor"):
         WAYS[way][1](Tensor(np.full(SIZE, 1.0, np.float32)), 1, "")
     before = holdings()
     stop, failures = threading.Event(), []
-    threads = [threading.Thread(target=disturb, args=(stop, seed + i, failures), daemon=True) for i in range(2)]
+    threads = [
+        threading.Thread(target=disturb, args=(stop, seed + i, failures), daemon=True)
+        for i in range(2)
+    ]
     for thread in threads:
         thread.start()
     names, weights = list(WAYS), [often for often, _ in WAYS.values()]
     begin, settled = time.monotonic(), 0
     for i in range(n):
         way, plan, k = dice.choices(names, weights)[0], dice.choice(PLANS), dice.randrange(1, 100)
-        faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)  # a hang of the parent ends the run, with every thread's stack
+        # a hang of the parent ends the run, with every thread's stack
+        faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)
         shared = dice.random() < 0.5
         x = pickle.loads(dumps(full(k))) if shared else full(k)
         said = WAYS[way][1](x, k, plan)
@@ -570,21 +584,27 @@ def main(n: int, seed: int) -> int:
         if i == n // 4:  # by then the heaps of the threads are as large as they get
             settled = resident()
         if (i + 1) % 500 == 0:
-            print(f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, {resident() >> 20} MiB", flush=True)
+            print(
+                f"{i + 1} of {n}, {sum(wrong.values())} wrong, {time.monotonic() - begin:.0f} s, "
+                f"{resident() >> 20} MiB",
+                flush=True,
+            )
     faulthandler.cancel_dump_traceback_later()
     stop.set()
     for thread in threads:
         thread.join()
     del x
     after = holdings()
-    print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in {time.monotonic() - begin:.0f} s: "
+    print(f"{sum(done.values()) - sum(wrong.values())} of {n} right, seed {seed}, in "
+          f"{time.monotonic() - begin:.0f} s: "
           + ", ".join(f"{way} {count}" for way, count in done.most_common()))  # fmt: skip
     kinds = ("children", "descriptors", "bytes of tensors",
              "members", "shared blocks", "references in flight", "channels", "faults")  # fmt: skip
     found = dict(zip(kinds, zip(before, after)))
     found["MiB of memory since a quarter of the run"] = settled >> 20, resident() >> 20
     print("; ".join(f"{name}: {b} before, {a} after" for name, (b, a) in found.items()))
-    left = [name for name, (b, a) in found.items() if a > b + 24 * name.startswith("MiB")]  # an allocator's noise
+    # an allocator's noise
+    left = [name for name, (b, a) in found.items() if a > b + 24 * name.startswith("MiB")]
     for fault in failures + [f"left over: {name}" for name in left]:
         print(fault)
     return int(bool(wrong or failures or left))

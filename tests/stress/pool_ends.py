@@ -1,7 +1,7 @@
-"""Pools that end while tasks are under way, again and again:  python tests/stress/pool_ends.py [METHOD ...] [-n ROUNDS]
+"""End pools while tasks run, again and again:  python tests/stress/pool_ends.py [METHOD ...] [-n N]
 
-Exits with 1 when the process has more descriptors in the end than after the first rounds.  A round that hangs is told by nothing
-but the time that it takes.
+Exits with 1 when the process has more descriptors in the end than after the first rounds.  A round
+that hangs is told by nothing but the time that it takes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ def main(methods: list[str], n: int) -> int:
         for _ in range(n):
             one_round(context)
             files.append(len(os.listdir("/proc/self/fd")))
-        print(f"{method}: {n} rounds; descriptors after each: {min(files)} to {max(files)}", flush=True)
+        print(
+            f"{method}: {n} rounds; descriptors after each: {min(files)} to {max(files)}",
+            flush=True,
+        )
         grown += files[-1] > max(files[: n // 2 + 1])
     return grown
 

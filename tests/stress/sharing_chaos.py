@@ -1,4 +1,4 @@
-"""Producers, forwarders and consumers of tensors, killed at random moments and at random steps of the protocol.
+"""Producers, forwarders and consumers of tensors, killed at random moments and steps.
 
     python tests/stress/sharing_chaos.py [-n 2000] [--seed 1]
 
@@ -109,7 +109,8 @@ def forward(first: Any, second: Any, log: int, seed: int) -> None:
     while number >= 0:
         number, t = first.get()
         second.put((number, t))
-        while second._buffer:  # no room: what its thread still has to write would die with this process
+        # no room: what its thread still has to write would die with this process
+        while second._buffer:
             time.sleep(0.0005)  # nothing tells when the queue's thread is done
 
 
@@ -265,7 +266,8 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
     left = {name: numbers[name] - before[name] for name in kinds}
     more = len(os.listdir("/proc/self/fd")) - descriptors
     print(f"{dead} killed, {dead_guests} of {guests} guests, seed {seed}, in "
-          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went with "
+          f"{time.monotonic() - began:.0f} s: {len(acknowledged)} acknowledged, {missing} went "
+          f"with "
           f"a killed process that had taken them (at most {lost_at_most}), {len(broken)} broken, "
           f"{twice} twice, {added} additions{'' if all_added else ' NOT ALL THERE'}, {faults} "
           f"faults in the books, left {left} and {more} descriptors", flush=True)  # fmt: skip

@@ -1,6 +1,7 @@
-"""A storm of Ctrl-C while messages are put, received, pickled and unpickled:  python tests/stress/storm.py [-n INTERRUPTS]
+"""Many Ctrl-C while messages are put, received and pickled:  python tests/stress/storm.py [-n N]
 
-Values are right, and when the queues are gone nothing is left in the shared memory.  Exits with 1 if not.
+Values are right, and when the queues are gone nothing is left in the shared memory.  Exits with 1
+if not.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ def messages() -> list[tuple[Any, float]]:
 
 
 def total(thing: Any) -> float:
-    return sum(map(total, thing)) if isinstance(thing, (list, tuple)) else float(np.asarray(thing, np.float64).sum())
+    return (
+        sum(map(total, thing))
+        if isinstance(thing, (list, tuple))
+        else float(np.asarray(thing, np.float64).sum())
+    )
 
 
 def put(queue: Any, message: Any) -> None:
@@ -75,7 +80,10 @@ def step(queue: Any, sent: list[tuple[Any, float]]) -> None:
 
 def main(n: int) -> int:
     context = mp.get_context("fork")
-    queues, sent = [context.Queue(2), context.Queue(), context.JoinableQueue(2), context.SimpleQueue()], messages()
+    queues, sent = (
+        [context.Queue(2), context.Queue(), context.JoinableQueue(2), context.SimpleQueue()],
+        messages(),
+    )
     keep = context.Queue()  # has the shared memory made, and outlives the others
     for message in sent:
         keep.put(message)
@@ -97,8 +105,13 @@ def main(n: int) -> int:
     queues.clear()
     gc.collect()
     after = mp.sharing_stats()
-    left = {name: after[name] - base[name] for name in ("blocks", "in_flight")} | {"channels": after["channels"] - channels}
-    print(f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; left: {left}")
+    left = {name: after[name] - base[name] for name in ("blocks", "in_flight")} | {
+        "channels": after["channels"] - channels
+    }
+    print(
+        f"{interrupts} interrupts; places lost: {places}; in flight before the queues went: {now}; "
+        f"left: {left}"
+    )
     return int(bool(places or any(value > 0 for value in left.values())))
 
 

@@ -1,6 +1,7 @@
-"""Something happens at the n-th line that a call runs in our package: a signal arrives there, or Ctrl-C.
+"""Act at the n-th line that a call runs in our package: send a signal, or Ctrl-C.
 
-Signals arrive between any two calls of functions; here they are forced at each place in turn, not waited for.
+Signals arrive between any two calls of functions; here they are forced at each place in turn, not
+waited for.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ import minitensor
 HERE = str(Path(minitensor.__file__).parent)
 
 
-def at_line(n: int, act: Callable[[], object], call: Callable[[], object], part: str = "multiprocessing") -> bool:
-    """Run `call()`, and `act()` at the n-th line of it in the package's files with `part` in their path; False: it has fewer."""
+def at_line(
+    n: int, act: Callable[[], object], call: Callable[[], object], part: str = "multiprocessing"
+) -> bool:
+    """Run `call()`, and `act()` at its n-th line in the package's files with `part` in their path.
+
+    Returns False where the call has fewer lines.
+    """
     left = n
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
         path, name = frame.f_code.co_filename, frame.f_code.co_name
-        if not path.startswith(HERE) or part not in path[len(HERE) :] or name == "__del__":  # where nothing can be raised
+        # where nothing can be raised
+        if not path.startswith(HERE) or part not in path[len(HERE) :] or name == "__del__":
             return None
         # The interpreter handles no signal at a `try:`, which its table of handlers may leave out.
         if event == "line" and getline(path, frame.f_lineno).strip() != "try:":
@@ -49,7 +56,7 @@ def interrupt() -> None:
 
 
 def interrupted(call: Callable[[], object], part: str = "") -> Iterator[int]:
-    """Run `call()` again and again, with Ctrl-C at its first line, its second, and so on; after each it is the caller's turn."""
+    """Run `call()` with Ctrl-C at its first line, at its second, and so on; yield after each."""
     n = 0
     while True:
         try:

@@ -1,6 +1,7 @@
 """A backend that somebody else might write: everything by NumPy, nothing in C.
 
-It has a name, says what it lacks, and launches tasks.  Memory, streams, events and the fork protocol come from the framework.
+It has a name, says what it lacks, and launches tasks.  Memory, streams, events and the fork
+protocol come from the framework.
 """
 
 from __future__ import annotations
@@ -39,5 +40,9 @@ class NumPyBackend(Backend):
         assert task.compute is not None
         first = 1 if op.rule == "where" else 0
         with np.errstate(all="ignore"):
-            operands = [a if i < first else a.astype(task.compute.numpy) for i, a in enumerate(task.inputs)]
-            np.copyto(task.outputs[0], numpy_function(op)(*operands, **task.params), casting="unsafe")
+            operands = [
+                a if i < first else a.astype(task.compute.numpy) for i, a in enumerate(task.inputs)
+            ]
+            np.copyto(
+                task.outputs[0], numpy_function(op)(*operands, **task.params), casting="unsafe"
+            )

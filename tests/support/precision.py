@@ -1,6 +1,7 @@
-"""How far elementary functions are from the truth: references with more digits, and the distance in ULPs.
+"""The errors of elementary functions: references with more digits, and the distance in ULPs.
 
-Half types and float32 are measured against double, float64 against long double where that has more digits (x86: 64 of them).
+Half types and float32 are measured against double, float64 against long double where that has more
+digits (x86: 64 of them).
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 
 
 def erf(x: np.ndarray) -> np.ndarray:
-    """For long double by its series of positive terms, which loses nothing; beyond 7 it is 1 in any format here.  For double the C library's."""
+    """Return erf: for long double by its series of positive terms, else the C library's.
+
+    The series loses no digits; beyond 7 the value is 1 in each format here.
+    """
     if x.dtype == np.float64:
-        size, result = np.abs(x), np.where(np.abs(x) > 7, np.sign(x), x * 2 / math.sqrt(math.pi))  # the series' first term
+        # the series' first term
+        size, result = np.abs(x), np.where(np.abs(x) > 7, np.sign(x), x * 2 / math.sqrt(math.pi))
         between = (size > 1e-6) & (size <= 7)
         result[between] = list(map(math.erf, x[between].tolist()))
         return result
@@ -33,10 +38,14 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 REFERENCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
-    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "erf": erf, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2,
+    "log10": np.log10, "log1p": np.log1p,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "erf": erf,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }  # fmt: skip
 
 
@@ -47,27 +56,40 @@ def reference(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """The distance of each element in units of the last place of what is expected; infinite where one is not a number, is not
-    finite, or is a zero of the wrong sign, and the other isn't."""
+    """Return the distance of each element in units of the last place of what is expected.
+
+    It is infinite where exactly one of the two is NaN, not finite, or a zero of the other sign.
+    """
     kind = actual.dtype.type
     info = ml_dtypes.finfo(kind) if kind is ml_dtypes.bfloat16 else np.finfo(kind)
     with np.errstate(all="ignore"):
         nearest = expected.astype(kind)
-        exponent = np.frexp(np.maximum(np.abs(expected), float(info.tiny) if kind in HALVES else info.tiny))[1]
-        distance = np.abs(actual.astype(expected.dtype) - expected) / np.ldexp(expected.dtype.type(1), exponent - 1 - info.nmant)
+        tiny = float(info.tiny) if kind in HALVES else info.tiny
+        exponent = np.frexp(np.maximum(np.abs(expected), tiny))[1]
+        unit = np.ldexp(expected.dtype.type(1), exponent - 1 - info.nmant)
+        distance = np.abs(actual.astype(expected.dtype) - expected) / unit
         same = (actual == nearest) | (np.isnan(actual) & np.isnan(nearest))
-        distance = np.where(np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf))
-        return np.where((expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance)
+        distance = np.where(
+            np.isfinite(nearest) & np.isfinite(actual), distance, np.where(same, 0, np.inf)
+        )
+        return np.where(
+            (expected == 0) & (np.signbit(actual) != np.signbit(nearest)), np.inf, distance
+        )
 
 
 def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
     """float64 values of all magnitudes, and more of them where functions are hard."""
-    edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384, 709.79, 745.13, 745.14,
-                      710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264, 1 - 2**-53, 1 + 2**-52, np.inf, np.nan])  # fmt: skip
+    edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384,
+        709.79, 745.13, 745.14,
+                      710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264,
+                      1 - 2**-53, 1 + 2**-52, np.inf, np.nan])  # fmt: skip
     parts = [
-        edges, -edges, rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64), rng.normal(size=n), rng.uniform(-1, 1, n),
-        1 + rng.normal(size=n) * 0.01, rng.normal(size=n) * 1e-3, rng.uniform(-745, 710, n), rng.normal(size=n) * 1e5,
-        np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n), rng.uniform(-6, 6, n),
+        edges, -edges, rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64),
+        rng.normal(size=n), rng.uniform(-1, 1, n),
+        1 + rng.normal(size=n) * 0.01, rng.normal(size=n) * 1e-3, rng.uniform(-745, 710, n),
+        rng.normal(size=n) * 1e5,
+        np.exp(rng.uniform(-40, 40, n)), np.pi / 2 * rng.integers(0, 10**6, n),
+        rng.uniform(-6, 6, n),
     ]  # fmt: skip
     return np.concatenate(parts)
 

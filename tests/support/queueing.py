@@ -11,7 +11,7 @@ from minitensor import ops
 
 @contextmanager
 def queued() -> Iterator[None]:
-    """What is called inside waits in the queue until the end, and so the worker sees all of it at once."""
+    """Keep the tasks of the block queued until its end, so that the worker sees them at once."""
     gate = threading.Event()
     blocker = ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
     try:

@@ -1,4 +1,4 @@
-"""Races are forced: a thread is held at a point of the core until the test lets it go, or seen to be where it has to wait."""
+"""Force races: hold a thread at a point of the core, or wait until a thread waits there."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def until_in(ident: int | None, *functions: Callable[..., Any]) -> None:
-    """Wait until a thread is in one of these functions, which it can't leave before the test lets it."""
+    """Wait until a thread is in one of these functions, which only the test lets it leave."""
     until(lambda: is_in(ident, *functions))

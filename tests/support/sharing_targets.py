@@ -45,7 +45,7 @@ def add_in_place(t: Tensor, value: float) -> Tensor:
 
 
 def write_through_the_first(views: list[Tensor]) -> list[bool]:
-    """Does a write to the first view show in each of the others?  They all share some elements with it."""
+    """Return whether a write to the first view shows in each other; all share elements with it."""
     first, *others = views
     before = [float(t.sum()) for t in others]
     first += 1

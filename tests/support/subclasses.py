@@ -1,4 +1,4 @@
-"""Subclasses of Tensor for the tests of journeys: in a module of their own, which every process can import."""
+"""Subclasses of Tensor for the tests of transports, in a module that each process can import."""
 
 from __future__ import annotations
 

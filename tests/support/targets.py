@@ -82,12 +82,21 @@ def put_large(sink, count):
 
 
 def put_start_methods(sink):
-    sink.put((multiprocessing.get_start_method(), mp.get_start_method(), type(mp.get_context()).__module__))
+    sink.put(
+        (
+            multiprocessing.get_start_method(),
+            mp.get_start_method(),
+            type(mp.get_context()).__module__,
+        )
+    )
 
 
 def put_family(sink, seen):
     process = mp.current_process()
-    known = isinstance(process, multiprocessing.Process) and process is multiprocessing.current_process()
+    known = (
+        isinstance(process, multiprocessing.Process)
+        and process is multiprocessing.current_process()
+    )
     sink.put((known, mp.parent_process().pid, bytes(process.authkey)))
     seen.wait(60)
 
@@ -129,7 +138,7 @@ def large(_):
 
 
 def are_one_memory(first, second):
-    """Whether a write to the end of the first, elements 30,000 to 60,000 of the memory, is seen in the second."""
+    """Return whether the second sees a write to the end of the first (elements from 30,000)."""
     first[-1] = 5.0
     return float(second[29_999]) == 5.0
 

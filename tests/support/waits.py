@@ -1,7 +1,8 @@
 """Every kind of wait there is, interrupted by Ctrl-C:  python tests/support/waits.py KIND
 
-Prints the milliseconds from the signal to its exception, and ends with 0 when the wait ended by KeyboardInterrupt and everything can be
-used afterwards.  None of the waits can end by itself before that; and the signal is sent to the main thread when that sleeps in one.
+Prints the milliseconds from the signal to its exception, and ends with 0 when the wait ended by
+KeyboardInterrupt and everything can be used afterwards.  None of the waits can end by itself before
+that; and the signal is sent to the main thread when that sleeps in one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def asleep(ident: int) -> bool:
     for _ in range(50):
         frame = sys._current_frames()[ident]
         now = id(frame), frame.f_lasti
-        with open(f"/proc/self/task/{os.getpid()}/stat") as file:  # gives up the GIL: it could go on if it wanted to
+        # gives up the GIL: it could go on if it wanted to
+        with open(f"/proc/self/task/{os.getpid()}/stat") as file:
             state = file.read().rpartition(")")[2].split()[0]
         if frame.f_code.co_name == "<module>" or state != "S" or place not in (None, now):
             return False
@@ -45,7 +47,7 @@ def asleep(ident: int) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Spin until the condition holds; after a minute print where all threads are, and end the process."""
+    """Spin until the condition holds; after a minute print all threads' stacks and end."""
     deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
@@ -84,7 +86,7 @@ def stuck() -> Tensor:
 
 
 def no_memory() -> None:
-    """From now on each new block has to wait for an old one; and work goes on elsewhere, so that it will not be given up."""
+    """Make each new block wait for an old one, while other work keeps the wait alive."""
 
     def goes_on() -> None:
         with runtime.StreamCtx(runtime.Stream()):
@@ -112,7 +114,11 @@ def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
 
     forking = threading.Thread(target=lambda: in_child(lambda: None))
     forking.start()
-    until(lambda: any(frame.f_code is lifecycle._drain.__code__ for frame in sys._current_frames().values()))
+    until(
+        lambda: any(
+            frame.f_code is lifecycle._drain.__code__ for frame in sys._current_frames().values()
+        )
+    )
     return then
 
 
@@ -169,13 +175,18 @@ WITH_STUCK: dict[str, Callable[[Tensor], Callable[[], object]]] = {
     "runtime.synchronize": lambda t: runtime.synchronize,
     "Stream.synchronize": lambda t: runtime.current_stream().synchronize,
     "Event.synchronize": lambda t: event().synchronize,
-    "a full queue of tasks": lambda t: (lib.mt_set_queue_bound(1, 2**31), lambda: [ops.exp(x) for _ in range(3)])[1],
+    "a full queue of tasks": lambda t: (
+        lib.mt_set_queue_bound(1, 2**31),
+        lambda: [ops.exp(x) for _ in range(3)],
+    )[1],
     "an op on NumPy's memory": lambda t: lambda: Tensor.from_numpy(array) + 1,
     "synchronous mode": lambda t: (runtime.launch_blocking(), lambda: ops.exp(x))[1],
     "memory for an op": lambda t: (no_memory(), lambda: ops.exp(x))[1],
     "memory for a tensor": lambda t: (no_memory(), lambda: Tensor(array))[1],
     "an op while another thread forks": lambda t: at_the_gate(lambda: ops.exp(x)),
-    "Event.record while another thread forks": lambda t: at_the_gate(lambda: runtime.Event().record()),
+    "Event.record while another thread forks": lambda t: at_the_gate(
+        lambda: runtime.Event().record()
+    ),
     "os.fork": lambda t: fork,
     "Process.start": lambda t: lambda: (child(), signal.pause()),
     "Queue.put of a value": lambda t: lambda: mp.Queue().put(t),
