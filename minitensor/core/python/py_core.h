@@ -72,6 +72,8 @@ mt_ref mt_py_end_of(mt_ref call);
 /* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
 PyObject *mt_py_finished(mt_ref ref);
 
+PyObject *mt_py_cast(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
