@@ -257,7 +257,7 @@ ELEMENTWISE: tuple[Op, ...] = (
                             "u": "(T)mt_ipow((uint64_t)a, (uint64_t)b)", "f": "pow(a, b)"},
             "np.power(a, b)", "Return the first operand to the power of the second.",
            example=("[2, 3]", "[3, 2]", "[8 9]"), complex=True, operator="pow", aliases=("power",),
-            error=_NEGATIVE_POWER, domain=(0.1, 10)),
+            error=_NEGATIVE_POWER, special_case=("pow", "pow_special(a, b)"), domain=(0.1, 10)),
     _binary("maximum", "same", {"biu": "a > b ? a : b", "f": "mt_larger(a, b)"},
             "np.maximum(a, b)", "Return the larger of two numbers; NaN if one is NaN.",
            example=("[1, 5]", "[4, 2]", "[4 5]")),

@@ -79,6 +79,28 @@ def float64_part(isa: str, name: str, seed: int, n: int) -> Worst:
     return worst_of(name, precision.sample64(np.random.default_rng(seed), n), 0)
 
 
+def power_part(isa: str, kind: Any, seed: int, n: int) -> tuple[float, tuple[float, float]]:
+    settings.set_isa(isa)
+    a, b = precision.powers(np.random.default_rng(seed), n, kind)
+    distance = precision.ulps(ops.pow(Tensor(a), Tensor(b)).asnumpy(), precision.power(a, b))
+    at = int(np.argmax(distance))
+    return float(distance[at]), (float(a[at]), float(b[at]))
+
+
+def measure_pow(pool: ProcessPoolExecutor, isa: str) -> list[list[str]]:
+    lines = []
+    for kind in (np.float32, np.float64) if precision.HAS_LONG_DOUBLE else (np.float32,):
+        n = 100_000
+        ulp, at = max(pool.map(power_part, [isa] * 8, [kind] * 8, range(8), [n] * 8))
+        where = f"`{at[0]!r} ** {at[1]!r}`"
+        lines.append(
+            ["`pow`", kind.__name__, f"{ulp:.3f}", where, isa, f"{8 * 7 * n:,} pairs of numbers"]
+        )
+    for line in lines:
+        print("\r" + "  ".join(word.strip("`").ljust(12) for word in line), flush=True)
+    return lines
+
+
 def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[list[str]]:
     rows = []
     parts = 64
@@ -143,6 +165,7 @@ def main() -> int:
             for name, step in steps.items()
             for line in measure(pool, isa, name, step)
         ]
+        lines += [line for isa in isas for line in measure_pow(pool, isa)]
     if not sampled:
         write_page(lines)
     return int(any(float(line[2]) > 2 for line in lines))

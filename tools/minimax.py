@@ -19,6 +19,7 @@ from typing import Any
 from mpmath import (
     asin,
     atan,
+    atanh,
     cos,
     erf,
     erfc,
@@ -37,7 +38,7 @@ from mpmath import (
 
 mp.prec = 240
 HEADER = (
-    Path(__file__).resolve().parent.parent / "minitensor" / "backend" / "native" / "polynomials.h"
+    Path(__file__).resolve().parent.parent / "minitensor/core/kernels/math/polynomials.h"
 )
 Function = Callable[[Any], Any]
 LN2, H = log(2), log(2) / 2 * (1 + mpf(2) ** -10)
@@ -111,6 +112,8 @@ ROWS = (
     Row("EXP", 53, 10, -H, H, lambda x: (expm1(x) - x) / x**2, lambda x: x**2 / expm1(x),
         "(exp(x) - 1 - x) / x², |x| <= ln(2)/2"),
     Row("LOG", 53, 6, mpf(0), S, log_odd, log_weight, "(log((1+s)/(1-s)) / s - 2) / s² in s²"),
+    Row("POW", 53, 6, mpf(0), S, lambda v: (atanh(sqrt(v)) / sqrt(v) - 1 - v / 3) / v**2,
+        lambda v: v**2, "(atanh(s) / s - 1 - s²/3) / s⁴ in s²"),
     Row("SIN", 53, 5, mpf(0), Q, z(lambda x: (sin(x) / x - 1) / x**2), z(lambda x: x**3 / sin(x)),
         "(sin(x)/x - 1) / x² in x², |x| <= π/4"),
     Row("COS", 53, 5, mpf(0), Q, z(lambda x: (cos(x) - 1 + x**2 / 2) / x**4),
@@ -202,6 +205,7 @@ def constants() -> str:
         ("LOG10_2F", log(2) / log(10), 15, 2, 24), ("INV_LN2F", 1 / LN2, 12, 2, 24),
         ("INV_LN10F", 1 / log(10), 12, 2, 24),
         ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
+        ("LN2D", LN2, 53, 2, 53), ("INV_LN2D", 1 / LN2, 53, 2, 53), ("THIRD", mpf(1) / 3, 53, 2, 53),
     ):  # fmt: skip
         for i, part in enumerate(split(x, bits, parts)):
             text += f"#define MT_{name}_{i} {literal(rounded(part, precision), precision)}\n"

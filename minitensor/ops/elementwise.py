@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from minitensor.backend.core import complete, lib, operators
+from minitensor.backend.core import operators
 from minitensor.dtype import as_dtype
 from minitensor.ops._dispatch import WRONG, as_tensor, assign, host, name_op, named
 from minitensor.optable import ELEMENTWISE
-from minitensor.tensor import Tensor, wrap
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, TensorLike
@@ -241,9 +241,7 @@ def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
         >>> print(ops.cast(Tensor([1.7, -1.7]), "int8"))
         [ 1 -1]
     """
-    source = as_tensor(input, "cast")
-    ref = lib.mt_cast(source._ref, as_dtype(dtype, "cast").code)
-    return wrap(ref if ref > 0 else complete(ref))
+    return operators.cast(as_tensor(input, "cast"), as_dtype(dtype, "cast").code)
 
 
 def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
@@ -268,7 +266,7 @@ def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
     if not copy and wanted is self.dtype:
         return self
     try:
-        return cast(self, wanted)
+        return operators.cast(self, wanted.code)
     except WRONG as error:
         name_op(error, "astype")
         raise

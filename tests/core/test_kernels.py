@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from precision import HAS_LONG_DOUBLE, REFERENCES, reference, sample64, ulps
+from precision import HAS_LONG_DOUBLE, REFERENCES, power, powers, reference, sample64, ulps
 
 from minitensor import Tensor, ops, runtime
 from minitensor.backend import settings
@@ -107,6 +107,53 @@ def test_two_operands_agree_with_numpy_at_special_values(name: str, kind: type, 
     )
     plain = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(actual)[plain], np.signbit(expected)[plain])
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+def test_pow_is_within_two_ulps(kind: type, isa: str) -> None:
+    if kind is np.float64 and not HAS_LONG_DOUBLE:
+        pytest.skip("long double is double here")
+    a, b = powers(np.random.default_rng(3), 20_000, kind)
+    distance = ulps(ops.pow(Tensor(a), Tensor(b)).asnumpy(), power(a, b))
+    worst = int(np.argmax(distance))
+    assert distance[worst] <= 2, f"{a[worst]!r} ** {b[worst]!r} is {distance[worst]} ULP off"
+
+
+SIMPLE = [0, 1, 2, 3, -1, 0.5, -0.5]
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+def test_a_power_depends_on_its_element_only(kind: type, isa: str) -> None:
+    """A simple exponent gives the same bits as a number, as a tensor, among others, and in place."""
+    a = np.array([0.0, -0.0, 1, -1, 2, -3, 1e-40, -1e-40, 3e38, -3e38, 1e-30, 0.7, INF, -INF, NAN, *np.linspace(0.1, 9, 700)], kind)
+    others = np.random.default_rng(4).choice(np.array([*SIMPLE, 1.7, -2.2, 4, 7], kind), len(a))
+    for exponent in SIMPLE:
+        number = (Tensor(a) ** exponent).asnumpy()
+        single = np.concatenate([ops.pow(Tensor(a[i : i + 1]), Tensor(np.array([exponent], kind))).asnumpy() for i in range(len(a))])
+        assert_identical(number, single, str(exponent))
+        t = Tensor(a)
+        t **= exponent
+        assert_identical(t.asnumpy(), single, f"in place, {exponent}")
+        mixed = np.where(np.arange(len(a)) % 3 == 0, kind(exponent), others)
+        assert_identical(ops.pow(Tensor(a), Tensor(mixed)).asnumpy()[::3], single[::3], f"mixed, {exponent}")
+        with np.errstate(all="ignore"):
+            expected = {2: a * a, 1: a, 0: np.ones_like(a), -1: 1 / a}.get(exponent)
+        if expected is not None:
+            assert_identical(number, expected, str(exponent))
+    t = Tensor(others)
+    t **= t
+    assert_identical(t.asnumpy(), ops.pow(Tensor(others), Tensor(others)).asnumpy())
+    root, inverse = (Tensor(np.array([-INF, -0.0, -4.0], kind)) ** e for e in (0.5, -0.5))
+    assert_identical(root.asnumpy(), np.array([INF, 0.0, NAN], kind))
+    assert_identical(inverse.asnumpy(), np.array([0.0, INF, NAN], kind))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+def test_powers_of_integers_wrap(kind: type, isa: str) -> None:
+    a = np.arange(-100 if np.issubdtype(kind, np.signedinteger) else 0, 100).astype(kind)
+    for exponent in (0, 1, 2, 3, 7):
+        same = (Tensor(a) ** exponent).asnumpy()
+        np.testing.assert_array_equal(same, a ** kind(exponent))
 
 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)

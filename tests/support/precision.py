@@ -97,3 +97,29 @@ def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
 def all_halves(kind: type) -> np.ndarray:
     """All numbers of a half type."""
     return np.arange(2**16, dtype=np.uint16).view(kind)
+
+
+def powers(rng: np.random.Generator, n: int, kind: type) -> tuple[np.ndarray, np.ndarray]:
+    """Bases and exponents: of all magnitudes, near 1 with large exponents, and where results end."""
+    ends = np.log(float(np.finfo(kind).max)) * 0.99
+    bits = {np.float32: 127, np.float64: 1023}[kind]
+    wide, near = np.exp(rng.uniform(-ends, ends, n)), np.abs(1 + rng.normal(size=n) * 2.0 ** rng.uniform(-50, -1, n))
+    with np.errstate(all="ignore"):
+        pairs = [
+            (wide, rng.uniform(-1, 1, n) * bits / np.log2(wide)),
+            (near, np.nan_to_num(rng.uniform(-1, 1, n) * bits / np.log2(near))),
+            (wide, rng.uniform(-1.17, -0.99, n) * bits / np.log2(wide)),
+            (rng.uniform(0, 10, n), rng.uniform(-10, 10, n)),
+            (np.exp(rng.uniform(-1.01, -0.95, n) * ends), rng.uniform(-1.5, 1.5, n)),
+            (rng.normal(size=n) * 10, np.rint(rng.uniform(-40, 40, n))),
+            (rng.uniform(0, 10, n), rng.integers(-6, 7, n) / 2),
+        ]
+        a, b = (np.concatenate(side).astype(kind) for side in zip(*pairs))
+    return a, b
+
+
+def power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a ** b in the next wider format."""
+    wider = WIDER[a.dtype.type]
+    with np.errstate(all="ignore"):
+        return np.asarray(np.power(a.astype(wider), b.astype(wider)))

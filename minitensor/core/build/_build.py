@@ -177,10 +177,10 @@ def kernels(dtypes: Any, ops: Any) -> str:
             out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
             first = "uint8_t" if op.rule == "where" else d.ctype
             name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
-            if op.special_case[0]:
+            if op.special_case[0] and d.kind == "f":
                 kind, text = op.special_case
                 given = f"{name}, {d.ctype}, {unsigned}, {kind}, {text}, {expression}"
-                lines.append(f"KERNEL1_SPECIAL({given})\n")
+                lines.append(f"KERNEL{op.inputs}_SPECIAL({given})\n")
             else:
                 given = f"{name}, {out}, {first}, {d.ctype}, {unsigned}, {expression}"
                 lines.append(f"KERNEL{op.inputs}({given})\n")

@@ -72,5 +72,37 @@
         }                                                                                          \
         return 0;                                                                                  \
     }
+/* Of two operands.  special##_UNIFORM computes a block whose second operands are one simple
+ * number, as in x ** 2. */
+#define KERNEL2_SPECIAL(name, T, UT, special, full, ...)                                           \
+    static __attribute__((noinline)) UT name##_plain(T *o, const T *x, const T *y, int n) {        \
+        UT any = 0;                                                                                \
+        IVDEP for (int i = 0; i < n; i++) {                                                        \
+            const T a = x[i], b = y[i];                                                            \
+            o[i] = (__VA_ARGS__);                                                                  \
+            const UT rarity = special##_RARITY(a, b);                                              \
+            any = RAREST(any, rarity);                                                             \
+        }                                                                                          \
+        return any;                                                                                \
+    }                                                                                              \
+    static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {        \
+        enum { BLOCK = 512 };                                                                      \
+        T *o = out, aside[2][BLOCK];                                                               \
+        const T *xa = pa, *xb = pb;                                                                \
+        (void)pc;                                                                                  \
+        for (; n > 0; n -= BLOCK, xa += BLOCK, xb += BLOCK, o += BLOCK) {                          \
+            int m = n < BLOCK ? (int)n : BLOCK;                                                    \
+            if (special##_UNIFORM(o, xa, xb, m)) continue;                                         \
+            const T *x = out == pa ? memcpy(aside[0], xa, (size_t)m * sizeof(T)) : xa;             \
+            const T *y = out == pb ? memcpy(aside[1], xb, (size_t)m * sizeof(T)) : xb;             \
+            if (name##_plain(o, x, y, m) >= special##_FROM(*x)) {                                  \
+                IVDEP for (int i = 0; i < m; i++) {                                                \
+                    const T a = x[i], b = y[i];                                                    \
+                    o[i] = special##_RARITY(a, b) >= special##_FROM(a) ? (full) : o[i];            \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        return 0;                                                                                  \
+    }
 #include "generated/kernels_gen.h"
 #undef KERNEL1

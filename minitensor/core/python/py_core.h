@@ -72,6 +72,8 @@ mt_ref mt_py_end_of(mt_ref call);
 /* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
 PyObject *mt_py_finished(mt_ref ref);
 
+PyObject *mt_py_cast(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
 /* py_fast.c */
 
 /* A fast way of a function: computes a call with the usual arguments (`names`: of the keywords,

@@ -185,6 +185,17 @@ static PyObject *in_place(int op, PyObject *a, PyObject *b) {
     return a;
 }
 
+/* cast(tensor, code of the dtype) */
+PyObject *mt_py_cast(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    mt_ref x = n == 2 ? mt_py_ref(given[0]) : 0, result;
+    long dtype = x ? PyLong_AsLong(given[1]) : -1;
+    if (dtype < 0 || dtype >= MT_NUM_DTYPES)
+        return PyErr_Format(PyExc_TypeError, "[cast] takes a tensor and the code of a dtype");
+    MT_PY_CALL(keeps_gil(x), result = mt_cast(x, (int)dtype))
+    return mt_py_finished(result);
+}
+
 /* Raise that a call has its operands wrong: `before` what it `got` (a reference that goes) `after`.
  * Return false. */
 static bool wrong_operands(const char *op, int n, const char *const *names, const char *before,

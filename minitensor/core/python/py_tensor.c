@@ -269,6 +269,8 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
      "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
      "existing tensors; return the first, or None as array_op does."},
+    {"cast", AS_METHOD(mt_py_cast), METH_FASTCALL,
+     "cast($module, tensor, dtype, /)\n--\n\nReturn a copy in the dtype of a code."},
     {"join", AS_METHOD(mt_py_join), METH_FASTCALL,
      "join($module, op, tensors, axis, stacked, /)\n--\n\nReturn concat or stack of tensors of one "
      "dtype; None if they are not, or do not fit."},

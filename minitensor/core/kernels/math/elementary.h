@@ -15,9 +15,9 @@
  * double and rounded once, with polynomials of just enough precision for that (named _FD), so
  * all results are right except one in thousands.
  *
- * Float64.  A sum that cancels is kept in two numbers, as in the k * ln(2) of log.  tan, pow,
- * atan2 and hypot are those of libm: they need twice the digits inside, and libm computes them
- * to one ULP.
+ * Float64.  A sum that cancels is kept in two numbers, as in the k * ln(2) of log.  tan, atan2
+ * and hypot are those of libm: they need twice the digits inside, and libm computes them to one
+ * ULP.
  *
  * Bounds: at most 2 ULP; docs/accuracy.md has the measured errors.  Zeros keep their sign, NaN
  * stays NaN, and subnormals keep their value.
@@ -285,28 +285,9 @@ INLINE float mt_erff(float x) {
     return copysignf(a < 1 ? small : 1 - mt_exp_or_nan_f(POLY_F(b, MT_POLY_ERFC_F)), x);
 }
 
-/* --- two operands -----------------------------------------------------------------------------
- * |a|^b = 2^(b log2 |a|), in double. */
-INLINE float mt_powf(float a, float b) {
-    double x = fabsf(a), y = b;
-    mt_split v = mt_split_log(x, 0);
-    double half = 0.5 * v.f * v.f,
-           t = y * (v.k + (v.f - (half - mt_log_tail(v.f, half))) * MT_LOG2E);
-    t = t < -160 ? -160 : t > 140 ? 140 : t;
-    double z = t + ROUND, r = (t - (z - ROUND)) * MT_LN2_FULL,
-           p = (1 + (r + r * r * POLY(r, MT_POLY_EXP_FD))) * power(z);
-    double size = fabs(y), third = size * 0.5;
-    bool whole = size >= 0x1p24 || (float)(size + ROUND - ROUND) == (float)size;
-    bool odd = size < 0x1p24 && whole && (third + ROUND) - ROUND != third;
-    bool up = y > 0;
-    /* The powers of 0 and of an infinity. */
-    p = x == 0 ? (up ? 0 : INFINITY) : x == INFINITY ? (up ? INFINITY : 0) : p;
-    p = size == INFINITY ? (x == 1 ? 1 : (x > 1) == up ? INFINITY : 0) : p;
-    p = a < 0 && !whole && x < INFINITY ? NAN : p;
-    p = a != a || b != b ? NAN : p;
-    p = odd ? with_sign(p, (double)a) : p;
-    return (float)(a == 1 || b == 0 ? 1 : p);
-}
+#include "kernels/math/powers.h"
+
+/* --- two operands ----------------------------------------------------------------------------- */
 INLINE float mt_hypotf(float a, float b) {
     double x = a, y = b, h = sqrt(x * x + y * y);
     return (float)(fabs(x) == INFINITY || fabs(y) == INFINITY ? INFINITY : h);

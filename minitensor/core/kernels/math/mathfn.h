@@ -10,6 +10,7 @@
 /* Returns base to the power of exponent, modulo 2^64. */
 static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
     uint64_t result = 1;
+    if (exponent == 2) return base * base;
     for (; exponent; exponent >>= 1, base *= base)
         if (exponent & 1) result *= base;
     return result;
@@ -110,7 +111,11 @@ MT_EXTREMES(double, )
 #define sigmoid_special(x) MT_PICK(x, mt_sigmoid_specialf, mt_sigmoid_special)(x)
 /* Functions of this core for float32, of libm for float64. */
 #define tan(x) MT_PICK(x, mt_tanf, tan)(x)
-#define pow(x, y) MT_PICK(x, mt_powf, pow)(x, y)
+#define pow(x, y) MT_PICK(x, mt_powf, mt_pow)(x, y)
+#define pow_special(x, y) MT_PICK(x, mt_pow_specialf, mt_pow_special)(x, y)
+#define pow_RARITY(x, y) MT_PICK(x, mt_pow_is_special_f, mt_pow_is_special)(x, y)
+#define pow_FROM(x) MT_PICK(x, 1u, 1u)
+#define pow_UNIFORM(o, x, y, n) MT_PICK(*(x), mt_pow_uniformf, mt_pow_uniform)(o, x, y, n)
 #define atan2(x, y) MT_PICK(x, mt_atan2f, atan2)(x, y)
 #define hypot(x, y) MT_PICK(x, mt_hypotf, hypot)(x, y)
 #define mt_larger(x, y) MT_PICK(x, mt_largerf, mt_larger)(x, y)

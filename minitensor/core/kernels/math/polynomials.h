@@ -25,6 +25,12 @@
 #define MT_PIO2_3 0x1.b839a252049c1p-104
 #define MT_PI_0 0x1.921fb54442d18p+1
 #define MT_PI_1 0x1.1a62633145c07p-53
+#define MT_LN2D_0 0x1.62e42fefa39efp-1
+#define MT_LN2D_1 0x1.abc9e3b39803fp-56
+#define MT_INV_LN2D_0 0x1.71547652b82fep+0
+#define MT_INV_LN2D_1 0x1.777d0ffda0d24p-56
+#define MT_THIRD_0 0x1.5555555555555p-2
+#define MT_THIRD_1 0x1.5555555555555p-56
 #define MT_LOG2E 0x1.71547652b82fep+0
 #define MT_TWO_OVER_PI 0x1.45f306dc9c883p-1
 #define MT_LN2_FULL 0x1.62e42fefa39efp-1
@@ -102,6 +108,10 @@
 #define MT_POLY_LOG                                                                                \
     0x1.5555555555592p-1, 0x1.999999997feebp-2, 0x1.24924941e0bb4p-2, 0x1.c71c521648704p-3,        \
         0x1.74663c55d7545p-3, 0x1.39a1fb4016755p-3, 0x1.2f02ea6b46dcbp-3
+/* (atanh(s) / s - 1 - s²/3) / s⁴ in s²: 2^-65.9 */
+#define MT_POLY_POW                                                                                \
+    0x1.9999999999b30p-3, 0x1.2492492457dbfp-3, 0x1.c71c722d5d5cbp-4, 0x1.745ce9e68e74bp-4,        \
+        0x1.3b1eeb733bdfdp-4, 0x1.0f7ff7bcca17ep-4, 0x1.0e42269655aefp-4
 /* (sin(x)/x - 1) / x² in x², |x| <= π/4: 2^-56.7 */
 #define MT_POLY_SIN                                                                                \
     -0x1.5555555555548p-3, 0x1.111111110f791p-7, -0x1.a01a019bf5acap-13, 0x1.71de3560687a0p-19,    \
