@@ -387,6 +387,9 @@ class ArrayKernel(NamedTuple):
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("tri", "triangle", "*"),
+    ArrayKernel("gather", "gather", "*"),
+    ArrayKernel("scatter", "gather", "*"),
+    ArrayKernel("scatter_add", "gather", "iuf"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

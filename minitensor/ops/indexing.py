@@ -18,15 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor.backend import core
-from minitensor.backend.core import complete, ffi, lib
+from minitensor.backend.core import complete, ffi, lib, operators
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from minitensor.typing import IndexLike, TensorLike
 
 __all__: list[str] = []  # install() gives Tensor t[...]
+
+
+# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns None
+# on a device or for a dtype without the kernel; the op then takes another way.
+index_op = operators.index_op
+GATHER, SCATTER, SCATTER_ADD = (ARRAY_CODES[k] for k in ("gather", "scatter", "scatter_add"))
 
 
 # --- t[...] ---------------------------------------------------------------------------------------
@@ -237,8 +244,10 @@ def _check_mask(mask: Any, lengths: tuple[int, ...]) -> None:
         )
 
 
-def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
-    """Return the shape of an advanced index's result, and check the indices with known values.
+def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an advanced index's result, and which dimension of it the indices make.
+
+    Check the indices with known values.
 
     NumPy's rule: the dimensions of the indices replace adjacent indices, otherwise they come first.
     """
@@ -263,12 +272,23 @@ def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
     ahead = builtins.sum(1 for part in rest[: places[0]] if part.__class__ is slice)
     if places[-1] - places[0] + 1 != len(places):
         ahead = 0
-    return (*kept[:ahead], *together, *kept[ahead:])
+    return (*kept[:ahead], *together, *kept[ahead:]), ahead
 
 
 def _key(rest: list[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
     given = iter(arrays)
     return tuple(next(given) if isinstance(part, Tensor) else part for part in rest)
+
+
+def _at_places(
+    kernel: int, base: Tensor, value: Tensor | None, ahead: int, rest: list[Any]
+) -> Tensor | None:
+    """Read or write the elements that an advanced index names; None without a kernel."""
+    dims = [part for part in rest if part is not Ellipsis]
+    named = [d for d, part in enumerate(dims) if part.__class__ is not slice]
+    indices = [as_tensor(dims[d], "getitem", base).to(base._device) for d in named]
+    op = "getitem" if value is None else "setitem"
+    return index_op(kernel, op, base, value, ahead, tuple(named), *indices)
 
 
 def getitem(self: Tensor, key: IndexLike) -> Tensor:
@@ -278,14 +298,20 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
         IndexError: an index is out of range, is one too many, or is no index.  The read of the
             value raises it for an integer tensor.
     """
-    view = _quickly(self, key)
-    if view is not None:
-        return view
+    if key.__class__ is Tensor and key.ndim:
+        result = index_op(GATHER, "getitem", self, None, 0, (0,), key)
+    else:
+        result = _quickly(self, key)
+    if result is not None:
+        return result
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         return _basic(self, parts)
     base, rest = _advanced(self, parts)
-    shape = _result_shape(base.shape, rest)
+    shape, ahead = _result_shape(base.shape, rest)
+    result = _at_places(GATHER, base, None, ahead, rest)
+    if result is not None:
+        return result
     tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
     return _indexed(
         "getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype
@@ -329,7 +355,7 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         base, rest = self, parts[:1]
     else:
         base, rest = _advanced(self, parts)
-        shape = _result_shape(base.shape, rest)
+        shape, ahead = _result_shape(base.shape, rest)
         extra = builtins.max(source.ndim - len(shape), 0)
         if builtins.any(n != 1 for n in source.shape[:extra]) or builtins.any(
             n not in (1, m) for n, m in zip(source.shape[::-1], shape[::-1])
@@ -338,6 +364,18 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
                 f"[setitem] the value must have a shape that broadcasts to {shape}, got "
                 f"{source.shape}"
             )
+
+    source = source.to(self._device)
+    rest = [part.to(self._device) if isinstance(part, Tensor) else part for part in rest]
+    source, *rest = (
+        part.copy() if isinstance(part, Tensor) and lib.mt_overlaps(part._ref, base._ref) else part
+        for part in (source, *rest)
+    )
+    if rest[0].__class__ is not Tensor or rest[0].dtype is not bool_:
+        value = source.reshape(source.shape[extra:]) if extra else source
+        value = value if value.size == 1 else value.astype(self.dtype, copy=False)
+        if _at_places(SCATTER, base, value, ahead, rest) is not None:
+            return
 
     def write(task: Any) -> None:
         values, *index = task.inputs
@@ -348,8 +386,7 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         except IndexError as error:
             raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
 
-    inputs = [t.to(self._device) for t in (source, *rest) if isinstance(t, Tensor)]
-    inputs = [t.copy() if lib.mt_overlaps(t._ref, base._ref) else t for t in inputs]
+    inputs = [source, *(part for part in rest if isinstance(part, Tensor))]
     core.host_task("setitem", base._device_id, write, [t._ref for t in inputs], [base._ref])
 
 

@@ -23,7 +23,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.ops.indexing import _indexed, getitem
+from minitensor.ops.indexing import GATHER, SCATTER, SCATTER_ADD, _indexed, getitem, index_op
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
 
@@ -72,7 +72,13 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
     """
     t = as_tensor(input_params, "gather")
     axis = normalize_axis("gather", axis, t.ndim)
+    result = index_op(GATHER, "gather", t, None, axis, (axis,), input_indices)
+    if result is not None:
+        return result
     index = _integers("gather", input_indices, t)
+    result = index_op(GATHER, "gather", t, None, axis, (axis,), index)
+    if result is not None:
+        return result
     shape = (*t.shape[:axis], *index.shape, *t.shape[axis + 1 :])
     return _indexed(
         "gather",
@@ -172,6 +178,9 @@ def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) ->
             f"[gather_elements] index must have the dimensions of {t.shape} and be at most as long "
             f"except along {axis}, got {places.shape}"
         )
+    result = index_op(GATHER, "gather_elements", t, None, -1, (axis,), places)
+    if result is not None:
+        return result
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(places.shape))
     return _indexed(
         "gather_elements",
@@ -235,6 +244,20 @@ def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -
     return gather_elements(input, dim, indices)
 
 
+def _columns(index: Tensor) -> tuple[Any, ...]:
+    """Return the dimensions that rows of coordinates index, and a view of each coordinate."""
+    n = index.shape[-1]
+    return (tuple(range(n)), *(getitem(index, (..., d)) for d in range(n)))
+
+
+def _written(
+    op: str, kernel: int, t: Tensor, values: Tensor, ahead: int, dims: Any, *index: Any
+) -> Tensor | None:
+    """Return a copy of `t` with values at the places that indices name; None without a kernel."""
+    result = t.copy()
+    return index_op(kernel, op, result, values, ahead, dims, *index)
+
+
 def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     """Return the slices whose coordinates the last dimension of `indices` holds.
 
@@ -263,6 +286,10 @@ def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
             f"shape {index.shape}"
         )
     shape = (*index.shape[:-1], *t.shape[index.shape[-1] :])
+    if index.shape[-1]:
+        result = index_op(GATHER, "gather_nd", t, None, 0, *_columns(index))
+        if result is not None:
+            return result
     return _indexed(
         "gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype
     )
@@ -287,6 +314,10 @@ def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) 
         raise ValueError(
             f"[{op}] src must be at least as large as index, {places.shape}, got {values.shape}"
         )
+
+    result = _written(op, SCATTER_ADD if add else SCATTER, t, values, -1, (axis,), places)
+    if result is not None:
+        return result
 
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
@@ -390,6 +421,10 @@ def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsI
     if index.ndim != 1 or values.shape != wanted:
         raise ValueError(f"[index_add] y must have shape {wanted}, got {values.shape}")
 
+    result = _written("index_add", SCATTER_ADD, t, values, axis, (axis,), index)
+    if result is not None:
+        return result
+
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
         np.add.at(result, (slice(None),) * axis + (i,), v)
@@ -433,6 +468,11 @@ def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: Ten
         raise ValueError(
             f"[tensor_scatter_update] updates must have shape {wanted}, got {values.shape}"
         )
+
+    if index.shape[-1]:
+        result = _written("tensor_scatter_update", SCATTER, t, values, 0, *_columns(index))
+        if result is not None:
+            return result
 
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()

@@ -76,6 +76,9 @@ PyObject *mt_py_finished(mt_ref ref);
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
+/* py_indexing.c */
+PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */

@@ -243,6 +243,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
      "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
      "existing tensors; return the first, or None as array_op does."},
+    {"index_op", AS_METHOD(mt_py_index_op), METH_FASTCALL,
+     "index_op($module, kernel, op, base, value, ahead, dims, /, *indices)\n--\n\nIndex by tensors "
+     "of integers: see api/indexing.h.  Return None if the core can't do it."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "
