@@ -390,6 +390,11 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("gather", "gather", "*"),
     ArrayKernel("scatter", "gather", "*"),
     ArrayKernel("scatter_add", "gather", "iuf"),
+    ArrayKernel("count_true", "mask", "*"),
+    ArrayKernel("compress", "mask", "*"),
+    ArrayKernel("nonzero", "mask", "*"),
+    ArrayKernel("mask_fill", "mask", "*"),
+    ArrayKernel("mask_put", "mask", "*"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

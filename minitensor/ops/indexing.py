@@ -33,6 +33,9 @@ __all__: list[str] = []  # install() gives Tensor t[...]
 # index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns None
 # on a device or for a dtype without the kernel; the op then takes another way.
 index_op = operators.index_op
+# mask_op(what, op, base, mask, value): see core/api/masking.h.  None, as above.
+mask_op = operators.mask_op
+MASK_GET, MASK_SET, MASK_PLACES, MASK_COORDINATES = range(4)
 GATHER, SCATTER, SCATTER_ADD = (ARRAY_CODES[k] for k in ("gather", "scatter", "scatter_add"))
 
 
@@ -291,6 +294,16 @@ def _at_places(
     return index_op(kernel, op, base, value, ahead, tuple(named), *indices)
 
 
+def weak_number(value: Any) -> Tensor | None:
+    """Return a Python number as an operand of the core; None for what is not one of 64 bits."""
+    kind = value.__class__
+    if kind is float:
+        return wrap(lib.mt_weak_float(value))
+    if kind is bool or (kind is int and -(1 << 63) <= value < 1 << 63):
+        return wrap(lib.mt_weak_int(value, kind is bool))
+    return None
+
+
 def getitem(self: Tensor, key: IndexLike) -> Tensor:
     """Return `t[key]`: a view for ints, slices, None and Ellipsis, otherwise a copy.
 
@@ -299,7 +312,11 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
             value raises it for an integer tensor.
     """
     if key.__class__ is Tensor and key.ndim:
-        result = index_op(GATHER, "getitem", self, None, 0, (0,), key)
+        result = (
+            mask_op(MASK_GET, "getitem", self, key, None)
+            if key.dtype is bool_
+            else index_op(GATHER, "getitem", self, None, 0, (0,), key)
+        )
     else:
         result = _quickly(self, key)
     if result is not None:
@@ -325,6 +342,14 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
         ValueError: the value's shape does not fit.
     """
+    if key.__class__ is Tensor and key.ndim:
+        source = value if value.__class__ is Tensor else weak_number(value)
+        if source is not None and (
+            mask_op(MASK_SET, "setitem", self, key, source)
+            if key.dtype is bool_
+            else index_op(SCATTER, "setitem", self, source, 0, (0,), key)
+        ) is not None:
+            return
     view = _quickly(self, key)
     if view is not None:
         assign(view, value, "setitem")

@@ -23,7 +23,19 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.ops.indexing import GATHER, SCATTER, SCATTER_ADD, _indexed, getitem, index_op
+from minitensor.ops.indexing import (
+    GATHER,
+    MASK_COORDINATES,
+    MASK_GET,
+    MASK_PLACES,
+    SCATTER,
+    SCATTER_ADD,
+    _indexed,
+    getitem,
+    index_op,
+    mask_op,
+    weak_number,
+)
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
 
@@ -513,6 +525,9 @@ def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Ten
         [0 2]
     """
     t = as_tensor(input_x, "masked_fill")
+    number = weak_number(value)
+    if number is not None and t.dtype.kind == "f":
+        return FUNCTIONS["where"](_mask("masked_fill", mask, t), number, t)
     # The value is cast first, because where() would promote, and float32 does not hold all int64.
     return FUNCTIONS["where"](
         _mask("masked_fill", mask, t),
@@ -542,8 +557,11 @@ def masked_select(input: TensorLike, mask: TensorLike) -> Tensor:
         [1 3]
     """
     t = as_tensor(input, "masked_select")
-    wide, mask = broadcast_tensors(t, _mask("masked_select", mask, t))
-    return getitem(wide, mask)
+    mask = _mask("masked_select", mask, t)
+    if t.shape != mask.shape:
+        t, mask = (part.contiguous() for part in broadcast_tensors(t, mask))
+    result = mask_op(MASK_GET, "masked_select", t, mask, None)
+    return getitem(t, mask) if result is None else result
 
 
 @named
@@ -600,6 +618,11 @@ def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tens
             "[nonzero] input must have a dimension for as_tuple=True, got shape (); use "
             "as_tuple=False"
         )
+    mask = (t if t.dtype is bool_ else FUNCTIONS["ne"](t, 0)).contiguous()
+    what = MASK_COORDINATES if as_tuple else MASK_PLACES
+    result = mask_op(what, "nonzero", mask, mask, None)
+    if result is not None:
+        return tuple(getitem(result, d) for d in range(t.ndim)) if as_tuple else result
     places = np.argwhere(t._value())
     return (
         tuple(Tensor(v, device=t.device) for v in places.T.copy())

@@ -83,6 +83,9 @@ static bool usable(const mt_index_call *c) {
             return false;
     }
     if (!v) return true;
+    for (int d = 0; d < base->ndim; d++)
+        if (base->size && base->strides[d] == 0 && base->shape[d] > 1) return false;
+    if (MT_KIND[v->dtype] == 'c' && MT_KIND[base->dtype] != 'c') return false;
     if (!v->weak && v->device != base->device) return false;
     return v->dtype == base->dtype || (v->size == 1 && mt_cast_supported(v->dtype, base->dtype));
 }

@@ -78,6 +78,7 @@ PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize
 
 /* py_indexing.c */
 PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
