@@ -399,6 +399,14 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("integers", "random", "iuf"),
     ArrayKernel("bernoulli", "random", "biuf"),
     ArrayKernel("permutation", "random", "i"),
+    ArrayKernel("gather", "gather", "*"),
+    ArrayKernel("scatter", "gather", "*"),
+    ArrayKernel("scatter_add", "gather", "iuf"),
+    ArrayKernel("count_true", "mask", "*"),
+    ArrayKernel("compress", "mask", "*"),
+    ArrayKernel("nonzero", "mask", "*"),
+    ArrayKernel("mask_fill", "mask", "*"),
+    ArrayKernel("mask_put", "mask", "*"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

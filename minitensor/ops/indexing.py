@@ -18,15 +18,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor.backend import core
-from minitensor.backend.core import lib
+from minitensor.backend.core import lib, operators
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import IndexLike, TensorLike
 
 __all__: list[str] = []  # install() gives them to Tensor
+
+
+# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns None
+# on a device or for a dtype without the kernel; the op then takes another way.
+index_op = operators.index_op
+# mask_op(what, op, base, mask, value): see core/api/masking.h.  None, as above.
+mask_op = operators.mask_op
+MASK_GET, MASK_SET, MASK_PLACES, MASK_COORDINATES = range(4)
+GATHER, SCATTER, SCATTER_ADD = (ARRAY_CODES[k] for k in ("gather", "scatter", "scatter_add"))
 
 
 # --- t[...] ---------------------------------------------------------------------------------------
@@ -208,8 +218,10 @@ def _check_mask(mask: Any, lengths: tuple[int, ...]) -> None:
         )
 
 
-def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
-    """Return the shape of an advanced index's result, and check the indices with known values.
+def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an advanced index's result, and which dimension of it the indices make.
+
+    Check the indices with known values.
 
     NumPy's rule: the dimensions of the indices replace adjacent indices, otherwise they come first.
     """
@@ -234,12 +246,33 @@ def _result_shape(shape: tuple[int, ...], rest: list[Any]) -> tuple[int, ...]:
     ahead = builtins.sum(1 for part in rest[: places[0]] if part.__class__ is slice)
     if places[-1] - places[0] + 1 != len(places):
         ahead = 0
-    return (*kept[:ahead], *together, *kept[ahead:])
+    return (*kept[:ahead], *together, *kept[ahead:]), ahead
 
 
 def _key(rest: list[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
     given = iter(arrays)
     return tuple(next(given) if isinstance(part, Tensor) else part for part in rest)
+
+
+def _at_places(
+    kernel: int, base: Tensor, value: Tensor | None, ahead: int, rest: list[Any]
+) -> Tensor | None:
+    """Read or write the elements that an advanced index names; None without a kernel."""
+    dims = [part for part in rest if part is not Ellipsis]
+    named = [d for d, part in enumerate(dims) if part.__class__ is not slice]
+    indices = [as_tensor(dims[d], "getitem", base).to(base._device) for d in named]
+    op = "getitem" if value is None else "setitem"
+    return index_op(kernel, op, base, value, ahead, tuple(named), *indices)
+
+
+def weak_number(value: Any) -> Tensor | None:
+    """Return a Python number as an operand of the core; None for what is not one of 64 bits."""
+    kind = value.__class__
+    if kind is float:
+        return wrap(lib.mt_weak_float(value))
+    if kind is bool or (kind is int and -(1 << 63) <= value < 1 << 63):
+        return wrap(lib.mt_weak_int(value, kind is bool))
+    return None
 
 
 def getitem(self: Tensor, key: IndexLike) -> Tensor:
@@ -249,11 +282,22 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
         IndexError: an index is out of range, is one too many, or is no index.  The read of the
             value raises it for an integer tensor.
     """
+    if key.__class__ is Tensor and key.ndim:
+        result = (
+            mask_op(MASK_GET, "getitem", self, key, None)
+            if key.dtype is bool_
+            else index_op(GATHER, "getitem", self, None, 0, (0,), key)
+        )
+        if result is not None:
+            return result
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         return _basic(self, parts)
     base, rest = _advanced(self, parts)
-    shape = _result_shape(base.shape, rest)
+    shape, ahead = _result_shape(base.shape, rest)
+    result = _at_places(GATHER, base, None, ahead, rest)
+    if result is not None:
+        return result
     tensors = [p.to(self._device) for p in rest if isinstance(p, Tensor)]
     return _indexed(
         "getitem", lambda a, *index: a[_key(rest, index)], [base, *tensors], shape, self.dtype
@@ -267,6 +311,14 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
         ValueError: the value's shape does not fit.
     """
+    if key.__class__ is Tensor and key.ndim:
+        source = value if value.__class__ is Tensor else weak_number(value)
+        if source is not None and (
+            mask_op(MASK_SET, "setitem", self, key, source)
+            if key.dtype is bool_
+            else index_op(SCATTER, "setitem", self, source, 0, (0,), key)
+        ) is not None:
+            return
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         assign(_basic(self, parts), value, "setitem")
@@ -293,7 +345,7 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         base, rest = self, parts[:1]
     else:
         base, rest = _advanced(self, parts)
-        shape = _result_shape(base.shape, rest)
+        shape, ahead = _result_shape(base.shape, rest)
         extra = builtins.max(source.ndim - len(shape), 0)
         if builtins.any(n != 1 for n in source.shape[:extra]) or builtins.any(
             n not in (1, m) for n, m in zip(source.shape[::-1], shape[::-1])
@@ -302,6 +354,18 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
                 f"[setitem] the value must have a shape that broadcasts to {shape}, got "
                 f"{source.shape}"
             )
+
+    source = source.to(self._device)
+    rest = [part.to(self._device) if isinstance(part, Tensor) else part for part in rest]
+    source, *rest = (
+        part.copy() if isinstance(part, Tensor) and lib.mt_overlaps(part._ref, base._ref) else part
+        for part in (source, *rest)
+    )
+    if rest[0].__class__ is not Tensor or rest[0].dtype is not bool_:
+        value = source.reshape(source.shape[extra:]) if extra else source
+        value = value if value.size == 1 else value.astype(self.dtype, copy=False)
+        if _at_places(SCATTER, base, value, ahead, rest) is not None:
+            return
 
     def write(task: Any) -> None:
         values, *index = task.inputs
@@ -312,8 +376,7 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         except IndexError as error:
             raise IndexError(_AXIS.sub("for dimension with size", str(error))) from None
 
-    inputs = [t.to(self._device) for t in (source, *rest) if isinstance(t, Tensor)]
-    inputs = [t.copy() if lib.mt_overlaps(t._ref, base._ref) else t for t in inputs]
+    inputs = [source, *(part for part in rest if isinstance(part, Tensor))]
     core.host_task("setitem", base._device_id, write, [t._ref for t in inputs], [base._ref])
 
 

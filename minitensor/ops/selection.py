@@ -23,7 +23,19 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.ops.elementwise import FUNCTIONS
-from minitensor.ops.indexing import _indexed, getitem
+from minitensor.ops.indexing import (
+    GATHER,
+    MASK_COORDINATES,
+    MASK_GET,
+    MASK_PLACES,
+    SCATTER,
+    SCATTER_ADD,
+    _indexed,
+    getitem,
+    index_op,
+    mask_op,
+    weak_number,
+)
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.tensor import Tensor
 
@@ -72,7 +84,13 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
     """
     t = as_tensor(input_params, "gather")
     axis = normalize_axis("gather", axis, t.ndim)
+    result = index_op(GATHER, "gather", t, None, axis, (axis,), input_indices)
+    if result is not None:
+        return result
     index = _integers("gather", input_indices, t)
+    result = index_op(GATHER, "gather", t, None, axis, (axis,), index)
+    if result is not None:
+        return result
     shape = (*t.shape[:axis], *index.shape, *t.shape[axis + 1 :])
     return _indexed(
         "gather",
@@ -172,6 +190,9 @@ def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) ->
             f"[gather_elements] index must have the dimensions of {t.shape} and be at most as long "
             f"except along {axis}, got {places.shape}"
         )
+    result = index_op(GATHER, "gather_elements", t, None, -1, (axis,), places)
+    if result is not None:
+        return result
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(places.shape))
     return _indexed(
         "gather_elements",
@@ -235,6 +256,20 @@ def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -
     return gather_elements(input, dim, indices)
 
 
+def _columns(index: Tensor) -> tuple[Any, ...]:
+    """Return the dimensions that rows of coordinates index, and a view of each coordinate."""
+    n = index.shape[-1]
+    return (tuple(range(n)), *(getitem(index, (..., d)) for d in range(n)))
+
+
+def _written(
+    op: str, kernel: int, t: Tensor, values: Tensor, ahead: int, dims: Any, *index: Any
+) -> Tensor | None:
+    """Return a copy of `t` with values at the places that indices name; None without a kernel."""
+    result = t.copy()
+    return index_op(kernel, op, result, values, ahead, dims, *index)
+
+
 def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     """Return the slices whose coordinates the last dimension of `indices` holds.
 
@@ -263,6 +298,10 @@ def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
             f"shape {index.shape}"
         )
     shape = (*index.shape[:-1], *t.shape[index.shape[-1] :])
+    if index.shape[-1]:
+        result = index_op(GATHER, "gather_nd", t, None, 0, *_columns(index))
+        if result is not None:
+            return result
     return _indexed(
         "gather_nd", lambda a, i: a[tuple(np.moveaxis(i, -1, 0))], [t, index], shape, t.dtype
     )
@@ -287,6 +326,10 @@ def _scattered(op: str, input: Any, axis: Any, index: Any, src: Any, add: bool) 
         raise ValueError(
             f"[{op}] src must be at least as large as index, {places.shape}, got {values.shape}"
         )
+
+    result = _written(op, SCATTER_ADD if add else SCATTER, t, values, -1, (axis,), places)
+    if result is not None:
+        return result
 
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
@@ -390,6 +433,10 @@ def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsI
     if index.ndim != 1 or values.shape != wanted:
         raise ValueError(f"[index_add] y must have shape {wanted}, got {values.shape}")
 
+    result = _written("index_add", SCATTER_ADD, t, values, axis, (axis,), index)
+    if result is not None:
+        return result
+
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
         np.add.at(result, (slice(None),) * axis + (i,), v)
@@ -434,6 +481,11 @@ def tensor_scatter_update(input_x: TensorLike, indices: TensorLike, updates: Ten
             f"[tensor_scatter_update] updates must have shape {wanted}, got {values.shape}"
         )
 
+    if index.shape[-1]:
+        result = _written("tensor_scatter_update", SCATTER, t, values, 0, *_columns(index))
+        if result is not None:
+            return result
+
     def write(a: np.ndarray, i: np.ndarray, v: np.ndarray) -> np.ndarray:
         result = a.copy()
         result[tuple(np.moveaxis(i, -1, 0))] = v
@@ -473,6 +525,9 @@ def masked_fill(input_x: TensorLike, mask: TensorLike, value: TensorLike) -> Ten
         [0 2]
     """
     t = as_tensor(input_x, "masked_fill")
+    number = weak_number(value)
+    if number is not None and t.dtype.kind == "f":
+        return FUNCTIONS["where"](_mask("masked_fill", mask, t), number, t)
     # The value is cast first, because where() would promote, and float32 does not hold all int64.
     return FUNCTIONS["where"](
         _mask("masked_fill", mask, t),
@@ -502,8 +557,11 @@ def masked_select(input: TensorLike, mask: TensorLike) -> Tensor:
         [1 3]
     """
     t = as_tensor(input, "masked_select")
-    wide, mask = broadcast_tensors(t, _mask("masked_select", mask, t))
-    return getitem(wide, mask)
+    mask = _mask("masked_select", mask, t)
+    if t.shape != mask.shape:
+        t, mask = (part.contiguous() for part in broadcast_tensors(t, mask))
+    result = mask_op(MASK_GET, "masked_select", t, mask, None)
+    return getitem(t, mask) if result is None else result
 
 
 @named
@@ -560,6 +618,11 @@ def nonzero(input: TensorLike, *, as_tuple: bool = False) -> Tensor | tuple[Tens
             "[nonzero] input must have a dimension for as_tuple=True, got shape (); use "
             "as_tuple=False"
         )
+    mask = (t if t.dtype is bool_ else FUNCTIONS["ne"](t, 0)).contiguous()
+    what = MASK_COORDINATES if as_tuple else MASK_PLACES
+    result = mask_op(what, "nonzero", mask, mask, None)
+    if result is not None:
+        return tuple(getitem(result, d) for d in range(t.ndim)) if as_tuple else result
     places = np.argwhere(t._value())
     return (
         tuple(Tensor(v, device=t.device) for v in places.T.copy())

@@ -111,6 +111,9 @@ PyObject *mt_py_empty(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_filled(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n);
+/* py_indexing.c */
+PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
