@@ -125,7 +125,7 @@ def oracle(op: Op, arrays: list[np.ndarray], **params: object) -> np.ndarray:
     elif op.rule == "sum":
         compute = {"b": dtype.int64, "i": dtype.int64, "u": dtype.uint64}.get(compute.kind, compute)
     exact = compute
-    if op.reduction and compute.name in ("float32", "float16") and op.name in ("sum", "mean", "prod"):
+    if op.reduction and compute.name in ("float32", "float16") and op.name in ("sum", "mean", "prod", "var", "std"):
         exact = dtype.float64
     with np.errstate(all="ignore"):
         cast = [a if i < first else a.astype(exact.numpy) for i, a in enumerate(arrays)]
@@ -219,6 +219,12 @@ def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
                 room = np.finfo(array.dtype).eps * 8 * np.nansum(np.abs(np.where(np.isfinite(array), array, 0)), dtype=np.float64)
                 np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
                                            atol=room, equal_nan=True, err_msg=str(arguments))
+            assert actual.dtype.numpy == expected.dtype
+        elif op.name in ("var", "std") and array.dtype.kind in "fc":  # equal elements: the error of the mean remains
+            scale = float(np.max(np.abs(np.where(np.isfinite(array), array, 0)), initial=0))
+            room = np.finfo(array.dtype).eps * 8 * (scale**2 if op.name == "var" else scale)
+            np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
+                                       atol=room, equal_nan=True, err_msg=str(arguments))
             assert actual.dtype.numpy == expected.dtype
         else:
             assert_same(actual, expected, 64, (op.name, array.dtype, array.shape, array.strides, arguments))

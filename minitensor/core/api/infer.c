@@ -9,6 +9,7 @@
 #include "api/create.h"
 #include "api/launch.h"
 #include "executor/pending.h"
+#include "kernels/isa.h"
 
 static int rank(int dtype) {
     switch (MT_KIND[dtype]) {
@@ -157,7 +158,7 @@ static int reduce_compute(int op, int input, int dtype) {
     }
 }
 
-mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
+mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype, double ddof) {
     mt_tensor *in[] = {mt_t(a)}, *t = in[0];
     const char *name = MT_OP_NAME[op];
     int device, ndim = 0;
@@ -180,10 +181,12 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     int out_dtype = MT_OP_RULE[op] == MT_RULE_index ? MT_DT_int64 : compute;
     mt_tensor *out = mt_tensor_empty(device, out_dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_HAS_KERNELS[compute] &&
+    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_fold_find(op, compute) &&
                   mt_cast_supported(t->dtype, compute);
+    mt_param param = {.f = ddof};
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;
+    task.param = &param, task.n_param = 1;
     return mt_task_launch(&task, 1, in, out);
 }

@@ -56,8 +56,11 @@ const mt_fold *mt_fold_find(int op, int dtype) {
                  : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
                  : op == MT_OP_argmin                  ? MT_ARGMIN
                  : op == MT_OP_argmax                  ? MT_ARGMAX
+                 : op == MT_OP_var                     ? MT_VAR
+                 : op == MT_OP_std                     ? MT_STD
                                                        : MT_FAMILIES;
     if (family == MT_FAMILIES || dtype < 0 || dtype >= MT_NUM_DTYPES || !MT_HAS_KERNELS[dtype])
         return NULL;
-    return &mt_loops_of_machine()->folds[dtype][family];
+    const mt_fold *fold = &mt_loops_of_machine()->folds[dtype][family];
+    return fold->start ? fold : NULL;
 }

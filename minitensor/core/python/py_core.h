@@ -76,6 +76,12 @@ PyObject *mt_py_finished(mt_ref ref);
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
+/* py_reduce.c */
+
+/* reductions(functions): a dict of function and method for each reduction, which call the function
+ * of this name for all but the common calls. */
+PyObject *mt_py_reductions(PyObject *module, PyObject *by_name);
+
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */
