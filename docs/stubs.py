@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from minitensor import Tensor, ops
+from minitensor.ops.reduce import IN_PYTHON
 from minitensor.optable import ELEMENTWISE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +154,8 @@ def first_line(function: Any) -> str:
 def function(name: str, it: Callable[..., Any], indent: str = "", of_tensor: bool = False) -> str:
     """Return a function of a stub, or the method that it is of Tensor."""
     written = WRITTEN.get(it.__name__)
+    if type(it).__name__ in ("builtin_function_or_method", "method_descriptor"):
+        it = IN_PYTHON.get(it.__name__, it)  # knows its annotations
     if written:
         lines = [line for text in written for line in text.splitlines()]
         if of_tensor:

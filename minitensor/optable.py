@@ -345,7 +345,8 @@ ELEMENTWISE: tuple[Op, ...] = (
 
 REDUCTIONS: tuple[Op, ...] = (
     # The expression combines the running value `a` with the next element `b`. folds.h adds the
-    # accurate summation, the position of argmin and argmax, and the division of mean.
+    # accurate summation, the position of argmin and argmax, the division of mean, and the squares
+    # of var and std.
     Op("sum", 1, "sum", {"iu": "(T)((UT)a + (UT)b)", "f": "a + b"},
        "np.sum(a, axis=axis, keepdims=keepdims)",
        "Return the sum of the elements; of no elements 0.", complex=True),
@@ -367,6 +368,10 @@ REDUCTIONS: tuple[Op, ...] = (
        "Return the position of the first least element; of the first NaN if one is NaN."),
     Op("argmax", 1, "index", {"biuf": "b > a"}, "sp.argmax(a, axis, keepdims)",
        "Return the position of the first greatest element; of the first NaN if one is NaN."),
+    Op("var", 1, "float", "b - a", "np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)",
+       "Return the variance: the mean of the squared distances from the mean."),
+    Op("std", 1, "float", "b - a", "np.std(a, axis=axis, ddof=ddof, keepdims=keepdims)",
+       "Return the standard deviation: the square root of the variance."),
 )
 
 

@@ -91,13 +91,14 @@ _functions: dict[str, Callable[..., Any]] = {}  # by op; compiled on first use
 def numpy_function(op: optable.Op) -> Callable[..., Any]:
     """Return the NumPy oracle of an op's row as a function.
 
-    It takes the operands `a`, `b`, `c`, and for a reduction `axis` and `keepdims`.
+    It takes the operands `a`, `b`, `c`, and for a reduction `axis`, `keepdims` and `ddof`.
     """
     function = _functions.get(op.name)
     if function is None:
         from minitensor import special
 
-        names = ["a", "b", "c"][: op.inputs] + (["axis", "keepdims"] if op.reduction else [])
+        names = ["a", "b", "c"][: op.inputs]
+        names += ["axis", "keepdims", "ddof=0"] if op.reduction else []
         source = f"lambda {', '.join(names)}: {op.numpy}"
         code = compile(source, f"<op table: {op.name}>", "eval")
         function = _functions[op.name] = eval(code, {"np": np, "sp": special})

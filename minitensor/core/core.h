@@ -165,8 +165,8 @@ mt_ref mt_binary(int op, mt_ref a, mt_ref b);
 mt_ref mt_binary_in_place(int op, mt_ref a, mt_ref b);
 mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
 
-/* Bit i of axes: dimension i; dtype -1: by the rule. */
-mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype);
+/* Bit i of axes: dimension i; dtype -1: by the rule; ddof: of var and std. */
+mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype, double ddof);
 
 /* 0: these are not what our kernel multiplies, NumPy has to. */
 mt_ref mt_matmul(mt_ref a, mt_ref b);

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from minitensor.backend.core import complete, lib
-from minitensor.dtype import DType, as_dtype, int64, to_float
+from minitensor.backend.core import complete, lib, operators
+from minitensor.dtype import as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
     aliases,
@@ -41,7 +41,7 @@ def _reduce(name: str, input: Any, axis: Any, keepdims: bool, dtype: Any = None)
     code = -1 if dtype is None else as_dtype(dtype, name).code
     if keepdims is not True and keepdims is not False:
         keepdims = flag(name, keepdims)
-    ref = lib.mt_reduce(CODES[name], t._ref, sum_of_bits(axes), keepdims, code)
+    ref = lib.mt_reduce(CODES[name], t._ref, sum_of_bits(axes), keepdims, code, 0)
     return wrap(ref if ref > 0 else complete(ref, {"axis": axes, "keepdims": keepdims}))
 
 
@@ -358,22 +358,27 @@ def _wide(t: Tensor) -> Tensor:
     return t.astype("float32") if t.dtype.kind == "f" and t.dtype.itemsize == 2 else t
 
 
-def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> tuple[Tensor, DType]:
-    """Return the variance, of halves in float32, and the dtype that it is to have."""
+def _variance(op: str, input: Any, axis: Any, ddof: int, keepdims: bool) -> Tensor:
+    """Return the variance or the standard deviation, of halves in float32."""
     t = as_tensor(input, op)
     axes, keepdims = reduced_axes(op, axis, t.ndim), flag(op, keepdims)
     if t.dtype.kind == "c":
         shape = [1 if d in axes else n for d, n in enumerate(t.shape) if keepdims or d not in axes]
         dtype = as_dtype("float32" if t.dtype.itemsize == 8 else "float64")
+        compute = getattr(np, op)
         return host(
-            op, lambda a: np.var(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype
-        ), dtype
-    count = math.prod(t.shape[a] for a in axes)
+            op, lambda a: compute(a, axis=axes, ddof=ddof, keepdims=keepdims), [t], shape, dtype
+        )
     wide = _wide(t)
+    if t._device.backend.native:
+        bits = sum_of_bits(axes)
+        ref = lib.mt_reduce(CODES[op], wide._ref, bits, keepdims, -1, float(ddof))
+        return wrap(ref if ref > 0 else complete(ref)).astype(to_float(t.dtype), copy=False)
+    count = math.prod(t.shape[a] for a in axes)
     away = wide - mean(wide, axes, True)
-    return sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0)), to_float(
-        t.dtype
-    )
+    result = sum(away * away, axes, keepdims) / float(_builtin_max(count - ddof, 0))
+    result = result if op == "var" else elementwise.FUNCTIONS["sqrt"](result)
+    return result.astype(to_float(t.dtype), copy=False)
 
 
 @axis_aliases
@@ -400,8 +405,7 @@ def var(
         >>> print(ops.var(Tensor([1.0, 3.0])), ops.var(Tensor([1.0, 3.0]), ddof=1))
         1.0 2.0
     """
-    result, dtype = _variance("var", input, axis, ddof, keepdims)
-    return result.astype(dtype, copy=False)
+    return _variance("var", input, axis, ddof, keepdims)
 
 
 @axis_aliases
@@ -428,8 +432,7 @@ def std(
         >>> print(ops.std(Tensor([1.0, 5.0])))
         2.0
     """
-    result, dtype = _variance("std", input, axis, ddof, keepdims)
-    return elementwise.FUNCTIONS["sqrt"](result).astype(dtype, copy=False)
+    return _variance("std", input, axis, ddof, keepdims)
 
 
 @axis_aliases
@@ -755,7 +758,9 @@ def _values(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]
     """Return the method of Tensor that is called `name` and returns what `function` does."""
     op = function.__name__
 
-    def values(self: Tensor, axis: AxisLike | None = None, keepdims: bool = False) -> Tensor:
+    def values(
+        self: TensorLike, axis: AxisLike | None = None, keepdims: bool = False
+    ) -> Tensor:
         return _reduce(op, self, axis, keepdims)
 
     values.__name__, values.__qualname__ = name, f"Tensor.{name}"
@@ -763,12 +768,20 @@ def _values(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]
     return axis_aliases(values)
 
 
+# The functions above of the reductions in C (core/python/py_reduce.c), which call them for all but
+# the common arguments; `max` and `min` are the methods.
+IN_PYTHON: dict[str, Callable[..., Tensor]] = {
+    "sum": sum, "prod": prod, "mean": mean, "amin": amin, "amax": amax, "any": any, "all": all,
+    "argmin": argmin, "argmax": argmax, "var": var, "std": std,
+    "max": _values("max", amax), "min": _values("min", amin),
+}  # fmt: skip
+_IN_C = operators.reductions(IN_PYTHON)
+globals().update({name: _IN_C[name][0] for name in IN_PYTHON if name not in ("max", "min")})
+
+
 def install() -> None:
     """Give Tensor its methods; `t.max()` and `t.min()` return the elements only."""
-    for function in (
-        sum, prod, mean, any, all, argmin, argmax, amin, amax, var, std, ptp, cumsum, cumprod,
-        logsumexp, norm, count_nonzero, median,
-    ):  # fmt: skip
+    for name, (_, method) in _IN_C.items():
+        setattr(Tensor, name, method)
+    for function in (ptp, cumsum, cumprod, logsumexp, norm, count_nonzero, median):
         setattr(Tensor, function.__name__, function)
-    Tensor.max = _values("max", amax)  # type: ignore[method-assign, assignment]
-    Tensor.min = _values("min", amin)  # type: ignore[method-assign, assignment]

@@ -145,7 +145,7 @@ def oracle(op: Op, arrays: list[np.ndarray], **params: object) -> np.ndarray:
     if (
         op.reduction
         and compute.name in ("float32", "float16")
-        and op.name in ("sum", "mean", "prod")
+        and op.name in ("sum", "mean", "prod", "var", "std")
     ):
         exact = dtype.float64
     with np.errstate(all="ignore"):
@@ -261,6 +261,15 @@ def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
                     actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
                     atol=room, equal_nan=True, err_msg=str(arguments),
                 )  # fmt: skip
+            assert actual.dtype.numpy == expected.dtype
+        # equal elements: the error of the mean remains
+        elif op.name in ("var", "std") and array.dtype.kind in "fc":
+            scale = float(np.max(np.abs(np.where(np.isfinite(array), array, 0)), initial=0))
+            room = np.finfo(array.dtype).eps * 8 * (scale**2 if op.name == "var" else scale)
+            np.testing.assert_allclose(
+                actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
+                atol=room, equal_nan=True, err_msg=str(arguments),
+            )  # fmt: skip
             assert actual.dtype.numpy == expected.dtype
         else:
             assert_same(

@@ -9,6 +9,7 @@
 #include "api/create.h"
 #include "api/launch.h"
 #include "executor/pending.h"
+#include "kernels/isa.h"
 
 static int rank(int dtype) {
     switch (MT_KIND[dtype]) {
@@ -181,7 +182,7 @@ static int reduce_compute(int op, int input, int dtype) {
     }
 }
 
-mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
+mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype, double ddof) {
     mt_tensor *in[] = {mt_t(a)}, *t = in[0];
     const char *name = MT_OP_NAME[op];
     int device, ndim = 0;
@@ -206,10 +207,13 @@ mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype) {
     if (!out) return mt_no_memory(name, device, mt_size(ndim, shape) * MT_ITEMSIZE[out_dtype]);
     /* A walk (walk.h) casts once, so it can't round to a half type and then widen. */
     bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && MT_COMPUTE[compute] >= 0 &&
+                  mt_fold_find(op, mt_fold_dtype(op, compute)) &&
                   mt_cast_supported(t->dtype, compute) &&
                   (mt_fold_dtype(op, compute) == compute || t->dtype == compute);
+    mt_param param = {.f = ddof};
     mt_task task;
     mt_task_init(&task, kernel ? MT_TASK_REDUCE : MT_TASK_HOST, op, compute);
     task.axes = axes;
+    task.param = &param, task.n_param = 1;
     return mt_task_launch(&task, 1, in, out);
 }

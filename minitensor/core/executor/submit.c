@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "executor/pending.h"
 #include "executor/submit.h"
+#include "fusion/reduce.h"
 
 /* Returns the number of elements of the task's largest tensor. */
 static int64_t effort(const mt_task *task) {
@@ -74,7 +75,8 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
         task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
         (beside ||
          (!mt_exec.gate_closed && mt_idle(s) &&
-          (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task))));
+          (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task) ||
+           mt_reduces_early(task))));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);

@@ -113,7 +113,7 @@ static void run_elements(void *job, int64_t first, int64_t last) {
 
 /* --- reductions ------------------------------------------------------------------------------- */
 
-enum { RUN = 8 * MT_TILE }; /* elements that are folded at once */
+enum { RUN = MT_FOLD_RUN };
 typedef union {
     char bytes[RUN * 8];
     double aligned;
@@ -124,7 +124,7 @@ typedef union {
 } running; /* a running value and its like */
 
 static void finish(const mt_pass *p, const void *acc, const void *aux, char *result) {
-    p->fold->finish(acc, aux, result, 1, p->count, p->reduce->op == MT_OP_mean);
+    p->fold->finish(acc, aux, result, 1, p->count, mt_divisor(p->reduce, p->count));
 }
 
 /* The next n elements of what is reduced, in one piece: where they lie, or put together from tiles
@@ -203,8 +203,9 @@ static void merge_blocks(mt_pass *p, int64_t results) {
     mt_pass_tile done;
     for (int64_t r = 0; r < results; r++) {
         char *acc = p->acc + 8 * r * p->blocks, *aux = p->aux + 8 * r * p->blocks;
-        for (int64_t b = 1; b < p->blocks; b++)
-            p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, b * MT_FOLD_BLOCK);
+        for (int64_t b = 1, from = MT_FOLD_BLOCK; b < p->blocks; b++, from += MT_FOLD_BLOCK)
+            p->fold->merge(acc, aux, acc + 8 * b, aux + 8 * b, 1, from,
+                           p->count - from < MT_FOLD_BLOCK ? p->count - from : MT_FOLD_BLOCK);
         finish(p, acc, aux, done.bytes);
         mt_walk_move(&p->results, done.bytes, MT_ITEMSIZE[mt_fold_result(p->reduce)], 1, true);
     }

@@ -40,7 +40,7 @@ typedef struct {
 
 static void deliver(const job *b, mt_walk *out, const void *acc, const void *aux, int64_t n) {
     char results[WIDTH * 8] __attribute__((aligned(8)));
-    b->fold->finish(acc, aux, results, n, b->count, b->task->op == MT_OP_mean);
+    b->fold->finish(acc, aux, results, n, b->count, mt_divisor(b->task, b->count));
     mt_walk_move(out, results, b->result, n, true);
 }
 
@@ -96,9 +96,9 @@ static void merge_tiles(void *argument, int64_t begin, int64_t end) {
         int64_t column = tile * b->width,
                 n = b->n_out - column < b->width ? b->n_out - column : b->width;
         char *acc = b->acc + 8 * column, *aux = b->aux + 8 * column;
-        for (int64_t block = 1; block < b->blocks; block++)
+        for (int64_t block = 1, row = b->rows; block < b->blocks; block++, row += b->rows)
             b->fold->merge(acc, aux, acc + 8 * block * b->n_out, aux + 8 * block * b->n_out, n,
-                           block * b->rows);
+                           row, b->count - row < b->rows ? b->count - row : b->rows);
         deliver(b, &out, acc, aux, n);
     }
 }
@@ -122,11 +122,97 @@ static int run_across(job *b) {
     return MT_OK;
 }
 
+/* --- any and all ------------------------------------------------------------------------------ */
+
+/* Elements that any and all read before other threads join, and between two looks at what those
+ * have found. */
+enum { FIRST = 1 << 14 };
+
+/* The search for an element that decides, in one piece of memory. */
+typedef struct {
+    const char *data;
+    int dtype;
+    bool wanted; /* what decides: true for any, false for all */
+    atomic_bool found;
+} search;
+
+static bool decides(int dtype, bool wanted, const char *data, int64_t n) {
+    return mt_loops_of_machine()->find_truth(data, n, dtype, wanted);
+}
+
+static void search_pieces(void *argument, int64_t begin, int64_t end) {
+    search *s = argument;
+    for (int64_t i = begin; i < end; i += FIRST) {
+        if (atomic_load_explicit(&s->found, memory_order_relaxed)) return;
+        if (decides(s->dtype, s->wanted, s->data + i * MT_ITEMSIZE[s->dtype],
+                    end - i < FIRST ? end - i : FIRST))
+            atomic_store_explicit(&s->found, true, memory_order_relaxed);
+    }
+}
+
+/* Returns true if the task is any or all of a whole tensor without gaps. */
+static bool searches(const mt_task *task) {
+    const mt_tensor *in = task->in[0];
+    return (task->op == MT_OP_any || task->op == MT_OP_all) && task->out[0]->size == 1 &&
+           MT_ITEMSIZE[in->dtype] <= 8 && mt_contiguous(in) &&
+           (uintptr_t)mt_tensor_data(in) % MT_ITEMSIZE[in->dtype] == 0;
+}
+
+static void run_search(const mt_task *task) {
+    const mt_tensor *in = task->in[0];
+    search s = {.data = mt_tensor_data(in), .dtype = in->dtype, .wanted = task->op == MT_OP_any};
+    int64_t first = in->size < FIRST ? in->size : FIRST;
+    atomic_init(&s.found, false);
+    search_pieces(&s, 0, first);
+    s.data += first * MT_ITEMSIZE[in->dtype];
+    if (!s.found) mt_parallel(in->size - first, 8 * FIRST, search_pieces, &s);
+    *(bool *)mt_tensor_data(task->out[0]) = s.found == s.wanted;
+}
+
+bool mt_reduces_early(const mt_task *task) {
+    const mt_tensor *in = task->in[0];
+    return task->kind == MT_TASK_REDUCE && searches(task) && in->size > FIRST &&
+           decides(in->dtype, task->op == MT_OP_any, mt_tensor_data(in), FIRST);
+}
+
+/* --- one result of few elements --------------------------------------------------------------- */
+
+/* Folds at once what is one run of memory; returns false if the task is something else.  A pass
+ * cuts runs of this length nowhere, so the result is the same. */
+static bool run_plain(const mt_task *task) {
+    const mt_tensor *in = task->in[0], *out = task->out[0];
+    union {
+        char bytes[MT_TILE * 8];
+        double aligned;
+    } tile;
+    double acc, aux;
+    int size = MT_ITEMSIZE[in->dtype];
+    const char *data = mt_tensor_data(in);
+    if (out->size != 1 || in->size == 0 || in->size > MT_FOLD_RUN || !mt_contiguous(in))
+        return false;
+    if (in->dtype != task->compute || (uintptr_t)data % (size_t)size) {
+        if (in->size > MT_TILE) return false;
+        mt_cast_find(in->dtype, task->compute)(tile.bytes, MT_ITEMSIZE[task->compute], data, size,
+                                               in->size);
+        data = tile.bytes;
+    }
+    const mt_fold *fold = mt_fold_find(task->op, task->compute);
+    fold->start(&acc, &aux, 1);
+    fold->accumulate_run(&acc, &aux, data, in->size, 0);
+    fold->finish(&acc, &aux, mt_tensor_data(out), 1, in->size, mt_divisor(task, in->size));
+    return true;
+}
+
 int mt_run_reduce(mt_task *task) {
     const mt_tensor *in = task->in[0], *out = task->out[0];
     int order[MT_MAX_NDIM], kept = mt_dims_kept(task),
                             status = mt_storage_own(task->out[0]->storage);
     if (status != MT_OK || out->size == 0) return status;
+    if (searches(task)) {
+        run_search(task);
+        return MT_OK;
+    }
+    if (run_plain(task)) return MT_OK;
     mt_operand source = {.data = mt_tensor_data(in), .dtype = in->dtype},
                target = mt_reduced_operand(out, in, task->axes);
     memcpy(source.strides, in->strides, (size_t)in->ndim * sizeof *in->strides);

@@ -5,4 +5,8 @@
 
 /* Gives the output of a reduction memory and its values; a status. */
 int mt_run_reduce(mt_task *task);
+
+/* Returns true if the task is any or all, and the first elements of its input, which is ready,
+ * decide. */
+bool mt_reduces_early(const mt_task *task);
 #endif

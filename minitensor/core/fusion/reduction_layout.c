@@ -36,3 +36,10 @@ void mt_reduction_order(const mt_task *task, int *order) {
         mt_sort_dims(in->ndim - kept, order + kept,
                      in->strides); /* positions count in C order, so argmax keeps it */
 }
+
+double mt_divisor(const mt_task *task, int64_t count) {
+    if (task->op == MT_OP_mean) return (double)count;
+    if (task->op != MT_OP_var && task->op != MT_OP_std) return 1;
+    double divisor = (double)count - task->param[0].f;
+    return divisor > 0 ? divisor : 0;
+}

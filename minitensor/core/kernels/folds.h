@@ -9,6 +9,10 @@
  * A run is folded into LANES running values side by side, since a single one would wait for the
  * end of each addition.
  *
+ * Variance.  A run is read twice from the nearest cache: for its mean, then for the squares of the
+ * distances from it, in double.  Rows go four at a time.  Means and sums of squares of parts are
+ * merged as Chan et al. do (1979), so nothing cancels and no second pass over memory is needed.
+ *
  * The partial results of threads are merged in the order of the elements (loops.h:
  * MT_FOLD_BLOCK). */
 enum { LANES = 32 };
@@ -77,95 +81,114 @@ static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t
     for (int64_t j = 0; rows && j < n; j++) TWO_SUM(s[j], e[j], v[j]);
 }
 static void sum_f64_merge(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n,
-                          int64_t index) {
+                          int64_t index, int64_t count) {
     double *s = acc, *e = aux;
     const double *v = acc2, *f = aux2;
-    (void)index;
+    (void)index, (void)count;
     for (int64_t j = 0; j < n; j++) {
         TWO_SUM(s[j], e[j], v[j]);
         e[j] += f[j];
     }
 }
 static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
-                           bool mean) {
+                           double divisor) {
     const double *s = acc, *e = aux;
     double *o = out;
     for (int64_t j = 0; j < n; j++) {
         /* The error beside an infinity is NaN. */
         double sum = fabs(s[j]) < INFINITY && e[j] != 0 ? s[j] + e[j] : s[j];
-        o[j] = mean ? sum / (double)count : count ? sum : 0;
+        o[j] = (count ? sum : 0) / divisor;
     }
 }
 
-/* Returns true if b replaces the running value a: LOSES is <= or >=.  A NaN replaces every value
+/* Returns true if b replaces the running value a: WINS is > or <.  A NaN replaces every value
  * except an earlier NaN. */
-#define BETTER(a, b, LOSES) (((a) == (a)) & !((b)LOSES(a)))
+#define BETTER(a, b, WINS) (((a) == (a)) & (((b)WINS(a)) | IS_NAN(b)))
 #define IS_NAN(a) ((a) != (a))
-/* The better of a and b.  GCC vectorises the loops over rows in this form, and those over runs
- * with BETTER. */
-#define BEST(a, b, LOSES) ((a) != (a) ? (a) : (b)LOSES(a) ? (a) : (b))
 
 /* Stores the indices of the extremes. */
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
-                       bool mean) {
-    (void)acc, (void)count, (void)mean;
+                       double divisor) {
+    (void)acc, (void)count, (void)divisor;
     memcpy(out, aux, (size_t)n * sizeof(int64_t));
 }
 
 #define ACC uint64_t
 #define SUM_IDENTITY 0
+#define NOT_A_NUMBER 0 /* an integer never is */
 #define T int8_t
+#define UT uint8_t
 #define S i8
 #include "kernels/fold_type.inc"
 #define T int16_t
+#define UT uint16_t
 #define S i16
 #include "kernels/fold_type.inc"
 #define T int32_t
+#define UT uint32_t
 #define S i32
 #include "kernels/fold_type.inc"
 #define T int64_t
+#define UT uint64_t
 #define S i64
 #include "kernels/fold_type.inc"
 #define T uint8_t
+#define UT uint8_t
 #define S u8
 #include "kernels/fold_type.inc"
 #define T uint16_t
+#define UT uint16_t
 #define S u16
 #include "kernels/fold_type.inc"
 #define T uint32_t
+#define UT uint32_t
 #define S u32
 #include "kernels/fold_type.inc"
 #define T uint64_t
+#define UT uint64_t
 #define S u64
 #include "kernels/fold_type.inc"
 #undef ACC
 #undef SUM_IDENTITY
+#undef NOT_A_NUMBER
+#define NOT_A_NUMBER NAN
 #define ACC double
 #define SUM_IDENTITY -0.0
 #define T float
+#define UT uint32_t
 #define S f32
 #include "kernels/fold_type.inc"
 #include "kernels/half_sums.h"
 #define FOLD_NO_SUM
 #define T double
+#define UT uint64_t
 #define S f64
 #include "kernels/fold_type.inc"
 
+#define T float
+#define S f32
+#include "kernels/fold_moments.inc"
+#define T double
+#define S f64
+#include "kernels/fold_moments.inc"
+
+#define ARG_FOLDS(name, s)                                                                         \
+    {name##_##s##_start, arg_##name##_##s##_accumulate_run, arg_##name##_##s##_accumulate_rows,    \
+     arg_##name##_##s##_merge, arg_finish}
+#define VAR_FOLDS(s, finish)                                                                       \
+    {var_##s##_start, var_##s##_accumulate_run, var_##s##_accumulate_rows, var_##s##_merge, finish}
 #define ROW(s)                                                                                     \
-    {                                                                                              \
-        FOLDS(sum_##s), FOLDS(prod_##s), FOLDS(min_##s), FOLDS(max_##s),                           \
-            {min_##s##_start, arg_min_##s##_accumulate_run, arg_min_##s##_accumulate_rows,         \
-             arg_min_##s##_merge, arg_finish},                                                     \
-        {                                                                                          \
-            max_##s##_start, arg_max_##s##_accumulate_run, arg_max_##s##_accumulate_rows,          \
-                arg_max_##s##_merge, arg_finish                                                    \
-        }                                                                                          \
-    }
+    [MT_SUM] = FOLDS(sum_##s), [MT_PROD] = FOLDS(prod_##s), [MT_MIN] = FOLDS(min_##s),             \
+    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s)
+#define FLOAT_ROW(s)                                                                               \
+    ROW(s), [MT_VAR] = VAR_FOLDS(s, var_##s##_finish), [MT_STD] = VAR_FOLDS(s, std_##s##_finish)
 #define MT_FOLD_TABLE                                                                              \
     {                                                                                              \
-        [MT_DT_bool] = ROW(u8),     [MT_DT_int8] = ROW(i8),     [MT_DT_int16] = ROW(i16),          \
-        [MT_DT_int32] = ROW(i32),   [MT_DT_int64] = ROW(i64),   [MT_DT_uint8] = ROW(u8),           \
-        [MT_DT_uint16] = ROW(u16),  [MT_DT_uint32] = ROW(u32),  [MT_DT_uint64] = ROW(u64),         \
-        [MT_DT_float32] = ROW(f32), [MT_DT_float64] = ROW(f64),                                    \
+        [MT_DT_bool] = {ROW(u8)},         [MT_DT_int8] = {ROW(i8)},                                \
+        [MT_DT_int16] = {ROW(i16)},       [MT_DT_int32] = {ROW(i32)},                              \
+        [MT_DT_int64] = {ROW(i64)},       [MT_DT_uint8] = {ROW(u8)},                               \
+        [MT_DT_uint16] = {ROW(u16)},      [MT_DT_uint32] = {ROW(u32)},                             \
+        [MT_DT_uint64] = {ROW(u64)},      [MT_DT_float32] = {FLOAT_ROW(f32)},                      \
+        [MT_DT_float64] = {FLOAT_ROW(f64)},                                                        \
         [MT_DT_float16] = {FOLD_HALVES(f16)}, [MT_DT_bfloat16] = {FOLD_HALVES(bf16)},              \
     }

@@ -63,6 +63,8 @@ static int family_of(int op) {
            : op == MT_OP_amax || op == MT_OP_any ? MT_MAX
            : op == MT_OP_argmin                  ? MT_ARGMIN
            : op == MT_OP_argmax                  ? MT_ARGMAX
+           : op == MT_OP_var                     ? MT_VAR
+           : op == MT_OP_std                     ? MT_STD
                                                  : MT_FAMILIES;
 }
 

@@ -34,6 +34,7 @@ const mt_fold MT_PART(MT_LOOPS, folds)[MT_NUM_DTYPES][MT_FAMILIES] = MT_FOLD_TAB
 #include "kernels/casts.h"
 #include "kernels/nontemporal.h"
 #include "kernels/transpose.h"
+#include "kernels/truth.h"
 #include "generated/array_codes.h"
 #define ARRAY_KERNEL(name, kinds) extern MT_ARRAY_KERNEL(name);
 #include "generated/array_kernels_gen.h"
@@ -51,6 +52,7 @@ const mt_loops MT_LOOPS = {
     .copies = MT_COPIES,
     .transposes = MT_TRANSPOSES,
     .folds = MT_PART(MT_LOOPS, folds),
+    .find_truth = find_truth,
     .stream = stream,
 };
 #endif

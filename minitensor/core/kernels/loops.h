@@ -25,17 +25,18 @@ typedef struct {
     /* Folds `rows` rows of n elements, which begin `stride` bytes apart, into n running values. */
     void (*accumulate_rows)(void *acc, void *aux, const void *x, int64_t stride, int64_t rows,
                             int64_t n, int64_t index);
-    /* Merges acc2 and aux2 into acc and aux; `index`: of the first element that acc2 covers. */
+    /* Merges acc2 and aux2 into acc and aux; `index`: of the first element that acc2 covers, and
+     * `count`: how many elements it covers. */
     void (*merge)(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n,
-                  int64_t index);
-    /* Stores n results; `count`: the number of elements of each, `mean`: divides by it. */
+                  int64_t index, int64_t count);
+    /* Stores n results; `count`: the number of elements of each, `divisor`: of sums (mt_divisor). */
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
-                   bool mean);
+                   double divisor);
 } mt_fold;
 /* A long run is folded in blocks that are merged in order, so several threads give the same
  * result as one. */
 enum { MT_FOLD_BLOCK = 1 << 16 };
-enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_FAMILIES };
+enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_VAR, MT_STD, MT_FAMILIES };
 
 /* Transposes a block: `rows` and `columns` are those of dst, whose rows begin dst_row bytes
  * apart. */
@@ -74,6 +75,9 @@ typedef struct {
     mt_cast_fn copies[17];               /* by size */
     mt_transpose_fn transposes[17];      /* by size; NULL where there is none */
     const mt_fold (*folds)[MT_FAMILIES]; /* by dtype */
+    /* Returns true if one of n elements is (`wanted`) or is not (not `wanted`) different from zero
+     * (truth.h). */
+    bool (*find_truth)(const void *x, int64_t n, int dtype, bool wanted);
     /* Copies past the caches, to any address (nontemporal.h). */
     void (*stream)(void *dst, const void *src, size_t nbytes);
 } mt_loops;

@@ -114,6 +114,11 @@ PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* py_indexing.c */
 PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+/* py_reduce.c */
+
+/* reductions(functions): a dict of function and method for each reduction, which call the function
+ * of this name for all but the common calls. */
+PyObject *mt_py_reductions(PyObject *module, PyObject *by_name);
 
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 

@@ -304,6 +304,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"become", AS_METHOD(become), METH_FASTCALL,
      "become($module, tensor, other, /)\n--\n\nGive a tensor the memory of another one; return "
      "it."},
+    {"reductions", mt_py_reductions, METH_O,
+     "reductions($module, functions, /)\n--\n\nReturn a dict of (function, method) in C for each "
+     "reduction of a dict, which call what the dict has for arguments that are not common."},
     {"read_only_array", read_only_array, METH_O,
      "read_only_array($module, ref)\n--\n\nReturn the same array, of memory that NumPy can't write "
      "to."},
