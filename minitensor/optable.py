@@ -387,6 +387,11 @@ class ArrayKernel(NamedTuple):
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("tri", "triangle", "*"),
+    ArrayKernel("matmul", "matmul", "f"),
+    ArrayKernel("sort", "sort", "biuf"),
+    ArrayKernel("topk", "sort", "biuf"),
+    ArrayKernel("median", "sort", "biuf"),
+    ArrayKernel("searchsorted", "sort", "biuf"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

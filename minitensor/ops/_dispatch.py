@@ -131,13 +131,48 @@ def assign(target: Tensor, value: Any, op: str) -> None:
 
 
 # --- ops that NumPy computes on the stream --------------------------------------------------------
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function without NumPy's warnings: a decorator of half the price of a `with`."""
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        return np.errstate(all="ignore")(function)
+
+    @functools.wraps(function)  # there the decorator keeps its state in itself, for all threads
+    def quiet(*arguments: Any) -> None:
+        with np.errstate(all="ignore"):
+            function(*arguments)
+
+    return quiet
+
+
+@_quiet
+def _fill(
+    function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> None:
+    """Write what a function of arrays returns to the outputs, cast to their dtypes."""
+    value = function(*inputs)
+    if len(outputs) == 1:
+        np.copyto(outputs[0], value, casting="unsafe")
+    else:
+        for target, part in zip(outputs, value):
+            np.copyto(target, part, casting="unsafe")
+
+
+@_quiet
+def _fill_direct(
+    function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> None:
+    """Let a function write to its outputs."""
+    function(*inputs, *outputs)
+
+
 def host_many(
     op: str,
     function: Callable[..., Any],
-    inputs: Sequence[Tensor],
-    outputs: Sequence[tuple[Sequence[int], DType]],
+    inputs: list[Tensor],
+    outputs: list[tuple[Sequence[int], DType]],
     params: dict[str, Any] | None = None,
     steps: int | None = None,
+    direct: bool = False,
 ) -> list[Tensor]:
     """Return tensors that a function computes on the stream, from arrays to arrays of NumPy.
 
@@ -152,20 +187,25 @@ def host_many(
         params: further keywords.
         steps: the approximate number of additions or similar steps; None means a few for each
             element.  0 means that the function may block, so only a worker thread runs it.
+        direct: the function takes the arrays of the outputs after those of the inputs, and writes
+            to them.
     """
+    run = _fill_direct if direct else _fill
+    if params is None and steps != 0:
+        at_once = operators.host(op, run, function, inputs, outputs)
+        if at_once is not None:
+            return at_once
     device = inputs[0]._device if inputs else None
-    results, single = [empty(shape, dtype, device) for shape, dtype in outputs], len(outputs) == 1
+    results = [empty(shape, dtype, device) for shape, dtype in outputs]
 
-    def run(task: Task) -> None:  # refers to no tensor: it may outlive its task
-        with np.errstate(all="ignore"):
-            value = function(*task.inputs, **task.params)
-            for target, part in zip(task.outputs, [value] if single else value):
-                np.copyto(target, part, casting="unsafe")
+    def compute(task: Task) -> None:  # refers to no tensor: it may outlive its task
+        named = functools.partial(function, **task.params) if task.params else function
+        run(named, task.inputs, task.outputs)
 
     core.host_task(
         op,
         results[0]._device_id,
-        run,
+        compute,
         [t._ref for t in inputs],
         [t._ref for t in results],
         params,
@@ -177,14 +217,15 @@ def host_many(
 def host(
     op: str,
     function: Callable[..., Any],
-    inputs: Sequence[Tensor],
+    inputs: list[Tensor],
     shape: Sequence[int],
     dtype: DType,
     params: dict[str, Any] | None = None,
     steps: int | None = None,
+    direct: bool = False,
 ) -> Tensor:
     """Return the result of `host_many` with one output."""
-    return host_many(op, function, inputs, [(shape, dtype)], params, steps)[0]
+    return host_many(op, function, inputs, [(shape, dtype)], params, steps, direct)[0]
 
 
 # --- arguments ------------------------------------------------------------------------------------

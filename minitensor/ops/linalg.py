@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from minitensor.backend import core
-from minitensor.backend.base import Task
-from minitensor.backend.core import complete, lib
+from minitensor.backend.core import operators
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
 from minitensor.ops._dispatch import (
     WRONG,
@@ -31,7 +29,7 @@ from minitensor.ops._dispatch import (
     named,
     normalize_axis,
 )
-from minitensor.tensor import Tensor, empty, wrap
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, TensorLike
@@ -50,7 +48,7 @@ def _wide(a: np.ndarray) -> np.ndarray:
 def _product(
     op: str,
     function: Callable[..., Any],
-    operands: Sequence[Tensor],
+    operands: list[Tensor],
     shape: Sequence[int],
     direct: bool = False,
 ) -> Tensor:
@@ -61,24 +59,22 @@ def _product(
     dtype = operands[0].dtype
     for t in operands[1:]:
         dtype = promote(dtype, t.dtype)
-    result = empty(shape, dtype, operands[0]._device)
+    target, size = tuple(shape), math.prod(shape)
 
-    def run(task: Task) -> None:
-        target = task.outputs[0]
-        with np.errstate(all="ignore"):
-            arrays = [_wide(a.astype(dtype.numpy, copy=False)) for a in task.inputs]
-            if direct and arrays[0].dtype == target.dtype and target.flags.c_contiguous:
-                function(*arrays, out=target)
-            else:
-                np.copyto(target, function(*arrays), casting="unsafe")
+    def multiply(*arrays: np.ndarray) -> None:
+        *factors, out = arrays
+        if not same:
+            factors = [_wide(a.astype(dtype.numpy, copy=False)) for a in factors]
+        if direct and factors[0].dtype == out.dtype:
+            function(*factors, out=out)
+        else:
+            np.copyto(out, function(*factors), casting="unsafe")
 
+    same = dtype.itemsize > 2 and all(t.dtype is dtype for t in operands)
     # Steps: the product of all lengths.  Each index is mostly one of two of the three tensors, so
     # that product is the root of the product of the sizes.
-    steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
-    core.host_task(
-        op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps
-    )
-    return result
+    steps = math.isqrt(math.prod([t.size for t in operands]) * size) + size + 1
+    return host(op, multiply, operands, target, dtype, steps=steps, direct=True)
 
 
 def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,10 +122,12 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
         >>> print(ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])))
         [[11.]]
     """
+    result = operators.matmul(input, other)
+    if result is not None:
+        return result
     a, b = _tensors("matmul", (input, other))
-    ref = lib.mt_matmul(a._ref, b._ref)
-    if ref:
-        return wrap(ref if ref > 0 else complete(ref))
+    if not (a is input and b is other):
+        return matmul(a, b)
     return _product(
         "matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True
     )
@@ -261,7 +259,9 @@ def dot(input: TensorLike, other: TensorLike) -> Tensor:
         raise ValueError(
             f"[dot] shapes must agree in the summed dimensions, got {a.shape} and {b.shape}"
         )
-    shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
+    if b.ndim <= 2:
+        return matmul(a, b)
+    shape = a.shape[:-1] + b.shape[:-2] + b.shape[-1:]
     return _product("dot", np.dot, [a, b], shape, direct=True)
 
 
@@ -291,6 +291,8 @@ def inner(input: TensorLike, other: TensorLike) -> Tensor:
         raise ValueError(
             f"[inner] the last dimensions must have one length, got shapes {a.shape} and {b.shape}"
         )
+    if b.ndim <= 2:
+        return matmul(a, b.mT if b.ndim == 2 else b)
     return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
 
 
@@ -778,6 +780,10 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     return s, u, v.mT
 
 
+def _matmul_operator(left: Any, right: Any) -> Any:
+    return matmul(left, right) if is_operand(left) and is_operand(right) else NotImplemented
+
+
 def _matmul_in_place(self: Tensor, other: Any) -> Any:
     if not is_operand(other):
         return NotImplemented
@@ -793,10 +799,5 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 def install() -> None:
     """Give Tensor the operator @."""
-    Tensor.__matmul__ = lambda self, other: (
-        matmul(self, other) if is_operand(other) else NotImplemented
-    )  # type: ignore[assignment]
-    Tensor.__rmatmul__ = lambda self, other: (
-        matmul(other, self) if is_operand(other) else NotImplemented
-    )  # type: ignore[assignment]
+    operators.bind(matmul=_matmul_operator)
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

@@ -13,6 +13,7 @@ from minitensor.dtype import DType, as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
     aliases,
+    array_op_into,
     as_tensor,
     axis_aliases,
     flag,
@@ -21,8 +22,8 @@ from minitensor.ops._dispatch import (
     normalize_axis,
     reduced_axes,
 )
-from minitensor.optable import CODES
-from minitensor.tensor import Tensor, wrap
+from minitensor.optable import ARRAY_CODES, CODES
+from minitensor.tensor import Tensor, empty, wrap
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, DTypeLike, TensorLike
@@ -697,6 +698,9 @@ def norm(  # noqa: N803
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
+_MEDIAN = ARRAY_CODES["median"]
+
+
 @axis_aliases
 def median(
     input: TensorLike, axis: SupportsIndex | None = -1, keepdims: bool = False
@@ -736,6 +740,13 @@ def median(
         for d, n in enumerate(t.shape)
         if keepdims or places not in (None, d)
     ]
+
+    row = t.ravel() if places is None else t
+    if length < 1 << 32:
+        one = [1 if places in (None, d) else n for d, n in enumerate(row.shape)]
+        pair = empty(one, t.dtype, t._device), empty(one, int64, t._device)
+        if array_op_into(_MEDIAN, "median", pair, (places or 0, 0), row) is not None:
+            return pair[0].reshape(shape), pair[1].reshape(shape)
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)

@@ -10,6 +10,7 @@
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 #endif
 #define MT_FMA 1
+#define MT_VECTOR 64 /* bytes */
 #define MT_LOOPS mt_loops_avx512
 #define MT_ISA_NAME "avx512"
 #include "kernels/isa_table.h"
