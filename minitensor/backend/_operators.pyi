@@ -39,6 +39,10 @@ def array_op(
     kernel: int, op: str, dtype: int, shape: Sequence[int], numbers: tuple[float, ...], /,
     *tensors: Any,
 ) -> Any: ...
+def array_pair(
+    kernel: int, op: str, dtypes: tuple[int, int], shape: tuple[int, ...],
+    numbers: tuple[float, ...], /, *tensors: Any,
+) -> Any: ...
 def array_op_into(
     kernel: int, op: str, targets: tuple[Any, ...], numbers: tuple[float, ...], /, *tensors: Any
 ) -> Any: ...

@@ -23,15 +23,17 @@ from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "array_op", "array_op_into", "as_tensor", "host", "host_many", "aliases", "axis_aliases",
+    "array_op", "array_op_into", "array_pair", "as_tensor", "host", "host_many", "aliases", "axis_aliases",
     "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes", "reduced_axes",
     "flag", "assign", "as_ints", "is_operand",
 ]  # fmt: skip
 
 # Array kernels (ARRAY_KERNELS of optable.py).  array_op(code, op, dtype, shape, numbers, *tensors)
 # computes a new tensor, array_op_into(code, op, targets, numbers, *tensors) fills existing ones.
-# Both return None on a device or for a dtype without the kernel; the op then takes another way.
+# array_pair(code, op, dtypes, shape, numbers, *tensors) computes two new tensors of one shape.
+# All return None on a device or for a dtype without the kernel; the op then takes another way.
 array_op, array_op_into = operators.array_op, operators.array_op_into
+array_pair = operators.array_pair
 
 _CALLS: tuple[Callable[..., int], ...] = (  # by the number of operands less one
     lib.mt_unary,

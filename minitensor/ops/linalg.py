@@ -9,6 +9,7 @@ rounded once.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -361,6 +362,17 @@ def addmm(
     return t * beta + product * alpha
 
 
+def _as_matrices(t: Tensor, order: list[int], batch: int, rows: int) -> Tensor:
+    """Return a tensor with its dimensions in an order, those of rows and of columns as one each."""
+    if order != [*range(t.ndim)]:
+        t = t.transpose(order)
+    if rows == 1 and len(order) == batch + 2:
+        return t
+    shape = t.shape
+    m, n = math.prod(shape[batch : batch + rows]), math.prod(shape[batch + rows :])
+    return t.reshape((*shape[:batch], m, n))
+
+
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
     """Return the sum of products over some dimensions of both operands.
 
@@ -408,10 +420,16 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
     shape = [n for d, n in enumerate(a.shape) if d not in first] + [
         n for d, n in enumerate(b.shape) if d not in second
     ]
-    return _product("tensordot", lambda x, y: np.tensordot(x, y, (first, second)), [a, b], shape)
+    rows = [d for d in range(a.ndim) if d not in first]
+    columns = [d for d in range(b.ndim) if d not in second]
+    x = _as_matrices(a, [*rows, *first], 0, len(rows))
+    y = _as_matrices(b, [*second, *columns], 0, len(second))
+    product = matmul(x, y)
+    return product if product.shape == tuple(shape) else product.reshape(shape)
 
 
-def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+@functools.lru_cache(maxsize=256)
+def _einsum_shape(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     """Return the shape of an einsum.
 
     NumPy checks the equation, on arrays that repeat one element with stride 0.
@@ -454,6 +472,53 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
 
 
+@functools.lru_cache(maxsize=256)
+def _einsum_plan(equation: str, ranks: tuple[int, int]) -> tuple[Any, ...] | None:
+    """Return how two operands of an equation become batches of matrices to multiply.
+
+    Returns:
+        The dimensions of each operand in the order batch, rows, columns; how many of them are the
+        batch and the rows; the dimensions of the product in the order of the result.  None if the
+        equation is no such product: a letter is missing, or occurs twice in a term.
+    """
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    x, _, y = inputs.partition(",")
+    if "." in equation or (len(x), len(y)) != ranks or len({*x}) != len(x) or len({*y}) != len(y):
+        return None
+    if not arrow:
+        output = "".join(sorted({*x} ^ {*y}))
+    batch = [c for c in x if c in y and c in output]
+    summed = [c for c in x if c in y and c not in output]
+    rows, columns = [c for c in x if c not in y], [c for c in y if c not in x]
+    if not summed or {*output} != {*batch, *rows, *columns}:
+        return None
+    product = [*batch, *rows, *columns]
+    return (
+        [x.index(c) for c in (*batch, *rows, *summed)],
+        [y.index(c) for c in (*batch, *summed, *columns)],
+        len(batch), len(rows), len(summed),
+        [product.index(c) for c in output],
+    )  # fmt: skip
+
+
+def _einsum_matmul(equation: str, a: Tensor, b: Tensor) -> Tensor | None:
+    """Return an einsum of two operands as a product of matrices; None if it is none."""
+    plan = _einsum_plan(equation, (a.ndim, b.ndim))
+    if plan is None or a.dtype.kind not in "f" or a.dtype is not b.dtype:
+        return None
+    first, second, batch, rows, summed, order = plan
+    lengths = [a.shape[d] for d in first], [b.shape[d] for d in second]
+    shared = lengths[0][batch + rows :], lengths[1][batch : batch + summed]
+    if shared[0] != shared[1] or lengths[0][:batch] != lengths[1][:batch]:
+        return None  # a length of 1 broadcasts
+    x, y = _as_matrices(a, first, batch, rows), _as_matrices(b, second, batch, summed)
+    product = matmul(x, y)
+    shape = (*lengths[0][: batch + rows], *lengths[1][batch + summed :])
+    if product.shape != shape:
+        product = product.reshape(shape)
+    return product if order == [*range(len(order))] else product.transpose(order).copy()
+
+
 def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """Return sums of products in Einstein's notation, as `numpy.einsum` does.
 
@@ -480,13 +545,18 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
     )
     tensors = _tensors("einsum", several)
     try:
-        shape = _einsum_shape(equation, [t.shape for t in tensors])
+        shape = _einsum_shape(equation, tuple(t.shape for t in tensors))
     except (ValueError, KeyError) as error:
         shapes = ", ".join(str(t.shape) for t in tensors)
         raise ValueError(
             f"[einsum] equation must fit the operands, got {equation!r} and shapes {shapes}: "
             f"{error}"
         ) from None
+
+    if len(tensors) == 2:
+        found = _einsum_matmul(equation, *tensors)
+        if found is not None:
+            return found
 
     def compute(*arrays: np.ndarray, out: np.ndarray | None = None) -> Any:
         # optimize lets BLAS compute the contractions, also for two operands

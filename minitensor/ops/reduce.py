@@ -13,7 +13,7 @@ from minitensor.dtype import DType, as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
     aliases,
-    array_op_into,
+    array_pair,
     as_tensor,
     axis_aliases,
     flag,
@@ -23,7 +23,7 @@ from minitensor.ops._dispatch import (
     reduced_axes,
 )
 from minitensor.optable import ARRAY_CODES, CODES
-from minitensor.tensor import Tensor, empty, wrap
+from minitensor.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, DTypeLike, TensorLike
@@ -743,9 +743,10 @@ def median(
 
     row = t.ravel() if places is None else t
     if length < 1 << 32:
-        one = [1 if places in (None, d) else n for d, n in enumerate(row.shape)]
-        pair = empty(one, t.dtype, t._device), empty(one, int64, t._device)
-        if array_op_into(_MEDIAN, "median", pair, (places or 0, 0), row) is not None:
+        one = tuple(1 if places in (None, d) else n for d, n in enumerate(row.shape))
+        codes = t.dtype.code, int64.code
+        pair = array_pair(_MEDIAN, "median", codes, one, (places or 0, 0), row)
+        if pair is not None:
             return pair[0].reshape(shape), pair[1].reshape(shape)
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

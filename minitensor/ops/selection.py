@@ -7,7 +7,6 @@ whose result's shape depends on values, such as `masked_select`, waits for them.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import numpy as np
@@ -16,7 +15,7 @@ from minitensor.dtype import bool_, int64
 from minitensor.ops._dispatch import (
     aliases,
     array_op,
-    array_op_into,
+    array_pair,
     as_ints,
     as_tensor,
     axis_aliases,
@@ -29,7 +28,7 @@ from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.indexing import _indexed, getitem
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.optable import ARRAY_CODES
-from minitensor.tensor import Tensor, empty
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import TensorLike
@@ -669,13 +668,12 @@ def _comparable(a: np.ndarray) -> np.ndarray:
 
 
 def _in_order(
-    kernel: int, op: str, t: Tensor, axis: int, shape: Sequence[int], descending: bool
+    kernel: int, op: str, t: Tensor, axis: int, shape: tuple[int, ...], descending: bool
 ) -> tuple[Tensor, Tensor] | None:
     """Return elements of a shape in order, and their positions; None if no kernel does it."""
     if t.shape[axis] >= _LONG:
         return None
-    pair = empty(shape, t.dtype, t._device), empty(shape, int64, t._device)
-    return None if array_op_into(kernel, op, pair, (axis, descending), t) is None else pair
+    return array_pair(kernel, op, (t.dtype.code, int64.code), shape, (axis, descending), t)
 
 
 def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:

@@ -94,6 +94,7 @@ bool mt_py_host_ready(PyObject *module);
 
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 /* matmul(a, b): the product of two tensors; None: NumPy has to multiply. */

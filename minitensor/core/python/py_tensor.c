@@ -200,6 +200,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "array_op($module, kernel, op, dtype, shape, numbers, /, *tensors)\n--\n\nReturn the new "
      "tensor that an array kernel computes from tensors, or on the device of a number in their "
      "place; None if there is no kernel for the dtype or device."},
+    {"array_pair", AS_METHOD(mt_py_array_pair), METH_FASTCALL,
+     "array_pair($module, kernel, op, dtypes, shape, numbers, /, *tensors)\n--\n\nReturn two new "
+     "tensors of a shape that an array kernel computes, or None as array_op does."},
     {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
      "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
      "existing tensors; return the first, or None as array_op does."},

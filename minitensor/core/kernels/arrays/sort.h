@@ -11,7 +11,7 @@
 #include "base/threadpool.h"
 
 enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, BLOCKS = 16, FEW_ITEMS = 48 };
-enum { RUN = 1 << 13 };     /* items of a run */
+enum { RUN = 1 << 15 };     /* items of a run */
 enum { SHARED = 1 << 16 }; /* items from which threads share a row */
 
 /* Writes the keys of n elements. */
@@ -104,6 +104,7 @@ static const struct {
 #define key_of(item) ((uint32_t)((item) >> 32))
 #define index_of(item) ((int64_t)(uint32_t)(item))
 #define before(a, b) ((a) < (b))
+#define chosen(first, a, b) ((b) ^ (((a) ^ (b)) & -(uint64_t)(first)))
 #include "kernels/arrays/sort_items.h"
 #undef N
 #undef KEY
@@ -111,6 +112,7 @@ static const struct {
 #undef item
 #undef key_of
 #undef before
+#undef chosen
 
 typedef struct {
     uint64_t key;
@@ -121,7 +123,10 @@ typedef struct {
 #define ITEM wide_item
 #define item(key, index) ((wide_item){key, index})
 #define key_of(item) ((item).key)
-#define before(a, b) ((a).key < (b).key || ((a).key == (b).key && (a).index < (b).index))
+#define before(a, b) (((a).key < (b).key) | (((a).key == (b).key) & ((a).index < (b).index)))
+#define chosen(first, a, b)                                                                        \
+    (wide_item){(b).key ^ (((a).key ^ (b).key) & -(uint64_t)(first)),                              \
+                (b).index ^ (((a).index ^ (b).index) & -(int64_t)(first))}
 #include "kernels/arrays/sort_items.h"
 #undef N
 #undef KEY
@@ -129,6 +134,7 @@ typedef struct {
 #undef item
 #undef key_of
 #undef before
+#undef chosen
 
 enum { SORT, TOPK, MEDIAN };
 

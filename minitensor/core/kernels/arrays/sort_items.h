@@ -1,6 +1,7 @@
 /* Sorting of items, a key and a position each: included by sort.h for keys of 32 and of 64 bits,
  * with KEY, ITEM, N(name), and the macros item(key, index), key_of(item), index_of(item) and
- * before(item, item).  Positions differ, so the order of items is total, and a sort that follows it
+ * before(item, item) and chosen(first, item, item), the first one or the other
+ * without a branch.  Positions differ, so the order of items is total, and a sort that follows it
  * keeps equal keys in their order. */
 
 /* Inserts each of a few items at its place. */
@@ -79,8 +80,9 @@ static void N(merge_runs)(void *job, int64_t begin, int64_t end) {
                 j_end = to - i_end;
         ITEM *out = s->y + pair + from;
         while (i < i_end && j < j_end) {
-            bool first = before(a[i], b[j]);
-            *out++ = first ? a[i] : b[j];
+            ITEM one = a[i], other = b[j];
+            bool first = before(one, other);
+            *out++ = chosen(first, one, other);
             i += first, j += !first;
         }
         memcpy(out, a + i, (size_t)(i_end - i) * sizeof *out);
