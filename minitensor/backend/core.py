@@ -21,11 +21,18 @@ from minitensor import errors
 from minitensor.backend import call_sites
 from minitensor.backend.base import Task, devices
 from minitensor.backend.extension import ffi, lib, load_once, loaded, operators
-from minitensor.backend.host_tasks import hold, launcher, raised_at_call, was_interrupted
+from minitensor.backend.host_tasks import (
+    held_address,
+    hold,
+    launcher,
+    raised_at_call,
+    was_interrupted,
+)
 from minitensor.dtype import DTYPES
 
 __all__ = [
-    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "hold", "host_task",
+    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "held_address", "hold",
+    "host_task",
     "is_synchronous", "lib", "load_once", "loaded", "operators", "pending_work", "read_only_array",
     "set_synchronous", "synchronize", "text", "wait", "wait_slices",
 ]  # fmt: skip

@@ -28,7 +28,9 @@ from minitensor.backend.base import Task, devices
 from minitensor.backend.extension import ffi, load_once, loaded, operators
 from minitensor.dtype import DTYPES
 
-__all__ = ["hold", "launcher", "numpy_function", "raised_at_call", "was_interrupted"]
+__all__ = [
+    "held_address", "hold", "launcher", "numpy_function", "raised_at_call", "was_interrupted",
+]  # fmt: skip
 
 load_once(__name__)
 _tensor = ffi.typeof("mt_tensor *")  # cffi looks a type up twice as fast as its name
@@ -44,6 +46,11 @@ def hold(thing: Any) -> Any:
     handle = ffi.new_handle(thing)
     _handles[int(ffi.cast("intptr_t", handle))] = handle
     return handle
+
+
+def held_address(thing: Any) -> int:
+    """Return the address of such a handle."""
+    return int(ffi.cast("intptr_t", hold(thing)))
 
 
 @ffi.def_extern()

@@ -23,7 +23,8 @@ from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "array_op", "array_op_into", "array_pair", "as_tensor", "host", "host_many", "aliases", "axis_aliases",
+    "array_op", "array_op_into", "array_pair", "as_tensor", "host",
+    "host_many", "aliases", "axis_aliases",
     "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes", "reduced_axes",
     "flag", "assign", "as_ints", "is_operand",
 ]  # fmt: skip
@@ -170,8 +171,8 @@ def _fill_direct(
 def host_many(
     op: str,
     function: Callable[..., Any],
-    inputs: list[Tensor],
-    outputs: list[tuple[Sequence[int], DType]],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[tuple[Sequence[int], DType]],
     params: dict[str, Any] | None = None,
     steps: int | None = None,
     direct: bool = False,
@@ -219,7 +220,7 @@ def host_many(
 def host(
     op: str,
     function: Callable[..., Any],
-    inputs: list[Tensor],
+    inputs: Sequence[Tensor],
     shape: Sequence[int],
     dtype: DType,
     params: dict[str, Any] | None = None,

@@ -11,8 +11,12 @@ import pytest
 from minitensor import Tensor, ops
 from minitensor.backend import settings
 
-DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
-# Below and above: insertion (48), a tile (512), counting (2048), a run (2**15), shared rows (2**16).
+DTYPES = [
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+    "float32", "float64",
+]  # fmt: skip
+# Below and above: insertion (48), a tile (512), counting (2048), a run (2**15), shared rows
+# (2**16).
 LENGTHS = [1, 2, 47, 48, 49, 511, 513, 2049, 2**15 - 1, 2**15 + 1, 2**16 + 3]
 
 
@@ -71,7 +75,8 @@ def test_sort_and_topk(dtype: str, descending: bool, isa: str) -> None:
 def test_rows_of_any_layout(dtype: str, isa: str) -> None:
     base = values(dtype, (6, 130, 8))
     t = Tensor(base)
-    for view, a in [(t, base), (t[::-2, :, ::3], base[::-2, :, ::3]), (t.T, base.T), (t[:, :0], base[:, :0])]:
+    views = [(t, base), (t.T, base.T), (t[:, :0], base[:, :0])]
+    for view, a in [*views, (t[::-2, :, ::3], base[::-2, :, ::3])]:
         for axis in range(3):
             for descending in (False, True):
                 places = order(a, axis, descending)
@@ -80,14 +85,16 @@ def test_rows_of_any_layout(dtype: str, isa: str) -> None:
                 same(got.asnumpy(), np.take_along_axis(a, places, axis))
             k = min(3, a.shape[axis])
             got, index = ops.topk(view, k, axis)
-            np.testing.assert_array_equal(index.asnumpy(), np.take(order(a, axis, True), range(k), axis))
+            expected = np.take(order(a, axis, True), range(k), axis)
+            np.testing.assert_array_equal(index.asnumpy(), expected)
 
 
 @pytest.mark.parametrize("kind", ["ascending", "descending", "equal", "last"])
 def test_orders_that_are_hard_to_choose_from(kind: str) -> None:
     n = 100_000
     a = np.arange(n, dtype=np.float32)
-    a = {"ascending": a, "descending": a[::-1].copy(), "equal": a * 0, "last": np.where(a == n - 1, 1, 0).astype(np.float32)}[kind]
+    last = (a == n - 1).astype(np.float32)
+    a = {"ascending": a, "descending": a[::-1].copy(), "equal": a * 0, "last": last}[kind]
     for largest in (False, True):
         for k in (1, 7, 700, 30_000):
             _, index = ops.topk(Tensor(a), k, largest=largest)
@@ -114,10 +121,13 @@ def test_median_along_each_axis() -> None:
             got, index = ops.median(Tensor(a), axis, keepdims)
             places = np.take(order(a, axis, False), [(a.shape[axis] - 1) // 2], axis)
             lost = np.isnan(a)
-            places = np.where(lost.any(axis, keepdims=True), lost.argmax(axis, keepdims=True), places)
+            first = lost.argmax(axis, keepdims=True)
+            places = np.where(lost.any(axis, keepdims=True), first, places)
             expected = np.take_along_axis(a, places, axis)
-            np.testing.assert_array_equal(index.asnumpy(), places if keepdims else places.squeeze(axis))
-            np.testing.assert_array_equal(got.asnumpy(), expected if keepdims else expected.squeeze(axis))
+            if not keepdims:
+                places, expected = places.squeeze(axis), expected.squeeze(axis)
+            np.testing.assert_array_equal(index.asnumpy(), places)
+            np.testing.assert_array_equal(got.asnumpy(), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

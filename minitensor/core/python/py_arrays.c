@@ -47,8 +47,10 @@ static bool read_call(arguments *a, PyObject *const *head, PyObject *numbers, in
     a->call.kernel = (int)PyLong_AsLong(head[0]);
     if (PyErr_Occurred() || !(a->call.op = PyUnicode_AsUTF8AndSize(head[1], NULL))) return false;
     if (a->call.kernel < 0 || a->call.kernel >= mt_array_kernels() || !PyTuple_Check(numbers)) {
-        PyErr_Format(PyExc_TypeError, "[%s] takes the number of an array kernel, got %R, and a "
-                     "tuple of numbers", a->call.op, head[0]);
+        PyErr_Format(PyExc_TypeError,
+                     "[%s] takes the number of an array kernel, got %R, and a "
+                     "tuple of numbers",
+                     a->call.op, head[0]);
         return false;
     }
     a->call.n_in = n_in, a->call.n_param = (int)PyTuple_Size(numbers);
@@ -142,8 +144,7 @@ PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t 
     if (result < 0) result = mt_py_end_of(result);
     if (result) {
         MT_PY_CALL(a.keeps_gil, mt_release(result))
-    } else
-        Py_CLEAR(pair);
+    } else Py_CLEAR(pair);
     return end_arguments(&a, pair);
 }
 

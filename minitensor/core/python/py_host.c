@@ -10,8 +10,9 @@
  * returns None if the op can't run so; nothing has happened then, and the op goes the general way
  * (backend/core.py).  Only devices whose other tasks NumPy computes (MT_DEVICE_NUMPY) have it.
  *
- * view() is the short way of asnumpy(): an object that counts one export of the memory, and
- * that NumPy reads by __array_struct__.  The array keeps the object, and its end is the export's. */
+ * view() is the short way of asnumpy(), from_array() that of from_numpy().  The first returns an
+ * array of an object that counts one export of the memory, and that NumPy reads by
+ * __array_struct__.  The array keeps the object, and its end is the export's. */
 #include "python/py_core.h"
 
 #include <stdio.h>
@@ -26,20 +27,28 @@ typedef struct {
     mt_task task;
     mt_tensor *tensors[TENSORS]; /* inputs, then outputs */
     PyObject *results;           /* a list of the outputs */
-    int64_t effort;
 } host_call;
 
-/* Reads inputs, a sequence of tensors of one device with this short way; false: not such ones, or
+/* Returns the length of a list or tuple; -1: it is neither. */
+static Py_ssize_t length(PyObject *o) {
+    return PyList_Check(o) ? PyList_Size(o) : PyTuple_Check(o) ? PyTuple_Size(o) : -1;
+}
+
+/* Returns an element of a list or tuple, borrowed. */
+static PyObject *element(PyObject *o, Py_ssize_t i) {
+    return PyList_Check(o) ? PyList_GetItem(o, i) : PyTuple_GetItem(o, i);
+}
+
+/* Reads inputs, a list or tuple of tensors of one device with this short way; false: not such ones, or
  * an exception. */
 static bool read_inputs(host_call *c, PyObject *inputs) {
-    Py_ssize_t n = PyList_Check(inputs) ? PyList_Size(inputs) : -1;
+    Py_ssize_t n = length(inputs);
     if (n < 1 || n >= TENSORS) return false;
     for (Py_ssize_t i = 0; i < n; i++) {
-        mt_ref ref = mt_py_ref(PyList_GetItem(inputs, i));
-        if (!ref || mt_t(ref)->weak ||
-            mt_t(ref)->device != mt_t(mt_py_ref(PyList_GetItem(inputs, 0)))->device)
-            return false;
+        mt_ref ref = mt_py_ref(element(inputs, i));
+        if (!ref || mt_t(ref)->weak) return false;
         c->tensors[i] = mt_t(ref);
+        if (c->tensors[i]->device != c->tensors[0]->device) return false;
     }
     const mt_device *device = &mt_devices[c->tensors[0]->device];
     c->task.n_in = (int)n;
@@ -55,16 +64,10 @@ static bool make_output(host_call *c, PyObject *pair) {
     PyObject *code = given ? PyObject_GetAttrString(PyTuple_GetItem(pair, 1), "code") : NULL;
     long dtype = code ? PyLong_AsLong(code) : -1;
     Py_XDECREF(code);
-    bool list = given && PyList_Check(given);
-    Py_ssize_t n = !given || dtype < 0    ? -1
-                   : list                 ? PyList_Size(given)
-                   : PyTuple_Check(given) ? PyTuple_Size(given)
-                                          : -1;
+    Py_ssize_t n = !given || dtype < 0 ? -1 : length(given);
     if (n < 0 || n > MT_MAX_NDIM) return false;
-    for (Py_ssize_t d = 0; d < n; d++) {
-        shape[d] = PyLong_AsLongLong(list ? PyList_GetItem(given, d) : PyTuple_GetItem(given, d));
-        if (shape[d] < 0) return false;
-    }
+    for (Py_ssize_t d = 0; d < n; d++)
+        if ((shape[d] = PyLong_AsLongLong(element(given, d))) < 0) return false;
     if (mt_size((int)n, shape) < 0) return false;
     mt_tensor *t = mt_tensor_empty(c->tensors[0]->device, (int)dtype, (int)n, shape, true);
     if (!t) return false;
@@ -79,10 +82,10 @@ static bool make_output(host_call *c, PyObject *pair) {
 }
 
 static bool make_outputs(host_call *c, PyObject *outputs) {
-    Py_ssize_t n = PyList_Check(outputs) ? PyList_Size(outputs) : -1;
+    Py_ssize_t n = length(outputs);
     if (n < 1 || c->task.n_in + n > TENSORS || !(c->results = PyList_New(n))) return false;
     for (Py_ssize_t i = 0; i < n; i++)
-        if (!make_output(c, PyList_GetItem(outputs, i))) return false;
+        if (!make_output(c, element(outputs, i))) return false;
     return true;
 }
 
@@ -174,6 +177,8 @@ typedef struct {
     intptr_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM];
 } export_object;
 
+enum { ALIGNED = 0x100, NATIVE = 0x200, WRITEABLE = 0x400 }; /* its flags */
+
 static PyTypeObject *export_type;
 static PyObject *asarray; /* numpy.asarray */
 
@@ -205,9 +210,47 @@ static PyType_Slot EXPORT_SLOTS[] = {{Py_tp_doc, "One export of a tensor's memor
 static PyType_Spec EXPORT = {"minitensor.backend._operators.Export", sizeof(export_object), 0,
                              Py_TPFLAGS_DEFAULT, EXPORT_SLOTS};
 
+/* Returns the code of a dtype in native byte order; -1: no tensor holds it, or another way tells. */
+static int dtype_of(const array_interface *a) {
+    for (int code = 0; code < MT_NUM_DTYPES; code++)
+        if (MT_KIND[code] == a->typekind && MT_ITEMSIZE[code] == a->itemsize &&
+            code != MT_DT_bfloat16)
+            return code;
+    return -1;
+}
+
+/* from_array(array, hold, device): a tensor on the array's memory, which keeps the array by
+ * hold(array); None: take the general way. */
+static PyObject *from_array(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    if (n != 3 || Py_TYPE(given[0]) != (PyTypeObject *)python.ndarray) Py_RETURN_NONE;
+    long device = PyLong_AsLong(given[2]);
+    if (PyErr_Occurred()) return NULL;
+    PyObject *capsule = PyObject_GetAttrString(given[0], "__array_struct__");
+    const array_interface *a = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
+    int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM], low = 0, high = 0;
+    mt_ref ref = 0;
+    int code = a && (a->flags & NATIVE) && (a->flags & WRITEABLE) ? dtype_of(a) : -1;
+    bool known = code >= 0 && a->nd <= MT_MAX_NDIM;
+    for (int d = 0; known && d < a->nd; d++) {
+        shape[d] = a->shape[d], strides[d] = a->strides[d];
+        known = shape[d] > 0;
+        *(strides[d] < 0 ? &low : &high) += (shape[d] - 1) * strides[d];
+    }
+    PyObject *kept = known ? PyObject_CallFunctionObjArgs(given[1], given[0], NULL) : NULL;
+    void *owner = kept ? PyLong_AsVoidPtr(kept) : NULL;
+    Py_XDECREF(kept);
+    if (owner)
+        ref = mt_external((int)device, code, a->nd, shape, strides, (char *)a->data + low,
+                          high - low + a->itemsize, -low, owner);
+    Py_XDECREF(capsule);
+    if (ref) return mt_py_finished(ref);
+    if (PyErr_Occurred()) return NULL;
+    Py_RETURN_NONE;
+}
+
 /* view(tensor): an array on its memory; None: take the general way. */
 static PyObject *view(PyObject *module, PyObject *tensor) {
-    enum { ALIGNED = 0x100, NATIVE = 0x200, WRITEABLE = 0x400 }; /* NumPy's flags */
     (void)module;
     mt_ref ref = mt_py_ref(tensor);
     const mt_tensor *t = ref ? mt_t(ref) : NULL;
@@ -247,6 +290,10 @@ PyMethodDef mt_host_functions[] = {
      "host($module, op, run, function, inputs, outputs, /)\n--\n\nCall run(function, inputs, "
      "outputs) with arrays of tensors and return the new outputs, of pairs (shape, dtype); None if "
      "the task can't run at its call."},
+    {"from_array", AS_METHOD(from_array), METH_FASTCALL,
+     "from_array($module, array, hold, device, /)\n--\n\nReturn a tensor on the memory of an "
+     "array, which "
+     "the handle hold(array) keeps; None if it has to be made another way."},
     {"view", view, METH_O,
      "view($module, tensor, /)\n--\n\nReturn an array on the memory of a tensor that is idle; None "
      "if it has to be exported another way."},
