@@ -150,6 +150,9 @@ class Exchange(operators.TensorBase):
             >>> Tensor([1, 2]).asnumpy()
             array([1, 2])
         """
+        array = operators.view(self)
+        if array is not None:
+            return array
         if not self._device.backend.host_visible:
             return self.to("CPU").asnumpy()
         return _export(self, False)

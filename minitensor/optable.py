@@ -412,6 +412,11 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("nonzero", "mask", "*"),
     ArrayKernel("mask_fill", "mask", "*"),
     ArrayKernel("mask_put", "mask", "*"),
+    ArrayKernel("matmul", "matmul", "f"),
+    ArrayKernel("sort", "sort", "biuf"),
+    ArrayKernel("topk", "sort", "biuf"),
+    ArrayKernel("median", "sort", "biuf"),
+    ArrayKernel("searchsorted", "sort", "biuf"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

@@ -235,6 +235,10 @@ class Tensor(Exchange):
             >>> print(t)
             [5. 0.]
         """
+        cpu = get_device("CPU").activate()
+        shared = operators.from_array(array, core.held_address, cpu)
+        if shared is not None:
+            return shared
         if not isinstance(array, np.ndarray):
             raise TypeError(
                 f"[from_numpy] array must be a numpy.ndarray, got {type(array).__name__}; "
@@ -259,7 +263,7 @@ class Tensor(Exchange):
         return wrap(
             _checked(
                 lib.mt_external(
-                    as_device("CPU").activate(),
+                    cpu,
                     dtype.code,
                     array.ndim,
                     list(array.shape),

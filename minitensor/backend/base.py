@@ -20,7 +20,7 @@ from minitensor import errors, fork, trace
 from minitensor.backend.extension import lib, load_once, loaded, operators
 from minitensor.dtype import DTYPES, DType
 
-__all__ = ["Backend", "Device", "Task", "devices"]
+__all__ = ["Backend", "Device", "Task", "devices", "launch_numpy"]
 
 load_once(__name__)
 
@@ -48,6 +48,14 @@ class Task(NamedTuple):
     def reference(self) -> None:
         """Compute the outputs with NumPy, for a device without a kernel of its own."""
         self.function(self)
+
+
+def launch_numpy(self: Backend, task: Task) -> None:
+    """Compute a task with NumPy: the `launch` of a backend that has nothing better.
+
+    The core then calls NumPy itself, without a `Task`, where that is shorter.
+    """
+    task.reference()
 
 
 class Backend(ABC):
@@ -163,6 +171,10 @@ class Device:
         """Make the device known to the core; return its id there."""
         backend = self.backend
         flags = lib.MT_DEVICE_NATIVE if backend.native else 0
+        every = frozenset(dtype.name for dtype in DTYPES)
+        numpy = type(backend).launch is launch_numpy and backend.host_visible
+        if flags and numpy and backend.ops is None and backend.dtypes == every:
+            flags |= lib.MT_DEVICE_NUMPY
         limit = backend.capacity(self.index) if self.limit is None else self.limit
         number = lib.mt_device_new(str(self).encode(), flags, limit, backend.alignment)
         if number < 0:

@@ -21,11 +21,18 @@ from minitensor import errors
 from minitensor.backend import call_sites
 from minitensor.backend.base import Task, devices
 from minitensor.backend.extension import ffi, lib, load_once, loaded, operators
-from minitensor.backend.host_tasks import hold, launcher, was_interrupted
+from minitensor.backend.host_tasks import (
+    held_address,
+    hold,
+    launcher,
+    raised_at_call,
+    was_interrupted,
+)
 from minitensor.dtype import DTYPES
 
 __all__ = [
-    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "hold", "host_task",
+    "SLICE_MS", "array", "bind", "complete", "devices", "exception", "ffi", "held_address", "hold",
+    "host_task",
     "is_synchronous", "lib", "load_once", "loaded", "operators", "pending_work", "read_only_array",
     "set_synchronous", "synchronize", "text", "wait", "wait_slices",
 ]  # fmt: skip
@@ -57,6 +64,8 @@ def bind(tensor: type, dispatch_slow: Callable[..., Any]) -> None:
         dispatch_slow=dispatch_slow,
         site=call_sites.number_of,
         synchronous=_synchronous,
+        host_raised=raised_at_call,
+        host_ended=_host_ended,
     )
 
 
@@ -119,6 +128,12 @@ def _submit(ref: int) -> int:
             lib.mt_release(result)
             raise
     return result
+
+
+def _host_ended(result: Any) -> None:
+    """Raise now what a host task has raised at its call, if that was a Ctrl-C."""
+    if was_interrupted():
+        wait(result._ref)
 
 
 def host_task(

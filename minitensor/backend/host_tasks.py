@@ -28,7 +28,9 @@ from minitensor.backend.base import Task, devices
 from minitensor.backend.extension import ffi, load_once, loaded, operators
 from minitensor.dtype import DTYPES
 
-__all__ = ["hold", "launcher", "numpy_function", "was_interrupted"]
+__all__ = [
+    "held_address", "hold", "launcher", "numpy_function", "raised_at_call", "was_interrupted",
+]  # fmt: skip
 
 load_once(__name__)
 _tensor = ffi.typeof("mt_tensor *")  # cffi looks a type up twice as fast as its name
@@ -44,6 +46,11 @@ def hold(thing: Any) -> Any:
     handle = ffi.new_handle(thing)
     _handles[int(ffi.cast("intptr_t", handle))] = handle
     return handle
+
+
+def held_address(thing: Any) -> int:
+    """Return the address of such a handle."""
+    return int(ffi.cast("intptr_t", hold(thing)))
 
 
 @ffi.def_extern()
@@ -75,6 +82,11 @@ def _host_raised(kind: Any, error: BaseException, where: Any) -> Any:
     # locals would read it.
     traceback.clear_frames(where)
     return hold(error)
+
+
+def raised_at_call(error: BaseException) -> int:
+    """Return the address of such a handle, for a task that the core has run at its call."""
+    return int(ffi.cast("intptr_t", _host_raised(type(error), error, error.__traceback__)))
 
 
 @ffi.def_extern(onerror=_host_raised)  # an `except` would begin only after pending signals

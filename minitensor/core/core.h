@@ -39,6 +39,7 @@ enum mt_status {
 enum { MT_MAX_NDIM = 16, MT_MAX_DEVICES = 64 };
 enum { MT_SLICE_MS = 50 };     /* how long a wait lasts before Python looks at signals */
 enum { MT_DEVICE_NATIVE = 1 }; /* a device's flags: C kernels run there */
+enum { MT_DEVICE_NUMPY = 2 };  /* NumPy computes its other tasks, on its memory */
 
 /* Of the sources that the core was built from: minitensor/fingerprint.py. */
 uint64_t mt_fingerprint(void);
@@ -167,9 +168,6 @@ mt_ref mt_ternary(int op, mt_ref a, mt_ref b, mt_ref c);
 
 /* Bit i of axes: dimension i; dtype -1: by the rule; ddof: of var and std. */
 mt_ref mt_reduce(int op, mt_ref a, uint64_t axes, int keepdims, int dtype, double ddof);
-
-/* 0: these are not what our kernel multiplies, NumPy has to. */
-mt_ref mt_matmul(mt_ref a, mt_ref b);
 
 /* A contiguous copy in another dtype, or the same. */
 mt_ref mt_cast(mt_ref a, int dtype);

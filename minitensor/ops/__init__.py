@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from minitensor import errors
+from minitensor.backend.core import operators
 from minitensor.tensor import Tensor
 
 _FIRST = ("elementwise", "reduce", "shape", "indexing")
@@ -24,7 +25,7 @@ _LATER = {  # and those of their functions that are also methods of Tensor
                  "nonzero argwhere sort argsort topk scatter scatter_add index_add take_along_dim "
                  "unique where",
     "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky "
-              "__matmul__ __rmatmul__ __imatmul__",
+              "__imatmul__",
     "random": "bernoulli multinomial",
     "nn": "relu softmax log_softmax",
     "losses": "",
@@ -82,8 +83,14 @@ def _stand_in(name: str) -> Any:
     return method
 
 
+def _first_matmul(left: Any, right: Any) -> Any:
+    _publish_the_rest()  # gives the operator another function than this one
+    return left @ right
+
+
 for _family in _FIRST:
     _publish(_family)
 for _names in _LATER.values():
     for _name in _names.split():
         setattr(Tensor, _name, _stand_in(_name))
+operators.bind(matmul=_first_matmul)

@@ -23,15 +23,18 @@ from minitensor.optable import ELEMENTWISE
 from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
-    "array_op", "array_op_into", "as_tensor", "host", "host_many", "aliases", "axis_aliases",
+    "array_op", "array_op_into", "array_pair", "as_tensor", "host",
+    "host_many", "aliases", "axis_aliases",
     "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes", "reduced_axes",
     "flag", "assign", "as_ints", "is_operand",
 ]  # fmt: skip
 
 # Array kernels (ARRAY_KERNELS of optable.py).  array_op(code, op, dtype, shape, numbers, *tensors)
 # computes a new tensor, array_op_into(code, op, targets, numbers, *tensors) fills existing ones.
-# Both return None on a device or for a dtype without the kernel; the op then takes another way.
+# array_pair(code, op, dtypes, shape, numbers, *tensors) computes two new tensors of one shape.
+# All return None on a device or for a dtype without the kernel; the op then takes another way.
 array_op, array_op_into = operators.array_op, operators.array_op_into
+array_pair = operators.array_pair
 
 _CALLS: tuple[Callable[..., int], ...] = (  # by the number of operands less one
     lib.mt_unary,
@@ -131,6 +134,40 @@ def assign(target: Tensor, value: Any, op: str) -> None:
 
 
 # --- ops that NumPy computes on the stream --------------------------------------------------------
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function without NumPy's warnings: a decorator of half the price of a `with`."""
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        return np.errstate(all="ignore")(function)
+
+    @functools.wraps(function)  # there the decorator keeps its state in itself, for all threads
+    def quiet(*arguments: Any) -> None:
+        with np.errstate(all="ignore"):
+            function(*arguments)
+
+    return quiet
+
+
+@_quiet
+def _fill(
+    function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> None:
+    """Write what a function of arrays returns to the outputs, cast to their dtypes."""
+    value = function(*inputs)
+    if len(outputs) == 1:
+        np.copyto(outputs[0], value, casting="unsafe")
+    else:
+        for target, part in zip(outputs, value):
+            np.copyto(target, part, casting="unsafe")
+
+
+@_quiet
+def _fill_direct(
+    function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> None:
+    """Let a function write to its outputs."""
+    function(*inputs, *outputs)
+
+
 def host_many(
     op: str,
     function: Callable[..., Any],
@@ -138,6 +175,7 @@ def host_many(
     outputs: Sequence[tuple[Sequence[int], DType]],
     params: dict[str, Any] | None = None,
     steps: int | None = None,
+    direct: bool = False,
 ) -> list[Tensor]:
     """Return tensors that a function computes on the stream, from arrays to arrays of NumPy.
 
@@ -152,20 +190,25 @@ def host_many(
         params: further keywords.
         steps: the approximate number of additions or similar steps; None means a few for each
             element.  0 means that the function may block, so only a worker thread runs it.
+        direct: the function takes the arrays of the outputs after those of the inputs, and writes
+            to them.
     """
+    run = _fill_direct if direct else _fill
+    if params is None and steps != 0:
+        at_once = operators.host(op, run, function, inputs, outputs)
+        if at_once is not None:
+            return at_once
     device = inputs[0]._device if inputs else None
-    results, single = [empty(shape, dtype, device) for shape, dtype in outputs], len(outputs) == 1
+    results = [empty(shape, dtype, device) for shape, dtype in outputs]
 
-    def run(task: Task) -> None:  # refers to no tensor: it may outlive its task
-        with np.errstate(all="ignore"):
-            value = function(*task.inputs, **task.params)
-            for target, part in zip(task.outputs, [value] if single else value):
-                np.copyto(target, part, casting="unsafe")
+    def compute(task: Task) -> None:  # refers to no tensor: it may outlive its task
+        named = functools.partial(function, **task.params) if task.params else function
+        run(named, task.inputs, task.outputs)
 
     core.host_task(
         op,
         results[0]._device_id,
-        run,
+        compute,
         [t._ref for t in inputs],
         [t._ref for t in results],
         params,
@@ -182,9 +225,10 @@ def host(
     dtype: DType,
     params: dict[str, Any] | None = None,
     steps: int | None = None,
+    direct: bool = False,
 ) -> Tensor:
     """Return the result of `host_many` with one output."""
-    return host_many(op, function, inputs, [(shape, dtype)], params, steps)[0]
+    return host_many(op, function, inputs, [(shape, dtype)], params, steps, direct)[0]
 
 
 # --- arguments ------------------------------------------------------------------------------------

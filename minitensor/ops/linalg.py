@@ -9,15 +9,14 @@ rounded once.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from minitensor.backend import core
-from minitensor.backend.base import Task
-from minitensor.backend.core import complete, lib
+from minitensor.backend.core import operators
 from minitensor.dtype import DType, complex64, complex128, float32, float64, promote, to_float
 from minitensor.ops._dispatch import (
     WRONG,
@@ -31,7 +30,7 @@ from minitensor.ops._dispatch import (
     named,
     normalize_axis,
 )
-from minitensor.tensor import Tensor, empty, wrap
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import AxisLike, TensorLike
@@ -50,7 +49,7 @@ def _wide(a: np.ndarray) -> np.ndarray:
 def _product(
     op: str,
     function: Callable[..., Any],
-    operands: Sequence[Tensor],
+    operands: list[Tensor],
     shape: Sequence[int],
     direct: bool = False,
 ) -> Tensor:
@@ -64,24 +63,22 @@ def _product(
     if dtype.compute is float32 and dtype is not float32:  # a half type, which BLAS lacks
         wide = [t.astype(dtype, False).astype(float32) for t in operands]
         return _product(op, function, wide, shape, direct).astype(dtype)
-    result = empty(shape, dtype, operands[0]._device)
+    target, size = tuple(shape), math.prod(shape)
 
-    def run(task: Task) -> None:
-        target = task.outputs[0]
-        with np.errstate(all="ignore"):
-            arrays = [a.astype(dtype.numpy, copy=False) for a in task.inputs]
-            if direct and target.flags.c_contiguous:
-                function(*arrays, out=target)
-            else:
-                np.copyto(target, function(*arrays), casting="unsafe")
+    def multiply(*arrays: np.ndarray) -> None:
+        *factors, out = arrays
+        if not same:
+            factors = [_wide(a.astype(dtype.numpy, copy=False)) for a in factors]
+        if direct and factors[0].dtype == out.dtype:
+            function(*factors, out=out)
+        else:
+            np.copyto(out, function(*factors), casting="unsafe")
 
+    same = dtype.itemsize > 2 and all(t.dtype is dtype for t in operands)
     # Steps: the product of all lengths.  Each index is mostly one of two of the three tensors, so
     # that product is the root of the product of the sizes.
-    steps = math.isqrt(math.prod([t.size for t in (*operands, result)])) + result.size + 1
-    core.host_task(
-        op, result._device_id, run, [t._ref for t in operands], [result._ref], steps=steps
-    )
-    return result
+    steps = math.isqrt(math.prod([t.size for t in operands]) * size) + size + 1
+    return host(op, multiply, operands, target, dtype, steps=steps, direct=True)
 
 
 def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -129,10 +126,12 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
         >>> print(ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])))
         [[11.]]
     """
+    result = operators.matmul(input, other)
+    if result is not None:
+        return result
     a, b = _tensors("matmul", (input, other))
-    ref = lib.mt_matmul(a._ref, b._ref)
-    if ref:
-        return wrap(ref if ref > 0 else complete(ref))
+    if not (a is input and b is other):
+        return matmul(a, b)
     return _product(
         "matmul", np.matmul, [a, b], _matmul_shape("matmul", a.shape, b.shape), direct=True
     )
@@ -264,7 +263,9 @@ def dot(input: TensorLike, other: TensorLike) -> Tensor:
         raise ValueError(
             f"[dot] shapes must agree in the summed dimensions, got {a.shape} and {b.shape}"
         )
-    shape = a.shape[:-1] + (b.shape[:-2] + b.shape[-1:] if b.ndim > 1 else ())
+    if b.ndim <= 2:
+        return matmul(a, b)
+    shape = a.shape[:-1] + b.shape[:-2] + b.shape[-1:]
     return _product("dot", np.dot, [a, b], shape, direct=True)
 
 
@@ -294,6 +295,8 @@ def inner(input: TensorLike, other: TensorLike) -> Tensor:
         raise ValueError(
             f"[inner] the last dimensions must have one length, got shapes {a.shape} and {b.shape}"
         )
+    if b.ndim <= 2:
+        return matmul(a, b.mT if b.ndim == 2 else b)
     return _product("inner", np.inner, [a, b], a.shape[:-1] + b.shape[:-1])
 
 
@@ -362,6 +365,17 @@ def addmm(
     return t * beta + product * alpha
 
 
+def _as_matrices(t: Tensor, order: list[int], batch: int, rows: int) -> Tensor:
+    """Return a tensor with its dimensions in an order, those of rows and of columns as one each."""
+    if order != [*range(t.ndim)]:
+        t = t.transpose(order)
+    if rows == 1 and len(order) == batch + 2:
+        return t
+    shape = t.shape
+    m, n = math.prod(shape[batch : batch + rows]), math.prod(shape[batch + rows :])
+    return t.reshape((*shape[:batch], m, n))
+
+
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
     """Return the sum of products over some dimensions of both operands.
 
@@ -409,10 +423,16 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2
     shape = [n for d, n in enumerate(a.shape) if d not in first] + [
         n for d, n in enumerate(b.shape) if d not in second
     ]
-    return _product("tensordot", lambda x, y: np.tensordot(x, y, (first, second)), [a, b], shape)
+    rows = [d for d in range(a.ndim) if d not in first]
+    columns = [d for d in range(b.ndim) if d not in second]
+    x = _as_matrices(a, [*rows, *first], 0, len(rows))
+    y = _as_matrices(b, [*second, *columns], 0, len(second))
+    product = matmul(x, y)
+    return product if product.shape == tuple(shape) else product.reshape(shape)
 
 
-def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+@functools.lru_cache(maxsize=256)
+def _einsum_shape(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     """Return the shape of an einsum.
 
     NumPy checks the equation, on arrays that repeat one element with stride 0.
@@ -455,6 +475,53 @@ def _einsum_shape(equation: str, shapes: list[tuple[int, ...]]) -> tuple[int, ..
     return (*[lengths[c] for c in head], *(dots if ellipsis else ()), *[lengths[c] for c in tail])
 
 
+@functools.lru_cache(maxsize=256)
+def _einsum_plan(equation: str, ranks: tuple[int, int]) -> tuple[Any, ...] | None:
+    """Return how two operands of an equation become batches of matrices to multiply.
+
+    Returns:
+        The dimensions of each operand in the order batch, rows, columns; how many of them are the
+        batch and the rows; the dimensions of the product in the order of the result.  None if the
+        equation is no such product: a letter is missing, or occurs twice in a term.
+    """
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    x, _, y = inputs.partition(",")
+    if "." in equation or (len(x), len(y)) != ranks or len({*x}) != len(x) or len({*y}) != len(y):
+        return None
+    if not arrow:
+        output = "".join(sorted({*x} ^ {*y}))
+    batch = [c for c in x if c in y and c in output]
+    summed = [c for c in x if c in y and c not in output]
+    rows, columns = [c for c in x if c not in y], [c for c in y if c not in x]
+    if not summed or {*output} != {*batch, *rows, *columns}:
+        return None
+    product = [*batch, *rows, *columns]
+    return (
+        [x.index(c) for c in (*batch, *rows, *summed)],
+        [y.index(c) for c in (*batch, *summed, *columns)],
+        len(batch), len(rows), len(summed),
+        [product.index(c) for c in output],
+    )  # fmt: skip
+
+
+def _einsum_matmul(equation: str, a: Tensor, b: Tensor) -> Tensor | None:
+    """Return an einsum of two operands as a product of matrices; None if it is none."""
+    plan = _einsum_plan(equation, (a.ndim, b.ndim))
+    if plan is None or a.dtype.kind not in "f" or a.dtype is not b.dtype:
+        return None
+    first, second, batch, rows, summed, order = plan
+    lengths = [a.shape[d] for d in first], [b.shape[d] for d in second]
+    shared = lengths[0][batch + rows :], lengths[1][batch : batch + summed]
+    if shared[0] != shared[1] or lengths[0][:batch] != lengths[1][:batch]:
+        return None  # a length of 1 broadcasts
+    x, y = _as_matrices(a, first, batch, rows), _as_matrices(b, second, batch, summed)
+    product = matmul(x, y)
+    shape = (*lengths[0][: batch + rows], *lengths[1][batch + summed :])
+    if product.shape != shape:
+        product = product.reshape(shape)
+    return product if order == [*range(len(order))] else product.transpose(order).copy()
+
+
 def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """Return sums of products in Einstein's notation, as `numpy.einsum` does.
 
@@ -481,13 +548,18 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
     )
     tensors = _tensors("einsum", several)
     try:
-        shape = _einsum_shape(equation, [t.shape for t in tensors])
+        shape = _einsum_shape(equation, tuple(t.shape for t in tensors))
     except (ValueError, KeyError) as error:
         shapes = ", ".join(str(t.shape) for t in tensors)
         raise ValueError(
             f"[einsum] equation must fit the operands, got {equation!r} and shapes {shapes}: "
             f"{error}"
         ) from None
+
+    if len(tensors) == 2:
+        found = _einsum_matmul(equation, *tensors)
+        if found is not None:
+            return found
 
     def compute(*arrays: np.ndarray, out: np.ndarray | None = None) -> Any:
         # optimize lets BLAS compute the contractions, also for two operands
@@ -781,6 +853,10 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     return s, u, v.mT
 
 
+def _matmul_operator(left: Any, right: Any) -> Any:
+    return matmul(left, right) if is_operand(left) and is_operand(right) else NotImplemented
+
+
 def _matmul_in_place(self: Tensor, other: Any) -> Any:
     if not is_operand(other):
         return NotImplemented
@@ -796,10 +872,5 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 def install() -> None:
     """Give Tensor the operator @."""
-    Tensor.__matmul__ = lambda self, other: (
-        matmul(self, other) if is_operand(other) else NotImplemented
-    )  # type: ignore[assignment]
-    Tensor.__rmatmul__ = lambda self, other: (
-        matmul(other, self) if is_operand(other) else NotImplemented
-    )  # type: ignore[assignment]
+    operators.bind(matmul=_matmul_operator)
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

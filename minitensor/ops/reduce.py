@@ -13,6 +13,7 @@ from minitensor.dtype import as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
     aliases,
+    array_pair,
     as_tensor,
     axis_aliases,
     flag,
@@ -21,7 +22,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
     reduced_axes,
 )
-from minitensor.optable import CODES
+from minitensor.optable import ARRAY_CODES, CODES
 from minitensor.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -700,6 +701,9 @@ def norm(  # noqa: N803
     return _matrix_norm(t, ord, rows, columns, keepdims)
 
 
+_MEDIAN = ARRAY_CODES["median"]
+
+
 @axis_aliases
 def median(
     input: TensorLike, axis: SupportsIndex | None = -1, keepdims: bool = False
@@ -739,6 +743,14 @@ def median(
         for d, n in enumerate(t.shape)
         if keepdims or places not in (None, d)
     ]
+
+    row = t.ravel() if places is None else t
+    if length < 1 << 32:
+        one = tuple(1 if places in (None, d) else n for d, n in enumerate(row.shape))
+        codes = t.dtype.code, int64.code
+        pair = array_pair(_MEDIAN, "median", codes, one, (places or 0, 0), row)
+        if pair is not None:
+            return pair[0].reshape(shape), pair[1].reshape(shape)
 
     def choose(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = a.reshape(-1) if places is None else np.moveaxis(a, places, -1)

@@ -14,6 +14,8 @@ import numpy as np
 from minitensor.dtype import bool_, int64
 from minitensor.ops._dispatch import (
     aliases,
+    array_op,
+    array_pair,
     as_ints,
     as_tensor,
     axis_aliases,
@@ -37,6 +39,7 @@ from minitensor.ops.indexing import (
     weak_number,
 )
 from minitensor.ops.shape import broadcast_tensors
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -677,12 +680,12 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
         [1 3] [1 0 1]
     """
     t = as_tensor(input, "unique")
+    if not return_inverse:
+        return Tensor(np.unique(_comparable(t._value())), t.dtype, device=t.device)
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
-    result = Tensor(values, t.dtype, device=t.device)
     return (
-        (result, Tensor(inverse.reshape(t.shape), int64, device=t.device))
-        if return_inverse
-        else result
+        Tensor(values, t.dtype, device=t.device),
+        Tensor(inverse.reshape(t.shape), int64, device=t.device),
     )
 
 
@@ -718,9 +721,22 @@ def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: in
 
 
 # --- by order -------------------------------------------------------------------------------------
+_SORT, _TOPK, _SEARCH = (ARRAY_CODES[name] for name in ("sort", "topk", "searchsorted"))
+_LONG = 1 << 32  # along an axis: more than the kernels' positions
+
+
 def _comparable(a: np.ndarray) -> np.ndarray:
     """Return bfloat16 as float32, because NumPy missorts a bfloat16 array with NaN."""
     return a.astype(np.float32) if a.dtype.name == "bfloat16" else a
+
+
+def _in_order(
+    kernel: int, op: str, t: Tensor, axis: int, shape: tuple[int, ...], descending: bool
+) -> tuple[Tensor, Tensor] | None:
+    """Return elements of a shape in order, and their positions; None if no kernel does it."""
+    if t.shape[axis] >= _LONG:
+        return None
+    return array_pair(kernel, op, (t.dtype.code, int64.code), shape, (axis, descending), t)
 
 
 def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -759,6 +775,10 @@ def sort(
     """
     t = as_tensor(input, "sort")
     axis = normalize_axis("sort", axis, t.ndim)
+
+    found = _in_order(_SORT, "sort", t, axis, t.shape, descending)
+    if found is not None:
+        return found
 
     def order(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         places = _ordered(a, axis, descending)
@@ -827,6 +847,10 @@ def topk(
     counts = as_ints("topk", k, "k")
     if len(counts) != 1 or not 0 <= counts[0] <= t.shape[axis]:
         raise ValueError(f"[topk] k must be from 0 to {t.shape[axis]}, got {k!r}")
+    shape = (*t.shape[:axis], counts[0], *t.shape[axis + 1 :])
+    found = _in_order(_TOPK, "topk", t, axis, shape, bool(largest))
+    if found is not None:
+        return found
     values, places = sort(t, axis, largest)
     window = (slice(None),) * axis + (slice(counts[0]),)
     return getitem(values, window), getitem(places, window)
@@ -858,6 +882,12 @@ def searchsorted(sorted_sequence: TensorLike, values: TensorLike, *, right: bool
             f"[searchsorted] the sequence must have one dimension, got shape {t.shape}"
         )
     wanted = as_tensor(values, "searchsorted", t)
+    if wanted.dtype is t.dtype:
+        found = array_op(
+            _SEARCH, "searchsorted", int64.code, wanted.shape, (bool(right),), t, wanted
+        )
+        if found is not None:
+            return found
     side = "right" if right else "left"
     return host(
         "searchsorted",

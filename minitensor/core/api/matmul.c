@@ -1,28 +1,41 @@
-/* The product of two small matrices: kernels/matmul.c. */
-#include <stdio.h>
-
-#include "api/create.h"
-#include "api/launch.h"
+/* Products that the core computes: kernels/arrays/matmul.h. */
+#include "api/matmul.h"
+#include "api/arrays.h"
 #include "executor/pending.h"
+#include "generated/array_codes.h"
 
-enum { SMALL = 32 * 32 * 32 }; /* multiplications */
+/* Multiplications of one product of matrices, up to which the kernel takes less time than a call
+ * of BLAS. */
+enum { SMALL = 128 * 128 * 128 };
 
-mt_ref mt_matmul(mt_ref a_ref, mt_ref b_ref) {
-    mt_tensor *a = mt_t(a_ref), *b = mt_t(b_ref);
-    if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype || MT_KIND[a->dtype] != 'f')
+/* Finds the shape of the product; -1: the shapes do not fit, or NumPy multiplies better. */
+static int product_shape(const mt_tensor *a, const mt_tensor *b, int64_t *shape) {
+    if (!a->ndim || !b->ndim) return -1;
+    bool row = a->ndim == 1, column = b->ndim == 1;
+    int of_a = row ? 0 : a->ndim - 2, of_b = column ? 0 : b->ndim - 2,
+        n = of_a > of_b ? of_a : of_b;
+    int64_t inner = a->shape[a->ndim - 1], m = row ? 1 : a->shape[of_a],
+            columns = column ? 1 : b->shape[of_b + 1];
+    if (b->shape[of_b] != inner) return -1;
+    if (m != 1 && columns != 1 && (double)m * (double)inner * (double)columns > SMALL) return -1;
+    for (int d = 0; d < n; d++) {
+        int64_t x = d + of_a < n ? 1 : a->shape[d + of_a - n],
+                y = d + of_b < n ? 1 : b->shape[d + of_b - n];
+        if (x != y && x != 1 && y != 1) return -1;
+        shape[d] = x == 1 ? y : x;
+    }
+    if (!row) shape[n++] = m;
+    if (!column) shape[n++] = columns;
+    return n;
+}
+
+mt_ref mt_matmul(mt_tensor *a, mt_tensor *b) {
+    int64_t shape[MT_MAX_NDIM + 1];
+    if (a->dtype != b->dtype || a->device != b->device ||
+        !mt_array_kernel_has(MT_ARRAY_matmul, a->device, a->dtype))
         return 0;
-    if (a->device != b->device || !(mt_devices[a->device].flags & MT_DEVICE_NATIVE) ||
-        a->shape[1] != b->shape[0])
-        return 0;
-    int64_t shape[] = {a->shape[0], b->shape[1]}, inner = a->shape[1];
-    if (!a->size || !b->size || a->size > SMALL || b->size > SMALL ||
-        shape[0] * inner * shape[1] > SMALL)
-        return 0;
-    if (atomic_load_explicit(&mt_devices[a->device].lost, memory_order_relaxed)) return 0;
-    mt_tensor *out = mt_tensor_empty(a->device, a->dtype, 2, shape, false);
-    if (!out) return mt_no_memory("matmul", a->device, shape[0] * shape[1] * MT_ITEMSIZE[a->dtype]);
-    mt_task task;
-    mt_task_init(&task, MT_TASK_MATMUL, -1, a->dtype);
-    snprintf(task.host_op, sizeof task.host_op, "matmul");
-    return mt_task_launch(&task, 2, (mt_tensor *[]){a, b}, out);
+    int ndim = product_shape(a, b, shape);
+    if (ndim < 0) return 0;
+    mt_array_call call = {MT_ARRAY_matmul, "matmul", 2, 0, (mt_tensor *[]){a, b}, NULL};
+    return mt_array_op(&call, a->device, a->dtype, ndim, shape);
 }

@@ -126,6 +126,12 @@ bool mt_ready(const mt_task *task, mt_mark *blocking);
 /* Returns true if the task uses memory that is visible outside the streams. */
 bool mt_visible(const mt_task *task);
 
+/* Returns the number of elements of the task's largest tensor. */
+int64_t mt_effort(const mt_task *task);
+
+/* Returns true if a task that is ready may run in its submitter's thread, as the stream's next. */
+bool mt_inline_now(const mt_stream *s, const mt_task *task);
+
 /* Appends a task to the queue, with the marks that it waits for; owns the task from then on. */
 void mt_enqueue(mt_stream *s, mt_task *task);
 

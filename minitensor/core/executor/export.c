@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "executor/executor.h"
+#include "executor/submit.h"
 
 typedef struct {
     mt_storage *storage;
@@ -39,6 +40,30 @@ static int leave_arena(mt_storage *s) {
     return unchanged ? MT_OK : data ? MT_TIMEOUT : MT_MEMORY_ERROR;
 }
 
+/* Counts an export of the storage.  The caller holds the lock. */
+static void count_export(mt_storage *s, array_view *l, mt_memory *out) {
+    *l = (array_view){s, s->block};
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&s->exports, 1);
+    if (s->block) {
+        s->array_views++;
+        mt_arena_hold(s->block);
+    }
+    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->shared_mutable};
+}
+
+bool mt_export_idle(const mt_tensor *t, mt_memory *out) {
+    mt_storage *s = t->storage;
+    array_view *l = malloc(sizeof *l);
+    if (!l) return false;
+    pthread_mutex_lock(&mt_exec.lock);
+    bool idle = mt_storage_is_idle(s) && !s->error && s->data && !s->block;
+    if (idle) count_export(s, l, out);
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (!idle) free(l);
+    return idle;
+}
+
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     mt_storage *s = mt_t(tensor)->storage;
     array_view *l = malloc(sizeof *l);
@@ -54,14 +79,7 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
         }
         pthread_mutex_lock(&mt_exec.lock);
     }
-    *l = (array_view){s, s->block};
-    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    atomic_fetch_add(&s->exports, 1);
-    if (s->block) {
-        s->array_views++;
-        mt_arena_hold(s->block);
-    }
-    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->shared_mutable};
+    count_export(s, l, out);
     pthread_mutex_unlock(&mt_exec.lock);
     return MT_OK;
 }

@@ -11,16 +11,6 @@
 #include "executor/executor.h"
 #include "executor/pending.h"
 #include "executor/submit.h"
-#include "fusion/reduce.h"
-
-/* Returns the number of elements of the task's largest tensor. */
-static int64_t effort(const mt_task *task) {
-    int64_t size = 0;
-    for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
-    for (int i = 0; i < task->n_out; i++)
-        size = task->out[i]->size > size ? task->out[i]->size : size;
-    return size;
-}
 
 /* Returns a copy of the task on the heap, with counts of its own; NULL: no memory. */
 static mt_task *task_to_heap(const mt_task *task) {
@@ -73,10 +63,7 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     bool beside = mt_runs_inline();
     bool now =
         task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
-        (beside ||
-         (!mt_exec.gate_closed && mt_idle(s) &&
-          (effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task) ||
-           mt_reduces_early(task))));
+        (beside || mt_inline_now(s, task));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);
@@ -168,7 +155,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return MT_TIMEOUT;
         }
         wait = mt_exec.synchronous || mt_visible(task);
-        bool here = wait || (task->cost && effort(task) <= mt_exec.inline_limit);
+        bool here = wait || (task->cost && mt_effort(task) <= mt_exec.inline_limit);
         here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->cost));
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);

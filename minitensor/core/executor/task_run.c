@@ -45,12 +45,6 @@ static int run_one(mt_task *task, mt_outcome *outcome) {
         bad = mt_run_copy(out->ndim, out->shape, &target, &in);
         break;
     }
-    case MT_TASK_MATMUL: {
-        const mt_tensor *a = task->in[0], *b = task->in[1];
-        mt_operand left = mt_broadcast(a, 2, a->shape), right = mt_broadcast(b, 2, b->shape);
-        return mt_run_matmul(task->compute, a->shape[0], a->shape[1], b->shape[1],
-                             mt_tensor_data(out), &left, &right);
-    }
     case MT_TASK_ARRAYS: return run_arrays(task, outcome->why);
     case MT_TASK_HOST:
         outcome->exception = mt_py_host(task->host);

@@ -42,15 +42,25 @@ static void run_inline(mt_mark mark) {
     mt_run_claimed(s, 1);
 }
 
+/* Returns true if the stream is at a host task, which leaves no pieces to share: a thread that
+ * polled would take a core that BLAS or Python code uses.  The caller holds the lock. */
+static bool at_host_task(mt_mark mark) {
+    const mt_stream *s = mt_exec.streams[mark.stream];
+    const mt_task *task = s->running ? s->running : s->head;
+    return task && task->kind == MT_TASK_HOST;
+}
+
 bool mt_wait_mark(mt_mark mark, const struct timespec *deadline) {
     if (!mt_reached(mark)) run_inline(mark);
     if (mt_reached(mark)) return true;
     bool in_time = true;
     unsigned born = atomic_load(&mt_exec.generation);
     mt_waiter_add(mark);
-    pthread_mutex_unlock(&mt_exec.lock);
-    mt_pool_lend(mt_in_ms(deadline), reached, &mark);
-    pthread_mutex_lock(&mt_exec.lock);
+    if (!at_host_task(mark)) {
+        pthread_mutex_unlock(&mt_exec.lock);
+        mt_pool_lend(mt_in_ms(deadline), reached, &mark);
+        pthread_mutex_lock(&mt_exec.lock);
+    }
     while (in_time && !mt_reached(mark))
         in_time = mt_wait_progress(mt_exec.streams[mark.stream], deadline);
     if (born == atomic_load(&mt_exec.generation)) mt_waiter_remove(mark);

@@ -6,6 +6,7 @@
 #include "base/testpoints.h"
 #include "base/thread.h"
 #include "executor/executor.h"
+#include "executor/submit.h"
 #include "executor/task_run.h"
 #include "fusion/fuse.h"
 #include "fusion/pass.h"
@@ -77,27 +78,65 @@ static int run(mt_stream *s, mt_task *task, int n, mt_error **error) {
     return 1;
 }
 
+/* Makes a task of its submitter's thread the stream's next one; returns its number. */
+static uint64_t claim_stream(mt_stream *s, mt_task *task) {
+    s->claimed = true;
+    s->running = task;
+    return ++s->submitted;
+}
+
+/* Ends the task that claimed the stream. */
+static void unclaim_stream(mt_stream *s, uint64_t seq) {
+    s->claimed = false;
+    s->running = NULL;
+    s->done = seq;
+    if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);
+    if (s->head) pthread_cond_signal(&s->work);
+    pthread_cond_broadcast(&mt_exec.progress);
+}
+
 /* Runs a task in its submitter's thread: with `claim` as the stream's next task, without it beside
  * the streams. */
 mt_error *mt_run_here(mt_stream *s, mt_task *task, bool claim) {
-    uint64_t seq = 0;
     unsigned born = atomic_load(&mt_exec.generation);
-    if (claim) {
-        s->claimed = true;
-        seq = ++s->submitted;
-        s->running = task;
-    }
+    uint64_t seq = claim ? claim_stream(s, task) : 0;
     mt_error *error;
     run(s, task, 1, &error);
-    if (claim && born == atomic_load(&mt_exec.generation)) {
-        s->claimed = false;
-        s->running = NULL;
-        s->done = seq;
-        if (s->head && !mt_exec.gate_closed) mt_ensure_worker(s);
-        if (s->head) pthread_cond_signal(&s->work);
-        pthread_cond_broadcast(&mt_exec.progress);
-    }
+    if (claim && born == atomic_load(&mt_exec.generation)) unclaim_stream(s, seq);
     return error;
+}
+
+bool mt_host_begin(mt_task *task, mt_host_run *h) {
+    mt_mark blocking;
+    pthread_mutex_lock(&mt_exec.lock);
+    mt_stream *s = mt_stream_of_thread(task->out[0]->device);
+    bool beside = mt_runs_inline(),
+         now = (beside || mt_inline_now(s, task)) && mt_ready(task, &blocking) &&
+               !inherited_error(task);
+    if (now) {
+        *h = (mt_host_run){s, mt_working_on, atomic_load(&mt_exec.generation), 0};
+        if (!beside) h->seq = claim_stream(s, task);
+        use(task, 1, 1);
+        mt_working_on = s;
+    }
+    pthread_mutex_unlock(&mt_exec.lock);
+    return now;
+}
+
+void mt_host_end(mt_task *task, const mt_host_run *h, void *exception) {
+    mt_error *error = NULL;
+    pthread_mutex_lock(&mt_exec.lock);
+    use(task, 1, -1);
+    bool same = h->born == atomic_load(&mt_exec.generation); /* else this is a child of a fork */
+    if (same) mt_working_on = h->outer;
+    if (exception) {
+        error = mt_error_new(mt_task_op(task), task->site, MT_HOST_RAISED, "", exception);
+        mt_poison(task, error);
+        mt_error_report(h->stream, error);
+    }
+    if (same && h->seq) unclaim_stream(h->stream, h->seq);
+    pthread_mutex_unlock(&mt_exec.lock);
+    if (error) mt_error_release(error);
 }
 
 /* Returns how many tasks from the head of the queue run as one pass; may release the lock

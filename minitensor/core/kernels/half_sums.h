@@ -91,17 +91,17 @@ static inline bool all_finite(const float *x, int64_t n) {
     static void sum_##h##_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride,     \
                                           int64_t rows, int64_t n, int64_t index) {                \
         (void)aux, (void)index;                                                                    \
-        for (int64_t j = 0; j < n; j += HALF_ROW)                                                \
+        for (int64_t j = 0; j < n; j += HALF_ROW)                                                  \
             sum_##h##_rows((double *)acc + j, (const char *)x + 2 * j, stride, rows,               \
-                           n - j < HALF_ROW ? n - j : HALF_ROW);                               \
+                           n - j < HALF_ROW ? n - j : HALF_ROW);                                   \
     }                                                                                              \
     static void sum_##h##_finish(const void *acc, const void *aux, void *out, int64_t n,           \
-                                 int64_t count, bool mean) {                                       \
+                                 int64_t count, double divisor) {                                  \
         const double *r = acc;                                                                     \
         uint16_t *o = out;                                                                         \
         (void)aux;                                                                                 \
         for (int64_t j = 0; j < n; j++)                                                            \
-            o[j] = to_##h(sticky_f32(mean ? r[j] / (double)count : count ? r[j] : 0));             \
+            o[j] = to_##h(sticky_f32((count ? r[j] : 0) / divisor));                               \
     }
 SUM_OF_HALVES(f16)
 SUM_OF_HALVES(bf16)

@@ -11,6 +11,7 @@
 #endif
 #define MT_FMA 1
 #define MT_F16C 8
+#define MT_VECTOR 32 /* bytes */
 #define MT_LOOPS mt_loops_avx2
 #define MT_ISA_NAME "avx2"
 #include "kernels/isa_table.h"

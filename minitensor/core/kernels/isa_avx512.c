@@ -12,6 +12,7 @@
 #endif
 #define MT_FMA 1
 #define MT_F16C 16
+#define MT_VECTOR 64 /* bytes */
 #define MT_LOOPS mt_loops_avx512
 #define MT_ISA_NAME "avx512"
 #include "kernels/isa_table.h"

@@ -5,6 +5,7 @@
 #ifdef __FP_FAST_FMA
 #define MT_FMA 1
 #endif
+#define MT_VECTOR 16 /* bytes */
 #define MT_LOOPS mt_loops_baseline
 #define MT_ISA_NAME "baseline"
 #include "kernels/isa_table.h"

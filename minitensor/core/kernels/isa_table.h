@@ -1,5 +1,5 @@
 /* The loops of one instruction set, and their table.  The files isa_*.c define MT_LOOPS,
- * MT_ISA_NAME and MT_FMA and include this file.
+ * MT_ISA_NAME, MT_FMA and MT_VECTOR and include this file.
  *
  * The elementwise loops and the folds take most of the time that the core takes to compile, so
  * each is an object of its own: isa_*_elementwise.c and isa_*_folds.c define MT_ONLY_ELEMENTWISE

@@ -52,11 +52,6 @@ bool mt_cast_supported(int from, int to);
  * kernel dtypes when they differ.  Returns 0; 1: there is no such cast. */
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in);
 
-/* Multiplies an m x k matrix by a k x n matrix, of a float dtype, into contiguous memory.  Returns
- * a status: a product of a half type needs memory. */
-int mt_run_matmul(int dtype, int64_t m, int64_t k, int64_t n, char *out, const mt_operand *a,
-                  const mt_operand *b);
-
 /* Sorts dimensions by the size of a stride, the largest first.  Equal ones keep their order. */
 void mt_sort_dims(int n, int *order, const int64_t *strides);
 

@@ -1,6 +1,8 @@
-/* Calls of array kernels from minitensor/ops: array_op and array_op_into of the module. */
+/* Calls of array kernels from minitensor/ops: array_op, array_pair and array_op_into of the
+ * module. */
 #include "python/py_core.h"
 #include "api/arrays.h"
+#include "memory/allocator.h"
 
 enum { OPERANDS = 8, NUMBERS = 8 }; /* more of them are allocated */
 
@@ -45,8 +47,10 @@ static bool read_call(arguments *a, PyObject *const *head, PyObject *numbers, in
     a->call.kernel = (int)PyLong_AsLong(head[0]);
     if (PyErr_Occurred() || !(a->call.op = PyUnicode_AsUTF8AndSize(head[1], NULL))) return false;
     if (a->call.kernel < 0 || a->call.kernel >= mt_array_kernels() || !PyTuple_Check(numbers)) {
-        PyErr_Format(PyExc_TypeError, "[%s] takes the number of an array kernel, got %R, and a "
-                     "tuple of numbers", a->call.op, head[0]);
+        PyErr_Format(PyExc_TypeError,
+                     "[%s] takes the number of an array kernel, got %R, and a "
+                     "tuple of numbers",
+                     a->call.op, head[0]);
         return false;
     }
     a->call.n_in = n_in, a->call.n_param = (int)PyTuple_Size(numbers);
@@ -96,6 +100,52 @@ PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n)
     MT_PY_CALL(a.keeps_gil && size <= MT_PY_LITTLE,
                result = mt_array_op(&a.call, (int)device, (int)dtype, ndim, shape))
     return end_arguments(&a, mt_py_finished(result));
+}
+
+/* Reads a shape; returns its number of dimensions, or -1: it is no shape of a tensor. */
+static int read_shape(PyObject *given, int64_t *shape) {
+    Py_ssize_t n = PyTuple_Check(given) ? PyTuple_Size(given) : -1;
+    if (n < 0 || n > MT_MAX_NDIM) return -1;
+    for (Py_ssize_t d = 0; d < n; d++)
+        if ((shape[d] = PyLong_AsLongLong(PyTuple_GetItem(given, d))) < 0) return -1;
+    return mt_size((int)n, shape) < 0 ? -1 : (int)n;
+}
+
+/* array_pair(kernel, op, dtypes, shape, numbers, *tensors) */
+PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    arguments a;
+    enum { PAIR = 2 };
+    int64_t shape[MT_MAX_NDIM];
+    mt_tensor *out[PAIR];
+    PyObject *pair = NULL;
+    if (n < 6) return PyErr_Format(PyExc_TypeError, "[array_pair] takes at least 6 arguments");
+    if (!read_call(&a, given, given[4], (int)n - 5, given + 5)) return end_arguments(&a, NULL);
+    const mt_tensor *first = a.call.in[0];
+    int ndim = read_shape(given[3], shape);
+    bool known = ndim >= 0 && mt_array_kernel_has(a.call.kernel, first->device, first->dtype) &&
+                 !mt_devices[first->device].lost && (pair = PyTuple_New(PAIR));
+    for (int i = 0; known && i < PAIR; i++) {
+        long dtype = PyLong_AsLong(PyTuple_GetItem(given[2], i));
+        mt_ref ref = mt_empty(first->device, (int)dtype, ndim, shape);
+        if (ref < 0) ref = mt_py_end_of(ref);
+        out[i] = ref ? mt_t(ref) : NULL;
+        PyObject *result = ref ? mt_py_wrap(ref) : NULL;
+        known = result && PyTuple_SetItem(pair, i, result) == 0;
+    }
+    if (!known) {
+        Py_XDECREF(pair);
+        if (PyErr_Occurred()) return end_arguments(&a, NULL);
+        Py_INCREF(Py_None);
+        return end_arguments(&a, Py_None);
+    }
+    mt_ref result;
+    MT_PY_CALL(a.keeps_gil, result = mt_array_op_into(&a.call, PAIR, out))
+    if (result < 0) result = mt_py_end_of(result);
+    if (result) {
+        MT_PY_CALL(a.keeps_gil, mt_release(result))
+    } else Py_CLEAR(pair);
+    return end_arguments(&a, pair);
 }
 
 /* array_op_into(kernel, op, targets, numbers, *tensors) */

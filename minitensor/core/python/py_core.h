@@ -34,6 +34,9 @@ typedef struct {
         /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not
          * that frame's */
         site;
+    PyObject *matmul;      /* matmul(a, b): of operands that are no small float tensors */
+    PyObject *host_raised; /* host_raised(error): what the core keeps of it, as an int */
+    PyObject *host_ended;  /* host_ended(tensor): raises now, if a Ctrl-C came in its task */
     PyObject *synchronous; /* True: each op fails at its call */
 } mt_python;
 extern mt_python python;
@@ -48,6 +51,16 @@ extern allocfunc mt_tensor_alloc;
 
 /* The Tensor of a reference, which it takes over. */
 PyObject *mt_py_wrap(mt_ref ref);
+
+/* Returns a tuple of ints. */
+PyObject *mt_py_ints(int n, const int64_t *values);
+
+/* Returns NumPy's dtype of a code, borrowed; NULL: an exception. */
+PyObject *mt_py_numpy_dtype(int code);
+
+/* Returns a tensor's memory as an array, for a host task: valid while the tensor is held, and no
+ * other thread is at work on it. */
+PyObject *mt_py_array(mt_tensor *t, bool writable);
 
 /* py_operators.c */
 
@@ -64,6 +77,9 @@ enum {
         Py_BEGIN_ALLOW_THREADS statement;                                                          \
         Py_END_ALLOW_THREADS                                                                       \
     }
+
+/* Finds the number of the user's line; false: an exception. */
+bool mt_py_site(uint32_t *site);
 
 /* Brings a call to its end: queues it, if that is all there is to do, and else as `complete` does.
  * Returns a reference; 0: an exception. */
@@ -98,9 +114,13 @@ PyObject *mt_py_whole(PyObject *self);
 PyObject *mt_py_index(PyObject *self);
 int mt_py_bool(PyObject *self);
 Py_ssize_t mt_py_length(PyObject *self);
+/* py_host.c */
+extern PyMethodDef mt_host_functions[];
+bool mt_py_host_ready(PyObject *module);
 
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 /* py_joining.c */
@@ -119,6 +139,8 @@ PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* reductions(functions): a dict of function and method for each reduction, which call the function
  * of this name for all but the common calls. */
 PyObject *mt_py_reductions(PyObject *module, PyObject *by_name);
+/* matmul(a, b): the product of two tensors; None: NumPy has to multiply. */
+PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 

@@ -26,6 +26,8 @@
  * without the GIL. */
 #include "python/py_core.h"
 
+#include "api/matmul.h"
+
 static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= MT_PY_LITTLE && mt_keeps_gil(); }
 
 /* --- the end of a call ------------------------------------------------------------------------ */
@@ -40,7 +42,7 @@ static struct {
     uint32_t site;
 } sites[SITES];
 
-static bool site_of_caller(uint32_t *site) {
+bool mt_py_site(uint32_t *site) {
     *site = 0;
     PyFrameObject *frame = PyEval_GetFrame();
     if (!frame) return true; /* no line of Python: a thread of C calls */
@@ -70,7 +72,7 @@ mt_ref mt_py_end_of(mt_ref call) {
     int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
                      ? MT_TIMEOUT
                      : MT_RUNTIME_ERROR;
-    if (status == MT_TIMEOUT && !site_of_caller(&site)) {
+    if (status == MT_TIMEOUT && !mt_py_site(&site)) {
         mt_call_drop(call);
         return 0;
     }
@@ -240,6 +242,31 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
     return true;
 }
 
+/* --- products of matrices --------------------------------------------------------------------- */
+
+/* Returns NULL without an exception if NumPy has to multiply. */
+static PyObject *product(PyObject *a, PyObject *b) {
+    mt_ref x = mt_py_ref(a), y = mt_py_ref(b), result = 0;
+    if (x && y) {
+        MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_matmul(mt_t(x), mt_t(y)))
+    }
+    return result ? mt_py_finished(result) : NULL;
+}
+
+static PyObject *slot_matmul(PyObject *a, PyObject *b) {
+    PyObject *result = product(a, b);
+    if (result || PyErr_Occurred()) return result;
+    return PyObject_CallFunctionObjArgs(python.matmul, a, b, NULL);
+}
+
+PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    if (n != 2) return PyErr_Format(PyExc_TypeError, "[matmul] takes 2 operands, got %zd", n);
+    PyObject *result = product(given[0], given[1]);
+    if (result || PyErr_Occurred()) return result;
+    Py_RETURN_NONE;
+}
+
 /* --- one function, one method and their entries for each op; one slot for each operator ------- */
 
 #define FAST PyObject *const *given, Py_ssize_t positional, PyObject *keywords
@@ -339,6 +366,7 @@ PyMethodDef mt_op_methods[] = {
 #undef OP3
     {NULL, NULL, 0, NULL}};
 PyType_Slot mt_op_slots[] = {
+    {Py_nb_matrix_multiply, slot_matmul},
 #define SLOT1(slot, name) {Py_nb_##slot, slot_##name},
 #define SLOT2(slot, name) {Py_nb_##slot, slot_##name}, {Py_nb_inplace_##slot, in_place_##name},
 #define SLOT3 SLOT2

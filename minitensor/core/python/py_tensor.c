@@ -1,11 +1,6 @@
 /* The type under Tensor, and the module: see py_operators.c. */
 #include "python/py_views.h"
 
-#ifndef PyBUF_WRITE
-#define PyBUF_READ 0x100 /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
-#define PyBUF_WRITE 0x200
-#endif
-
 static freefunc deallocate; /* Tensor's */
 
 /* --- the type --------------------------------------------------------------------------------- */
@@ -44,20 +39,11 @@ static PyObject *get_ref(PyObject *self, void *closure) {
     return ref ? PyLong_FromLongLong(ref) : no_value(self);
 }
 
-static PyObject *ints(int n, const int64_t *values) {
-    PyObject *tuple = PyTuple_New(n);
-    for (int i = 0; tuple && i < n; i++) {
-        PyObject *value = PyLong_FromLongLong(values[i]);
-        if (!value || PyTuple_SetItem(tuple, i, value) < 0) Py_CLEAR(tuple);
-    }
-    return tuple;
-}
-
 static PyObject *get_shape(PyObject *self, void *closure) {
     (void)closure;
     tensor_object *t = (tensor_object *)self;
     if (!t->ref) return no_value(self);
-    if (!t->shape && !(t->shape = ints(mt_t(t->ref)->ndim, mt_t(t->ref)->shape))) return NULL;
+    if (!t->shape && !(t->shape = mt_py_ints(mt_t(t->ref)->ndim, mt_t(t->ref)->shape))) return NULL;
     Py_INCREF(t->shape);
     return t->shape;
 }
@@ -65,7 +51,7 @@ static PyObject *get_shape(PyObject *self, void *closure) {
 static PyObject *get_strides(PyObject *self, void *closure) {
     (void)closure;
     mt_ref ref = ((tensor_object *)self)->ref;
-    return ref ? ints(mt_t(ref)->ndim, mt_t(ref)->strides) : no_value(self);
+    return ref ? mt_py_ints(mt_t(ref)->ndim, mt_t(ref)->strides) : no_value(self);
 }
 
 static PyObject *get_dtype(PyObject *self, void *closure) {
@@ -154,16 +140,18 @@ static PyTypeObject *make_type(void) {
 
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
-    enum { N = 7 };
+    enum { N = 10 };
     static char *names[N + 1] = {"tensor",        "dtypes", "ndarray",     "complete",
-                                 "dispatch_slow", "site",   "synchronous", NULL};
+                                 "dispatch_slow", "site",   "synchronous", "host_raised",
+                                 "host_ended",    "matmul", NULL};
     PyObject *given[N] = {NULL},
-             **kept[N] = {&python.tensor,     &python.dtypes,        &python.ndarray,
-                          &python.complete,   &python.dispatch_slow, &python.site,
-                          &python.synchronous};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOO:bind", names, &given[0],
+             **kept[N] = {&python.tensor,      &python.dtypes,        &python.ndarray,
+                          &python.complete,    &python.dispatch_slow, &python.site,
+                          &python.synchronous, &python.host_raised,   &python.host_ended,
+                          &python.matmul};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOOOOO:bind", names, &given[0],
                                      &given[1], &given[2], &given[3], &given[4], &given[5],
-                                     &given[6]))
+                                     &given[6], &given[7], &given[8], &given[9]))
         return NULL;
     for (int i = 0; i < N; i++) {
         if (!given[i]) continue;
@@ -182,17 +170,6 @@ static PyObject *py_wrap(PyObject *module, PyObject *ref) {
     (void)module;
     long long number = PyLong_AsLongLong(ref);
     return number == -1 && PyErr_Occurred() ? NULL : mt_py_wrap(number);
-}
-
-static PyObject *numpy_dtype(int code) { /* borrowed */
-    if (!python.numpy[code]) {
-        PyObject *dtype = PySequence_GetItem(python.dtypes, code),
-                 *found = dtype ? PyObject_GetAttrString(dtype, "numpy") : NULL;
-        Py_XDECREF(dtype);
-        if (python.numpy[code]) Py_XDECREF(found); /* another thread was here meanwhile */
-        else python.numpy[code] = found;
-    }
-    return python.numpy[code];
 }
 
 static bool is_tensor(PyObject *o) { return PyType_IsSubtype(Py_TYPE(o), mt_tensor_base); }
@@ -214,37 +191,19 @@ static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) 
     return given[0];
 }
 
-/* A tensor's memory as an array, for a host task: valid while the tensor is held, and no other
- * thread is at work on it. */
-static PyObject *array_of(PyObject *ref, int access) {
-    mt_tensor *t = mt_t(PyLong_AsLongLong(ref));
-    if (PyErr_Occurred()) return NULL;
-    static char nothing[16];
-    bool lies = t->storage && t->storage->data; /* one without elements needs no memory */
-    int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
-    char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
-    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, access),
-             *dtype = numpy_dtype(t->dtype), *result = NULL;
-    PyObject *shape = ints(t->ndim, t->shape), *strides = ints(t->ndim, t->strides),
-             *offset = PyLong_FromLongLong(lies ? t->offset : 0);
-    if (memory && dtype && shape && strides && offset)
-        result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset,
-                                              t->size ? strides : Py_None, NULL);
-    Py_XDECREF(memory);
-    Py_XDECREF(shape);
-    Py_XDECREF(strides);
-    Py_XDECREF(offset);
-    return result;
+static PyObject *array_of(PyObject *ref, bool writable) {
+    mt_ref number = PyLong_AsLongLong(ref);
+    return PyErr_Occurred() ? NULL : mt_py_array(mt_t(number), writable);
 }
 
 static PyObject *array(PyObject *module, PyObject *ref) {
     (void)module;
-    return array_of(ref, PyBUF_WRITE);
+    return array_of(ref, true);
 }
 
 static PyObject *read_only_array(PyObject *module, PyObject *ref) {
     (void)module;
-    return array_of(ref, PyBUF_READ);
+    return array_of(ref, false);
 }
 
 static PyObject *fork_prepare(PyObject *module, PyObject *none) {
@@ -257,7 +216,8 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
-     "site=None, synchronous=False)\n--\n\nTell the core which classes and functions of Python it "
+     "site=None, synchronous=False, host_raised=None, host_ended=None, "
+     "matmul=None)\n--\n\nTell the core which classes and functions of Python it "
      "uses."},
     {"fast", AS_METHOD(mt_py_fast_function), METH_FASTCALL,
      "fast($module, function, name=None, /)\n--\n\nReturn the function with the fast way in C "
@@ -266,6 +226,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "array_op($module, kernel, op, dtype, shape, numbers, /, *tensors)\n--\n\nReturn the new "
      "tensor that an array kernel computes from tensors, or on the device of a number in their "
      "place; None if there is no kernel for the dtype or device."},
+    {"array_pair", AS_METHOD(mt_py_array_pair), METH_FASTCALL,
+     "array_pair($module, kernel, op, dtypes, shape, numbers, /, *tensors)\n--\n\nReturn two new "
+     "tensors of a shape that an array kernel computes, or None as array_op does."},
     {"array_op_into", AS_METHOD(mt_py_array_op_into), METH_FASTCALL,
      "array_op_into($module, kernel, op, targets, numbers, /, *tensors)\n--\n\nCompute into "
      "existing tensors; return the first, or None as array_op does."},
@@ -297,6 +260,9 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
     {"mask_op", AS_METHOD(mt_py_mask_op), METH_FASTCALL,
      "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h.  "
      "Return None if the core can't do it."},
+    {"matmul", AS_METHOD(mt_py_matmul), METH_FASTCALL,
+     "matmul($module, a, b, /)\n--\n\nReturn the product of two tensors; None if NumPy has to "
+     "multiply."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "
@@ -340,7 +306,7 @@ PyMODINIT_FUNC PyInit__operators(void) {
     PyObject *module = PyModule_Create(&MODULE), *all = functions();
     if (!mt_tensor_base) mt_tensor_base = make_type();
     if (!loaded) loaded = PySet_New(NULL);
-    if (module && all && mt_tensor_base && loaded &&
+    if (module && all && mt_tensor_base && loaded && mt_py_host_ready(module) &&
         PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
         PyModule_AddObjectRef(module, "FUNCTIONS", all) == 0 &&
         PyModule_AddObjectRef(module, "TensorBase", (PyObject *)mt_tensor_base) == 0) {

@@ -16,7 +16,7 @@ bool mt_py_axis(PyObject *o, int ndim, int *axis) {
     return true;
 }
 
-int mt_py_ints(PyObject *const *given, Py_ssize_t n, int64_t *values) {
+int mt_py_read_ints(PyObject *const *given, Py_ssize_t n, int64_t *values) {
     bool tuple = n == 1 && PyTuple_CheckExact(given[0]), list = n == 1 && PyList_CheckExact(given[0]);
     Py_ssize_t count = tuple ? PyTuple_Size(given[0]) : list ? PyList_Size(given[0]) : n;
     if (count > MT_MAX_NDIM) return -1;
@@ -94,7 +94,7 @@ static PyObject *reshape_to(const mt_tensor *t, int ndim, int64_t *shape) {
 static PyObject *reshape(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     int64_t shape[MT_MAX_NDIM];
     const mt_tensor *t = first(given, n, names, 2, MT_MAX_NDIM);
-    return t ? reshape_to(t, mt_py_ints(given + 1, n - 1, shape), shape) : NULL;
+    return t ? reshape_to(t, mt_py_read_ints(given + 1, n - 1, shape), shape) : NULL;
 }
 
 static PyObject *ravel(PyObject *const *given, Py_ssize_t n, PyObject *names) {
@@ -112,7 +112,7 @@ static PyObject *contiguous(PyObject *const *given, Py_ssize_t n, PyObject *name
 static PyObject *broadcast(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     const mt_tensor *t = first(given, n, names, 2, MT_MAX_NDIM);
     int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM];
-    int ndim = t ? mt_py_ints(given + 1, n - 1, shape) : -1, ahead = t ? ndim - t->ndim : 0;
+    int ndim = t ? mt_py_read_ints(given + 1, n - 1, shape) : -1, ahead = t ? ndim - t->ndim : 0;
     if (ndim < 0 || ahead < 0) return NULL;
     for (int d = 0; d < ndim; d++) {
         int64_t length = d < ahead ? 1 : t->shape[d - ahead];
@@ -148,7 +148,7 @@ static PyObject *permute(PyObject *const *given, Py_ssize_t n, PyObject *names) 
     const mt_tensor *t = first(given, n, names, 2, MT_MAX_NDIM);
     int64_t axes[MT_MAX_NDIM];
     int order[MT_MAX_NDIM], seen = 0;
-    if (!t || mt_py_ints(given + 1, n - 1, axes) != t->ndim) return NULL;
+    if (!t || mt_py_read_ints(given + 1, n - 1, axes) != t->ndim) return NULL;
     for (int d = 0; d < t->ndim; d++) {
         if (axes[d] < -t->ndim || axes[d] >= t->ndim) return NULL;
         order[d] = (int)(axes[d] < 0 ? axes[d] + t->ndim : axes[d]);

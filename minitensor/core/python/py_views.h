@@ -10,7 +10,7 @@ bool mt_py_int(PyObject *o, int64_t *value);
 bool mt_py_axis(PyObject *o, int ndim, int *axis);
 
 /* Stores the ints of f(1, 2) or f((1, 2)), at most MT_MAX_NDIM; returns how many, or -1. */
-int mt_py_ints(PyObject *const *given, Py_ssize_t n, int64_t *values);
+int mt_py_read_ints(PyObject *const *given, Py_ssize_t n, int64_t *values);
 
 /* Returns another view of the tensor's storage; NULL: an exception, or too many dimensions. */
 PyObject *mt_py_view(const mt_tensor *t, int ndim, const int64_t *shape, const int64_t *strides,

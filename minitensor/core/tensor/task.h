@@ -10,7 +10,6 @@ typedef struct mt_task {
         MT_TASK_ELEMENTWISE,
         MT_TASK_COPY,
         MT_TASK_REDUCE,
-        MT_TASK_MATMUL,
         MT_TASK_ARRAYS,
         MT_TASK_HOST,
         MT_TASK_EVENT,
