@@ -9,6 +9,8 @@ handle of it (`hold`).  The worker calls the core's callback `mt_py_host` with t
 the function, which hands a `Task` to the backend's `launch`.  The core gives each handle back once,
 through the callback `mt_py_release`.
 
+A small task whose stream is idle takes a shorter way: core/python/py_host.c runs it at its call.
+
 What is guaranteed.  An exception of the task becomes a handle of its own, and rises where the value
 is read.  What the function holds goes when the task is over, and not with the collector's next
 round.

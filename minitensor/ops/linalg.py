@@ -1,7 +1,7 @@
 """Linear algebra: NumPy's BLAS and LAPACK on the stream.
 
-The core multiplies two small float matrices itself (matmul.c): a call of NumPy would take longer
-than the product.  The call checks shapes and dtypes; an error that only the numbers show (a
+The core multiplies small float matrices, batches of them, and vectors itself
+(core/kernels/arrays/matmul.h): a call of NumPy would take longer than the product.  The call checks shapes and dtypes; an error that only the numbers show (a
 singular matrix) is raised by the read of the value.  Half precision is multiplied in float32 and
 rounded once.
 """
@@ -752,6 +752,10 @@ def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
     return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype, steps=_cubed(t, 1))
 
 
+def _solve_vector(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(a, b[:, None])[..., 0]
+
+
 def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
     """Return X with A @ X == B.
 
@@ -775,11 +779,11 @@ def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
     left, b = _tensors("solve", (A, B))
     a, dtype = _square("solve", left)
     dtype = to_float(promote(dtype, b.dtype))
-    column = b.expand_dims(-1) if b.ndim == 1 else b
-    shape = _matmul_shape("solve", a.shape, column.shape)
+    shape, function = _matmul_shape("solve", a.shape, b.shape), np.linalg.solve
+    if b.ndim == 1:
+        function = _solve_vector
     steps = _cubed(a, 1) + 2 * math.prod(shape) * a.shape[-1]
-    result = host("solve", _lapack(np.linalg.solve, dtype), [a, column], shape, dtype, steps=steps)
-    return result.squeeze(-1) if b.ndim == 1 else result
+    return host("solve", _lapack(function, dtype), [a, b], shape, dtype, steps=steps)
 
 
 def qr(input: Any) -> tuple[Tensor, Tensor]:

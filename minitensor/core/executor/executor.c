@@ -16,8 +16,9 @@
  * event is a mark that the user sets.
  *
  * Inline tasks.  A hand-off to a worker costs some 10 us, more than a small op.  A small op runs
- * inline, in its submitter's thread, if its stream is idle and its inputs are ready (mt_dispatch,
- * and mt_submit for the library's own host tasks).  The submitter claims the stream meanwhile.
+ * inline, in its submitter's thread, if its stream is idle and its inputs are ready (mt_dispatch;
+ * mt_submit or mt_host_begin for the library's own host tasks).  The submitter claims the stream
+ * meanwhile.
  * These also run inline:
  *   - every op in synchronous mode;
  *   - ops on memory that is visible outside the streams (to NumPy arrays, or to other processes

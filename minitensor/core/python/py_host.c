@@ -39,8 +39,8 @@ static PyObject *element(PyObject *o, Py_ssize_t i) {
     return PyList_Check(o) ? PyList_GetItem(o, i) : PyTuple_GetItem(o, i);
 }
 
-/* Reads inputs, a list or tuple of tensors of one device with this short way; false: not such ones, or
- * an exception. */
+/* Reads inputs, a list or tuple of tensors of one device with this short way; false: not such
+ * ones, or an exception. */
 static bool read_inputs(host_call *c, PyObject *inputs) {
     Py_ssize_t n = length(inputs);
     if (n < 1 || n >= TENSORS) return false;
@@ -210,7 +210,7 @@ static PyType_Slot EXPORT_SLOTS[] = {{Py_tp_doc, "One export of a tensor's memor
 static PyType_Spec EXPORT = {"minitensor.backend._operators.Export", sizeof(export_object), 0,
                              Py_TPFLAGS_DEFAULT, EXPORT_SLOTS};
 
-/* Returns the code of a dtype in native byte order; -1: no tensor holds it, or another way tells. */
+/* Returns the code of a dtype; -1: no tensor holds it, or the general way has to tell. */
 static int dtype_of(const array_interface *a) {
     for (int code = 0; code < MT_NUM_DTYPES; code++)
         if (MT_KIND[code] == a->typekind && MT_ITEMSIZE[code] == a->itemsize &&
@@ -255,8 +255,8 @@ static PyObject *view(PyObject *module, PyObject *tensor) {
     mt_ref ref = mt_py_ref(tensor);
     const mt_tensor *t = ref ? mt_t(ref) : NULL;
     mt_memory memory;
-    if (!t || !t->size || !mt_keeps_gil() || !(mt_devices[t->device].flags & MT_DEVICE_NUMPY) ||
-        t->dtype == MT_DT_bfloat16)
+    if (!t || !t->storage || !t->size || !mt_keeps_gil() ||
+        !(mt_devices[t->device].flags & MT_DEVICE_NUMPY) || t->dtype == MT_DT_bfloat16)
         Py_RETURN_NONE;
     allocfunc allocate = (allocfunc)PyType_GetSlot(export_type, Py_tp_alloc);
     export_object *e = (export_object *)allocate(export_type, 0);

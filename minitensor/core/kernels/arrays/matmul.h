@@ -150,7 +150,7 @@ static void panel(const product *p, bool single, int64_t first, int64_t columns)
     bool narrow = columns <= lanes;
     int64_t width = narrow ? lanes : PANEL_VECTORS * lanes;
     bool whole = columns == width, direct = whole && p->b_column == size;
-    char packed[INNER_BLOCK * PANEL_VECTORS * MT_VECTOR / 4],
+    _Alignas(MT_VECTOR) char packed[INNER_BLOCK * PANEL_VECTORS * MT_VECTOR / 4],
         tile[ROWS * PANEL_VECTORS * MT_VECTOR];
     int64_t step = direct ? p->k : (int64_t)sizeof packed / (width * size);
     int64_t rows = whole ? p->m : ROWS;

@@ -209,7 +209,7 @@ static void order_rows(void *job, int64_t begin, int64_t end) {
             from += i * in->strides[d], to += i * values->strides[d], at += i * places->strides[d];
         }
         sort_row r = {in->data + from, n, in->strides[o->axis], ORDERS[in->dtype].keys, o->flip};
-        char few[2 * FEW_ITEMS * sizeof(wide_item)];
+        wide_item few[2 * FEW_ITEMS];
         void *memory = NULL, *items = few;
         size_t bytes = (size_t)(2 * n) * (wide ? sizeof(wide_item) : sizeof(uint64_t));
         if (o->what == TOPK && n > FEW_ITEMS) {
@@ -277,8 +277,8 @@ static void search_values(void *job, int64_t begin, int64_t end) {
     }
 }
 
-/* in: a vector in order, and values of its dtype; out: their positions, of int64, in C order; param:
- * whether after equal elements. */
+/* in: a vector in order, and values of its dtype; out: their positions, of int64, in C order;
+ * param: whether after equal elements. */
 MT_ARRAY_KERNEL(searchsorted) {
     mt_arrays call = *a;
     mt_parallel(a->out[0].size, 1 << 12, search_values, &call);
