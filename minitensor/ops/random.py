@@ -518,6 +518,10 @@ def randperm(
         >>> print(ops.randperm(4).sum())
         6
     """
+    if dtype is None and n.__class__ is int:
+        result = _make(_PERMUTATION, "randperm", n, int64, None, _of("randperm", seed).draw)
+        if result is not None:
+            return result
     shape = _size("randperm", (n,))
     if len(shape) != 1:
         raise TypeError(f"[randperm] n must be an int, got {n!r}")
