@@ -89,10 +89,9 @@ enum { VECTORS = 2 };
 #define PACK(to, v)                                                                                \
     _mm256_storeu_si256(                                                                           \
         (__m256i *)(to),                                                                           \
-        _mm256_permute4x64_epi64(                                                                  \
-            _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(v[0]),                       \
-                                                  _mm256_castsi256_ps(v[1]), 0x88)),               \
-            0xd8))
+        _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(                            \
+                                     _mm256_castsi256_ps(v[0]), _mm256_castsi256_ps(v[1]), 0x88)), \
+                                 0xd8))
 #endif
 
 #ifdef TIMES
@@ -242,9 +241,9 @@ static void normal_d(const draw *d, const words *from, numbers *to, int n) {
         double u = 1 - unit(from->w[0][i], from->w[1][i]);
         double log_u = mt_log_of(mt_split_log(u, 0));
         double r = sqrt(-2 * (log_u < 0 ? log_u : 0));
-        double x = ((double)(int32_t)(angle << 2) +
-                    (double)(int32_t)(from->w[2][i] >> 1) * 0x1p-31) *
-                   (MT_PI_0 / 4 * 0x1p-31);
+        double x =
+            ((double)(int32_t)(angle << 2) + (double)(int32_t)(from->w[2][i] >> 1) * 0x1p-31) *
+            (MT_PI_0 / 4 * 0x1p-31);
         uint64_t quarter = angle >> 30, odd = -(quarter & 1);
         uint64_t s = bits(mt_sin_of(x, 0)), c = bits(mt_cos_of(x, 0));
         uint64_t cosine = (odd & s) | (~odd & c), sine = (odd & c) | (~odd & s);
