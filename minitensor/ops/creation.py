@@ -96,7 +96,8 @@ def _made(op: str, size: Any, dtype: Any, device: Any) -> Tensor:
 
 
 def _filled(op: str, size: Any, value: Any, dtype: Any, device: Any) -> Tensor:
-    """Return a new tensor of one value."""
+    """Return a new tensor of one value; float32 without a dtype."""
+    dtype = float32 if dtype is None else dtype
     result = _quick_filled(op, size, value, dtype, device)
     if result is not None:
         return result
@@ -208,7 +209,7 @@ def zeros(
         [[0, 0],
          [0, 0]])
     """
-    return _filled("zeros", size, 0, float32 if dtype is None else dtype, device)
+    return _filled("zeros", size, 0, dtype, device)
 
 
 def ones(
@@ -233,7 +234,7 @@ def ones(
         >>> print(ops.ones(3))
         [1. 1. 1.]
     """
-    return _filled("ones", size, 1, float32 if dtype is None else dtype, device)
+    return _filled("ones", size, 1, dtype, device)
 
 
 @named

@@ -1,9 +1,14 @@
 """Random numbers from a counter-based generator.
 
-A draw is a function of (key, number of the draw): NumPy's Philox, keyed by the seed, its counter
-set to the draw's number.  A call only takes the next number, one atomic step without a lock; a
-worker draws the random numbers later, and they do not depend on that time.  Results depend only on
-the seed and on the number of earlier calls.
+A draw is a function of (key, number of the draw): Philox 4x32-10, keyed by the seed, its counter
+made of the draw's number and the element's place.  A call only takes the next number, one atomic
+step without a lock; a worker draws the random numbers later, and they do not depend on that time,
+nor on the number of threads.  Results depend only on the seed and on the number of earlier calls.
+core/kernels/arrays/random.h defines each number, so that a seed gives the same ones in every
+version and on every device.  A longer draw begins with the elements of a shorter one.
+
+The numbers of draws count modulo 2**64.  The core computes the numbers of a device without C
+kernels on the host and copies them.
 
 Fork.  The child continues with a key of its own, hashed from the parent's key and the number of the
 fork.  Parent, children and grandchildren therefore all draw different numbers, and a program with
@@ -22,16 +27,18 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
 from minitensor import fork
-from minitensor.backend import Device, core
-from minitensor.dtype import DType, as_dtype, float32, int64
-from minitensor.ops._dispatch import as_ints, as_tensor, host_many, named
-from minitensor.tensor import Tensor, empty
+from minitensor.backend import Device
+from minitensor.backend.core import operators
+from minitensor.dtype import DType, as_dtype, bool_, float32, float64, int64
+from minitensor.ops._dispatch import as_ints, as_tensor, host, named
+from minitensor.optable import ARRAY_CODES
+from minitensor.tensor import Tensor, as_device
 
 if TYPE_CHECKING:
     from minitensor.typing import DTypeLike, ShapeLike, TensorLike
@@ -46,19 +53,18 @@ __all__ = [
 class _Generator:
     """Hold a key and the numbers of the next draw and fork.
 
-    `itertools.count` steps atomically under the GIL.
+    `itertools.count` steps atomically under the GIL.  `uniform` and `normal` are what the kernels
+    of the standard distributions take: the key, the counter, from which the core takes the number
+    of the draw, and parameters.
     """
 
     def __init__(self, key: int, start: int = 0, forks: int = 0) -> None:
         self.key, self.count, self.forks = key, itertools.count(start), itertools.count(forks)
-
-    def draw(self) -> Callable[[], np.random.Generator]:
-        """Return a function that makes the generator of one call; the drawing task calls it."""
-        key, number = self.key, next(self.count)
-        # 2**128 numbers for each draw: the counter's upper half is the draw's number.
-        return lambda: np.random.Generator(np.random.Philox(key=key, counter=number << 128))
+        self.draw = key & _WORD, key >> 64, self.count
+        self.uniform, self.normal = (*self.draw, 1.0, 0.0, 24), (*self.draw, 1.0, 0.0)
 
 
+_WORD = (1 << 64) - 1
 _seed: int | None = None
 _current: _Generator | None = None  # made at the first draw, to keep the import fast
 
@@ -251,25 +257,38 @@ fork.register(_before_fork, _after_in_parent, _after_in_child, name="random", le
 
 
 # --- drawing --------------------------------------------------------------------------------------
+_UNIFORM, _NORMAL, _INTEGERS, _BERNOULLI, _PERMUTATION = (
+    ARRAY_CODES[name] for name in ("uniform", "normal", "integers", "bernoulli", "permutation")
+)
+_make = operators.make
+
+
+def _of(op: str, seed: SupportsIndex | None) -> _Generator:
+    return _generator() if seed is None else _Generator(_key(_checked_seed(op, seed)))
+
+
 def _draw(
+    kernel: int,
     op: str,
-    function: Callable[..., Any],
     shape: Sequence[int],
     dtype: DType,
-    seed: SupportsIndex | None,
-    inputs: Sequence[Tensor] = (),
+    numbers: tuple[Any, ...],
     device: Device | None = None,
+    wide: DType = float32,
 ) -> Tensor:
-    make = _generator().draw() if seed is None else _Generator(_key(_checked_seed(op, seed))).draw()
-    if inputs:
-        return host_many(op, lambda *arrays: function(make(), *arrays), inputs, [(shape, dtype)])[0]
-    result = empty(shape, dtype, device)
-
-    def run(task: Any) -> None:
-        np.copyto(task.outputs[0], function(make()), casting="unsafe")
-
-    core.host_task(op, result._device_id, run, [], [result._ref])
-    return result
+    """Return what a kernel draws; in the dtype `wide` first if it does not compute in `dtype`."""
+    place = device or as_device(None)
+    number = place.activate()
+    if dtype.name not in place.backend.dtypes:
+        raise TypeError(f"[{op}] dtype must be one that {place} supports, got {dtype}")
+    result = _make(kernel, op, shape, dtype, number, numbers)
+    if result is not None:
+        return result
+    host = as_device("CPU")
+    result = _make(kernel, op, shape, dtype, host.activate(), numbers)
+    if result is None:
+        result = _make(kernel, op, shape, wide, host.activate(), numbers).astype(dtype)
+    return result if place is host else result.to(place)
 
 
 def _size(op: str, size: Sequence[Any]) -> tuple[int, ...]:
@@ -308,6 +327,9 @@ def _probabilities(op: str, value: np.ndarray) -> np.ndarray:
     return wide
 
 
+_BITS = {"float16": 11, "bfloat16": 8}  # of a uniform number
+
+
 def _uniform(
     op: str,
     shape: tuple[int, ...],
@@ -320,17 +342,8 @@ def _uniform(
     Halves are multiples of a power of two that the dtype holds exactly, because 0.9999 would be
     rounded to 1.
     """
-    bits = {"float16": 11, "bfloat16": 8}.get(dtype.name)
-    if bits is not None:
-        return _draw(
-            op,
-            lambda g: g.integers(0, 1 << bits, shape) * 2.0**-bits,
-            shape,
-            dtype,
-            seed,
-            device=device,
-        )
-    return _draw(op, lambda g: g.random(shape, _width(dtype)), shape, dtype, seed, device=device)
+    numbers = *_of(op, seed).draw, 1.0, 0.0, _BITS.get(dtype.name, 24)
+    return _draw(_UNIFORM, op, shape, dtype, numbers, device)
 
 
 def _normal(
@@ -340,13 +353,7 @@ def _normal(
     seed: SupportsIndex | None,
     device: Device | None = None,
 ) -> Tensor:
-    return _draw(
-        op, lambda g: g.standard_normal(shape, _width(dtype)), shape, dtype, seed, device=device
-    )
-
-
-def _width(dtype: DType) -> Any:
-    return np.float64 if dtype.itemsize == 8 else np.float32
+    return _draw(_NORMAL, op, shape, dtype, _of(op, seed).normal, device)
 
 
 def rand(
@@ -371,7 +378,11 @@ def rand(
         >>> ops.rand(2, 3).shape
         (2, 3)
     """
-    return _uniform("rand", _size("rand", size), _float("rand", dtype), seed)
+    size = size[0] if len(size) == 1 else size  # type: ignore[assignment]
+    result = _make(_UNIFORM, "rand", size, dtype, None, _of("rand", seed).uniform)
+    if result is not None:
+        return result
+    return _uniform("rand", _size("rand", (size,)), _float("rand", dtype), seed)
 
 
 def randn(
@@ -396,7 +407,11 @@ def randn(
         >>> ops.randn(2, 3).shape
         (2, 3)
     """
-    return _normal("randn", _size("randn", size), _float("randn", dtype), seed)
+    size = size[0] if len(size) == 1 else size  # type: ignore[assignment]
+    result = _make(_NORMAL, "randn", size, dtype, None, _of("randn", seed).normal)
+    if result is not None:
+        return result
+    return _normal("randn", _size("randn", (size,)), _float("randn", dtype), seed)
 
 
 @named
@@ -463,14 +478,21 @@ def _randint(
     seed: SupportsIndex | None,
     device: Device | None = None,
 ) -> Tensor:
+    if low.__class__ is int and high.__class__ is int and low < high:
+        # int64 by default, or a dtype that holds all of them.
+        wanted = int64 if dtype is None else dtype
+        if wanted is int64 and -(1 << 63) <= low and high <= 1 << 63:
+            numbers = *_of(op, seed).draw, low, high - low
+            result = _make(_INTEGERS, op, size, int64, device and device.id, numbers)
+            if result is not None:
+                return result
     first, last = as_ints(op, (low, high), "low and high")
     shape = _size(op, (size,))
     if first >= last:
         raise ValueError(f"[{op}] high must be above low, got low {first} and high {last}")
-    result, kind = _holds(op, dtype, first, last - 1), np.uint64 if last > 1 << 63 else np.int64
-    return _draw(
-        op, lambda g: g.integers(first, last, shape, kind), shape, result, seed, device=device
-    )
+    kind = _holds(op, dtype, first, last - 1)
+    numbers = *_of(op, seed).draw, first, last - first
+    return _draw(_INTEGERS, op, shape, kind, numbers, device, int64)
 
 
 def randperm(
@@ -495,16 +517,16 @@ def randperm(
         >>> print(ops.randperm(4).sum())
         6
     """
+    if dtype is None and n.__class__ is int:
+        result = _make(_PERMUTATION, "randperm", n, int64, None, _of("randperm", seed).draw)
+        if result is not None:
+            return result
     shape = _size("randperm", (n,))
     if len(shape) != 1:
         raise TypeError(f"[randperm] n must be an int, got {n!r}")
-    return _draw(
-        "randperm",
-        lambda g: g.permutation(shape[0]),
-        shape,
-        _holds("randperm", dtype, 0, shape[0] - 1),
-        seed,
-    )
+    kind, numbers = _holds("randperm", dtype, 0, shape[0] - 1), _of("randperm", seed).draw
+    result = _draw(_PERMUTATION, "randperm", shape, int64, numbers)
+    return result if kind is int64 else result.astype(kind)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
@@ -560,23 +582,18 @@ def normal(
         raise ValueError(f"[normal] stddev must not be negative, got {stddev}")
     size = _size("normal", (shape,))
     if _is_number(mean) and _is_number(stddev):
-        shift, scale = mean, stddev
-        return _draw(
-            "normal",
-            lambda g: g.standard_normal(size, np.float32) * scale + shift,
-            size,
-            float32,
-            seed,
-        )
+        numbers = *_of("normal", seed).draw, float(stddev), float(mean)
+        return _draw(_NORMAL, "normal", size, float32, numbers)
     middle, width = _tensors("normal", mean, stddev)
     result = _broadcast("normal", size, middle.shape, width.shape)
 
-    def draw(g: np.random.Generator, m: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def scaled(z: np.ndarray, m: np.ndarray, d: np.ndarray) -> np.ndarray:
         if (d < 0).any():
             raise ValueError(f"[normal] stddev must not be negative, got {d[d < 0][0]}")
-        return g.standard_normal(result) * d.astype(np.float64) + m.astype(np.float64)
+        return z * d.astype(np.float64) + m.astype(np.float64)
 
-    return _draw("normal", draw, result, float32, seed, [middle, width])
+    drawn = _normal("normal", result, float64, seed, middle._device)
+    return host("normal", scaled, [drawn, middle, width], result, float32)
 
 
 def uniform(
@@ -625,18 +642,19 @@ def uniform(
         return _randint("uniform", minval, maxval, shape, dtype, seed)
     size, result = _size("uniform", (shape,)), _float("uniform", dtype)
     if _is_number(minval) and _is_number(maxval):
-        width, least, span = _width(result), minval, maxval - minval
-        return _draw("uniform", lambda g: g.random(size, width) * span + least, size, result, seed)
+        numbers = *_of("uniform", seed).draw, float(maxval - minval), float(minval), 24
+        return _draw(_UNIFORM, "uniform", size, result, numbers)
     low, high = _tensors("uniform", minval, maxval)
     places = _broadcast("uniform", size, low.shape, high.shape)
 
-    def draw(g: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def scaled(u: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, b = a.astype(np.float64), b.astype(np.float64)
         if not ((a < b) & np.isfinite(a) & np.isfinite(b)).all():
             raise ValueError("[uniform] minval must be below maxval, both finite, got other bounds")
-        return g.random(places) * (b - a) + a
+        return u * (b - a) + a
 
-    return _draw("uniform", draw, places, result, seed, [low, high])
+    drawn = _uniform("uniform", places, float64, seed, low._device)
+    return host("uniform", scaled, [drawn, low, high], places, result)
 
 
 def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None = None) -> Tensor:
@@ -663,20 +681,20 @@ def bernoulli(input: TensorLike, p: TensorLike = 0.5, seed: SupportsIndex | None
     t = as_tensor(input, "bernoulli")
     if _is_number(p) and not 0 <= p <= 1:
         raise ValueError(f"[bernoulli] p must be from 0 to 1, got {p}")
+    if _is_number(p):
+        numbers = *_of("bernoulli", seed).draw, float(p)
+        return _draw(_BERNOULLI, "bernoulli", t.shape, t.dtype, numbers, t._device, bool_)
     [chance] = _tensors("bernoulli", as_tensor(p, "bernoulli", t))
     if _broadcast("bernoulli", t.shape, chance.shape) != t.shape:
         raise ValueError(
             f"[bernoulli] p must broadcast to the input's shape {t.shape}, got {chance.shape}"
         )
-    shape = t.shape  # a local: the task must not keep the input alive
-    return _draw(
-        "bernoulli",
-        lambda g, q: g.random(shape) < _probabilities("bernoulli", q),
-        shape,
-        t.dtype,
-        seed,
-        [chance],
-    )
+
+    def below(u: np.ndarray, q: np.ndarray) -> np.ndarray:
+        return u < _probabilities("bernoulli", q)
+
+    drawn = _uniform("bernoulli", t.shape, float64, seed, t._device)
+    return host("bernoulli", below, [drawn, chance], t.shape, t.dtype)
 
 
 @named
@@ -723,17 +741,38 @@ def multinomial(
             f"{count}"
         )
 
-    def choose(g: np.random.Generator, weights: np.ndarray) -> np.ndarray:
+    def choose(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
         rows = np.atleast_2d(weights.astype(np.float64))
         total = rows.sum(-1, keepdims=True)
         if (rows < 0).any() or not np.isfinite(rows).all() or (total <= 0).any():
             raise ValueError(
                 "[multinomial] weights must be finite, non-negative and not all 0, got others"
             )
-        drawn = [g.choice(rows.shape[-1], count, replacement, row) for row in rows / total]
-        return np.array(drawn).reshape((*weights.shape[:-1], count))
+        pick = _with_replacement if replacement else _without_replacement
+        drawn = [pick(u_row, row, count) for u_row, row in zip(np.atleast_2d(u), rows / total)]
+        return np.array(drawn, np.int64).reshape((*weights.shape[:-1], count))
 
-    return _draw("multinomial", choose, (*t.shape[:-1], count), int64, seed, [t])
+    each = count if replacement else t.shape[-1]
+    drawn = _uniform("multinomial", (*t.shape[:-1], each), float64, seed, t._device)
+    return host("multinomial", choose, [drawn, t], (*t.shape[:-1], count), int64)
+
+
+def _with_replacement(u: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Return the position of the weight whose share of the sum of the weights covers u."""
+    ends = np.cumsum(weights)
+    found = np.searchsorted(ends, u * ends[-1], side="right")
+    return np.minimum(found, np.flatnonzero(weights)[-1])  # the product may round up to the sum
+
+
+def _without_replacement(u: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions that come first in a race of exponential times with these rates."""
+    if np.count_nonzero(weights) < count:
+        raise ValueError(
+            f"[multinomial] num_samples must be at most the number of weights above 0, got {count}"
+        )
+    with np.errstate(divide="ignore"):
+        times = np.where(weights > 0, -np.log1p(-u) / weights, np.inf)
+    return np.argsort(times, kind="stable")[:count]
 
 
 def rand_like(

@@ -8,6 +8,7 @@
 #include "executor/pending.h"
 #include "executor/submit.h"
 #include "generated/array_codes.h"
+#include "kernels/isa.h"
 
 static const char *const KINDS[] = {
 #define ARRAY_KERNEL(name, kinds) kinds,
@@ -58,4 +59,27 @@ mt_ref mt_array_op_into(const mt_array_call *call, int n_out, mt_tensor **out) {
     if (failed) return failed;
     mt_tensor_retain(out[0]);
     return launch(call, n_out, out);
+}
+
+mt_ref mt_make(const mt_array_call *call, int device, int dtype, int ndim, const int64_t *shape,
+               int64_t at_once) {
+    int64_t size = mt_size(ndim, shape);
+    mt_tensor *t = size >= 0 && size * MT_ITEMSIZE[dtype] <= at_once
+                       ? mt_tensor_empty(device, dtype, ndim, shape, true)
+                       : NULL;
+    if (!t || t->storage->unbacked) {
+        if (t) mt_tensor_release(t);
+        return mt_array_op(call, device, dtype, ndim, shape);
+    }
+    char why[MT_WHY];
+    mt_array out = {.data = t->storage->data,
+                    .shape = t->shape,
+                    .strides = t->strides,
+                    .size = t->size,
+                    .ndim = t->ndim,
+                    .dtype = t->dtype};
+    mt_arrays arrays = {
+        .out = &out, .n_out = 1, .param = call->param, .n_param = call->n_param, .why = why};
+    mt_loops_of_machine()->arrays[call->kernel](&arrays); /* numbers that Python has checked */
+    return mt_ref_of(t);
 }

@@ -26,4 +26,10 @@ mt_ref mt_array_op(const mt_array_call *call, int device, int dtype, int ndim,
  * new count. */
 mt_ref mt_array_op_into(const mt_array_call *call, int n_out, mt_tensor **out);
 
+/* Returns a new tensor that an array kernel computes from numbers alone, or a call.  Up to
+ * `at_once` bytes the kernel runs in this thread: nobody else knows the memory yet, so it needs no
+ * stream.  The device is native. */
+mt_ref mt_make(const mt_array_call *call, int device, int dtype, int ndim, const int64_t *shape,
+               int64_t at_once);
+
 #endif

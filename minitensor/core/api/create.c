@@ -4,7 +4,6 @@
 #include "api/create.h"
 #include "executor/pending.h"
 #include "executor/submit.h"
-#include "kernels/isa.h"
 
 static bool find_memory(mt_storage *s, bool commit) {
     if (mt_storage_reserve(s, commit)) return true;
@@ -51,25 +50,6 @@ mt_ref mt_zero_pages(int device, int dtype, int ndim, const int64_t *shape) {
         return 0;
     }
     mt_block_zero(t->storage->data, t->storage->nbytes);
-    return mt_ref_of(t);
-}
-
-mt_ref mt_make(const mt_array_call *call, int device, int dtype, int ndim, const int64_t *shape,
-               int64_t at_once) {
-    int64_t size = mt_size(ndim, shape);
-    mt_tensor *t = size >= 0 && size * MT_ITEMSIZE[dtype] <= at_once
-                       ? mt_tensor_empty(device, dtype, ndim, shape, true)
-                       : NULL;
-    if (!t || t->storage->unbacked) {
-        if (t) mt_tensor_release(t);
-        return mt_array_op(call, device, dtype, ndim, shape);
-    }
-    char why[MT_WHY];
-    mt_array out = {.data = t->storage->data, .shape = t->shape, .strides = t->strides,
-                    .size = t->size, .ndim = t->ndim, .dtype = t->dtype};
-    mt_arrays arrays = {.out = &out, .n_out = 1, .param = call->param, .n_param = call->n_param,
-                        .why = why};
-    mt_loops_of_machine()->arrays[call->kernel](&arrays); /* numbers that Python has checked */
     return mt_ref_of(t);
 }
 

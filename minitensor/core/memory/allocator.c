@@ -68,8 +68,8 @@ static int size_class(int64_t nbytes, int64_t *rounded) {
  * made with room for the alignment, and what lies around the aligned part is unmapped. */
 static char *map_pages(int64_t nbytes, int64_t alignment) {
     int64_t room = nbytes + alignment;
-    char *mapping = mmap(NULL, (size_t)room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                         -1, 0);
+    char *mapping =
+        mmap(NULL, (size_t)room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping == MAP_FAILED) return NULL;
     int64_t before = -(int64_t)(uintptr_t)mapping & (alignment - 1), after = room - before - nbytes;
     char *data = mapping + before;

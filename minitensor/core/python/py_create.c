@@ -91,10 +91,10 @@ static PyObject *made(int kernel, const char *op, const place *p, int n, mt_para
     mt_array_call call = {.kernel = kernel, .op = op, .param = numbers, .n_param = n};
     mt_ref result;
     MT_PY_CALL(p->size <= MT_PY_LITTLE && mt_keeps_gil(),
-               result = mt_make(&call, p->device, p->dtype, p->ndim, p->shape,
-                                kernel == MT_ARRAY_fill || kernel == MT_ARRAY_range
-                                    ? FILLS_AT_ONCE
-                                    : MAKES_AT_ONCE))
+               result =
+                   mt_make(&call, p->device, p->dtype, p->ndim, p->shape,
+                           kernel == MT_ARRAY_fill || kernel == MT_ARRAY_range ? FILLS_AT_ONCE
+                                                                               : MAKES_AT_ONCE))
     return mt_py_finished(result);
 }
 
@@ -199,8 +199,8 @@ PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     }
     bool of_ints = numbers[2].i;
     PyObject *size = PyTuple_New(0);
-    bool known = size && read_place(&p, size, given[3], given[4],
-                                    of_ints ? MT_DT_int64 : MT_DT_float32);
+    bool known =
+        size && read_place(&p, size, given[3], given[4], of_ints ? MT_DT_int64 : MT_DT_float32);
     Py_XDECREF(size);
     if (!size) return NULL;
     p.ndim = 1;

@@ -5,9 +5,9 @@
 #include "kernels/isa.h"
 
 enum {
-    FILL_TILE = 4096,       /* bytes, a multiple of each element's size */
-    FILL_GRAIN = 1 << 20,    /* bytes that a thread takes at once */
-    FILL_PATTERN = 16       /* bytes of an element, at most */
+    FILL_TILE = 4096,     /* bytes, a multiple of each element's size */
+    FILL_GRAIN = 1 << 20, /* bytes that a thread takes at once */
+    FILL_PATTERN = 16     /* bytes of an element, at most */
 };
 
 /* Repeats an element from `to` on, up to n bytes. */
@@ -35,9 +35,7 @@ static void fill_part(void *job, int64_t begin, int64_t end) {
 }
 
 /* Returns the bytes of the element that two numbers of a call hold. */
-static void read_pattern(char *item, const mt_param *param) {
-    memcpy(item, param, FILL_PATTERN);
-}
+static void read_pattern(char *item, const mt_param *param) { memcpy(item, param, FILL_PATTERN); }
 
 /* out: in C order; param: the element, in the first bytes of two integers. */
 MT_ARRAY_KERNEL(fill) {
@@ -103,7 +101,8 @@ static void range_part(void *job, int64_t begin, int64_t end) {
  * floats the last element, whether it is given, and the second one, which rounds for itself. */
 MT_ARRAY_KERNEL(range) {
     range_job job = {.out = &a->out[0], .of_ints = a->param[2].i != 0};
-    if (job.of_ints) job.first_int = (uint64_t)a->param[0].i, job.step_int = (uint64_t)a->param[1].i;
+    if (job.of_ints)
+        job.first_int = (uint64_t)a->param[0].i, job.step_int = (uint64_t)a->param[1].i;
     else {
         job.first = a->param[0].f, job.step = a->param[1].f;
         job.last = a->param[3].f, job.ends = a->param[4].i != 0;
