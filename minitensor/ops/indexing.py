@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # install() gives Tensor t[...]
 
 
-# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns None
-# on a device or for a dtype without the kernel; the op then takes another way.
+# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns
+# None on a device or for a dtype without the kernel; the op then takes another way.
 index_op = operators.index_op
 # mask_op(what, op, base, mask, value): see core/api/masking.h.  None, as above.
 mask_op = operators.mask_op
