@@ -386,18 +386,19 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
         ValueError: the value's shape does not fit.
     """
-    if key.__class__ is Tensor and key.ndim:
-        source = value if value.__class__ is Tensor else weak_number(value)
-        if source is not None and (
-            mask_op(MASK_SET, "setitem", self, key, source)
-            if key.dtype is bool_
-            else index_op(SCATTER, "setitem", self, source, 0, (0,), key)
-        ) is not None:
-            return
-    view = _quickly(self, key)
+    mask = key if key.__class__ is Tensor and key.dtype is bool_ else None  # type: ignore[union-attr]
+    view = None if key.__class__ is Tensor else _quickly(self, key)
     if view is not None:
         assign(view, value, "setitem")
         return
+    given = value if value.__class__ is Tensor else weak_number(value)
+    if given is not None:
+        if mask is not None:
+            result = mask_op(MASK_SET, "setitem", self, mask, given)
+        else:
+            result = _plainly(SCATTER, self, key, given)
+        if result is not None:
+            return
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         assign(_basic(self, parts), value, "setitem")
