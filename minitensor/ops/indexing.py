@@ -395,6 +395,8 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
     if given is not None:
         if mask is not None:
             result = mask_op(MASK_SET, "setitem", self, mask, given)
+        elif key.__class__ is Tensor and key.ndim:
+            result = index_op(SCATTER, "setitem", self, given, 0, (0,), key)
         else:
             result = _plainly(SCATTER, self, key, given)
         if result is not None:
