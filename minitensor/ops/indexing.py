@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # install() gives them to Tensor
 
 
-# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns None
-# on a device or for a dtype without the kernel; the op then takes another way.
+# index_op(kernel, op, base, value, ahead, dims, *indices): see core/api/indexing.h.  It returns
+# None on a device or for a dtype without the kernel; the op then takes another way.
 index_op = operators.index_op
 # mask_op(what, op, base, mask, value): see core/api/masking.h.  None, as above.
 mask_op = operators.mask_op
@@ -265,6 +265,48 @@ def _at_places(
     return index_op(kernel, op, base, value, ahead, tuple(named), *indices)
 
 
+def _is_full(part: Any) -> bool:
+    return part.__class__ is slice and part == slice(None)
+
+
+def _plainly(kernel: int, t: Tensor, key: Any, value: Tensor | None) -> Tensor | None:
+    """Read or write `t[key]` for the most frequent advanced keys; None for other keys.
+
+    They are tensors, arrays and lists of integers side by side, after ints or full slices.
+    """
+    key = key if key.__class__ is tuple else (key,)
+    ints = ahead = 0
+    while ints < len(key) and key[ints].__class__ is int:
+        ints += 1
+    while not ints and ahead < len(key) and _is_full(key[ahead]):
+        ahead += 1
+    if len(key) > t.ndim or ints + ahead == len(key):
+        return None
+    base = _quickly(t, key[:ints]) if ints else t
+    if base is None:
+        return None
+    indices = [_places(part, n) for part, n in zip(key[ints + ahead :], base.shape[ahead:])]
+    op = "getitem" if value is None else "setitem"
+    dims = tuple(range(ahead, ahead + len(indices)))
+    if builtins.any(index is None for index in indices):
+        return None
+    return index_op(kernel, op, base, value, ahead, dims, *indices)
+
+
+def _places(part: Any, length: int) -> Tensor | None:
+    """Return integers within a length as a tensor; None for other parts of an index."""
+    if part.__class__ is Tensor:
+        return part if part.ndim else None
+    if part.__class__ is not list and part.__class__ is not np.ndarray:
+        return None
+    array = _index_array(part)
+    if array.dtype.kind not in "iu" or not array.ndim:
+        return None
+    if array.size and not (-length <= int(array.min()) and int(array.max()) < length):
+        return None
+    return Tensor(array)
+
+
 def weak_number(value: Any) -> Tensor | None:
     """Return a Python number as an operand of the core; None for what is not one of 64 bits."""
     kind = value.__class__
@@ -288,8 +330,10 @@ def getitem(self: Tensor, key: IndexLike) -> Tensor:
             if key.dtype is bool_
             else index_op(GATHER, "getitem", self, None, 0, (0,), key)
         )
-        if result is not None:
-            return result
+    else:
+        result = _plainly(GATHER, self, key, None)
+    if result is not None:
+        return result
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:
         return _basic(self, parts)
@@ -311,13 +355,16 @@ def setitem(self: Tensor, key: IndexLike, value: TensorLike) -> None:
         IndexError: as for `t[key]`; for an integer tensor the read of the tensor raises it.
         ValueError: the value's shape does not fit.
     """
-    if key.__class__ is Tensor and key.ndim:
-        source = value if value.__class__ is Tensor else weak_number(value)
-        if source is not None and (
-            mask_op(MASK_SET, "setitem", self, key, source)
-            if key.dtype is bool_
-            else index_op(SCATTER, "setitem", self, source, 0, (0,), key)
-        ) is not None:
+    mask = key if key.__class__ is Tensor and key.dtype is bool_ else None  # type: ignore[union-attr]
+    given = value if value.__class__ is Tensor else weak_number(value)
+    if given is not None:
+        if mask is not None:
+            result = mask_op(MASK_SET, "setitem", self, mask, given)
+        elif key.__class__ is Tensor and key.ndim:
+            result = index_op(SCATTER, "setitem", self, given, 0, (0,), key)
+        else:
+            result = _plainly(SCATTER, self, key, given)
+        if result is not None:
             return
     parts, advanced = _parsed(key, self.ndim)
     if not advanced:

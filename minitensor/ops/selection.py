@@ -61,6 +61,15 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     return index
 
 
+def _quick_gather(t: Any, axis: Any, index: Any) -> Tensor | None:
+    """Return the result of `gather` for the most frequent arguments; None for others."""
+    if t.__class__ is not Tensor or axis.__class__ is not int:
+        return None
+    if axis < 0:
+        axis += t.ndim
+    return index_op(GATHER, "gather", t, None, axis, (axis,), index)
+
+
 @aliases(input="input_params", index="input_indices")
 @axis_aliases
 def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIndex) -> Tensor:
@@ -85,11 +94,11 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
         >>> print(ops.gather(Tensor([10, 20, 30]), Tensor([2, 0]), 0))
         [30 10]
     """
-    t = as_tensor(input_params, "gather")
-    axis = normalize_axis("gather", axis, t.ndim)
-    result = index_op(GATHER, "gather", t, None, axis, (axis,), input_indices)
+    result = _quick_gather(input_params, axis, input_indices)
     if result is not None:
         return result
+    t = as_tensor(input_params, "gather")
+    axis = normalize_axis("gather", axis, t.ndim)
     index = _integers("gather", input_indices, t)
     result = index_op(GATHER, "gather", t, None, axis, (axis,), index)
     if result is not None:
@@ -127,6 +136,8 @@ def take(input: TensorLike, indices: TensorLike, axis: SupportsIndex | None = No
         [4 1]
     """
     t = as_tensor(input, "take")
+    if axis is None and t.ndim == 1:
+        axis = 0
     return gather(t.ravel(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
@@ -153,6 +164,10 @@ def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> T
         [[2]
          [4]]
     """
+    if index.__class__ is Tensor and index.ndim == 1:
+        result = _quick_gather(input, axis, index)
+        if result is not None:
+            return result
     t = as_tensor(input, "index_select")
     vector = _integers("index_select", index, t)
     if vector.ndim != 1:

@@ -255,8 +255,8 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "one, or a tensor for its device, shape and, without a dtype, dtype.  Return None for "
      "arguments that are to be checked or converted in Python, and where array_op does."},
     {"index_op", AS_METHOD(mt_py_index_op), METH_FASTCALL,
-     "index_op($module, kernel, op, base, value, ahead, dims, /, *indices)\n--\n\nIndex by tensors "
-     "of integers: see api/indexing.h.  Return None if the core can't do it."},
+     "index_op($module, kernel, op, base, value, ahead, dims, /, *indices)\n--\n\nIndex by "
+     "tensors of integers: see api/indexing.h.  Return None if the core can't do it."},
     {"mask_op", AS_METHOD(mt_py_mask_op), METH_FASTCALL,
      "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h.  "
      "Return None if the core can't do it."},

@@ -1,16 +1,17 @@
 /* Elements by a mask: count_true, compress, nonzero, mask_fill and mask_put.
  *
- * A mask is in C order, and so is what it masks, which may have more dimensions: each element of the
- * mask then stands for a row.  A thread takes a block of the mask.  Where the place of a block in
- * the packed tensor matters, a first pass counts the elements of each block.
+ * A mask is in C order, and so is what it masks.  What it masks may have more dimensions: each
+ * element of the mask then stands for a row.  A thread takes a block of the mask.  Where the place
+ * of a block in the packed tensor matters, a first pass counts the elements of each block.
  *
  * Compress and put take a step for each element, whether it is chosen or not, and advance the
  * packed side by the mask's element: a branch would be predicted wrongly for every second element
- * of a random mask.  A step that is not chosen touches the packed element that comes next.  The last
- * ones of a block, whose next element may be another block's, test the mask.
+ * of a random mask.  A step that is not chosen touches the packed element that comes next.  The
+ * last ones of a block, whose next element may be another block's, test the mask.
  *
  * The mask of shared memory may change between the count that made the result's length and the
- * kernel, so the kernel never writes past that length, and clears what it does not reach. */
+ * kernel, so the kernel never writes past that length, and clears the result if it is not
+ * reached. */
 #include <stdlib.h>
 
 #include "base/threadpool.h"
