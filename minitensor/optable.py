@@ -392,6 +392,9 @@ class ArrayKernel(NamedTuple):
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("tri", "triangle", "*"),
+    ArrayKernel("scan", "scan", "biuf"),
+    ArrayKernel("softmax", "softmax", "biuf"),
+    ArrayKernel("layer_norm", "softmax", "f"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}
