@@ -488,13 +488,12 @@ def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = 
     keepdims = flag("logsumexp", keepdims)
     if not math.prod(t.shape[d] for d in axes):
         return f["log"](sum(source * 1.0, axes, keepdims))
-    last = tuple(range(t.ndim - len(axes), t.ndim))
-    length = math.prod(t.shape[d] for d in axes)
-    if axes == last and t.dtype.name in ("float32", "float64") and t.is_contiguous():
+    if axes == (t.ndim - 1,) and t.dtype.kind == "f" and t.is_contiguous():
+        length = t.shape[-1]
         if length <= _ONE_ROW or t.size > 4 * length:
-            rows = t.reshape((-1, length))
-            kept = t.shape[: t.ndim - len(axes)] + ((1,) * len(axes) if keepdims else ())
-            found = array_op(_SOFTMAX, "logsumexp", t.dtype.code, kept, (_LOGSUMEXP, 1), rows)
+            kept = t.shape[:-1] + ((1,) if keepdims else ())
+            numbers = (_LOGSUMEXP, t.ndim - 1)
+            found = array_op(_SOFTMAX, "logsumexp", t.dtype.code, kept, numbers, t)
             if found is not None:
                 return found.astype(to_float(source.dtype), copy=False)
     top = amax(t, axes, True) * 1.0

@@ -201,11 +201,11 @@ def test_every_spelling_of_a_call_means_the_same() -> None:
     t = Tensor(np.arange(24.0, dtype=np.float32).reshape(2, 3, 4))
     for axis, array in ((None, None), ((), None), (-1, 2), ((0, -1), (0, 2)), ([1], 1), (np.int64(1), 1)):
         expected = t.asnumpy().std(axis=array, keepdims=True)
-        for call in (
-            lambda: t.std(axis, keepdims=True), lambda: ops.std(input=t, dim=axis, keep_dims=True), lambda: ops.std(t, axis, 0, True),
-            lambda: t.std(axis=axis, ddof=0, keepdim=np.True_), lambda: t.std(dims=axis, keepdims=True),
+        for result in (
+            t.std(axis, keepdims=True), ops.std(input=t, dim=axis, keep_dims=True), ops.std(t, axis, 0, True),
+            t.std(axis=axis, ddof=0, keepdim=np.True_), t.std(dims=axis, keepdims=True),
         ):  # fmt: skip
-            np.testing.assert_allclose(call().asnumpy(), expected, rtol=1e-6)
+            np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-6)
     for wrong in (
         lambda: t.sum(3), lambda: t.sum((0, 0)), lambda: t.sum(0, 1), lambda: t.sum(True), lambda: t.sum(axis=0, dim=0),
         lambda: t.sum(0, axis=0), lambda: t.max(0, dtype="int8"), lambda: t.sum(0, False, "int8"), lambda: t.var(2**70),

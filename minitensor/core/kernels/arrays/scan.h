@@ -14,18 +14,15 @@ enum { SCAN_COLUMNS = 256 };
 /* Runs n values of x, in place: from `*local` within the block, each combined with `before`. */
 #define SCAN(name, T, OP)                                                                          \
     static void name##_run(void *x, int64_t n, void *local, const void *before) {                  \
-        enum { STEP = 8 };                                                                         \
         T *v = x, run = *(T *)local;                                                               \
         const T base = *(const T *)before;                                                         \
         int64_t i = 0;                                                                             \
-        for (; i + STEP <= n; i += STEP) { /* a chain of one operation for STEP elements */        \
-            T p[STEP], q[STEP];                                                                    \
-            for (int j = 0; j < STEP; j++) p[j] = v[i + j];                                        \
-            for (int j = 0; j < STEP; j++) q[j] = j & 1 ? p[j - 1] OP p[j] : p[j];                 \
-            for (int j = 0; j < STEP; j++) p[j] = j & 2 ? q[(j & ~3) + 1] OP q[j] : q[j];          \
-            for (int j = 0; j < STEP; j++) q[j] = j & 4 ? p[3] OP p[j] : p[j];                     \
-            for (int j = 0; j < STEP; j++) v[i + j] = base OP(run OP q[j]);                        \
-            run = run OP q[STEP - 1];                                                              \
+        for (; i + 4 <= n; i += 4) { /* a chain of one operation for four elements */              \
+            T two = v[i] OP v[i + 1], three = two OP v[i + 2],                                     \
+              four = two OP(v[i + 2] OP v[i + 3]);                                                 \
+            v[i] = base OP(run OP v[i]), v[i + 1] = base OP(run OP two);                           \
+            v[i + 2] = base OP(run OP three), v[i + 3] = base OP(run OP four);                     \
+            run = run OP four;                                                                     \
         }                                                                                          \
         for (; i < n; i++) run = run OP v[i], v[i] = base OP run;                                  \
         *(T *)local = run;                                                                         \
@@ -134,10 +131,10 @@ MT_ARRAY_KERNEL(scan) {
     s.dtype = floats ? MT_DT_float64 : MT_KIND[out->dtype] == 'u' ? MT_DT_uint64 : MT_DT_int64;
     if (floats) s.identity.f = product ? 1 : -0.0;
     else s.identity.i = product;
-    s.run = floats ? product ? prod_float_run : sum_float_run
+    s.run = floats    ? product ? prod_float_run : sum_float_run
             : product ? prod_int_run
                       : sum_int_run;
-    s.rows = floats ? product ? prod_float_rows : sum_float_rows
+    s.rows = floats    ? product ? prod_float_rows : sum_float_rows
              : product ? prod_int_rows
                        : sum_int_rows;
     s.load = mt_cast_find(in->dtype, s.dtype), s.store = mt_cast_find(s.dtype, out->dtype);

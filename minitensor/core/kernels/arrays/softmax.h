@@ -11,7 +11,7 @@
 #include "kernels/walk.h"
 
 enum { SOFTMAX, LOG_SOFTMAX, LOGSUMEXP };
-enum { SOFT_COLUMNS = 64 };
+enum { SOFT_COLUMNS = 256 };
 
 /* The steps on n elements, of one dtype. */
 #define STEPS(T, name)                                                                             \
@@ -176,11 +176,17 @@ static void soft_columns(void *job, int64_t begin, int64_t end) {
  * axis. */
 MT_ARRAY_KERNEL(softmax) {
     const mt_array *in = &a->in[0], *out = &a->out[0];
-    soft s = {.in = in, .out = out, .mode = (int)a->param[0].i, .axis = (int)a->param[1].i,
-              .dtype = out->dtype, .size = MT_ITEMSIZE[out->dtype], .inner = 1};
+    soft s = {.in = in,
+              .out = out,
+              .mode = (int)a->param[0].i,
+              .axis = (int)a->param[1].i,
+              .dtype = out->dtype,
+              .size = MT_ITEMSIZE[out->dtype],
+              .inner = 1};
     if (in->size == 0) return MT_OK;
     s.greatest = mt_fold_find(MT_OP_amax, s.dtype), s.sum = mt_fold_find(MT_OP_sum, s.dtype);
-    s.exponential = mt_kernel_find(MT_OP_exp, s.dtype), s.logarithm = mt_kernel_find(MT_OP_log, s.dtype);
+    s.exponential = mt_kernel_find(MT_OP_exp, s.dtype),
+    s.logarithm = mt_kernel_find(MT_OP_log, s.dtype);
     s.length = in->shape[s.axis];
     for (int d = s.axis + 1; d < in->ndim; d++) s.inner *= in->shape[d];
     s.tiles = (s.inner + SOFT_COLUMNS - 1) / SOFT_COLUMNS;
@@ -214,8 +220,8 @@ static void layer_rows(void *job, int64_t begin, int64_t end) {
         for (int64_t i = 0; i < n; i += RUN)
             fold->accumulate_run(&mean, &squares, x + i * size, n - i < RUN ? n - i : RUN, i);
         double factor = 1 / sqrt(squares / (double)n + l->eps);
-        (dtype == MT_DT_float32 ? normalise_f32 : normalise_f64)(
-            to, x, mean, factor, l->weight, l->bias, n);
+        if (dtype == MT_DT_float32) normalise_f32(to, x, mean, factor, l->weight, l->bias, n);
+        else normalise_f64(to, x, mean, factor, l->weight, l->bias, n);
     }
 }
 
