@@ -417,6 +417,9 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("topk", "sort", "biuf"),
     ArrayKernel("median", "sort", "biuf"),
     ArrayKernel("searchsorted", "sort", "biuf"),
+    ArrayKernel("scan", "scan", "biuf"),
+    ArrayKernel("softmax", "softmax", "biuf"),
+    ArrayKernel("layer_norm", "softmax", "f"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}

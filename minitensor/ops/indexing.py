@@ -282,7 +282,7 @@ def _plainly(kernel: int, t: Tensor, key: Any, value: Tensor | None) -> Tensor |
         ahead += 1
     if len(key) > t.ndim or ints + ahead == len(key):
         return None
-    base = _quickly(t, key[:ints]) if ints else t
+    base = t[key[:ints]] if ints else t
     if base is None:
         return None
     indices = [_places(part, n) for part, n in zip(key[ints + ahead :], base.shape[ahead:])]

@@ -15,6 +15,7 @@ from minitensor.dtype import float32, promote, to_float
 from minitensor.ops import random, reduce, selection
 from minitensor.ops._dispatch import (
     WRONG,
+    array_op,
     as_ints,
     as_tensor,
     axis_aliases,
@@ -25,6 +26,7 @@ from minitensor.ops._dispatch import (
 from minitensor.ops.creation import zeros_like
 from minitensor.ops.elementwise import FUNCTIONS, clamp
 from minitensor.ops.linalg import matmul
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -415,6 +417,22 @@ def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:
     return x - reduce.amax(x, axis, True) if x.shape[axis] else x, axis
 
 
+_SOFTMAX, _LAYER_NORM = ARRAY_CODES["softmax"], ARRAY_CODES["layer_norm"]
+_ONE_ROW = 1 << 17  # above it, a few rows are better shared among threads step by step
+
+
+def _of_rows(op: str, mode: int, input: Any, axis: Any) -> Tensor | None:
+    """Return softmax or log_softmax by the kernel; None where the ops of the table take it."""
+    if not isinstance(input, Tensor) or not input.ndim or input.dtype.kind == "c":
+        return None
+    axis = normalize_axis(op, axis, input.ndim)
+    length = input.shape[axis]
+    if length > _ONE_ROW and input.size < 4 * length:
+        return None
+    code = to_float(input.dtype).code
+    return array_op(_SOFTMAX, op, code, input.shape, (mode, axis), input)
+
+
 @axis_aliases
 def softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
     """Return exp(input) divided by its sum along `axis`, without overflow.
@@ -435,6 +453,9 @@ def softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
         >>> print(ops.softmax(Tensor([0.0, 0.0])))
         [0.5 0.5]
     """
+    found = _of_rows("softmax", 0, input, axis)
+    if found is not None:
+        return found
     source = _float(input, "softmax")
     x, axis = _shifted(source, axis, "softmax")
     e = _exp(x)
@@ -484,6 +505,9 @@ def log_softmax(input: TensorLike, axis: SupportsIndex = -1) -> Tensor:
         >>> print(ops.log_softmax(Tensor([-1000.0, 0.0])))
         [-1000.     0.]
     """
+    found = _of_rows("log_softmax", 1, input, axis)
+    if found is not None:
+        return found
     source = _float(input, "log_softmax")
     x, axis = _shifted(source, axis, "log_softmax")
     return (x - _log(reduce.sum(_exp(x), axis if x.ndim else None, True))).astype(
@@ -565,9 +589,6 @@ def layer_norm(
         raise ValueError(
             f"[layer_norm] the input's shape must end in normalized_shape {shape}, got {x.shape}"
         )
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    away = x - reduce.mean(x, axes, True)
-    result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
     scale, shift = (
         None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias)
     )
@@ -576,6 +597,16 @@ def layer_norm(
             raise ValueError(
                 f"[layer_norm] {name} must have the shape normalized_shape, {shape}, got {t.shape}"
             )
+    parameters = [t for t in (scale, shift) if t is not None]
+    if isinstance(eps, (int, float)) and all(t.dtype is x.dtype for t in parameters):
+        numbers = (float(eps), math.prod(shape), scale is not None)
+        operands = [t.contiguous() for t in (x, *parameters)]
+        found = array_op(_LAYER_NORM, "layer_norm", x.dtype.code, x.shape, numbers, *operands)
+        if found is not None:
+            return found.astype(source.dtype, copy=False)
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    away = x - reduce.mean(x, axes, True)
+    result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
     if scale is not None:
         result = result * scale
     return (result if shift is None else result + shift).astype(source.dtype, copy=False)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from minitensor.backend.core import complete, lib, operators
-from minitensor.dtype import as_dtype, int64, to_float
+from minitensor.dtype import DTYPES, as_dtype, int64, to_float
 from minitensor.ops import elementwise
 from minitensor.ops._dispatch import (
     aliases,
+    array_op,
     array_pair,
     as_tensor,
     axis_aliases,
@@ -488,6 +489,14 @@ def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = 
     keepdims = flag("logsumexp", keepdims)
     if not math.prod(t.shape[d] for d in axes):
         return f["log"](sum(source * 1.0, axes, keepdims))
+    if axes == (t.ndim - 1,) and t.dtype.kind == "f" and t.is_contiguous():
+        length = t.shape[-1]
+        if length <= _ONE_ROW or t.size > 4 * length:
+            kept = t.shape[:-1] + ((1,) if keepdims else ())
+            numbers = (_LOGSUMEXP, t.ndim - 1)
+            found = array_op(_SOFTMAX, "logsumexp", t.dtype.code, kept, numbers, t)
+            if found is not None:
+                return found.astype(to_float(source.dtype), copy=False)
     top = amax(t, axes, True) * 1.0
     top = f["where"](f["isfinite"](top), top, 0.0)  # exp(inf - inf) would be NaN
     result = (f["log"](sum(f["exp"](t - top), axes, True)) + top).astype(
@@ -524,12 +533,22 @@ def count_nonzero(
     return sum(as_tensor(input, "count_nonzero") != 0, axis, keepdims)
 
 
+_SCAN, _SOFTMAX = ARRAY_CODES["scan"], ARRAY_CODES["softmax"]
+_SCANNED = {d.name for d in DTYPES if d.kind in "iu"} | {"float32", "float64"}
+_LOGSUMEXP = 2  # a mode of the kernel
+_ONE_ROW = 1 << 17  # above it, a few rows are better shared among threads step by step
+
+
 def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor:
     t = as_tensor(input, name)
     axis = normalize_axis(name, axis, t.ndim)
     kind = t.dtype.kind
     result = as_dtype(dtype, name) if dtype is not None else as_dtype(
         "int64" if kind in "bi" else "uint64" if kind == "u" else t.dtype)  # fmt: skip
+    if result.name in _SCANNED:
+        found = array_op(_SCAN, name, result.code, t.shape, (axis, name == "cumprod"), t)
+        if found is not None:
+            return found
     return host(
         name,
         lambda a, axis: getattr(np, function)(a, axis=axis, dtype=result.numpy),
@@ -543,6 +562,8 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
 @axis_aliases
 def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Return the running sum along `axis`.
+
+    float32 runs in higher precision; each value is rounded once.
 
     Args:
         input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.
@@ -567,6 +588,8 @@ def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None
 @axis_aliases
 def cumprod(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Return the running product along `axis`.
+
+    float32 runs in higher precision; each value is rounded once.
 
     Args:
         input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.

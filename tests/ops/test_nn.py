@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import minitensor as mt
 from minitensor import Tensor, ops, special
+from minitensor.backend import settings
 
 VALUES = hnp.arrays(
     np.float32,
@@ -74,6 +75,56 @@ def test_softmax(values: np.ndarray, data: st.DataObject) -> None:
         ops.log_softmax(Tensor(values), axis).asnumpy(), np.log(softmax(wide, axis)), rtol=1e-4,
         atol=1e-4,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(5,), (513,), (3, 600), (600, 3), (2, 9, 70), (140_000,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32"])
+def test_softmax_of_every_layout(shape: tuple[int, ...], dtype: str) -> None:
+    values = (np.random.default_rng(5).standard_normal(shape) * 3).astype(dtype)
+    rtol = {"float64": 1e-12, "float16": 2e-3}.get(dtype, 1e-5)
+    for isa in settings.isa_names():
+        settings.set_isa(isa)
+        for array in (values, np.ascontiguousarray(values.T).T):
+            for t in (Tensor(array), Tensor(np.repeat(array, 2, axis=-1))[..., ::2]):
+                for axis in range(-values.ndim, values.ndim):
+                    wide = values.astype(np.float64)
+                    expected = softmax(wide, axis)
+                    atol = rtol if dtype == "float16" else 1e-30
+                    np.testing.assert_allclose(ops.softmax(t, axis).asnumpy(), expected, rtol=rtol, atol=atol)
+                    np.testing.assert_allclose(ops.log_softmax(t, axis).asnumpy(), np.log(expected), rtol=rtol, atol=rtol)
+                    top = np.log(np.exp(wide).sum(axis))
+                    np.testing.assert_allclose(ops.logsumexp(t, axis).asnumpy(), top, rtol=rtol, atol=rtol)
+    settings.set_isa("")
+
+
+def test_softmax_of_special_values() -> None:
+    for row in ([np.inf, 0.0], [np.nan, 0.0], [-np.inf, -np.inf]):
+        for axis in (0, 1):
+            t = Tensor(np.stack([row, [1.0, 2.0]], 1 - axis))
+            assert np.isnan(ops.softmax(t, axis).asnumpy().take(0, 1 - axis)).any()
+            assert not np.isnan(ops.softmax(t, axis).asnumpy().take(1, 1 - axis)).any()
+    assert ops.softmax(Tensor([-np.inf, 0.0])).tolist() == [0, 1]
+    assert ops.softmax(Tensor(3.0)).item() == 1 and ops.softmax(Tensor(np.zeros((0, 3)))).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"^\[softmax\] "):
+        ops.softmax(Tensor([1.0]), 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 4096), (3, 4097), (70, 31), (2, 3, 5)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layer_norm(shape: tuple[int, ...], dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    x, w, b = (rng.standard_normal(s).astype(dtype) for s in (shape, shape[1:], shape[1:]))
+    axes = tuple(range(1, len(shape)))
+    wide = x.astype(np.float64)
+    normal = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-5)
+    rtol = 1e-4 if dtype == "float32" else 1e-10
+    for weight in (None, Tensor(w)):
+        for bias in (None, Tensor(b)):
+            expected = normal * (1 if weight is None else w) + (0 if bias is None else b)
+            actual = ops.layer_norm(Tensor(x), shape[1:], weight, bias).asnumpy()
+            np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol)
+    turned = Tensor(np.ascontiguousarray(x.T)).T
+    np.testing.assert_allclose(ops.layer_norm(turned, shape[1:]).asnumpy(), normal, rtol=rtol, atol=rtol)
 
 
 def test_nothing_overflows() -> None:

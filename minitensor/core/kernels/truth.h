@@ -7,8 +7,10 @@
         for (int64_t i = 0; i < n; i += BLOCK) {                                                   \
             int m = n - i < BLOCK ? (int)(n - i) : BLOCK;                                          \
             U found = 0;                                                                           \
-            if (wanted) for (int j = 0; j < m; j++) found |= v[i + j] & mask;                      \
-            else for (int j = 0; j < m; j++) found |= (v[i + j] & mask) == 0;                      \
+            if (wanted)                                                                            \
+                for (int j = 0; j < m; j++) found |= v[i + j] & mask;                              \
+            else                                                                                   \
+                for (int j = 0; j < m; j++) found |= (v[i + j] & mask) == 0;                       \
             if (found) return true;                                                                \
         }                                                                                          \
         return false;                                                                              \

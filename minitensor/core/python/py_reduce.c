@@ -99,9 +99,8 @@ static int argument_of(PyObject *keyword) {
     static const struct {
         const char *name;
         int argument;
-    } NAMES[] = {{"axis", AXIS},         {"dim", AXIS},           {"keepdims", KEEPDIMS},
-                 {"keepdim", KEEPDIMS},  {"dtype", DTYPE},        {"ddof", DDOF},
-                 {"dims", AXIS},         {"keep_dims", KEEPDIMS}};
+    } NAMES[] = {{"axis", AXIS},   {"dim", AXIS},  {"keepdims", KEEPDIMS}, {"keepdim", KEEPDIMS},
+                 {"dtype", DTYPE}, {"ddof", DDOF}, {"dims", AXIS},         {"keep_dims", KEEPDIMS}};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (PyUnicode_CompareWithASCIIString(keyword, NAMES[i].name) == 0) return NAMES[i].argument;
     return ARGUMENTS;
@@ -113,8 +112,7 @@ static bool read_request(request *r, int has, int ndim, PyObject *const *given, 
     PyObject *arguments[ARGUMENTS] = {NULL};
     Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
     if (n > (has & HAS_DDOF ? 3 : 2)) return false;
-    for (Py_ssize_t i = 0; i < n; i++)
-        arguments[i > 0 && !(has & HAS_DDOF) ? i + 1 : i] = given[i];
+    for (Py_ssize_t i = 0; i < n; i++) arguments[i > 0 && !(has & HAS_DDOF) ? i + 1 : i] = given[i];
     for (Py_ssize_t k = 0; k < named; k++) {
         int argument = argument_of(PyTuple_GetItem(keywords, k));
         if (argument == ARGUMENTS || arguments[argument]) return false;
@@ -197,10 +195,10 @@ static PyMethodDef methods[] = {
 /* Gives a definition its signature and the documentation of the Python function; both stay. */
 static bool document(PyMethodDef *definition, const char *first, int has, PyObject *function) {
     PyObject *doc = PyObject_GetAttrString(function, "__doc__"),
-             *text = doc ? PyUnicode_FromFormat(
-                               "%s(%s, axis=None, %skeepdims=False%s)\n--\n\n%S",
-                               definition->ml_name, first, has & HAS_DDOF ? "ddof=0, " : "",
-                               has & HAS_DTYPE ? ", *, dtype=None" : "", doc)
+             *text = doc ? PyUnicode_FromFormat("%s(%s, axis=None, %skeepdims=False%s)\n--\n\n%S",
+                                                definition->ml_name, first,
+                                                has & HAS_DDOF ? "ddof=0, " : "",
+                                                has & HAS_DTYPE ? ", *, dtype=None" : "", doc)
                          : NULL;
     Py_XDECREF(doc);
     definition->ml_doc = text ? PyUnicode_AsUTF8AndSize(text, NULL) : NULL;

@@ -1,0 +1,243 @@
+/* softmax, log_softmax and logsumexp along an axis, and layer_norm over the last dimensions.
+ *
+ * A row is read from memory once and stays in the cache for the steps, which are the core's own
+ * folds and kernels: the greatest element, the exponentials of the distances from it, their sum in
+ * double, the quotients.  Where the axis is not the last one, a tile of neighbouring columns takes
+ * the place of a row, and each step goes over its rows. */
+#include <stdlib.h>
+
+#include "base/threadpool.h"
+#include "kernels/isa.h"
+#include "kernels/walk.h"
+
+enum { SOFTMAX, LOG_SOFTMAX, LOGSUMEXP };
+enum { SOFT_COLUMNS = 256 };
+
+/* The steps on n elements, of one dtype. */
+#define STEPS(T, name)                                                                             \
+    static void shift_##name(void *out, const void *x, double by, int64_t n) {                     \
+        T *o = out;                                                                                \
+        const T *v = x, top = (T)by;                                                               \
+        IVDEP for (int64_t j = 0; j < n; j++) o[j] = v[j] - top;                                   \
+    }                                                                                              \
+    static void divide_##name(void *out, double by, int64_t n) {                                   \
+        T *o = out, sum = (T)by;                                                                   \
+        for (int64_t j = 0; j < n; j++) o[j] /= sum;                                               \
+    }                                                                                              \
+    static void shift_columns_##name(void *out, const void *x, const void *tops, int64_t n) {      \
+        T *o = out;                                                                                \
+        const T *v = x, *top = tops;                                                               \
+        IVDEP for (int64_t j = 0; j < n; j++) o[j] = v[j] - top[j];                                \
+    }                                                                                              \
+    static void divide_columns_##name(void *out, const void *sums, int64_t n) {                    \
+        T *o = out;                                                                                \
+        const T *sum = sums;                                                                       \
+        IVDEP for (int64_t j = 0; j < n; j++) o[j] /= sum[j];                                      \
+    }                                                                                              \
+    static void normalise_##name(void *out, const void *x, double mean, double factor,             \
+                                 const void *weight, const void *bias, int64_t n) {                \
+        T *o = out;                                                                                \
+        const T *v = x, *w = weight, *b = bias, m = (T)mean, f = (T)factor;                        \
+        IVDEP for (int64_t j = 0; j < n; j++) o[j] = (v[j] - m) * f;                               \
+        if (w) IVDEP for (int64_t j = 0; j < n; j++) o[j] *= w[j];                                 \
+        if (b) IVDEP for (int64_t j = 0; j < n; j++) o[j] += b[j];                                 \
+    }
+STEPS(float, f32)
+STEPS(double, f64)
+
+typedef struct {
+    const mt_array *in, *out;
+    int mode, axis, dtype, size; /* of the result: dtype, bytes of an element */
+    int64_t length, inner, tiles;
+    const mt_fold *greatest, *sum;
+    mt_kernel exponential, logarithm;
+} soft;
+
+static double value_of(const soft *s, const void *x) {
+    return s->dtype == MT_DT_float32 ? (double)*(const float *)x : *(const double *)x;
+}
+static void shift(const soft *s, void *out, const void *x, double by, int64_t n) {
+    if (s->dtype == MT_DT_float32) shift_f32(out, x, by, n);
+    else shift_f64(out, x, by, n);
+}
+
+/* Returns the log of a sum, in double. */
+static double log_of(double sum) {
+    mt_kernel_find(MT_OP_log, MT_DT_float64)(&sum, &sum, NULL, NULL, 1);
+    return sum;
+}
+
+/* Returns the first element of run `outer` of the input. */
+static const char *soft_input(const soft *s, int64_t outer) {
+    const char *from = s->in->data;
+    for (int d = s->axis - 1; d >= 0; d--) {
+        from += outer % s->in->shape[d] * s->in->strides[d];
+        outer /= s->in->shape[d];
+    }
+    return from;
+}
+
+/* Computes one row, of contiguous elements x, to `to`. */
+static void soft_row(const soft *s, const char *x, char *to) {
+    union {
+        char bytes[MT_TILE * 8];
+        double aligned;
+    } tile;
+    double top, sum, unused, rounded;
+    int64_t n = s->length;
+    s->greatest->accumulate_run(&rounded, NULL, x, n, 0);
+    top = value_of(s, &rounded);
+    if (s->mode == LOGSUMEXP && !(fabs(top) < INFINITY)) top = top != top ? top : 0;
+    s->sum->start(&sum, &unused, 1);
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = n - i < MT_TILE ? n - i : MT_TILE;
+        char *e = s->mode == SOFTMAX ? to + i * s->size : tile.bytes;
+        shift(s, e, x + i * s->size, top, m);
+        s->exponential(e, e, NULL, NULL, m);
+        s->sum->accumulate_run(&sum, &unused, e, m, i);
+    }
+    s->sum->finish(&sum, &unused, &rounded, 1, n, 1);
+    sum = value_of(s, &rounded);
+    if (s->mode == SOFTMAX && s->dtype == MT_DT_float32) divide_f32(to, sum, n);
+    else if (s->mode == SOFTMAX) divide_f64(to, sum, n);
+    else if (s->mode == LOGSUMEXP) {
+        sum = top + log_of(sum);
+        if (s->dtype == MT_DT_float32) *(float *)to = (float)sum;
+        else *(double *)to = sum;
+    } else {
+        sum = log_of(sum);
+        shift(s, to, x, top, n);
+        shift(s, to, to, sum, n);
+    }
+}
+
+static void soft_rows(void *job, int64_t begin, int64_t end) {
+    const soft *s = job;
+    int64_t step = s->in->strides[s->axis];
+    mt_cast_fn cast = mt_cast_find(s->in->dtype, s->dtype);
+    for (int64_t row = begin; row < end; row++) {
+        const char *x = soft_input(s, row);
+        char *to = s->out->data + row * (s->mode == LOGSUMEXP ? 1 : s->length) * s->size;
+        if (s->in->dtype != s->dtype || step != s->size || (uintptr_t)x % (size_t)s->size) {
+            cast(to, s->size, x, step, s->length); /* logsumexp gets its rows ready */
+            x = to;
+        }
+        soft_row(s, x, to);
+    }
+}
+
+/* Computes tiles of neighbouring columns, whose rows are gathered in the output. */
+static void soft_columns(void *job, int64_t begin, int64_t end) {
+    const soft *s = job;
+    double top[SOFT_COLUMNS], sum[SOFT_COLUMNS], lost[SOFT_COLUMNS], rounded[SOFT_COLUMNS],
+        tile[SOFT_COLUMNS];
+    int order[MT_MAX_NDIM], dims = 0;
+    bool single = s->dtype == MT_DT_float32;
+    for (int d = s->axis + 1; d < s->in->ndim; d++) order[dims++] = d;
+    for (int64_t u = begin; u < end; u++) {
+        int64_t outer = u / s->tiles, column = u % s->tiles * SOFT_COLUMNS,
+                n = s->inner - column < SOFT_COLUMNS ? s->inner - column : SOFT_COLUMNS,
+                row = s->inner * s->size;
+        mt_operand source = {.data = (char *)soft_input(s, outer), .dtype = s->in->dtype};
+        memcpy(source.strides, s->in->strides, (size_t)s->in->ndim * sizeof *s->in->strides);
+        mt_walk columns;
+        mt_walk_begin(&columns, &source, s->dtype, false, dims, order, s->in->shape);
+        mt_walk_seek(&columns, column);
+        char *first = s->out->data + outer * s->length * row + column * s->size, *to = first;
+        for (int64_t i = 0; i < s->length; i++, to += row) {
+            mt_walk next = columns;
+            next.at += i * s->in->strides[s->axis];
+            mt_walk_move(&next, to, s->size, n, false);
+        }
+        s->greatest->accumulate_rows(top, NULL, first, row, s->length, n, 0);
+        s->sum->start(sum, lost, n);
+        to = first;
+        for (int64_t i = 0; i < s->length; i++, to += row) {
+            char *e = s->mode == SOFTMAX ? to : (char *)tile;
+            if (single) shift_columns_f32(to, to, top, n);
+            else shift_columns_f64(to, to, top, n);
+            s->exponential(e, to, NULL, NULL, n);
+            s->sum->accumulate_rows(sum, lost, e, 0, 1, n, i);
+        }
+        s->sum->finish(sum, lost, rounded, n, s->length, 1);
+        if (s->mode == LOG_SOFTMAX) s->logarithm(rounded, rounded, NULL, NULL, n);
+        to = first;
+        for (int64_t i = 0; i < s->length; i++, to += row) {
+            if (s->mode == SOFTMAX && single) divide_columns_f32(to, rounded, n);
+            else if (s->mode == SOFTMAX) divide_columns_f64(to, rounded, n);
+            else if (single) shift_columns_f32(to, to, rounded, n);
+            else shift_columns_f64(to, to, rounded, n);
+        }
+    }
+}
+
+/* in: of at least one dimension; out: of its shape, in C order; of logsumexp one element for each
+ * row of an input whose last axis is contiguous and of the result's dtype; param: the mode, the
+ * axis. */
+MT_ARRAY_KERNEL(softmax) {
+    const mt_array *in = &a->in[0], *out = &a->out[0];
+    soft s = {.in = in,
+              .out = out,
+              .mode = (int)a->param[0].i,
+              .axis = (int)a->param[1].i,
+              .dtype = out->dtype,
+              .size = MT_ITEMSIZE[out->dtype],
+              .inner = 1};
+    if (in->size == 0) return MT_OK;
+    s.greatest = mt_fold_find(MT_OP_amax, s.dtype), s.sum = mt_fold_find(MT_OP_sum, s.dtype);
+    s.exponential = mt_kernel_find(MT_OP_exp, s.dtype),
+    s.logarithm = mt_kernel_find(MT_OP_log, s.dtype);
+    s.length = in->shape[s.axis];
+    for (int d = s.axis + 1; d < in->ndim; d++) s.inner *= in->shape[d];
+    s.tiles = (s.inner + SOFT_COLUMNS - 1) / SOFT_COLUMNS;
+    int64_t outer = in->size / s.length / s.inner,
+            width = s.inner < SOFT_COLUMNS ? s.inner : SOFT_COLUMNS,
+            grain = (1 << 14) / (s.length * width);
+    mt_parallel(outer * s.tiles, grain > 0 ? grain : 1, s.inner > 1 ? soft_columns : soft_rows, &s);
+    return MT_OK;
+}
+
+/* --- layer_norm ------------------------------------------------------------------------------- */
+
+typedef struct {
+    const mt_array *in, *out;
+    const void *weight, *bias; /* or NULL */
+    int64_t length;
+    double eps;
+} layer;
+
+static void layer_rows(void *job, int64_t begin, int64_t end) {
+    const layer *l = job;
+    enum { RUN = 8 * MT_TILE };
+    int dtype = l->out->dtype;
+    const mt_fold *fold = mt_fold_find(MT_OP_var, dtype);
+    int64_t n = l->length, size = MT_ITEMSIZE[dtype];
+    for (int64_t row = begin; row < end; row++) {
+        const char *x = l->in->data + row * n * size;
+        char *to = l->out->data + row * n * size;
+        double mean = 0, squares = 0;
+        if ((uintptr_t)x % (size_t)size) x = memcpy(to, x, (size_t)(n * size));
+        for (int64_t i = 0; i < n; i += RUN)
+            fold->accumulate_run(&mean, &squares, x + i * size, n - i < RUN ? n - i : RUN, i);
+        double factor = 1 / sqrt(squares / (double)n + l->eps);
+        if (dtype == MT_DT_float32) normalise_f32(to, x, mean, factor, l->weight, l->bias, n);
+        else normalise_f64(to, x, mean, factor, l->weight, l->bias, n);
+    }
+}
+
+/* in: the input, then the weight and the bias where the call has them, contiguous and of the same
+ * dtype; param: eps, the elements of a row, whether there is a weight. */
+MT_ARRAY_KERNEL(layer_norm) {
+    layer l = {.in = &a->in[0], .out = &a->out[0], .eps = a->param[0].f, .length = a->param[1].i};
+    bool weight = a->param[2].i != 0;
+    size_t bytes = (size_t)(l.length * MT_ITEMSIZE[l.out->dtype]);
+    if (l.in->size == 0) return MT_OK;
+    char *aligned = a->n_in > 1 ? malloc(2 * bytes) : NULL; /* copies: they may lie anywhere */
+    if (a->n_in > 1 && !aligned) return MT_MEMORY_ERROR;
+    if (weight) l.weight = memcpy(aligned, a->in[1].data, bytes);
+    if (a->n_in > 1 + weight) l.bias = memcpy(aligned + bytes, a->in[1 + weight].data, bytes);
+    int64_t grain = (1 << 14) / l.length;
+    mt_parallel(l.in->size / l.length, grain > 0 ? grain : 1, layer_rows, &l);
+    free(aligned);
+    return MT_OK;
+}
