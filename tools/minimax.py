@@ -205,7 +205,8 @@ def constants() -> str:
         ("LOG10_2F", log(2) / log(10), 15, 2, 24), ("INV_LN2F", 1 / LN2, 12, 2, 24),
         ("INV_LN10F", 1 / log(10), 12, 2, 24),
         ("PIO2", pi / 2, 33, 4, 53), ("PI", pi, 53, 2, 53),
-        ("LN2D", LN2, 53, 2, 53), ("INV_LN2D", 1 / LN2, 53, 2, 53), ("THIRD", mpf(1) / 3, 53, 2, 53),
+        ("LN2D", LN2, 53, 2, 53), ("INV_LN2D", 1 / LN2, 53, 2, 53),
+        ("THIRD", mpf(1) / 3, 53, 2, 53),
     ):  # fmt: skip
         for i, part in enumerate(split(x, bits, parts)):
             text += f"#define MT_{name}_{i} {literal(rounded(part, precision), precision)}\n"

@@ -58,7 +58,7 @@ __all__ = [
 _join = operators.join  # in C, of everyday operands (core/python/py_joining.c); else None
 _MOVE, _REPEAT, _TILE = ARRAY_CODES["move"], ARRAY_CODES["repeat"], ARRAY_CODES["tile"]
 _TILED = 8  # dimensions that the kernel `tile` takes: each counts as two
-_FILL = 2  # a segment of the kernel `move` (core/kernels/arrays/join.h): of the value, not the input
+_FILL = 2  # in a segment of the kernel `move` (core/kernels/arrays/join.h): of the value
 
 
 # --- new memory -----------------------------------------------------------------------------------
@@ -245,7 +245,11 @@ def repeat_interleave(
     t = as_tensor(input, "repeat_interleave")
     shape: Sequence[int] = (t.size,) if axis is None else t.shape
     along = 0 if axis is None else normalize_axis("repeat_interleave", axis, t.ndim)
-    counts = (repeats,) if repeats.__class__ is int else as_ints("repeat_interleave", repeats, "repeats")
+    counts = (
+        (repeats,)
+        if repeats.__class__ is int
+        else as_ints("repeat_interleave", repeats, "repeats")
+    )
     length = shape[along]
     if builtins.any(n < 0 for n in counts) or len(counts) not in (1, length):
         raise ValueError(
@@ -296,11 +300,13 @@ def roll(input: TensorLike, shifts: ShapeLike, dims: AxisLike | None = None) -> 
     if dims is None:
         if not t.is_contiguous():
             t = t.copy()
-        by, along = (_one_int("roll", shifts, "shifts"),), (0,)
+        by: tuple[int, ...] = (_one_int("roll", shifts, "shifts"),)
         numbers = _rolled((t.size,), {0: by[0]})
     else:
         by = (shifts,) if shifts.__class__ is int else as_ints("roll", shifts, "shifts")
-        along = (dims,) if dims.__class__ is int else as_ints("roll", dims, "dims")
+        along: tuple[int, ...] = (
+            (dims,) if dims.__class__ is int else as_ints("roll", dims, "dims")
+        )
         if len(by) != len(along):
             raise ValueError(
                 f"[roll] shifts and dims must have the same length, got {len(by)} and {len(along)}"

@@ -45,7 +45,10 @@ def test_views_of_one_memory(target: Any, source: Any, name: str) -> None:
     np.testing.assert_array_equal(t.asnumpy(), array)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64", "complex64"],
+)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("other", [2, 3.5, True, "same", "wider"])
 def test_dtypes(name: str, dtype: str, other: Any) -> None:

@@ -117,9 +117,8 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
     mt_task task;
-    mt_task_init(&task,
-                 has_kernel(op, device, compute, n, in) ? MT_TASK_ELEMENTWISE : MT_TASK_HOST, op,
-                 compute);
+    mt_task_init(&task, has_kernel(op, device, compute, n, in) ? MT_TASK_ELEMENTWISE : MT_TASK_HOST,
+                 op, compute);
     return mt_task_launch(&task, n, in, out);
 }
 
@@ -153,7 +152,8 @@ static bool broadcasts_to(const mt_tensor *target, const mt_tensor *source) {
 mt_ref mt_binary_in_place(int op, mt_ref a, mt_ref b) {
     mt_tensor *out = mt_t(a), *in[] = {out, mt_t(b)};
     int device, compute = computes_in(op, 2, in);
-    bool may_fail = MT_OP_ERROR_TEXT[op][0] && MT_KIND[compute] != 'f'; /* then out keeps its value */
+    bool may_fail =
+        MT_OP_ERROR_TEXT[op][0] && MT_KIND[compute] != 'f'; /* then out keeps its value */
     if (compute != out->dtype || may_fail || !mt_contiguous(out) || !broadcasts_to(out, in[1]) ||
         !may_write(out, in[1]) || !has_kernel(op, out->device, compute, 2, in))
         return 0;

@@ -207,8 +207,8 @@ static bool give_tiles(mt_pass *p) {
         if (p->tasks[k] == p->reduce) continue;
         mt_value *v = &p->values[p->result[k]];
         v->stored |= p->seen[k];
-        v->past = v->stored && p->size * MT_ITEMSIZE[v->dtype] >= MT_PAST_THE_CACHE &&
-                  !in_place(p, k);
+        v->past =
+            v->stored && p->size * MT_ITEMSIZE[v->dtype] >= MT_PAST_THE_CACHE && !in_place(p, k);
     }
     for (int t = 0; t < MT_PASS_TILES; t++) owner[t] = -1;
     for (int i = 0; i < p->n_values; i++) {

@@ -31,8 +31,8 @@ static PyObject *join(const char *op, PyObject *tensors, int axis, bool stacked)
         in[i] = mt_t(ref);
         int ndim = in[0]->ndim + stacked;
         if (i == 0 && axis < 0) axis += ndim;
-        ready = axis >= 0 && axis < ndim && ndim <= MT_MAX_NDIM &&
-                fits(in[0], in[i], axis, stacked);
+        ready =
+            axis >= 0 && axis < ndim && ndim <= MT_MAX_NDIM && fits(in[0], in[i], axis, stacked);
         size += in[i]->size;
         length += !ready ? 0 : stacked ? 1 : in[i]->shape[axis];
     }

@@ -68,7 +68,9 @@ INLINE mt_power mt_power_two(mt_two t) {
 /* Returns a^b for the simple exponents b, `other` for all others.  pow of -0 and of -infinity is
  * positive for an exponent that is no whole number, unlike sqrt. */
 #define MT_POW_SIMPLE(T, suffix)                                                                   \
-    INLINE T mt_root##suffix(T a) { return a == (T)-INFINITY ? (T)INFINITY : sqrt##suffix(a + 0); }\
+    INLINE T mt_root##suffix(T a) {                                                                \
+        return a == (T) - INFINITY ? (T)INFINITY : sqrt##suffix(a + 0);                            \
+    }                                                                                              \
     INLINE T mt_pow_simple##suffix(T a, T b, T other) {                                            \
         T root = mt_root##suffix(a), y = other;                                                    \
         y = b == 0 ? 1 : y;                                                                        \
@@ -77,20 +79,20 @@ INLINE mt_power mt_power_two(mt_two t) {
         y = b == 3 ? a * a * a : y;                                                                \
         y = b == -1 ? 1 / a : y;                                                                   \
         y = b == (T)0.5 ? root : y;                                                                \
-        return b == (T)-0.5 ? 1 / root : y;                                                        \
+        return b == (T) - 0.5 ? 1 / root : y;                                                      \
     }                                                                                              \
     /* Computes n powers if they have one exponent and that is simple; else returns false. */      \
     static inline bool mt_pow_uniform##suffix(T *o, const T *x, const T *y, int n) {               \
         const T b = y[0];                                                                          \
         int others = 0;                                                                            \
-        if (!(b == 0 || b == 1 || b == 2 || b == 3 || b == -1 || b == (T)0.5 || b == (T)-0.5))     \
+        if (!(b == 0 || b == 1 || b == 2 || b == 3 || b == -1 || b == (T)0.5 || b == (T) - 0.5))   \
             return false;                                                                          \
         for (int i = 0; i < n; i++) others |= y[i] != b;                                           \
         if (others) return false;                                                                  \
         if (b == 2) MT_EACH_POWER(T, suffix, 2)                                                    \
         else if (b == 3) MT_EACH_POWER(T, suffix, 3)                                               \
         else if (b == (T)0.5) MT_EACH_POWER(T, suffix, (T)0.5)                                     \
-        else if (b == (T)-0.5) MT_EACH_POWER(T, suffix, (T)-0.5)                                   \
+        else if (b == (T) - 0.5) MT_EACH_POWER(T, suffix, (T) - 0.5)                               \
         else if (b == -1) MT_EACH_POWER(T, suffix, -1)                                             \
         else if (b == 1) MT_EACH_POWER(T, suffix, 1)                                               \
         else MT_EACH_POWER(T, suffix, 0)                                                           \
@@ -112,8 +114,12 @@ INLINE double mt_pow_at_ends(double a, double b, double p) {
     p = x == INFINITY ? at_infinity : p;
     p = size == INFINITY ? limit : p;
     p = x == 1 ? 1 : p;
-    double of_negative = whole == size ? p : x == INFINITY ? p : NAN,
-           sign = even == half ? 1.0 : whole == size ? a : 1.0; /* that of a, if b is odd */
+    double of_negative = whole == size   ? p
+                         : x == INFINITY ? p
+                                         : NAN,
+           sign = even == half    ? 1.0
+                  : whole == size ? a
+                                  : 1.0; /* that of a, if b is odd */
     p = with_sign(a < 0 ? of_negative : p, sign);
     p = a != a ? a : p;
     p = b != b ? b : p;
