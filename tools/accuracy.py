@@ -6,8 +6,8 @@
     make accuracy ARGS="--step 1009"  every 1009th, on each instruction set: a minute; prints only
 
 float16, bfloat16 and float32: every number, against double.  float64: some millions of numbers, of
-all magnitudes and in the hard intervals of the functions, against long double.  The tests have the same references and
-the same measure, in tests/support/precision.py.
+all magnitudes and in the hard intervals of the functions, against long double.  The tests have the
+same references and the same measure, in tests/support/precision.py.
 """
 
 from __future__ import annotations
