@@ -100,7 +100,8 @@ static mt_ref elementwise(int op, int n, mt_tensor **in) {
     int64_t size = mt_size(ndim, shape);
     mt_tensor *out = size < 0 ? NULL : mt_tensor_empty(device, dtype, ndim, shape, false);
     if (!out) return mt_no_memory(name, device, size < 0 ? INT64_MAX : size * MT_ITEMSIZE[dtype]);
-    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) && mt_kernel_find(op, mt_kernel_dtype(op, compute)) &&
+    bool kernel = (mt_devices[device].flags & MT_DEVICE_NATIVE) &&
+                  mt_kernel_find(op, mt_kernel_dtype(op, compute)) &&
                   all_castable(n, in, first, compute) &&
                   (!first || mt_cast_supported(in[0]->dtype, MT_DT_bool));
     mt_task task;

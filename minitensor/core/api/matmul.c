@@ -9,8 +9,7 @@ enum { SMALL = 32 * 32 * 32 }; /* multiplications */
 
 mt_ref mt_matmul(mt_ref a_ref, mt_ref b_ref) {
     mt_tensor *a = mt_t(a_ref), *b = mt_t(b_ref);
-    if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype || MT_KIND[a->dtype] != 'f')
-        return 0;
+    if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype || MT_KIND[a->dtype] != 'f') return 0;
     if (a->device != b->device || !(mt_devices[a->device].flags & MT_DEVICE_NATIVE) ||
         a->shape[1] != b->shape[0])
         return 0;

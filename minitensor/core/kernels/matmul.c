@@ -18,9 +18,8 @@ static void matmul_f32(int64_t m, int64_t k, int64_t n, float *restrict out, con
 /* Stores a matrix of a half type in `to`, in rows and widened. */
 static void widen(int dtype, int64_t rows, int64_t columns, float *to, const mt_operand *from) {
     for (int64_t i = 0; i < rows; i++, to += columns)
-        mt_cast_find(dtype, MT_DT_float32)((char *)to, sizeof *to,
-                                           from->data + i * from->strides[0], from->strides[1],
-                                           columns);
+        mt_cast_find(dtype, MT_DT_float32)(
+            (char *)to, sizeof *to, from->data + i * from->strides[0], from->strides[1], columns);
 }
 
 /* Multiplies in float32, and rounds each element once. */
