@@ -3,7 +3,7 @@
 A row has the name, the number of operands, the dtype rule, the scalar expression in C, the NumPy
 oracle and the sentence of the documentation. From it come the C kernels (`core/build/_build.py`
 expands the expressions for each dtype), the function in `minitensor.ops`, the operator of Tensor,
-the NumPy code where there is no kernel (float16, complex), the conformance test on every backend
+the NumPy code where there is no kernel (complex), the conformance test on every backend
 and the line in docs/ops.md. To add an elementwise op, add a row.
 
 Expressions. `a`, `b`, `c` are the operands in the dtype that the op computes in; `T` is that C type

@@ -1,12 +1,13 @@
 """Measure the errors of the elementary functions and write docs/accuracy.md.
 
+    make accuracy ARGS="--halves"     the rows of float16 and bfloat16 only: seconds
     make accuracy                     all float32 numbers, best instruction set: about an hour
     make accuracy ARGS="exp log"      all for these ops, every 61st for the others: some minutes
     make accuracy ARGS="--step 1009"  every 1009th, on each instruction set: a minute; prints only
 
-float32: every number, against double.  float64: some millions of numbers, of all magnitudes and in
-the hard intervals of the functions, against long double.  The tests have the same references and
-the same measure, in tests/support/precision.py.
+float16, bfloat16 and float32: every number, against double.  float64: some millions of numbers, of
+all magnitudes and in the hard intervals of the functions, against long double.  The tests have the
+same references and the same measure, in tests/support/precision.py.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ SAMPLE = 61
 HEAD = """\
 # Accuracy
 
-`make accuracy` compares float32 with double and float64 with long double. The tests hold every
-function to a bound of 2 ULP on every instruction set. Special values are exact. Results of
-instruction sets with fused multiply-adds may differ from the others in the last bit.
+`make accuracy` compares float16, bfloat16 and float32 with double and float64 with long double. The
+tests hold every function to a bound of 2 ULP on every instruction set, and of 1 ULP for a half
+type. Special values are exact. Results of instruction sets with fused multiply-adds may differ
+from the others in the last bit.
 
 """
 SLOW = ["erf"]  # the float64 reference is a series: fewer numbers
@@ -74,6 +76,15 @@ def float32_part(isa: str, name: str, begin: int, end: int, step: int) -> Worst:
     return worst
 
 
+def half_lines(isa: str, name: str) -> list[list[str]]:
+    settings.set_isa(isa)
+    worst = [(kind, *worst_of(name, precision.all_halves(kind), 0)) for kind in precision.HALVES]
+    return [
+        [f"`{name}`", kind.__name__, f"{ulp:.3f}", f"`{at!r}`", isa, "all"]
+        for kind, ulp, at in worst
+    ]
+
+
 def float64_part(isa: str, name: str, seed: int, n: int) -> Worst:
     settings.set_isa(isa)
     return worst_of(name, precision.sample64(np.random.default_rng(seed), n), 0)
@@ -101,6 +112,18 @@ def measure_pow(pool: ProcessPoolExecutor, isa: str) -> list[list[str]]:
     return lines
 
 
+def put_halves_in_page(isa: str) -> None:
+    """Write the rows of the half types, and keep the others."""
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    others = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    lines = []
+    for name in precision.REFERENCES:
+        lines += half_lines(isa, name)
+        lines += [row for row in others if row[0] == f"`{name}`" and "16" not in row[1]]
+    write_page(lines)
+
+
 def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[list[str]]:
     rows = []
     parts = 64
@@ -119,6 +142,7 @@ def measure(pool: ProcessPoolExecutor, isa: str, name: str, step: int) -> list[l
     lines = [
         [f"`{op}`", kind, f"{ulp:.3f}", f"`{at!r}`", isa, how] for op, kind, (ulp, at), how in rows
     ]
+    lines = half_lines(isa, name) + lines
     for line in lines:
         print("\r" + "  ".join(word.strip("`").ljust(12) for word in line), flush=True)
     return lines
@@ -146,12 +170,16 @@ def main() -> int:
         default=1,
         help="measure every STEP-th float32 on each instruction set, and write no page",
     )
+    parser.add_argument("--halves", action="store_true", help="measure the half types only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     if unknown := set(arguments.ops) - set(precision.REFERENCES):
         parser.error(
             f"ops must be among {', '.join(precision.REFERENCES)}, got {', '.join(sorted(unknown))}"
         )
+    if arguments.halves:
+        put_halves_in_page(settings.isa_names()[-1])
+        return 0
     sampled = arguments.step > 1
     steps = {
         name: arguments.step if name in arguments.ops else SAMPLE for name in precision.REFERENCES

@@ -100,8 +100,8 @@ static int operand_of(mt_pass *p, int k, const mt_tensor *t, int dtype, int wide
 static bool write_down(mt_pass *p, int k) {
     const mt_task *task = p->tasks[k];
     if (task == p->reduce) {
-        p->result[k] = operand_of(p, k, task->in[0], task->compute,
-                                  mt_fold_dtype(task->op, task->compute));
+        p->result[k] =
+            operand_of(p, k, task->in[0], task->compute, mt_fold_dtype(task->op, task->compute));
         if (p->result[k] >= 0) p->values[p->result[k]].last = p->n_values;
         return p->result[k] >= 0;
     }

@@ -236,8 +236,7 @@ int mt_run_reduce(mt_task *task) {
         return MT_OK;
     }
     mt_walk_begin(&b.kept, &source, compute, false, kept, order, in->shape);
-    mt_walk_begin(&b.reduced, &source, compute, false, in->ndim - kept, order + kept,
-                  in->shape);
+    mt_walk_begin(&b.reduced, &source, compute, false, in->ndim - kept, order + kept, in->shape);
     if (b.n_out > 1 && price(&b.kept) < price(&b.reduced)) {
         b.kept.ready =
             b.kept.ready &&

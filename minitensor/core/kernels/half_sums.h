@@ -54,7 +54,7 @@ static inline bool all_finite(const float *x, int64_t n) {
         for (int64_t m; n > 0; n -= m, v += m) {                                                   \
             m = n < HALF_LANES ? n : HALF_LANES;                                                   \
             for (int64_t j = 0; j < m; j++) wide[j] = -0.0f;                                       \
-            add_##h(wide, v, (int)m);                                                               \
+            add_##h(wide, v, (int)m);                                                              \
             sum_f32_accumulate_run(acc, NULL, wide, m, 0);                                         \
         }                                                                                          \
     }                                                                                              \
@@ -72,20 +72,19 @@ static inline bool all_finite(const float *x, int64_t n) {
         }                                                                                          \
         sum_##h##_in_double(acc, v, n);                                                            \
     }                                                                                              \
-    /* Adds `rows` rows of n elements, at most HALF_ROW, to n sums. */                           \
+    /* Adds `rows` rows of n elements, at most HALF_ROW, to n sums. */                             \
     static void sum_##h##_rows(double *acc, const char *x, int64_t stride, int64_t rows,           \
                                int64_t n) {                                                        \
-        float part[HALF_ROW];                                                                    \
+        float part[HALF_ROW];                                                                      \
         for (int64_t i = 0, m; i < rows; i += m) {                                                 \
             m = rows - i < HALF_DEPTH ? 1 : HALF_DEPTH;                                            \
             for (int64_t j = 0; j < n; j++) part[j] = -0.0f;                                       \
-            for (int64_t k = i; k < i + m; k++) add_##h(part, ROWS(k), (int)n);                     \
+            for (int64_t k = i; k < i + m; k++) add_##h(part, ROWS(k), (int)n);                    \
             bool right = m == 1 || all_finite(part, n);                                            \
             if (right)                                                                             \
                 for (int64_t j = 0; j < n; j++) acc[j] += (double)part[j];                         \
             else                                                                                   \
-                for (int64_t k = i; k < i + m; k++)                                                \
-                    sum_##h##_rows(acc, ROWS(k), stride, 1, n);                                    \
+                for (int64_t k = i; k < i + m; k++) sum_##h##_rows(acc, ROWS(k), stride, 1, n);    \
         }                                                                                          \
     }                                                                                              \
     static void sum_##h##_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride,     \

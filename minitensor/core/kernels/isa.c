@@ -12,8 +12,7 @@ static bool has_f16c(void) {
 }
 /* Return true if the processor has the instructions of the set. */
 static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           has_f16c();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -68,9 +67,7 @@ static int family_of(int op) {
                                                  : MT_FAMILIES;
 }
 
-int mt_fold_dtype(int op, int dtype) {
-    return family_of(op) == MT_SUM ? dtype : MT_COMPUTE[dtype];
-}
+int mt_fold_dtype(int op, int dtype) { return family_of(op) == MT_SUM ? dtype : MT_COMPUTE[dtype]; }
 
 const mt_fold *mt_fold_find(int op, int dtype) {
     int family = family_of(op);

@@ -29,9 +29,7 @@ static inline uint16_t to_bf16(float x) {
 #ifdef MT_F16C
 #define TO_NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 static inline float from_f16(uint16_t half) { return _cvtsh_ss(half); }
-static inline uint16_t to_f16(float x) {
-    return _cvtss_sh(x, TO_NEAREST);
-}
+static inline uint16_t to_f16(float x) { return _cvtss_sh(x, TO_NEAREST); }
 #else
 /* The exponent of a float16 is biased by 15 and that of a float32 by 127; the fractions have 10
  * and 23 bits.  The product with 2^112 moves the exponent, and makes a subnormal number a normal
