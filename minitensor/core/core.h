@@ -97,8 +97,8 @@ int mt_overlaps(mt_ref first, mt_ref second);
 /* Before a mt_copy: mt_overlaps, or 2: it is the second half of a swap of views, which loses
  * one. */
 int mt_assigns(mt_ref target, mt_ref source);
-/* While exports are alive NumPy may read and write the memory behind our back; every task that
- * touches such a storage is then waited for before its call returns. */
+/* NumPy may read and write an exported storage at any time, so each call waits for its tasks on
+ * such a storage before it returns. */
 typedef struct mt_memory {
     void *view; /* for mt_unexport */
     char *base; /* of the storage */

@@ -22,7 +22,7 @@ from minitensor.backend.core import lib, operators
 from minitensor.dtype import DType, bool_
 from minitensor.ops._dispatch import as_tensor, assign, host
 from minitensor.optable import ARRAY_CODES
-from minitensor.tensor import Tensor
+from minitensor.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from minitensor.typing import IndexLike, TensorLike

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -203,11 +204,14 @@ def in_a_pass(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
 
 
 WAYS = pytest.mark.parametrize("compute", [alone, in_a_pass])
+# Each op has ten of these tests, for the devices and the ways: 250 examples and not 400.
+FEWER = hypothesis.settings(max_examples=hypothesis.settings.default.max_examples * 5 // 8)
 
 
 @WAYS
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=names(ELEMENTWISE))
 def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
+    @FEWER
     @given(st.data())
     def check(data: st.DataObject) -> None:
         arrays = data.draw(operands(op, data.draw(SHAPES[op.inputs])))
@@ -233,6 +237,7 @@ def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> Non
 def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
     needs_one = op.name in ("amin", "amax", "argmin", "argmax")
 
+    @FEWER
     @given(st.data())
     def check(data: st.DataObject) -> None:
         shape = data.draw(

@@ -79,8 +79,8 @@ static int note(touched *seen, int n, const mt_tensor *view, bool written) {
     return n;
 }
 
-/* Can a reduction end the pass?  What it reduces is made there, and the elements of each result
- * follow each other. */
+/* Return whether a reduction can end the pass: the pass makes its operand, and the elements of each
+ * result follow each other. */
 static bool folds(const mt_task *first, int n, const mt_task *task,
                   bool (*ready)(const mt_task *)) {
     const mt_tensor *in = task->in[0];

@@ -186,8 +186,8 @@ static mt_storage *reusable_input(const mt_pass *p, int k) {
     return NULL;
 }
 
-/* Are the elements used where they lie?  Tiles that are folded have to be whole, so there nothing
- * may end in between. */
+/* Return whether the pass reads the elements in place.  A reduction folds whole tiles, so no row
+ * may end inside one. */
 static bool lies_ready(const mt_pass *p, const mt_walk *w) {
     return mt_walk_ready(w) && (w->ndim == 1 || (!p->reduce && mt_walk_ready(w) >= WORTH_A_CALL));
 }
@@ -242,11 +242,10 @@ bool mt_plan(mt_pass *p, mt_task *const *tasks, int n) {
     return give_tiles(p);
 }
 
-/* --- operands that lie across ----------------------------------------------------------------- */
+/* --- operands strided against the pass -------------------------------------------------------- */
 
-/* Would each tile of this operand, taken in the order of the pass, be collected from as many lines
- * of the cache as it has elements, though it has rows in another order?  A transposed matrix is
- * so. */
+/* Return whether a tile of this operand, in the pass's order, takes one cache line for each
+ * element, while another order has rows.  A transposed matrix is the usual case. */
 static bool strided_against(const mt_pass *p, const mt_tensor *t) {
     enum { LARGE = 1 << 15, A_ROW = 16 }; /* elements: what is smaller stays in the cache */
     int64_t size = MT_ITEMSIZE[t->dtype];
