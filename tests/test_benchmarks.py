@@ -69,7 +69,11 @@ def test_a_limit_that_could_not_be_measured_does_not_hold(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from check import Verdict
 
-    assert [Verdict("", "", 0.5, ratio).holds for ratio in (0.5, 0.51, None)] == [True, False, False]
+    assert [Verdict("", "", 0.5, ratio).holds for ratio in (0.5, 0.51, None)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def everyday() -> list[Any]:
@@ -81,7 +85,11 @@ def everyday() -> list[Any]:
     finally:
         sys.path.remove(str(BENCHMARKS))
     drawn = ("random",)
-    return [row for row in ROWS if row.numpy is not None and row.family not in drawn and "empty" not in row.text]
+    return [
+        row
+        for row in ROWS
+        if row.numpy is not None and row.family not in drawn and "empty" not in row.text
+    ]
 
 
 FACTORS = ("qr", "svd")  # they differ in sign
@@ -118,5 +126,7 @@ def test_everyday_calls_have_the_values_of_numpy(row, monkeypatch):
         theirs = theirs[0]
     for one, other in zip(ours, theirs) if isinstance(theirs, list) else [(ours, theirs)]:
         rough = row.family == "half" or other.dtype == np.float16
-        np.testing.assert_allclose(np.float64(one), np.float64(other), rtol=4e-3 if rough else 2e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            np.float64(one), np.float64(other), rtol=4e-3 if rough else 2e-4, atol=1e-4
+        )
         assert one.shape == other.shape

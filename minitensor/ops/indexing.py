@@ -1,11 +1,11 @@
 """Indexing: `t[...]`.
 
 Ints, slices, None and Ellipsis give views, by arithmetic on strides, mostly in C (py_index.c).
-Integer tensors copy: the shape of the result follows from shapes alone, so the stream computes it and finds an index that is
-out of range.  Lists and arrays copy too; the call checks them, since their values are known.  The
-length of a bool mask's result depends on its value, so such an index waits for the mask, except
-where the program assigns a single number.  A tensor of one integer without dimensions is an int,
-and the index waits for it.  The rules are NumPy's.
+Integer tensors copy: the shape of the result follows from shapes alone, so the stream computes it
+and finds an index that is out of range.  Lists and arrays copy too; the call checks them, since
+their values are known.  The length of a bool mask's result depends on its value, so such an index
+waits for the mask, except where the program assigns a single number.  A tensor of one integer
+without dimensions is an int, and the index waits for it.  The rules are NumPy's.
 """
 
 from __future__ import annotations

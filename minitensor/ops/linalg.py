@@ -1,9 +1,9 @@
 """Linear algebra: NumPy's BLAS and LAPACK on the stream.
 
 The core multiplies small float matrices, batches of them, and vectors itself
-(core/kernels/arrays/matmul.h): a call of NumPy would take longer than the product.  The call checks shapes and dtypes; an error that only the numbers show (a
-singular matrix) is raised by the read of the value.  Half precision is multiplied in float32 and
-rounded once.
+(core/kernels/arrays/matmul.h): a call of NumPy would take longer than the product.  The call checks
+shapes and dtypes; an error that only the numbers show (a singular matrix) is raised by the read of
+the value.  Half precision is multiplied in float32 and rounded once.
 """
 
 from __future__ import annotations

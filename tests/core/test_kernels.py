@@ -124,18 +124,45 @@ SIMPLE = [0, 1, 2, 3, -1, 0.5, -0.5]
 
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 def test_a_power_depends_on_its_element_only(kind: type, isa: str) -> None:
-    """A simple exponent gives the same bits as a number, as a tensor, among others, and in place."""
-    a = np.array([0.0, -0.0, 1, -1, 2, -3, 1e-40, -1e-40, 3e38, -3e38, 1e-30, 0.7, INF, -INF, NAN, *np.linspace(0.1, 9, 700)], kind)
+    """A simple exponent gives the same bits as a number, a tensor, among others, and in place."""
+    a = np.array(
+        [
+            0.0,
+            -0.0,
+            1,
+            -1,
+            2,
+            -3,
+            1e-40,
+            -1e-40,
+            3e38,
+            -3e38,
+            1e-30,
+            0.7,
+            INF,
+            -INF,
+            NAN,
+            *np.linspace(0.1, 9, 700),
+        ],
+        kind,
+    )
     others = np.random.default_rng(4).choice(np.array([*SIMPLE, 1.7, -2.2, 4, 7], kind), len(a))
     for exponent in SIMPLE:
         number = (Tensor(a) ** exponent).asnumpy()
-        single = np.concatenate([ops.pow(Tensor(a[i : i + 1]), Tensor(np.array([exponent], kind))).asnumpy() for i in range(len(a))])
+        single = np.concatenate(
+            [
+                ops.pow(Tensor(a[i : i + 1]), Tensor(np.array([exponent], kind))).asnumpy()
+                for i in range(len(a))
+            ]
+        )
         assert_identical(number, single, str(exponent))
         t = Tensor(a)
         t **= exponent
         assert_identical(t.asnumpy(), single, f"in place, {exponent}")
         mixed = np.where(np.arange(len(a)) % 3 == 0, kind(exponent), others)
-        assert_identical(ops.pow(Tensor(a), Tensor(mixed)).asnumpy()[::3], single[::3], f"mixed, {exponent}")
+        assert_identical(
+            ops.pow(Tensor(a), Tensor(mixed)).asnumpy()[::3], single[::3], f"mixed, {exponent}"
+        )
         with np.errstate(all="ignore"):
             expected = {2: a * a, 1: a, 0: np.ones_like(a), -1: 1 / a}.get(exponent)
         if expected is not None:

@@ -113,23 +113,39 @@ def test_every_dtype_and_length(isa: str, dtype: mt.DType) -> None:
         made, value = ops.zeros((n,), dtype), 3 if dtype is not mt.bool_ else True
         assert made.dtype is dtype and made.strides == (kind.itemsize,)
         assert not made.asnumpy().astype(np.complex64).any()
-        np.testing.assert_array_equal(ops.full([n], value, dtype=dtype).asnumpy(), np.full(n, value, kind))
+        np.testing.assert_array_equal(
+            ops.full([n], value, dtype=dtype).asnumpy(), np.full(n, value, kind)
+        )
         np.testing.assert_array_equal(ops.ones_like(made).asnumpy(), np.ones(n, kind))
         if n < 5000:
-            np.testing.assert_array_equal(ops.eye(n % 90, n % 71, dtype).asnumpy(), np.eye(n % 90, n % 71, dtype=kind))
+            np.testing.assert_array_equal(
+                ops.eye(n % 90, n % 71, dtype).asnumpy(), np.eye(n % 90, n % 71, dtype=kind)
+            )
             with np.errstate(all="ignore"):
-                np.testing.assert_array_equal(ops.arange(n, dtype=dtype).asnumpy(), np.arange(n).astype(kind))
+                np.testing.assert_array_equal(
+                    ops.arange(n, dtype=dtype).asnumpy(), np.arange(n).astype(kind)
+                )
 
 
 def test_large_matrices_and_ranges(isa: str) -> None:
     for shape in ((1100, 1025), (3, 1_000_000), (1_000_000, 3)):
         np.testing.assert_array_equal(ops.eye(*shape).asnumpy(), np.eye(*shape, dtype=np.float32))
     for n in LENGTHS:
-        np.testing.assert_array_equal(ops.arange(-5, 3 * n - 5, 3).asnumpy(), np.arange(-5, 3 * n - 5, 3))
-        np.testing.assert_array_equal(ops.arange(n, dtype="float32").asnumpy(), np.arange(n).astype(np.float32))
+        np.testing.assert_array_equal(
+            ops.arange(-5, 3 * n - 5, 3).asnumpy(), np.arange(-5, 3 * n - 5, 3)
+        )
+        np.testing.assert_array_equal(
+            ops.arange(n, dtype="float32").asnumpy(), np.arange(n).astype(np.float32)
+        )
         for kind in ("float32", "float64"):
-            np.testing.assert_array_equal(ops.linspace(-1, 2.5, n, dtype=kind).asnumpy(), np.linspace(-1, 2.5, n, dtype=np.float64).astype(kind))
-            np.testing.assert_array_equal(ops.arange(0.5, n * 0.3, 0.3, dtype=kind).asnumpy(), np.arange(0.5, n * 0.3, 0.3).astype(kind))
+            np.testing.assert_array_equal(
+                ops.linspace(-1, 2.5, n, dtype=kind).asnumpy(),
+                np.linspace(-1, 2.5, n, dtype=np.float64).astype(kind),
+            )
+            np.testing.assert_array_equal(
+                ops.arange(0.5, n * 0.3, 0.3, dtype=kind).asnumpy(),
+                np.arange(0.5, n * 0.3, 0.3).astype(kind),
+            )
 
 
 FLOATS = st.floats(-1e6, 1e6) | st.integers(-1000, 1000)
@@ -141,20 +157,37 @@ def test_ranges_of_floats(start: float, count: int, step: float, rest: float) ->
     expected = np.arange(start, end, step)
     made = ops.arange(start, end, step, dtype="float64")
     np.testing.assert_array_equal(made.asnumpy(), expected.astype(np.float64))
-    assert ops.arange(0, 1, float("inf")).tolist() == [0] and ops.arange(1, 0, float("inf")).tolist() == []
-    np.testing.assert_array_equal(ops.linspace(start, end, count, dtype="float64").asnumpy(), np.linspace(start, end, count))
+    assert (
+        ops.arange(0, 1, float("inf")).tolist() == [0]
+        and ops.arange(1, 0, float("inf")).tolist() == []
+    )
+    np.testing.assert_array_equal(
+        ops.linspace(start, end, count, dtype="float64").asnumpy(), np.linspace(start, end, count)
+    )
 
 
 def test_ranges_at_the_ends_of_int64() -> None:
     top = 2**63 - 1
     assert ops.arange(top - 3, top).tolist() == [top - 3, top - 2, top - 1]
     assert ops.arange(-(2**63), -(2**63) + 4, 3).tolist() == [-(2**63), -(2**63) + 3]
-    assert ops.arange(top, -(2**63), -(2**62)).tolist() == np.arange(top, -(2**63), -(2**62)).tolist()
+    assert (
+        ops.arange(top, -(2**63), -(2**62)).tolist() == np.arange(top, -(2**63), -(2**62)).tolist()
+    )
     assert ops.arange(4, 0, -(2**63)).tolist() == [4]
 
 
 def test_a_value_of_another_kind_than_the_dtype_is_cast() -> None:
-    for value, dtype in ((300, "uint8"), (-1.5, "int32"), (2.7, "bool"), (1e300, "float32"), (True, "float16"), (1.1, "bfloat16"), (2**40, "int16"), (-1, "uint64"), (1.5, "complex64")):
+    for value, dtype in (
+        (300, "uint8"),
+        (-1.5, "int32"),
+        (2.7, "bool"),
+        (1e300, "float32"),
+        (True, "float16"),
+        (1.1, "bfloat16"),
+        (2**40, "int16"),
+        (-1, "uint64"),
+        (1.5, "complex64"),
+    ):
         with np.errstate(all="ignore"):
             expected = np.asarray(value).astype(mt.dtype.as_dtype(dtype).numpy)
         assert ops.full(2, value, dtype=dtype).asnumpy().tobytes() == expected.tobytes() * 2
@@ -189,7 +222,17 @@ def test_new_tensors_follow_the_device_of_the_context() -> None:
     assert ops.zeros(2).device == "CPU"
     mt.set_context(device_target="Ascend")
     try:
-        for made in (ops.zeros(2), ops.ones((2, 2)), ops.full(2, 1.5), ops.empty(3), ops.arange(3), ops.eye(2), ops.linspace(0, 1, 3), ops.rand(2), ops.randint(0, 3, 2)):
+        for made in (
+            ops.zeros(2),
+            ops.ones((2, 2)),
+            ops.full(2, 1.5),
+            ops.empty(3),
+            ops.arange(3),
+            ops.eye(2),
+            ops.linspace(0, 1, 3),
+            ops.rand(2),
+            ops.randint(0, 3, 2),
+        ):
             assert made.device == "Ascend:0"
         assert ops.zeros(2, device="CPU").device == "CPU"
     finally:
@@ -200,10 +243,19 @@ def test_new_tensors_follow_the_device_of_the_context() -> None:
 def test_sizes_and_dtypes_in_every_spelling() -> None:
     for size in (2, (2,), [2], np.int64(2), (np.int32(2),), Tensor(2), Tensor([2])):
         for dtype in (None, "float32", np.float32, np.dtype("float32"), mt.float32, float):
-            assert ops.zeros(size, dtype).tolist() == [0, 0] and ops.ones(size, dtype).dtype is mt.float32
+            assert (
+                ops.zeros(size, dtype).tolist() == [0, 0]
+                and ops.ones(size, dtype).dtype is mt.float32
+            )
             assert ops.empty(size, dtype=dtype).shape == (2,)
     assert ops.zeros(()).shape == () and ops.empty().shape == () and ops.empty(2, 0).shape == (2, 0)
-    for wrong in (lambda: ops.zeros(2, 0), lambda: ops.zeros(((2, 3),)), lambda: ops.zeros(True), lambda: ops.ones((1,) * 17), lambda: ops.zeros(2**62)):
+    for wrong in (
+        lambda: ops.zeros(2, 0),
+        lambda: ops.zeros(((2, 3),)),
+        lambda: ops.zeros(True),
+        lambda: ops.ones((1,) * 17),
+        lambda: ops.zeros(2**62),
+    ):
         try:
             wrong()  # type: ignore[no-untyped-call]
         except (TypeError, ValueError, MemoryError) as error:

@@ -50,8 +50,7 @@ def test_padded(shape: tuple[int, ...], data: st.DataObject) -> None:
             (sizes[i], sizes[i + 1]) for i in range(2 * dims - 2, -1, -2)
         ]
         keywords = {"constant_values": 7} if mode == "constant" else {}
-        same(ops.pad(t, sizes, mode, 7),
-            np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
+        same(ops.pad(t, sizes, mode, 7), np.pad(array, pairs, numpy_mode, **keywords))  # type: ignore[call-overload]
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(-5, 5))
@@ -75,15 +74,22 @@ def test_grids() -> None:
 
 
 @pytest.mark.parametrize("device", ["CPU", "Ascend"])
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "float16", "bfloat16", "float32", "complex128"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "uint16", "float16", "bfloat16", "float32", "complex128"]
+)
 def test_every_dtype_and_device(dtype: str, device: str) -> None:
     """On a device without the kernels, the same ops take another way."""
     array = numbered((3, 4)) % 5
     t = Tensor(array, dtype, device=device)
 
     def check(actual: Tensor, expected: np.ndarray) -> None:
-        assert actual.dtype is t.dtype and actual.device == t.device and actual.shape == expected.shape
-        assert actual.astype("complex128").tolist() == Tensor(expected, dtype).astype("complex128").tolist()
+        assert (
+            actual.dtype is t.dtype and actual.device == t.device and actual.shape == expected.shape
+        )
+        assert (
+            actual.astype("complex128").tolist()
+            == Tensor(expected, dtype).astype("complex128").tolist()
+        )
 
     for axis in (0, 1, -1, -2):
         check(ops.concat([t, t[::-1], t], axis), np.concatenate([array, array[::-1], array], axis))

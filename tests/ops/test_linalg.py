@@ -253,7 +253,9 @@ def test_small_matrices_have_numpys_special_values() -> None:
     a, b = np.float32([[np.inf, 1], [np.nan, 0]]), np.float32([[1, 0], [2, np.inf]])
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal((Tensor(a) @ Tensor(b)).asnumpy(), a @ b)
-    assert (Tensor(shape=(2, 0), init="zeros") @ Tensor(shape=(0, 3), init="zeros")).tolist() == [[0.0] * 3] * 2
+    assert (Tensor(shape=(2, 0), init="zeros") @ Tensor(shape=(0, 3), init="zeros")).tolist() == [
+        [0.0] * 3
+    ] * 2
 
 
 @pytest.fixture(params=settings.isa_names())
@@ -270,10 +272,14 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     [
         ((m, k), (k, n))
         # around the rows of a block, its columns, the inner block, and the bound to BLAS
-        for m, k, n in [(1, 1, 1), (5, 3, 7), (6, 16, 16), (7, 17, 33), (13, 300, 65), (128, 128, 128), (129, 128, 128), (2, 0, 3), (0, 2, 3), (70, 257, 63)]
+        for m, k, n in [(1, 1, 1), (5, 3, 7), (6, 16, 16), (7, 17, 33),
+                        (13, 300, 65), (128, 128, 128), (129, 128, 128), (2, 0, 3), (0, 2, 3),
+                        (70, 257, 63)]
     ]
-    + [((7,), (7,)), ((70_001,), (70_001,)), ((40, 33), (33,)), ((33,), (33, 40)), ((1, 9), (9, 1)), ((5, 1, 3, 4), (2, 4, 6)),
-       ((300, 4, 4), (300, 4, 4)), ((3, 4), (9, 4, 1)), ((2, 1, 4), (4,)), ((4,), (3, 4, 5)), ((0, 3, 4), (4, 2)), ((2, 40_000), (40_000,))],
+    + [((7,), (7,)), ((70_001,), (70_001,)), ((40, 33), (33,)), ((33,), (33, 40)),
+       ((1, 9), (9, 1)), ((5, 1, 3, 4), (2, 4, 6)), ((300, 4, 4), (300, 4, 4)),
+       ((3, 4), (9, 4, 1)), ((2, 1, 4), (4,)), ((4,), (3, 4, 5)), ((0, 3, 4), (4, 2)),
+       ((2, 40_000), (40_000,))],
 )  # fmt: skip
 def test_products_in_every_layout(left: Any, right: Any, dtype: Any, isa: str) -> None:
     rng = np.random.default_rng(0)
@@ -281,7 +287,11 @@ def test_products_in_every_layout(left: Any, right: Any, dtype: Any, isa: str) -
 
     def layouts(shape: tuple[int, ...]) -> list[tuple[Tensor, np.ndarray]]:
         a = rng.standard_normal(shape).astype(dtype)
-        turned = Tensor(np.ascontiguousarray(a.swapaxes(-1, -2))).mT if a.ndim > 1 else Tensor(a[::-1].copy())[::-1]
+        turned = (
+            Tensor(np.ascontiguousarray(a.swapaxes(-1, -2))).mT
+            if a.ndim > 1
+            else Tensor(a[::-1].copy())[::-1]
+        )
         spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)
         spread[..., ::2] = a
         return [(Tensor(a), a), (turned, a), (Tensor(spread)[..., ::2], a)]
@@ -299,10 +309,19 @@ def test_a_product_carries_nan_and_infinity(isa: str) -> None:
 
 def test_products_do_not_depend_on_threads() -> None:
     rng = np.random.default_rng(0)
-    cases = [((500_001,), (500_001,)), ((900, 700), (700,)), ((700,), (700, 900)), ((50, 40, 40), (50, 40, 40)), ((120, 120), (120, 120))]
+    cases = [
+        ((500_001,), (500_001,)),
+        ((900, 700), (700,)),
+        ((700,), (700, 900)),
+        ((50, 40, 40), (50, 40, 40)),
+        ((120, 120), (120, 120)),
+    ]
     before = runtime.get_num_threads()
     for left, right in cases:
-        x, y = Tensor(rng.standard_normal(left).astype(np.float32)), Tensor(rng.standard_normal(right).astype(np.float32))
+        x, y = (
+            Tensor(rng.standard_normal(left).astype(np.float32)),
+            Tensor(rng.standard_normal(right).astype(np.float32)),
+        )
         results = []
         for threads in (1, 4):
             runtime.set_num_threads(threads)
@@ -311,12 +330,30 @@ def test_products_do_not_depend_on_threads() -> None:
         assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("equation", ["ij,jk->ik", "ij,jk", "bij,bjk->bik", "ij,kj->ki", "bij,bkj->kbi", "ijk,kjl->il", "i,i->", "i,i", "ij,j", "ab,cb->ca", "ij,jk->"])
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "ij,jk->ik",
+        "ij,jk",
+        "bij,bjk->bik",
+        "ij,kj->ki",
+        "bij,bkj->kbi",
+        "ijk,kjl->il",
+        "i,i->",
+        "i,i",
+        "ij,j",
+        "ab,cb->ca",
+        "ij,jk->",
+    ],
+)
 def test_einsum_of_two(equation: str) -> None:
     lengths = dict(zip("abcijkl", (2, 3, 4, 5, 6, 7, 8)))
     inputs = equation.split("->")[0].split(",")
     for dtype in (np.float32, np.float64, np.float16, np.int64):
-        a, b = (np.random.default_rng(0).integers(-3, 3, [lengths[c] for c in term]).astype(dtype) for term in inputs)
+        a, b = (
+            np.random.default_rng(0).integers(-3, 3, [lengths[c] for c in term]).astype(dtype)
+            for term in inputs
+        )
         got = ops.einsum(equation, Tensor(a), Tensor(b))
         assert got.is_contiguous() and got.dtype.name == np.dtype(dtype).name
         close(got, np.einsum(equation, a.astype(np.float64), b.astype(np.float64)))

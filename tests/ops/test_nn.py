@@ -90,10 +90,16 @@ def test_softmax_of_every_layout(shape: tuple[int, ...], dtype: str) -> None:
                     wide = values.astype(np.float64)
                     expected = softmax(wide, axis)
                     atol = rtol if dtype == "float16" else 1e-30
-                    np.testing.assert_allclose(ops.softmax(t, axis).asnumpy(), expected, rtol=rtol, atol=atol)
-                    np.testing.assert_allclose(ops.log_softmax(t, axis).asnumpy(), np.log(expected), rtol=rtol, atol=rtol)
+                    np.testing.assert_allclose(
+                        ops.softmax(t, axis).asnumpy(), expected, rtol=rtol, atol=atol
+                    )
+                    np.testing.assert_allclose(
+                        ops.log_softmax(t, axis).asnumpy(), np.log(expected), rtol=rtol, atol=rtol
+                    )
                     top = np.log(np.exp(wide).sum(axis))
-                    np.testing.assert_allclose(ops.logsumexp(t, axis).asnumpy(), top, rtol=rtol, atol=rtol)
+                    np.testing.assert_allclose(
+                        ops.logsumexp(t, axis).asnumpy(), top, rtol=rtol, atol=rtol
+                    )
     settings.set_isa("")
 
 
@@ -104,7 +110,10 @@ def test_softmax_of_special_values() -> None:
             assert np.isnan(ops.softmax(t, axis).asnumpy().take(0, 1 - axis)).any()
             assert not np.isnan(ops.softmax(t, axis).asnumpy().take(1, 1 - axis)).any()
     assert ops.softmax(Tensor([-np.inf, 0.0])).tolist() == [0, 1]
-    assert ops.softmax(Tensor(3.0)).item() == 1 and ops.softmax(Tensor(np.zeros((0, 3)))).shape == (0, 3)
+    assert ops.softmax(Tensor(3.0)).item() == 1 and ops.softmax(Tensor(np.zeros((0, 3)))).shape == (
+        0,
+        3,
+    )
     with pytest.raises(ValueError, match=r"^\[softmax\] "):
         ops.softmax(Tensor([1.0]), 1)
 
@@ -124,7 +133,9 @@ def test_layer_norm(shape: tuple[int, ...], dtype: str) -> None:
             actual = ops.layer_norm(Tensor(x), shape[1:], weight, bias).asnumpy()
             np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol)
     turned = Tensor(np.ascontiguousarray(x.T)).T
-    np.testing.assert_allclose(ops.layer_norm(turned, shape[1:]).asnumpy(), normal, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(
+        ops.layer_norm(turned, shape[1:]).asnumpy(), normal, rtol=rtol, atol=rtol
+    )
 
 
 def test_nothing_overflows() -> None:
@@ -312,7 +323,7 @@ def test_classes_out_of_range_are_named_where_the_loss_is_read(
     with pytest.raises(
         IndexError,
         match=rf"^\[cross_entropy\] target must be from 0 to 1 for 2 classes.*got {wrong} .issued "
-              rf"at .*test_nn.py:\d+",
+        rf"at .*test_nn.py:\d+",
     ):
         loss.asnumpy()
 

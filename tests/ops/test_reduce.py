@@ -133,16 +133,22 @@ def layouts(values: np.ndarray) -> list[Tensor]:
     """Return tensors of the same elements that lie in different ways."""
     doubled = Tensor(np.repeat(values, 2, axis=-1))[..., ::2]
     reversed_ = Tensor(np.ascontiguousarray(values[::-1]))._view(
-        values.shape, (-values.strides[0], *values.strides[1:]), values.strides[0] * (values.shape[0] - 1)
+        values.shape,
+        (-values.strides[0], *values.strides[1:]),
+        values.strides[0] * (values.shape[0] - 1),
     )
     return [Tensor(values), doubled, reversed_, Tensor(np.ascontiguousarray(values.T)).T]
 
 
-@pytest.mark.parametrize("shape", [(7,), (8,), (LONG - 1,), (LONG + 9,), (3, 600), (600, 3), (2, 300, 5), (1, LONG + 1)])
+@pytest.mark.parametrize(
+    "shape", [(7,), (8,), (LONG - 1,), (LONG + 9,), (3, 600), (600, 3), (2, 300, 5), (1, LONG + 1)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint16", "bool"])
 def test_scans(shape: tuple[int, ...], dtype: str, isa: str) -> None:
     rng = np.random.default_rng(3)
-    values = (rng.uniform(0.99, 1.01, shape) if dtype.startswith("f") else rng.integers(0, 3, shape)).astype(dtype)
+    values = (
+        rng.uniform(0.99, 1.01, shape) if dtype.startswith("f") else rng.integers(0, 3, shape)
+    ).astype(dtype)
     wide = values.astype(np.float64) if dtype.startswith("f") else values
     for t in layouts(values):
         for axis in range(-values.ndim, values.ndim):
@@ -185,7 +191,10 @@ def test_any_and_all_find_the_one_that_decides(size: int, dtype: str, isa: str) 
         values = np.zeros(size, dtype)
         assert not Tensor(values).any().item() and Tensor(values == 0).all().item()
         values[place] = 1
-        assert Tensor(values).any().item() and not Tensor(1 - values.astype("int8")).astype(dtype).all().item()
+        assert (
+            Tensor(values).any().item()
+            and not Tensor(1 - values.astype("int8")).astype(dtype).all().item()
+        )
         assert Tensor(values)[::-1].any().item()
     if dtype.startswith("float"):
         assert not Tensor(np.full(size, -0.0, dtype)).any().item()
@@ -200,39 +209,60 @@ def test_extremes_and_their_places(size: int, dtype: str, isa: str) -> None:
     for missing in (None, 0, size // 2, size - 1) if dtype.startswith("f") else (None,):
         if missing is not None:
             values[missing] = np.nan
-        for array in (values, np.stack([values, values[::-1]]), np.stack([values, values[::-1]], 1)):
+        for array in (
+            values,
+            np.stack([values, values[::-1]]),
+            np.stack([values, values[::-1]], 1),
+        ):
             for axis in (None, *range(array.ndim)):
                 for name in ("max", "min", "argmax", "argmin"):
                     actual = getattr(Tensor(array), name)(axis).asnumpy()
-                    np.testing.assert_array_equal(actual, getattr(np, name)(array, axis), err_msg=f"{name} {axis}")
+                    np.testing.assert_array_equal(
+                        actual, getattr(np, name)(array, axis), err_msg=f"{name} {axis}"
+                    )
 
 
-@pytest.mark.parametrize("shape", [(5,), (4096,), (4097,), (2 * LONG + 1,), (1000, 7), (7, 1000), (9, 300, 5)])
+@pytest.mark.parametrize(
+    "shape", [(5,), (4096,), (4097,), (2 * LONG + 1,), (1000, 7), (7, 1000), (9, 300, 5)]
+)
 def test_the_spread_of_far_values(shape: tuple[int, ...], isa: str) -> None:
     """The mean is a million times the deviation: squares alone would cancel."""
     values = np.random.default_rng(6).standard_normal(shape) + 1e6
     for t in layouts(values):
         for axis in (None, *range(values.ndim)):
             for ddof in (0, 1):
-                np.testing.assert_allclose(ops.var(t, axis, ddof).asnumpy(), values.var(axis, ddof=ddof), rtol=1e-8)
+                np.testing.assert_allclose(
+                    ops.var(t, axis, ddof).asnumpy(), values.var(axis, ddof=ddof), rtol=1e-8
+                )
     narrow = values.astype(np.float32)
-    np.testing.assert_allclose(Tensor(narrow).std().asnumpy(), narrow.astype(np.float64).std(), rtol=1e-6)
+    np.testing.assert_allclose(
+        Tensor(narrow).std().asnumpy(), narrow.astype(np.float64).std(), rtol=1e-6
+    )
     assert ops.var(Tensor([1.0]), ddof=2).item() != 0 and ops.std(Tensor([3, 5])).item() == 1
     np.testing.assert_array_equal(Tensor([0.0, np.inf]).var().asnumpy(), np.nan)
 
 
 def test_every_spelling_of_a_call_means_the_same() -> None:
     t = Tensor(np.arange(24.0, dtype=np.float32).reshape(2, 3, 4))
-    for axis, array in ((None, None), ((), None), (-1, 2), ((0, -1), (0, 2)), ([1], 1), (np.int64(1), 1)):
+    for axis, array in (
+        (None, None),
+        ((), None),
+        (-1, 2),
+        ((0, -1), (0, 2)),
+        ([1], 1),
+        (np.int64(1), 1),
+    ):
         expected = t.asnumpy().std(axis=array, keepdims=True)
         for result in (
-            t.std(axis, keepdims=True), ops.std(input=t, dim=axis, keep_dims=True), ops.std(t, axis, 0, True),
-            t.std(axis=axis, ddof=0, keepdim=np.True_), t.std(dims=axis, keepdims=True),
+            t.std(axis, keepdims=True), ops.std(input=t, dim=axis, keep_dims=True),
+            ops.std(t, axis, 0, True), t.std(axis=axis, ddof=0, keepdim=np.True_),
+            t.std(dims=axis, keepdims=True),
         ):  # fmt: skip
             np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-6)
     for wrong in (
-        lambda: t.sum(3), lambda: t.sum((0, 0)), lambda: t.sum(0, 1), lambda: t.sum(True), lambda: t.sum(axis=0, dim=0),
-        lambda: t.sum(0, axis=0), lambda: t.max(0, dtype="int8"), lambda: t.sum(0, False, "int8"), lambda: t.var(2**70),
+        lambda: t.sum(3), lambda: t.sum((0, 0)), lambda: t.sum(0, 1),
+        lambda: t.sum(True), lambda: t.sum(axis=0, dim=0), lambda: t.sum(0, axis=0),
+        lambda: t.max(0, dtype="int8"), lambda: t.sum(0, False, "int8"), lambda: t.var(2**70),
     ):  # fmt: skip
         with pytest.raises((TypeError, ValueError), match=r"^(\[\w+\] |(\w+\.)?\w+\(\) )"):
             wrong()

@@ -12,7 +12,12 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 
-WIDER = {np.float16: np.float64, ml_dtypes.bfloat16: np.float64, np.float32: np.float64, np.float64: np.longdouble}
+WIDER = {
+    np.float16: np.float64,
+    ml_dtypes.bfloat16: np.float64,
+    np.float32: np.float64,
+    np.float64: np.longdouble,
+}
 HALVES = (np.float16, ml_dtypes.bfloat16)
 HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 
@@ -100,10 +105,13 @@ def all_halves(kind: type) -> np.ndarray:
 
 
 def powers(rng: np.random.Generator, n: int, kind: type) -> tuple[np.ndarray, np.ndarray]:
-    """Bases and exponents: of all magnitudes, near 1 with large exponents, and where results end."""
+    """Return bases and exponents: of all magnitudes, near 1, and where results end."""
     ends = np.log(float(np.finfo(kind).max)) * 0.99
     bits = {np.float32: 127, np.float64: 1023}[kind]
-    wide, near = np.exp(rng.uniform(-ends, ends, n)), np.abs(1 + rng.normal(size=n) * 2.0 ** rng.uniform(-50, -1, n))
+    wide, near = (
+        np.exp(rng.uniform(-ends, ends, n)),
+        np.abs(1 + rng.normal(size=n) * 2.0 ** rng.uniform(-50, -1, n)),
+    )
     with np.errstate(all="ignore"):
         pairs = [
             (wide, rng.uniform(-1, 1, n) * bits / np.log2(wide)),

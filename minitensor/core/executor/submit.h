@@ -28,6 +28,9 @@ int mt_stream_current(int device);
  * does; false: it is not such a tensor. */
 bool mt_export_idle(const mt_tensor *tensor, mt_memory *out);
 
+/* Copies the first n bytes of a tensor if it has its value and no error; else returns false. */
+bool mt_read_now(const mt_tensor *t, void *out, size_t n);
+
 /* Returns true if work is queued or running that may free memory and that this thread may await. */
 bool mt_work_under_way(void);
 

@@ -93,6 +93,15 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms) {
     return wait_storage(mt_t(tensor)->storage, timeout_ms, true);
 }
 
+bool mt_read_now(const mt_tensor *t, void *out, size_t n) {
+    const mt_storage *s = t->storage;
+    pthread_mutex_lock(&mt_exec.lock);
+    bool there = !s || (mt_reached(s->last_write) && !s->error && s->data);
+    if (there) memcpy(out, mt_tensor_data(t), n);
+    pthread_mutex_unlock(&mt_exec.lock);
+    return there;
+}
+
 /* A call that waits for its task is dropped when a signal's handler raises.  No write may follow
  * the exception.  So a task that has not started becomes MT_TASK_NOTHING, and the end of a kernel
  * is awaited.  A host task that has started goes on, since it may take for ever. */

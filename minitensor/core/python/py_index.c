@@ -3,6 +3,7 @@
  * Other indices, and whatever is wrong, go to the methods `_getitem` and `_setitem`
  * (ops/indexing.py), and numbers that are not there yet to `_float`, `_int` ... (tensor.py). */
 #include "python/py_views.h"
+#include "api/create.h"
 
 /* --- views ------------------------------------------------------------------------------------ */
 
@@ -132,7 +133,9 @@ int mt_py_setitem(PyObject *self, PyObject *key, PyObject *value) {
 static mt_number element(PyObject *self) {
     mt_ref ref = ((tensor_object *)self)->ref;
     mt_number number = {.kind = 0};
-    if (ref && mt_t(ref)->size == 1) {
+    if (!ref || mt_t(ref)->size != 1) return number;
+    if (mt_keeps_gil()) number = mt_item_now(ref);
+    if (!number.kind) {
         Py_BEGIN_ALLOW_THREADS number = mt_item(ref);
         Py_END_ALLOW_THREADS
     }

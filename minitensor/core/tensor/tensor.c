@@ -47,12 +47,26 @@ void mt_tensor_release(mt_tensor *t) {
     free(t);
 }
 
+/* Releases one count unless it is the last. */
+static bool release_shared(_Atomic int64_t *refs) {
+    int64_t held = atomic_load_explicit(refs, memory_order_acquire);
+    while (held > 1)
+        if (atomic_compare_exchange_weak_explicit(refs, &held, held - 1, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return true;
+    return false;
+}
+
 /* A count of 1 shows that no other thread has the object, so no other thread can add a count. */
 bool mt_release_promptly(mt_tensor *t) {
     /* Bytes.  A release of memory to the system, and not to the cache, costs time for each page. */
     enum { SOON = 1 << 20 };
     mt_storage *s = t->storage;
-    if (atomic_load_explicit(&t->refs, memory_order_acquire) != 1) return false;
+    if (release_shared(&t->refs)) return true;
+    if (s && release_shared(&s->refs)) { /* a view of memory that others hold, too */
+        free(t);
+        return true;
+    }
     if (s && (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 || s->block || s->owner ||
               s->error || s->nbytes > SOON))
         return false;
