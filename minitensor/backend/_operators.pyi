@@ -84,7 +84,6 @@ def bind(
     dispatch_slow: Callable[..., Any] = ...,
     site: Callable[[FrameType], int] = ...,
     synchronous: bool = ...,
-    matmul: Callable[[Any, Any], Any] = ...,
     host_raised: Callable[[BaseException], int] = ...,
     host_ended: Callable[[Any], None] = ...,
 ) -> None: ...

@@ -876,5 +876,5 @@ def _matmul_in_place(self: Tensor, other: Any) -> Any:
 
 def install() -> None:
     """Give Tensor the operator @."""
-    operators.bind(matmul=_matmul_operator)
+    Tensor._matmul = staticmethod(_matmul_operator)  # type: ignore[attr-defined]
     Tensor.__imatmul__ = _matmul_in_place  # type: ignore[assignment]

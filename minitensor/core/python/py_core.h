@@ -34,7 +34,6 @@ typedef struct {
         /* site(frame): the number of the user's line; less than 0, -1 - number: the line is not
          * that frame's */
         site;
-    PyObject *matmul;      /* matmul(a, b): of operands that are no small float tensors */
     PyObject *host_raised; /* host_raised(error): what the core keeps of it, as an int */
     PyObject *host_ended;  /* host_ended(tensor): raises now, if a Ctrl-C came in its task */
     PyObject *synchronous; /* True: each op fails at its call */

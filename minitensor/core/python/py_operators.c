@@ -256,7 +256,7 @@ static PyObject *product(PyObject *a, PyObject *b) {
 static PyObject *slot_matmul(PyObject *a, PyObject *b) {
     PyObject *result = product(a, b);
     if (result || PyErr_Occurred()) return result;
-    return PyObject_CallFunctionObjArgs(python.matmul, a, b, NULL);
+    return PyObject_CallMethod(mt_py_ref(a) ? a : b, "_matmul", "(OO)", a, b);
 }
 
 PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n) {

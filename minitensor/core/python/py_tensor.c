@@ -140,18 +140,17 @@ static PyTypeObject *make_type(void) {
 
 static PyObject *bind(PyObject *module, PyObject *arguments, PyObject *keywords) {
     (void)module;
-    enum { N = 10 };
+    enum { N = 9 };
     static char *names[N + 1] = {"tensor",        "dtypes", "ndarray",     "complete",
                                  "dispatch_slow", "site",   "synchronous", "host_raised",
-                                 "host_ended",    "matmul", NULL};
+                                 "host_ended",    NULL};
     PyObject *given[N] = {NULL},
              **kept[N] = {&python.tensor,      &python.dtypes,        &python.ndarray,
                           &python.complete,    &python.dispatch_slow, &python.site,
-                          &python.synchronous, &python.host_raised,   &python.host_ended,
-                          &python.matmul};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOOOOO:bind", names, &given[0],
+                          &python.synchronous, &python.host_raised,   &python.host_ended};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OOOOOOOOO:bind", names, &given[0],
                                      &given[1], &given[2], &given[3], &given[4], &given[5],
-                                     &given[6], &given[7], &given[8], &given[9]))
+                                     &given[6], &given[7], &given[8]))
         return NULL;
     for (int i = 0; i < N; i++) {
         if (!given[i]) continue;
@@ -216,8 +215,7 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
-     "site=None, synchronous=False, host_raised=None, host_ended=None, "
-     "matmul=None)\n--\n\nTell the core which classes and functions of Python it "
+     "site=None, synchronous=False, host_raised=None, host_ended=None)\n--\n\nTell the core which classes and functions of Python it "
      "uses."},
     {"fast", AS_METHOD(mt_py_fast_function), METH_FASTCALL,
      "fast($module, function, name=None, /)\n--\n\nReturn the function with the fast way in C "
