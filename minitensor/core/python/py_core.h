@@ -132,6 +132,10 @@ PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* py_indexing.c */
 PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
+/* Computes t[key], or with a `value` (a tensor or a number on the stack) t[key] = value and returns
+ * t, for a tensor of integers or bools as the key.  Returns NULL without an exception if Python has
+ * to. */
+PyObject *mt_py_by_tensor(PyObject *self, PyObject *key, mt_ref value);
 PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* py_reduce.c */
 

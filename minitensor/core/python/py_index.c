@@ -73,6 +73,7 @@ static PyObject *basic(const mt_tensor *t, PyObject *key) {
 PyObject *mt_py_getitem(PyObject *self, PyObject *key) {
     mt_ref ref = ((tensor_object *)self)->ref;
     PyObject *found = ref ? basic(mt_t(ref), key) : NULL;
+    if (!found && !PyErr_Occurred()) found = mt_py_by_tensor(self, key, 0);
     if (found || PyErr_Occurred()) return found;
     return PyObject_CallMethod(self, "_getitem", "(O)", key);
 }
@@ -122,7 +123,12 @@ int mt_py_setitem(PyObject *self, PyObject *key, PyObject *value) {
     int status = target ? assign(target, value) : PyErr_Occurred() ? -1 : 1;
     Py_XDECREF(target);
     if (status <= 0) return status;
-    PyObject *done = PyObject_CallMethod(self, "_setitem", "(OO)", key, value);
+    mt_tensor number;
+    mt_ref from = mt_py_ref(value);
+    if (!from && number_of(value, &number)) from = mt_ref_of(&number);
+    PyObject *done = from ? mt_py_by_tensor(self, key, from) : NULL;
+    if (!done && !PyErr_Occurred())
+        done = PyObject_CallMethod(self, "_setitem", "(OO)", key, value);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }

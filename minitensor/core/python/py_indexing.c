@@ -1,6 +1,7 @@
-/* Calls of indexing ops from minitensor/ops: index_op of the module. */
+/* Calls of indexing ops from minitensor/ops: index_op and mask_op of the module; t[tensor]. */
 #include "api/indexing.h"
 #include "api/masking.h"
+#include "generated/array_codes.h"
 #include "python/py_core.h"
 
 /* index_op(kernel, op, base, value or None, ahead, dims, *indices) */
@@ -49,17 +50,11 @@ static int await(mt_ref ref, bool keep) {
     return status;
 }
 
-/* mask_op(what, op, base, mask, value or None) */
-PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
-    if (n != 5) return PyErr_Format(PyExc_TypeError, "[mask_op] takes 5 arguments");
-    int what = (int)PyLong_AsLong(given[0]);
-    const char *op = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    if (PyErr_Occurred()) return NULL;
-    mt_ref base = mt_py_ref(given[2]), mask = mt_py_ref(given[3]), value = mt_py_ref(given[4]);
-    if (!base || !mask || !mt_masks(mt_t(mask), mt_t(base))) Py_RETURN_NONE;
+/* Chooses by a mask; `value` 0: none.  Returns NULL without an exception if Python has to. */
+static PyObject *by_mask(int what, const char *op, mt_ref base, mt_ref mask, mt_ref value) {
+    if (!base || !mask || !mt_masks(mt_t(mask), mt_t(base))) return NULL;
     if (what == MT_MASK_SET && (!value || mt_overlaps(mask, base) || mt_overlaps(value, base)))
-        Py_RETURN_NONE;
+        return NULL;
     bool keep = mt_t(base)->size <= MT_PY_LITTLE && mt_keeps_gil();
     int64_t count = 0;
     if (!value || mt_t(value)->ndim) {
@@ -69,12 +64,45 @@ PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n) 
             MT_PY_CALL(keep, count = mt_count_true(mt_t(mask)))
         }
         mt_unpin(mask);
-        if (status == MT_TIMEOUT) return NULL;
-        if (status != MT_OK || count < 0) Py_RETURN_NONE;
+        if (status != MT_OK || count < 0) return NULL;
     }
     mt_ref result;
     MT_PY_CALL(keep, result = mt_mask_op(what, op, mt_t(base), mt_t(mask),
                                          value ? mt_t(value) : NULL, count))
-    if (!result) Py_RETURN_NONE;
-    return mt_py_finished(result);
+    return result ? mt_py_finished(result) : NULL;
+}
+
+/* mask_op(what, op, base, mask, value or None) */
+PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    if (n != 5) return PyErr_Format(PyExc_TypeError, "[mask_op] takes 5 arguments");
+    int what = (int)PyLong_AsLong(given[0]);
+    const char *op = PyUnicode_AsUTF8AndSize(given[1], NULL);
+    if (PyErr_Occurred()) return NULL;
+    PyObject *result =
+        by_mask(what, op, mt_py_ref(given[2]), mt_py_ref(given[3]), mt_py_ref(given[4]));
+    if (result || PyErr_Occurred()) return result;
+    Py_RETURN_NONE;
+}
+
+PyObject *mt_py_by_tensor(PyObject *self, PyObject *key, mt_ref value) {
+    mt_ref base = mt_py_ref(self), by = mt_py_ref(key), result;
+    if (Py_TYPE(key) != (PyTypeObject *)python.tensor || !base || !by || !mt_t(by)->ndim)
+        return NULL;
+    const char *op = value ? "setitem" : "getitem";
+    if (mt_t(by)->dtype == MT_DT_bool)
+        return by_mask(value ? MT_MASK_SET : MT_MASK_GET, op, base, by, value);
+    if (value && (mt_overlaps(value, base) || mt_overlaps(by, base))) return NULL;
+    mt_tensor *index = mt_t(by);
+    mt_index_call call = {.kernel = value ? MT_ARRAY_scatter : MT_ARRAY_gather,
+                          .op = op,
+                          .base = mt_t(base),
+                          .value = value ? mt_t(value) : NULL,
+                          .n = 1,
+                          .index = &index,
+                          .dims = (int[]){0}};
+    bool keep =
+        mt_keeps_gil() && mt_t(base)->size <= MT_PY_LITTLE && index->size <= MT_PY_LITTLE;
+    MT_PY_CALL(keep, result = mt_index_op(&call))
+    return result ? mt_py_finished(result) : NULL;
 }
