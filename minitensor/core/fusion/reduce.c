@@ -186,17 +186,17 @@ static bool run_plain(const mt_task *task) {
         double aligned;
     } tile;
     double acc, aux;
-    int size = MT_ITEMSIZE[in->dtype];
+    int size = MT_ITEMSIZE[in->dtype], compute = mt_fold_dtype(task->op, task->compute);
     const char *data = mt_tensor_data(in);
-    if (out->size != 1 || in->size == 0 || in->size > MT_FOLD_RUN || !mt_contiguous(in))
+    if (out->size != 1 || in->size == 0 || in->size > MT_FOLD_RUN || !mt_contiguous(in) ||
+        mt_fold_result(task) != out->dtype)
         return false;
-    if (in->dtype != task->compute || (uintptr_t)data % (size_t)size) {
+    if (in->dtype != compute || (uintptr_t)data % (size_t)size) {
         if (in->size > MT_TILE) return false;
-        mt_cast_find(in->dtype, task->compute)(tile.bytes, MT_ITEMSIZE[task->compute], data, size,
-                                               in->size);
+        mt_cast_find(in->dtype, compute)(tile.bytes, MT_ITEMSIZE[compute], data, size, in->size);
         data = tile.bytes;
     }
-    const mt_fold *fold = mt_fold_find(task->op, task->compute);
+    const mt_fold *fold = mt_fold_find(task->op, compute);
     fold->start(&acc, &aux, 1);
     fold->accumulate_run(&acc, &aux, data, in->size, 0);
     fold->finish(&acc, &aux, mt_tensor_data(out), 1, in->size, mt_divisor(task, in->size));
