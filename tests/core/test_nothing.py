@@ -105,9 +105,9 @@ def test_reductions(op: Op, d: DType) -> None:
                             with pytest.raises(
                                 ValueError, match=rf"^\[{op.name}\] nothing to choose from"
                             ):
-                                getattr(ops, op.name)(t, axis, keepdims)
+                                getattr(ops, op.name)(t, axis, keepdims=keepdims)
                         else:
-                            result = getattr(ops, op.name)(t, axis, keepdims)
+                            result = getattr(ops, op.name)(t, axis, keepdims=keepdims)
                             assert result.shape == expected.shape, what
                             np.testing.assert_array_equal(
                                 result.asnumpy().astype(expected.dtype), expected, err_msg=str(what)
