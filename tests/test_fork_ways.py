@@ -216,7 +216,7 @@ def test_an_op_waits_for_a_fork_that_is_held_while_it_joins_a_thread() -> None:
         forking = Thread(lambda: in_child(compute))
         hold.wait()
         by_the_host = Thread(
-            lambda: ops.exp(Tensor(np.zeros(20_000, np.float16))).asnumpy().sum(dtype=float)
+            lambda: ops.exp(Tensor(np.zeros(20_000, np.complex64))).asnumpy().sum().real
         )
         until_in(by_the_host.ident, core._submit)
         with held(lib.MT_POINT_SUBMIT) as submitting:
@@ -268,8 +268,8 @@ from children import in_child
 from minitensor import Tensor, fork, ops
 from minitensor.backend import core
 from races import until, until_in
-# Halves: the host computes them, and the trace shows what Python submits.
-go, ones = threading.Event(), np.ones(100_000, np.float16)
+# Complex numbers: the host computes them, and the trace shows what Python submits.
+go, ones = threading.Event(), np.ones(100_000, np.complex64)
 wait = lambda a: a if go.wait(30) else None
 first = ops.host_call(wait, [Tensor([1.0])], shape=1, dtype="float32")
 def submit():
@@ -281,7 +281,7 @@ thread.start()
 until(lambda: len(done) == 3)  # the first host task, three of these; the next has to wait
 until_in(thread.ident, core._submit)
 fork.register(before=go.set)
-print(in_child(lambda: round(float(ops.log(done[2]).astype("float32").sum()))), first.tolist())
+print(in_child(lambda: round(float(ops.log(done[2]).asnumpy().real.sum()))), first.tolist())
 thread.join()
 print(len(done), all(np.allclose(t.asnumpy(), np.e, 1e-3) for t in done))
 """

@@ -11,7 +11,6 @@ mt_tensor *mt_tensor_empty(int device, int dtype, int ndim, const int64_t *shape
  * call; 0: the memory is not large, or must be waited for.  The device is native. */
 mt_ref mt_zero_pages(int device, int dtype, int ndim, const int64_t *shape);
 
-
 /* Returns the only element if its value is there: mt_item without a wait. */
 mt_number mt_item_now(mt_ref ref);
 

@@ -61,9 +61,8 @@ mt_ref mt_dispatch(mt_task *task, mt_tensor *result) {
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_stream_of_thread(result->device);
     bool beside = mt_runs_inline();
-    bool now =
-        task->kind != MT_TASK_HOST && !result->storage->unbacked && mt_ready(task, &blocking) &&
-        (beside || mt_inline_now(s, task));
+    bool now = task->kind != MT_TASK_HOST && !result->storage->unbacked &&
+               mt_ready(task, &blocking) && (beside || mt_inline_now(s, task));
     mt_error *error = now ? mt_run_here(s, task, !beside) : NULL;
     pthread_mutex_unlock(&mt_exec.lock);
     return now && !error ? mt_ref_of(result) : defer(task, result, s->id, error);

@@ -14,11 +14,19 @@ static int run_arrays(const mt_task *task, char *why) {
     if (!arrays) return MT_MEMORY_ERROR;
     for (int i = 0; i < n; i++) {
         const mt_tensor *t = i < task->n_in ? task->in[i] : task->out[i - task->n_in];
-        arrays[i] = (mt_array){.data = mt_tensor_data(t), .shape = t->shape, .strides = t->strides,
-                               .size = t->size, .ndim = t->ndim, .dtype = t->dtype};
+        arrays[i] = (mt_array){.data = mt_tensor_data(t),
+                               .shape = t->shape,
+                               .strides = t->strides,
+                               .size = t->size,
+                               .ndim = t->ndim,
+                               .dtype = t->dtype};
     }
-    mt_arrays call = {.in = arrays, .out = arrays + task->n_in, .param = task->param,
-                      .n_in = task->n_in, .n_out = task->n_out, .n_param = task->n_param,
+    mt_arrays call = {.in = arrays,
+                      .out = arrays + task->n_in,
+                      .param = task->param,
+                      .n_in = task->n_in,
+                      .n_out = task->n_out,
+                      .n_param = task->n_param,
                       .why = why};
     int status = mt_loops_of_machine()->arrays[task->op](&call);
     if (arrays != few) free(arrays);

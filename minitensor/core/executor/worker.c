@@ -110,9 +110,8 @@ bool mt_host_begin(mt_task *task, mt_host_run *h) {
     mt_mark blocking;
     pthread_mutex_lock(&mt_exec.lock);
     mt_stream *s = mt_stream_of_thread(task->out[0]->device);
-    bool beside = mt_runs_inline(),
-         now = (beside || mt_inline_now(s, task)) && mt_ready(task, &blocking) &&
-               !inherited_error(task);
+    bool beside = mt_runs_inline(), now = (beside || mt_inline_now(s, task)) &&
+                                          mt_ready(task, &blocking) && !inherited_error(task);
     if (now) {
         *h = (mt_host_run){s, mt_working_on, atomic_load(&mt_exec.generation), 0};
         if (!beside) h->seq = claim_stream(s, task);

@@ -97,8 +97,8 @@ static void merge_tiles(void *argument, int64_t begin, int64_t end) {
                 n = b->n_out - column < b->width ? b->n_out - column : b->width;
         char *acc = b->acc + 8 * column, *aux = b->aux + 8 * column;
         for (int64_t block = 1, row = b->rows; block < b->blocks; block++, row += b->rows)
-            b->fold->merge(acc, aux, acc + 8 * block * b->n_out, aux + 8 * block * b->n_out, n,
-                           row, b->count - row < b->rows ? b->count - row : b->rows);
+            b->fold->merge(acc, aux, acc + 8 * block * b->n_out, aux + 8 * block * b->n_out, n, row,
+                           b->count - row < b->rows ? b->count - row : b->rows);
         deliver(b, &out, acc, aux, n);
     }
 }

@@ -120,25 +120,25 @@ COPY(128, two_words)
 /* Signed and unsigned integers of one width have the same bits, so unsigned targets use the
  * loops of the signed ones. */
 #define ROW_INTEGER(f)                                                                             \
-    {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
-     [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_i8,         \
-     [MT_DT_uint16] = f##_to_i16,  [MT_DT_uint32] = f##_to_i32, [MT_DT_uint64] = f##_to_i64,       \
-     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64,                                   \
-     [MT_DT_float16] = f##_to_f16, [MT_DT_bfloat16] = f##_to_bf16}
+    {[MT_DT_bool] = f##_to_b8,      [MT_DT_int8] = f##_to_i8,     [MT_DT_int16] = f##_to_i16,      \
+     [MT_DT_int32] = f##_to_i32,    [MT_DT_int64] = f##_to_i64,   [MT_DT_uint8] = f##_to_i8,       \
+     [MT_DT_uint16] = f##_to_i16,   [MT_DT_uint32] = f##_to_i32,  [MT_DT_uint64] = f##_to_i64,     \
+     [MT_DT_float32] = f##_to_f32,  [MT_DT_float64] = f##_to_f64, [MT_DT_float16] = f##_to_f16,    \
+     [MT_DT_bfloat16] = f##_to_bf16}
 #define ROW_FLOAT(f)                                                                               \
-    {[MT_DT_bool] = f##_to_b8,     [MT_DT_int8] = f##_to_i8,    [MT_DT_int16] = f##_to_i16,        \
-     [MT_DT_int32] = f##_to_i32,   [MT_DT_int64] = f##_to_i64,  [MT_DT_uint8] = f##_to_u8,         \
-     [MT_DT_uint16] = f##_to_u16,  [MT_DT_uint32] = f##_to_u32, [MT_DT_uint64] = f##_to_u64,       \
-     [MT_DT_float32] = f##_to_f32, [MT_DT_float64] = f##_to_f64,                                   \
-     [MT_DT_float16] = f##_to_f16, [MT_DT_bfloat16] = f##_to_bf16}
+    {[MT_DT_bool] = f##_to_b8,      [MT_DT_int8] = f##_to_i8,     [MT_DT_int16] = f##_to_i16,      \
+     [MT_DT_int32] = f##_to_i32,    [MT_DT_int64] = f##_to_i64,   [MT_DT_uint8] = f##_to_u8,       \
+     [MT_DT_uint16] = f##_to_u16,   [MT_DT_uint32] = f##_to_u32,  [MT_DT_uint64] = f##_to_u64,     \
+     [MT_DT_float32] = f##_to_f32,  [MT_DT_float64] = f##_to_f64, [MT_DT_float16] = f##_to_f16,    \
+     [MT_DT_bfloat16] = f##_to_bf16}
 #define MT_CAST_TABLE                                                                              \
     {                                                                                              \
-        [MT_DT_bool] = ROW_INTEGER(u8),    [MT_DT_int8] = ROW_INTEGER(i8),                         \
-        [MT_DT_int16] = ROW_INTEGER(i16),  [MT_DT_int32] = ROW_INTEGER(i32),                       \
-        [MT_DT_int64] = ROW_INTEGER(i64),  [MT_DT_uint8] = ROW_INTEGER(u8),                        \
-        [MT_DT_uint16] = ROW_INTEGER(u16), [MT_DT_uint32] = ROW_INTEGER(u32),                      \
-        [MT_DT_uint64] = ROW_INTEGER(u64), [MT_DT_float32] = ROW_FLOAT(f32),                       \
-        [MT_DT_float64] = ROW_FLOAT(f64),  [MT_DT_float16] = ROW_FLOAT(f16),                       \
+        [MT_DT_bool] = ROW_INTEGER(u8),     [MT_DT_int8] = ROW_INTEGER(i8),                        \
+        [MT_DT_int16] = ROW_INTEGER(i16),   [MT_DT_int32] = ROW_INTEGER(i32),                      \
+        [MT_DT_int64] = ROW_INTEGER(i64),   [MT_DT_uint8] = ROW_INTEGER(u8),                       \
+        [MT_DT_uint16] = ROW_INTEGER(u16),  [MT_DT_uint32] = ROW_INTEGER(u32),                     \
+        [MT_DT_uint64] = ROW_INTEGER(u64),  [MT_DT_float32] = ROW_FLOAT(f32),                      \
+        [MT_DT_float64] = ROW_FLOAT(f64),   [MT_DT_float16] = ROW_FLOAT(f16),                      \
         [MT_DT_bfloat16] = ROW_FLOAT(bf16),                                                        \
     }
 #define MT_COPIES {[1] = copy_8, [2] = copy_16, [4] = copy_32, [8] = copy_64, [16] = copy_128}

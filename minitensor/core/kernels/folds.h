@@ -184,11 +184,17 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
     ROW(s), [MT_VAR] = VAR_FOLDS(s, var_##s##_finish), [MT_STD] = VAR_FOLDS(s, std_##s##_finish)
 #define MT_FOLD_TABLE                                                                              \
     {                                                                                              \
-        [MT_DT_bool] = {ROW(u8)},         [MT_DT_int8] = {ROW(i8)},                                \
-        [MT_DT_int16] = {ROW(i16)},       [MT_DT_int32] = {ROW(i32)},                              \
-        [MT_DT_int64] = {ROW(i64)},       [MT_DT_uint8] = {ROW(u8)},                               \
-        [MT_DT_uint16] = {ROW(u16)},      [MT_DT_uint32] = {ROW(u32)},                             \
-        [MT_DT_uint64] = {ROW(u64)},      [MT_DT_float32] = {FLOAT_ROW(f32)},                      \
+        [MT_DT_bool] = {ROW(u8)},                                                                  \
+        [MT_DT_int8] = {ROW(i8)},                                                                  \
+        [MT_DT_int16] = {ROW(i16)},                                                                \
+        [MT_DT_int32] = {ROW(i32)},                                                                \
+        [MT_DT_int64] = {ROW(i64)},                                                                \
+        [MT_DT_uint8] = {ROW(u8)},                                                                 \
+        [MT_DT_uint16] = {ROW(u16)},                                                               \
+        [MT_DT_uint32] = {ROW(u32)},                                                               \
+        [MT_DT_uint64] = {ROW(u64)},                                                               \
+        [MT_DT_float32] = {FLOAT_ROW(f32)},                                                        \
         [MT_DT_float64] = {FLOAT_ROW(f64)},                                                        \
-        [MT_DT_float16] = {FOLD_HALVES(f16)}, [MT_DT_bfloat16] = {FOLD_HALVES(bf16)},              \
+        [MT_DT_float16] = {FOLD_HALVES(f16)},                                                      \
+        [MT_DT_bfloat16] = {FOLD_HALVES(bf16)},                                                    \
     }

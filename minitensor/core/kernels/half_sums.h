@@ -99,8 +99,7 @@ static inline bool all_finite(const float *x, int64_t n) {
         const double *r = acc;                                                                     \
         uint16_t *o = out;                                                                         \
         (void)aux;                                                                                 \
-        for (int64_t j = 0; j < n; j++)                                                            \
-            o[j] = to_##h(sticky_f32((count ? r[j] : 0) / divisor));                               \
+        for (int64_t j = 0; j < n; j++) o[j] = to_##h(sticky_f32((count ? r[j] : 0) / divisor));   \
     }
 SUM_OF_HALVES(f16)
 SUM_OF_HALVES(bf16)

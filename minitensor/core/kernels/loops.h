@@ -69,7 +69,7 @@ typedef int (*mt_array_kernel)(const mt_arrays *a);
 
 typedef struct {
     const char *name;
-    const mt_array_kernel *arrays; /* by MT_ARRAY_<name> */
+    const mt_array_kernel *arrays;             /* by MT_ARRAY_<name> */
     const mt_kernel (*kernels)[MT_NUM_DTYPES]; /* by op */
     mt_cast_fn casts[MT_NUM_DTYPES][MT_NUM_DTYPES];
     mt_cast_fn copies[17];               /* by size */

@@ -66,8 +66,8 @@ static PyObject *call_tuple(PyObject *self, PyObject *arguments, PyObject *keywo
 
 /* Returns the attribute of the Python function, except for those that make up the object itself. */
 static PyObject *get_attribute(PyObject *self, PyObject *name) {
-    static const char *const own[] = {"__class__", "__call__",   "__get__",
-                                      "__reduce__", "__reduce_ex__"};
+    static const char *const own[] = {"__class__", "__call__", "__get__", "__reduce__",
+                                      "__reduce_ex__"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (PyUnicode_CompareWithASCIIString(name, own[i]) == 0)
             return PyObject_GenericGetAttr(self, name);

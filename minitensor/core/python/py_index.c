@@ -105,7 +105,8 @@ static int assign(PyObject *target, PyObject *value) {
         mt_assigns(to, from);
     } else if (number_of(value, &number)) from = mt_ref_of(&number);
     else return 1;
-    bool keep = mt_keeps_gil() && mt_t(to)->size <= MT_PY_LITTLE && mt_t(from)->size <= MT_PY_LITTLE;
+    bool keep =
+        mt_keeps_gil() && mt_t(to)->size <= MT_PY_LITTLE && mt_t(from)->size <= MT_PY_LITTLE;
     MT_PY_CALL(keep, result = mt_copy(to, from))
     if (result < 0) result = mt_py_end_of(result);
     if (!result) return -1;

@@ -101,8 +101,7 @@ PyObject *mt_py_by_tensor(PyObject *self, PyObject *key, mt_ref value) {
                           .n = 1,
                           .index = &index,
                           .dims = (int[]){0}};
-    bool keep =
-        mt_keeps_gil() && mt_t(base)->size <= MT_PY_LITTLE && index->size <= MT_PY_LITTLE;
+    bool keep = mt_keeps_gil() && mt_t(base)->size <= MT_PY_LITTLE && index->size <= MT_PY_LITTLE;
     MT_PY_CALL(keep, result = mt_index_op(&call))
     return result ? mt_py_finished(result) : NULL;
 }

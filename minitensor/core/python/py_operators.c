@@ -365,8 +365,7 @@ PyMethodDef mt_op_methods[] = {
 #undef OP2
 #undef OP3
     {NULL, NULL, 0, NULL}};
-PyType_Slot mt_op_slots[] = {
-    {Py_nb_matrix_multiply, slot_matmul},
+PyType_Slot mt_op_slots[] = {{Py_nb_matrix_multiply, slot_matmul},
 #define SLOT1(slot, name) {Py_nb_##slot, slot_##name},
 #define SLOT2(slot, name) {Py_nb_##slot, slot_##name}, {Py_nb_inplace_##slot, in_place_##name},
 #define SLOT3 SLOT2
@@ -374,4 +373,4 @@ PyType_Slot mt_op_slots[] = {
 #undef SLOT1
 #undef SLOT2
 #undef SLOT3
-    {0, NULL}};
+                             {0, NULL}};

@@ -215,7 +215,8 @@ static PyObject *fork_prepare(PyObject *module, PyObject *none) {
 static PyMethodDef MODULE_FUNCTIONS[] = {
     {"bind", AS_METHOD(bind), METH_VARARGS | METH_KEYWORDS,
      "bind($module, *, tensor=None, dtypes=None, ndarray=None, complete=None, dispatch_slow=None, "
-     "site=None, synchronous=False, host_raised=None, host_ended=None)\n--\n\nTell the core which classes and functions of Python it "
+     "site=None, synchronous=False, host_raised=None, host_ended=None)\n--\n\nTell the core which "
+     "classes and functions of Python it "
      "uses."},
     {"fast", AS_METHOD(mt_py_fast_function), METH_FASTCALL,
      "fast($module, function, name=None, /)\n--\n\nReturn the function with the fast way in C "
@@ -256,7 +257,8 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "index_op($module, kernel, op, base, value, ahead, dims, /, *indices)\n--\n\nIndex by "
      "tensors of integers: see api/indexing.h.  Return None if the core can't do it."},
     {"mask_op", AS_METHOD(mt_py_mask_op), METH_FASTCALL,
-     "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h.  "
+     "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h. "
+     " "
      "Return None if the core can't do it."},
     {"matmul", AS_METHOD(mt_py_matmul), METH_FASTCALL,
      "matmul($module, a, b, /)\n--\n\nReturn the product of two tensors; None if NumPy has to "

@@ -17,7 +17,8 @@ bool mt_py_axis(PyObject *o, int ndim, int *axis) {
 }
 
 int mt_py_read_ints(PyObject *const *given, Py_ssize_t n, int64_t *values) {
-    bool tuple = n == 1 && PyTuple_CheckExact(given[0]), list = n == 1 && PyList_CheckExact(given[0]);
+    bool tuple = n == 1 && PyTuple_CheckExact(given[0]),
+         list = n == 1 && PyList_CheckExact(given[0]);
     Py_ssize_t count = tuple ? PyTuple_Size(given[0]) : list ? PyList_Size(given[0]) : n;
     if (count > MT_MAX_NDIM) return -1;
     for (Py_ssize_t i = 0; i < count; i++)
@@ -177,7 +178,7 @@ PyObject *mt_py_matrix_transposed(const mt_tensor *t) {
 static PyObject *transpose(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     const mt_tensor *t = first(given, n, names, 1, MT_MAX_NDIM);
     if (!t) return NULL;
-    return n == 1 ? mt_py_reversed(t)
+    return n == 1   ? mt_py_reversed(t)
            : n == 3 ? swapaxes(given, n, names)
                     : permute(given, n, names);
 }
@@ -201,7 +202,8 @@ static PyObject *squeeze(PyObject *const *given, Py_ssize_t n, PyObject *names) 
     const mt_tensor *t = first(given, n, names, 1, 2);
     int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM];
     int gone = -1, ndim = 0;
-    if (!t || (n == 2 && (!mt_py_axis(given[1], t->ndim, &gone) || t->shape[gone] != 1))) return NULL;
+    if (!t || (n == 2 && (!mt_py_axis(given[1], t->ndim, &gone) || t->shape[gone] != 1)))
+        return NULL;
     for (int d = 0; d < t->ndim; d++) {
         if (n == 2 ? d == gone : t->shape[d] == 1) continue;
         shape[ndim] = t->shape[d], strides[ndim++] = t->strides[d];
@@ -260,10 +262,20 @@ static PyObject *unbind(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     return pieces(t, axis, 1, true);
 }
 
-const mt_py_fast_entry mt_py_fast_views[] = {
-    {"reshape", reshape},           {"view", reshape},           {"ravel", ravel},
-    {"Tensor.flatten", ravel},      {"contiguous", contiguous},  {"broadcast_to", broadcast_to},
-    {"expand", broadcast},          {"permute", permute},        {"transpose", transpose},
-    {"swapaxes", swapaxes},         {"expand_dims", expand_dims}, {"unsqueeze", expand_dims},
-    {"squeeze", squeeze},           {"split", split},            {"chunk", chunk},
-    {"unbind", unbind},             {NULL, NULL}};
+const mt_py_fast_entry mt_py_fast_views[] = {{"reshape", reshape},
+                                             {"view", reshape},
+                                             {"ravel", ravel},
+                                             {"Tensor.flatten", ravel},
+                                             {"contiguous", contiguous},
+                                             {"broadcast_to", broadcast_to},
+                                             {"expand", broadcast},
+                                             {"permute", permute},
+                                             {"transpose", transpose},
+                                             {"swapaxes", swapaxes},
+                                             {"expand_dims", expand_dims},
+                                             {"unsqueeze", expand_dims},
+                                             {"squeeze", squeeze},
+                                             {"split", split},
+                                             {"chunk", chunk},
+                                             {"unbind", unbind},
+                                             {NULL, NULL}};
