@@ -11,7 +11,7 @@
 #include "base/threadpool.h"
 
 enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, BLOCKS = 16, FEW_ITEMS = 48 };
-enum { RUN = 1 << 15 };     /* items of a run */
+enum { RUN = 1 << 15 };    /* items of a run */
 enum { SHARED = 1 << 16 }; /* items from which threads share a row */
 
 /* Writes the keys of n elements. */
@@ -45,7 +45,7 @@ static inline uint64_t key_f64(double x) {
 #define KEYS(NAME, T, KEY, expression)                                                             \
     static inline KEY key_##NAME##_of(T x) { return (KEY)(expression); }                           \
     static void keys_##NAME(void *keys, const char *x, int64_t stride, int64_t n, bool flip) {     \
-        KEY *out = keys, mask = flip ? (KEY)-1 : 0;                                                \
+        KEY *out = keys, mask = flip ? (KEY) - 1 : 0;                                              \
         T one;                                                                                     \
         if (stride == sizeof(T))                                                                   \
             for (int64_t i = 0; i < n; i++) {                                                      \
@@ -91,9 +91,9 @@ static const struct {
     bool wide;
 } ORDERS[MT_NUM_DTYPES] = {
 #define ORDER(name, wide) [MT_DT_##name] = {keys_##name, search_##name, wide},
-    ORDER(bool, false) ORDER(int8, false) ORDER(int16, false) ORDER(int32, false)
-    ORDER(int64, true) ORDER(uint8, false) ORDER(uint16, false) ORDER(uint32, false)
-    ORDER(uint64, true) ORDER(float32, false) ORDER(float64, true)
+    ORDER(bool, false) ORDER(int8, false) ORDER(int16, false) ORDER(int32, false) ORDER(int64, true)
+        ORDER(uint8, false) ORDER(uint16, false) ORDER(uint32, false) ORDER(uint64, true)
+            ORDER(float32, false) ORDER(float64, true)
 #undef ORDER
 };
 
@@ -125,8 +125,10 @@ typedef struct {
 #define key_of(item) ((item).key)
 #define before(a, b) (((a).key < (b).key) | (((a).key == (b).key) & ((a).index < (b).index)))
 #define chosen(first, a, b)                                                                        \
-    (wide_item){(b).key ^ (((a).key ^ (b).key) & -(uint64_t)(first)),                              \
-                (b).index ^ (((a).index ^ (b).index) & -(int64_t)(first))}
+    (wide_item) {                                                                                  \
+        (b).key ^ (((a).key ^ (b).key) & -(uint64_t)(first)),                                      \
+            (b).index ^ (((a).index ^ (b).index) & -(int64_t)(first))                              \
+    }
 #include "kernels/arrays/sort_items.h"
 #undef N
 #undef KEY
@@ -223,12 +225,18 @@ static void order_rows(void *job, int64_t begin, int64_t end) {
         if (o->what == MEDIAN && is_float) median_item(&r, (n - 1) / 2, wide, items);
         else if (o->what == MEDIAN && wide)
             ((wide_item *)items)[0] = wide_at_rank(&r, (n - 1) / 2, items);
-        else if (o->what == MEDIAN)
-            ((uint64_t *)items)[0] = narrow_at_rank(&r, (n - 1) / 2, items);
+        else if (o->what == MEDIAN) ((uint64_t *)items)[0] = narrow_at_rank(&r, (n - 1) / 2, items);
         else if (o->what == SORT || n <= FEW_ITEMS)
             items = wide ? (void *)wide_sort_row(&r, items) : (void *)narrow_sort_row(&r, items);
-        writing w = {items, wide, r.data, values->data + to, places->data + at, r.stride,
-                     values->strides[o->axis], places->strides[o->axis], MT_ITEMSIZE[in->dtype]};
+        writing w = {items,
+                     wide,
+                     r.data,
+                     values->data + to,
+                     places->data + at,
+                     r.stride,
+                     values->strides[o->axis],
+                     places->strides[o->axis],
+                     MT_ITEMSIZE[in->dtype]};
         mt_parallel(o->k, SHARED, write_row, &w);
         free(memory);
     }
@@ -272,8 +280,8 @@ static void search_values(void *job, int64_t begin, int64_t end) {
             value += rest % values->shape[d] * values->strides[d];
             rest /= values->shape[d];
         }
-        out[i] = ORDERS[x->dtype].search(x->data, x->strides[0], x->shape[0], value,
-                                         a->param[0].i != 0);
+        out[i] =
+            ORDERS[x->dtype].search(x->data, x->strides[0], x->shape[0], value, a->param[0].i != 0);
     }
 }
 
