@@ -5,7 +5,8 @@ made of the draw's number and the element's place.  A call only takes the next n
 step without a lock; a worker draws the random numbers later, and they do not depend on that time,
 nor on the number of threads.  Results depend only on the seed and on the number of earlier calls.
 core/kernels/arrays/random.h defines each number, so that a seed gives the same ones in every
-version and on every device.  A longer draw begins with the elements of a shorter one.
+version and on every device.  A longer draw begins with the elements of a shorter one, except for
+`randperm` and `multinomial`.
 
 The numbers of draws count modulo 2**64.  The core computes the numbers of a device without C
 kernels on the host and copies them.
