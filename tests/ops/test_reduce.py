@@ -268,3 +268,14 @@ def test_every_spelling_of_a_call_means_the_same() -> None:
             wrong()
     assert t.sum(dtype="int64").dtype is mt.int64 and t.sum(dtype=mt.float64).dtype is mt.float64
     assert Tensor(np.ones((1,) * 16)).sum().item() == 1
+
+
+@pytest.mark.parametrize("n", [1000, 40_000])
+def test_any_of_an_error_is_the_error(n: int) -> None:
+    """The call looks at the first elements, and an error has no memory."""
+    wrong = Tensor(np.ones(n, np.int64)) // Tensor(np.zeros(n, np.int64))
+    for t in (wrong, wrong + 1, (wrong + 1) * 2):
+        with pytest.raises(ZeroDivisionError):
+            t.any().item()
+        with pytest.raises(ZeroDivisionError):
+            (t != 0).all().item()

@@ -170,8 +170,10 @@ static void run_search(const mt_task *task) {
 }
 
 bool mt_reduces_early(const mt_task *task) {
+    if (task->kind != MT_TASK_REDUCE) return false;
     const mt_tensor *in = task->in[0];
-    return task->kind == MT_TASK_REDUCE && searches(task) && in->size > FIRST &&
+    const mt_storage *s = in->storage; /* of an error, it may have no memory */
+    return in->size > FIRST && s && s->data && !s->error && searches(task) &&
            decides(in->dtype, task->op == MT_OP_any, mt_tensor_data(in), FIRST);
 }
 
