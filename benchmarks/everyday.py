@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from everyday_cases import GIVEN, ROWS, SIZES, Row
+from everyday_cases import GIVEN, LIGHT, ROWS, SIZES, Row
 from fleet import Case, Fleet, duration, machine, progress
 from plots import heat_map, matplotlib
 
@@ -66,6 +66,7 @@ def case_of(row: Row, n: int) -> Case:
         (n,),
         inputs="xy",
         given=given,
+        used=0 if row.family == "view" or row.text in LIGHT else 1,
         result=row.result,
         spellings=spellings,
     )

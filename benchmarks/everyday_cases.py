@@ -12,9 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["GIVEN", "ROWS", "SIZES", "Row"]
+__all__ = ["GIVEN", "LIGHT", "ROWS", "SIZES", "Row"]
 
 SIZES = (10, 10**3, 10**5, 10**6, 10**7)
+
+# Calls beside the views that read no more than an element, whatever the size: they are timed in
+# blocks, since the clock and a wait after each call take longer than the call.
+LIGHT = ("x[3]", "x.asnumpy()", "x[0].item()", "float(x[0])", "x.shape", "len(x)")
 
 # Definitions of the names, in an order in which each uses only earlier ones.
 GIVEN = {
