@@ -86,9 +86,6 @@ void mt_release(mt_ref tensor);
 /* Address of element 0; the caller has waited. */
 char *mt_data(mt_ref tensor);
 
-/* Address of the storage; nbytes may be NULL. */
-char *mt_storage_base(mt_ref tensor, int64_t *nbytes);
-
 /* Equal for views of one storage. */
 int64_t mt_storage_id(mt_ref tensor);
 

@@ -29,7 +29,7 @@ typedef struct {
      * `count`: how many elements it covers. */
     void (*merge)(void *acc, void *aux, const void *acc2, const void *aux2, int64_t n,
                   int64_t index, int64_t count);
-    /* Stores n results; `count`: the number of elements of each, `divisor`: of sums (mt_divisor). */
+    /* Stores n results; `count`: the elements of each, `divisor`: of sums (mt_divisor). */
     void (*finish)(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
                    double divisor);
 } mt_fold;

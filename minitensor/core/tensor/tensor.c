@@ -86,11 +86,6 @@ mt_tensor *mt_tensor_weak_copy(const mt_tensor *number) {
 
 char *mt_data(mt_ref tensor) { return mt_tensor_data(mt_t(tensor)); }
 
-char *mt_storage_base(mt_ref tensor, int64_t *nbytes) {
-    if (nbytes) *nbytes = mt_t(tensor)->storage->nbytes;
-    return mt_t(tensor)->storage->data;
-}
-
 int64_t mt_storage_id(mt_ref tensor) { return (int64_t)(intptr_t)mt_t(tensor)->storage; }
 
 void mt_tensor_extent(const mt_tensor *t, int64_t *low, int64_t *high) {

@@ -89,7 +89,8 @@ static void move_blocks(moved *m, int d, char *to, char *from) {
     }
 }
 
-/* in: the source, and the value that fills, without which it is 0; out: in C order; param: for each dimension the number
+/* in: the source, and the value that fills, without which it is 0; out: in C order; param: for each
+ * dimension the number
  * of its segments, and their lengths, starts and steps.  With the segments of one dimension, arrays
  * in C order count as vectors. */
 MT_ARRAY_KERNEL(move) {
