@@ -44,7 +44,7 @@ class Op(NamedTuple):
     inputs: int
     rule: Rule
     c: str | dict[str, str]
-    numpy: str  # an expression over `np`, `sp` (special.py) and the operands a, b, c
+    numpy: str  # an expression over `np`, `sp` (oracles.py) and the operands a, b, c
     doc: str  # a sentence that begins with a verb
     complex: bool = False  # NumPy computes the op for complex numbers, too
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op

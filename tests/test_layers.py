@@ -29,7 +29,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.optable": 0,
     "minitensor.opdocs": 0,
     "minitensor.fingerprint": 0,
-    "minitensor.special": 0,
+    "minitensor.oracles": 0,
     "minitensor.tensor_repr": 0,
     "minitensor.tensor_input": 0,
     "minitensor.core": 0,

@@ -109,13 +109,13 @@ def numpy_function(op: optable.Op) -> Callable[..., Any]:
     """
     function = _functions.get(op.name)
     if function is None:
-        from minitensor import special
+        from minitensor import oracles
 
         names = ["a", "b", "c"][: op.inputs]
         names += ["axis", "keepdims", "ddof=0"] if op.reduction else []
         source = f"lambda {', '.join(names)}: {op.numpy}"
         code = compile(source, f"<op table: {op.name}>", "eval")
-        function = _functions[op.name] = eval(code, {"np": np, "sp": special})
+        function = _functions[op.name] = eval(code, {"np": np, "sp": oracles})
     return function
 
 
