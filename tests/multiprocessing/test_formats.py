@@ -17,17 +17,17 @@ def parts(value: object) -> tuple[object, list[object]]:
     return receive, list(arguments)
 
 
-@pytest.mark.parametrize("format", [0, 2, -1, 2**31 - 1])
+@pytest.mark.parametrize("format", [0, 1000, -1, 2**31 - 1])
 @pytest.mark.parametrize("size", [3, 100_000], ids=["inside", "in shared memory"])
 def test_a_tensor_of_another_format_is_refused(size: int, format: int) -> None:
     before = sharing_stats()["in_flight"]
     receive, arguments = parts(ops.arange(size))
     packed = bytes(arguments[0])
-    assert struct.unpack_from("<i", packed) == (1,)
+    (ours,) = struct.unpack_from("<i", packed)
     arguments[0] = struct.pack("<i", format) + packed[4:]
     with pytest.raises(ValueError, match=rf"^\[unpickle\] the sender's message has format "
                                          rf"{format}, "
-                       "and this process reads format 1; "
+                       rf"and this process reads format {ours}; "
                        "run one version of minitensor in both"):  # fmt: skip
         receive(*arguments)
     # the same bytes in this format, read once
@@ -45,8 +45,8 @@ def test_too_few_bytes_are_no_tensor_of_any_format(n: int) -> None:
 def test_a_view_of_another_format_is_refused() -> None:
     t = Tensor([1.0, 2.0, 3.0])
     packed = bytes(parts(t)[1][0])  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="has format 9"):
-        pickling._receive_view(t, struct.pack("<i", 9) + packed[4:])
+    with pytest.raises(ValueError, match="has format 999"):
+        pickling._receive_view(t, struct.pack("<i", 999) + packed[4:])
 
 
 @pytest.mark.parametrize("message", [1, list(range(100_000))], ids=["plain", "in a block"])
@@ -58,7 +58,9 @@ def test_a_packet_of_another_format_is_refused(message: object) -> None:
         reader.read(taken)
         other = bytes([taken[0][0] + 4]) + taken[0][1:]
         with pytest.raises(
-            ValueError, match=r"^\[get\] the sender's packet must have format 1, got format 2; "
+            ValueError,
+            match=r"^\[get\] the sender's packet must have format "
+            rf"{message_pipe.FORMAT}, got format {message_pipe.FORMAT + 1}; ",
         ):
             message_pipe.unpack(other)
         message_pipe.discard(other)  # touches nothing of what it can't read
