@@ -28,6 +28,8 @@ FAMILIES = {
     "random": "Random numbers",
     "nn": "Neural networks",
     "losses": "Losses",
+    "spectral": "Fourier transforms",
+    "windows": "Windows",
     "host": "Python functions as ops",
 }
 KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}

@@ -31,8 +31,8 @@ IMPORTS = {  # what annotations name, in the order in which ruff sorts it
     "typing_extensions": ["Self"],
     "minitensor.tensor": ["Tensor"],
     "minitensor.typing": [
-        "AxisLike", "DeviceLike", "DTypeLike", "IndexLike", "Operand", "RealLike", "Reduction",
-        "ShapeLike", "TensorLike",
+        "AxisLike", "DeviceLike", "DTypeLike", "FourierNorm", "IndexLike", "Operand", "RealLike",
+        "Reduction", "ShapeLike", "TensorLike",
     ],
 }  # fmt: skip
 WIDTH = 100

@@ -21,8 +21,8 @@ from minitensor.dtype import DType
 from minitensor.tensor import Tensor
 
 __all__ = [
-    "AxisLike", "DTypeLike", "DeviceLike", "IndexLike", "Number", "Operand", "RealLike",
-    "Reduction", "ShapeLike", "SupportsArray", "SupportsDLPack", "TensorLike",
+    "AxisLike", "DTypeLike", "DeviceLike", "FourierNorm", "IndexLike", "Number", "Operand",
+    "RealLike", "Reduction", "ShapeLike", "SupportsArray", "SupportsDLPack", "TensorLike",
 ]  # fmt: skip
 
 
@@ -55,6 +55,9 @@ RealLike: TypeAlias = float | np.generic | Tensor
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What a loss does with the losses of the elements."""
+
+FourierNorm: TypeAlias = Literal["backward", "ortho", "forward"]
+"""Which Fourier transform divides by the number of elements: one of both, or each by its root."""
 
 DTypeLike: TypeAlias = DType | str | type[Number] | type[np.generic] | np.dtype[Any]
 """What names a dtype: `minitensor.float32`, "float32", `float`, `np.float32`, `np.dtype("f4")`."""

@@ -28,6 +28,8 @@ _LATER = {  # and those of their functions that are also methods of Tensor
     "random": "bernoulli multinomial",
     "nn": "relu softmax log_softmax",
     "losses": "",
+    "spectral": "",
+    "windows": "",
     "host": "",
 }  # fmt: skip
 _published = False

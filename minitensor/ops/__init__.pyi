@@ -8,6 +8,7 @@ from minitensor.typing import (
     AxisLike,
     DeviceLike,
     DTypeLike,
+    FourierNorm,
     RealLike,
     Reduction,
     ShapeLike,
@@ -43,6 +44,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "bartlett_window",
     "bernoulli",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -54,6 +56,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "blackman_window",
     "bmm",
     "broadcast_tensors",
     "broadcast_to",
@@ -96,6 +99,11 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fft",
+    "fft2",
+    "fftfreq",
+    "fftn",
+    "fftshift",
     "flatten",
     "flip",
     "floor",
@@ -114,22 +122,38 @@ __all__ = [
     "greater",
     "greater_equal",
     "gt",
+    "hamming_window",
+    "hann_window",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hfft",
+    "hfft2",
+    "hfftn",
     "host_call",
     "hypot",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "ihfft2",
+    "ihfftn",
     "index_add",
     "index_select",
     "initial_seed",
     "inner",
     "inv",
     "inverse",
+    "irfft",
+    "irfft2",
+    "irfftn",
     "is_tensor",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "kaiser_window",
     "kron",
     "l1_loss",
     "layer_norm",
@@ -209,6 +233,10 @@ __all__ = [
     "remainder",
     "repeat_interleave",
     "reshape",
+    "rfft",
+    "rfft2",
+    "rfftfreq",
+    "rfftn",
     "rint",
     "roll",
     "round",
@@ -240,6 +268,7 @@ __all__ = [
     "stack",
     "standard_normal",
     "std",
+    "stft",
     "sub",
     "subtract",
     "sum",
@@ -408,6 +437,13 @@ def atan2(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the angle of the point (other, input), in radians."""
 def atanh(input: TensorLike) -> Tensor:
     """Return the inverse hyperbolic tangent."""
+def bartlett_window(
+    window_length: int,
+    periodic: bool = True,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a Bartlett window: 1 - |2 k / n - 1|, a triangle."""
 def bernoulli(
     input: TensorLike,
     p: TensorLike = 0.5,
@@ -449,6 +485,13 @@ def bitwise_right_shift(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the first operand with its bits shifted right; the sign stays."""
 def bitwise_xor(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the bitwise exclusive or."""
+def blackman_window(
+    window_length: int,
+    periodic: bool = True,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a Blackman window: 0.42 - 0.5 cos(2 pi k / n) + 0.08 cos(4 pi k / n)."""
 def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the products of two batches of matrices."""
 def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
@@ -639,6 +682,46 @@ def eye(
     device: DeviceLike | None = None,
 ) -> Tensor:
     """Return a matrix with ones on its diagonal and zeros elsewhere."""
+def fft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the discrete Fourier transform, along one dimension."""
+def fft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the discrete Fourier transform, along two dimensions."""
+def fftfreq(n: int, d: float = 1.0, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return the frequencies of the elements of a Fourier transform."""
+def fftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the discrete Fourier transform, along several dimensions."""
+def fftshift(
+    input: TensorLike,
+    dim: int | Sequence[int] | None = None,
+    *,
+    axis: int | Sequence[int] | None = ...,
+    dims: int | Sequence[int] | None = ...,
+) -> Tensor:
+    """Move the zero frequency to the middle."""
 def flatten(
     input: TensorLike,
     order: Literal['C', 'F'] = 'C',
@@ -744,12 +827,58 @@ def greater_equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater or equal."""
 def gt(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater."""
+def hamming_window(
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a Hamming window: alpha - beta cos(2 pi k / n)."""
+def hann_window(
+    window_length: int,
+    periodic: bool = True,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a Hann window: 0.5 - 0.5 cos(2 pi k / n)."""
 def hardsigmoid(input: TensorLike) -> Tensor:
     """Return min(max(input + 3, 0), 6) / 6."""
 def hardswish(input: TensorLike) -> Tensor:
     """Return input * hardsigmoid(input)."""
 def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """Limit the input to the range from `min_val` to `max_val`."""
+def hfft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the real Fourier transform of a Hermitian signal's half, along one dimension."""
+def hfft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the real Fourier transform of a Hermitian signal's half, along two dimensions."""
+def hfftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the real Fourier transform of a Hermitian signal's half, along several dimensions."""
 def host_call(
     function: Callable[..., Any],
     inputs: Sequence[TensorLike],
@@ -761,6 +890,74 @@ def host_call(
     """Call `function` on the stream, in order with the ops around it; return its result."""
 def hypot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return sqrt(input**2 + other**2), without overflow in between."""
+def ifft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the inverse of the discrete Fourier transform, along one dimension."""
+def ifft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the inverse of the discrete Fourier transform, along two dimensions."""
+def ifftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the inverse of the discrete Fourier transform, along several dimensions."""
+def ifftshift(
+    input: TensorLike,
+    dim: int | Sequence[int] | None = None,
+    *,
+    axis: int | Sequence[int] | None = ...,
+    dims: int | Sequence[int] | None = ...,
+) -> Tensor:
+    """Undo fftshift."""
+def ihfft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the inverse of hfft, half of a Hermitian signal, along one dimension."""
+def ihfft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the inverse of hfft, half of a Hermitian signal, along two dimensions."""
+def ihfftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the inverse of hfft, half of a Hermitian signal, along several dimensions."""
 @overload
 def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor: ...
 @overload
@@ -817,6 +1014,36 @@ def inv(input: TensorLike) -> Tensor:
     """Return the reciprocal."""
 def inverse(input: TensorLike) -> Tensor:
     """Return the inverse of square matrices."""
+def irfft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the inverse of rfft, a real signal, along one dimension."""
+def irfft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the inverse of rfft, a real signal, along two dimensions."""
+def irfftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the inverse of rfft, a real signal, along several dimensions."""
 def is_tensor(value: TensorLike) -> bool:
     """Return True if `value` is a Tensor."""
 def isclose(
@@ -833,6 +1060,14 @@ def isinf(input: TensorLike) -> Tensor:
     """Return True where an element is infinite."""
 def isnan(input: TensorLike) -> Tensor:
     """Return True where an element is NaN."""
+def kaiser_window(
+    window_length: int,
+    periodic: bool = True,
+    beta: float = 12.0,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """Return a Kaiser window: I0(beta sqrt(1 - (2 k / n - 1)^2)) / I0(beta)."""
 def kron(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the Kronecker product."""
 def l1_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
@@ -1209,6 +1444,39 @@ def repeat_interleave(
 def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 @overload
 def reshape(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
+def rfft(
+    input: TensorLike,
+    n: int | None = None,
+    dim: int = -1,
+    norm: FourierNorm | None = None,
+    *,
+    axis: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the non-negative half of a real signal's Fourier transform, along one dimension."""
+def rfft2(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] = (-2, -1),
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] = ...,
+    dims: Sequence[int] = ...,
+) -> Tensor:
+    """Return the non-negative half of a real signal's Fourier transform, along two dimensions."""
+def rfftfreq(n: int, d: float = 1.0, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return the frequencies of the elements of `rfft`."""
+def rfftn(
+    input: TensorLike,
+    s: Sequence[int] | None = None,
+    dim: Sequence[int] | None = None,
+    norm: FourierNorm | None = None,
+    *,
+    axis: Sequence[int] | None = ...,
+    dims: Sequence[int] | None = ...,
+) -> Tensor:
+    """Return the non-negative half of a real signal's Fourier transform, along several dimensions.
+    """
 def rint(input: TensorLike) -> Tensor:
     """Return the nearest whole number; round halves to even."""
 def roll(
@@ -1378,6 +1646,19 @@ def std(
     keep_dims: bool = ...,
 ) -> Tensor:
     """Return the standard deviation over `axis`: the square root of `var`."""
+def stft(
+    x: TensorLike,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: TensorLike | None = None,
+    center: bool = True,
+    pad_mode: str = 'REFLECT',
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+) -> Tensor:
+    """Return the Fourier transforms of frames of a signal, which overlap."""
 def sub(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the difference."""
 def subtract(input: TensorLike, other: TensorLike) -> Tensor:
