@@ -74,8 +74,8 @@ accuracy: .venv/.installed ## measure errors of functions; ARGS="--step 1009" is
 	@$(BIN)/python tools/accuracy.py $(ARGS)
 
 docs: .venv/.installed ## generate docs/ops.md, docs/configuration.md and the stubs
-	@$(PYTHON) docs/generate.py
 	@$(BIN)/python docs/stubs.py
+	@$(PYTHON) docs/generate.py
 
 wheel: build/wheels/.made ## build the wheel, one for every CPython from 3.10 on
 	@ls build/wheels/*.whl

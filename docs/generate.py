@@ -10,6 +10,7 @@ families of ops as text.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ FAMILIES = {
     "random": "Random numbers",
     "nn": "Neural networks",
     "losses": "Losses",
+    "ufuncs": "Elementwise functions that NumPy or SciPy computes",
+    "arithmetic": "Elementwise combinations",
+    "complex": "Complex numbers",
     "spectral": "Fourier transforms",
     "windows": "Windows",
     "host": "Python functions as ops",
@@ -98,6 +102,21 @@ def published(tree: ast.Module) -> list[str]:
     return []
 
 
+def made() -> list[str]:
+    """Return the names that no other family has: those of ufuncs.py, which are made from rows."""
+    known = {name for op in load("optable").OPS.values() for name in (op.name, *op.aliases)}
+    for path in (PACKAGE / "ops").glob("*.py"):
+        known.update(published(ast.parse(path.read_text(encoding="utf-8"))))
+    return [name for name in stubs() if name not in known]
+
+
+@functools.cache
+def stubs() -> dict[str, ast.FunctionDef]:
+    """Return the functions in the stub, which has those that are made from data, too."""
+    tree = ast.parse((PACKAGE / "ops" / "__init__.pyi").read_text(encoding="utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 def signature(function: ast.FunctionDef) -> str:
     """Return parameters and defaults; annotations would make the page too wide."""
     arguments = function.args
@@ -132,8 +151,8 @@ def family(name: str) -> str:
         if isinstance(target, ast.Name)
     }
     rows = []
-    for public in published(tree):
-        function = functions.get(public)
+    for public in published(tree) or made():
+        function = functions.get(public) or (None if public in same else stubs().get(public))
         if function is not None:
             first = (ast.get_docstring(function) or "").split("\n\n")[0].replace("\n", " ")
             rows.append([code(signature(function)), first])

@@ -35,6 +35,7 @@ LAZY = {  # an import in a function: why it waits until the function is called
     "multiprocessing.places -> multiprocessing.synchronize": "fails where there are no semaphores",
     "ops.elementwise -> ml_dtypes": "a program without bfloat16 does not need it",
     "ops.random -> hashlib": "loads OpenSSL",
+    "ops.ufuncs -> scipy.special": "SciPy is optional, and takes longer than minitensor",
     "share_memory -> minitensor.sharing": "imports the standard multiprocessing",
     "sharing.arena -> multiprocessing.reduction": "for a process that is spawned alone",
     "tensor -> copy": "to copy a subclass alone",

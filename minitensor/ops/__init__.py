@@ -27,6 +27,12 @@ _LATER = {  # and those of their functions that are also methods of Tensor
               "__imatmul__",
     "random": "bernoulli multinomial",
     "nn": "relu softmax log_softmax",
+    "ufuncs": "conj sgn frac deg2rad rad2deg sinc signbit isneginf isposinf isreal erfc lgamma i0 "
+              "digamma erfinv copysign nextafter ldexp fmax fmin gcd lcm heaviside logaddexp "
+              "logaddexp2 xlogy xdivy igamma igammac",
+    "arithmetic": "addcdiv addcmul approximate_equal diff float_power is_complex "
+                  "is_floating_point logit mvlgamma",
+    "complex": "angle imag real",
     "losses": "",
     "spectral": "",
     "windows": "",

@@ -18,15 +18,21 @@ from minitensor.typing import (
 __all__ = [
     "abs",
     "absolute",
+    "accumulate_n",
     "acos",
     "acosh",
     "add",
+    "addcdiv",
+    "addcmul",
     "addmm",
+    "addn",
     "all",
     "allclose",
     "amax",
     "amin",
+    "angle",
     "any",
+    "approximate_equal",
     "arange",
     "arccos",
     "arccosh",
@@ -46,6 +52,18 @@ __all__ = [
     "atanh",
     "bartlett_window",
     "bernoulli",
+    "bessel_i0",
+    "bessel_i0e",
+    "bessel_i1",
+    "bessel_i1e",
+    "bessel_j0",
+    "bessel_j1",
+    "bessel_k0",
+    "bessel_k0e",
+    "bessel_k1",
+    "bessel_k1e",
+    "bessel_y0",
+    "bessel_y1",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "bincount",
@@ -68,8 +86,13 @@ __all__ = [
     "chunk",
     "clamp",
     "clip",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "concat",
+    "conj",
     "contiguous",
+    "copysign",
     "cos",
     "cosh",
     "cosine_similarity",
@@ -77,10 +100,14 @@ __all__ = [
     "cross_entropy",
     "cumprod",
     "cumsum",
+    "deg2rad",
     "dense",
+    "depend",
     "det",
     "diag",
     "diagonal",
+    "diff",
+    "digamma",
     "div",
     "divide",
     "dot",
@@ -93,6 +120,8 @@ __all__ = [
     "eq",
     "equal",
     "erf",
+    "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expand",
@@ -106,15 +135,22 @@ __all__ = [
     "fftshift",
     "flatten",
     "flip",
+    "float_power",
     "floor",
+    "floor_div",
     "floor_divide",
+    "floor_mod",
+    "fmax",
+    "fmin",
     "fmod",
+    "frac",
     "full",
     "full_like",
     "gather",
     "gather_d",
     "gather_elements",
     "gather_nd",
+    "gcd",
     "ge",
     "gelu",
     "get_rng_state",
@@ -127,41 +163,55 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "heaviside",
     "hfft",
     "hfft2",
     "hfftn",
     "host_call",
     "hypot",
+    "i0",
     "ifft",
     "ifft2",
     "ifftn",
     "ifftshift",
+    "igamma",
+    "igammac",
     "ihfft",
     "ihfft2",
     "ihfftn",
+    "imag",
     "index_add",
     "index_select",
     "initial_seed",
     "inner",
     "inv",
     "inverse",
+    "invert",
     "irfft",
     "irfft2",
     "irfftn",
+    "is_complex",
+    "is_floating_point",
     "is_tensor",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
     "kaiser_window",
     "kron",
     "l1_loss",
     "layer_norm",
+    "lcm",
+    "ldexp",
     "le",
     "leaky_relu",
     "lerp",
     "less",
     "less_equal",
+    "lgamma",
     "linear",
     "linspace",
     "log",
@@ -169,10 +219,13 @@ __all__ = [
     "log1p",
     "log2",
     "log_softmax",
+    "logaddexp",
+    "logaddexp2",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logit",
     "logsigmoid",
     "logspace",
     "logsumexp",
@@ -196,10 +249,12 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "mvlgamma",
     "nan_to_num",
     "ne",
     "neg",
     "negative",
+    "nextafter",
     "nll_loss",
     "nonzero",
     "norm",
@@ -211,13 +266,17 @@ __all__ = [
     "ones_like",
     "outer",
     "pad",
+    "partial",
     "permute",
+    "polar",
+    "polygamma",
     "positive",
     "pow",
     "power",
     "prod",
     "ptp",
     "qr",
+    "rad2deg",
     "rand",
     "rand_like",
     "randint",
@@ -227,6 +286,7 @@ __all__ = [
     "randperm",
     "range",
     "ravel",
+    "real",
     "reciprocal",
     "relu",
     "relu6",
@@ -249,10 +309,13 @@ __all__ = [
     "selu",
     "set_rng_state",
     "set_seed",
+    "sgn",
     "sigmoid",
     "sign",
+    "signbit",
     "silu",
     "sin",
+    "sinc",
     "sinh",
     "smooth_l1_loss",
     "softmax",
@@ -269,6 +332,7 @@ __all__ = [
     "standard_normal",
     "std",
     "stft",
+    "stop_gradient",
     "sub",
     "subtract",
     "sum",
@@ -289,27 +353,49 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "truncate_div",
+    "truncate_mod",
     "unbind",
     "uniform",
     "unique",
     "unsqueeze",
     "var",
     "view",
+    "view_as_real",
     "where",
+    "xdivy",
+    "xlogy",
     "zeros",
     "zeros_like",
+    "zeta",
 ]
 
 def abs(input: TensorLike) -> Tensor:
     """Return the absolute value."""
 def absolute(input: TensorLike) -> Tensor:
     """Return the absolute value."""
+def accumulate_n(x: Sequence[TensorLike]) -> Tensor:
+    """Return the sum of tensors of one shape."""
 def acos(input: TensorLike) -> Tensor:
     """Return the arc cosine, in radians."""
 def acosh(input: TensorLike) -> Tensor:
     """Return the inverse hyperbolic cosine."""
 def add(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the sum."""
+def addcdiv(
+    input: TensorLike,
+    tensor1: TensorLike,
+    tensor2: TensorLike,
+    value: RealLike = 1,
+) -> Tensor:
+    """Return input + value * tensor1 / tensor2."""
+def addcmul(
+    input: TensorLike,
+    tensor1: TensorLike,
+    tensor2: TensorLike,
+    value: RealLike = 1,
+) -> Tensor:
+    """Return input + value * tensor1 * tensor2."""
 def addmm(
     input: TensorLike,
     mat1: TensorLike,
@@ -319,6 +405,8 @@ def addmm(
     alpha: TensorLike = 1,
 ) -> Tensor:
     """Return beta * input + alpha * (mat1 @ mat2)."""
+def addn(x: Sequence[TensorLike]) -> Tensor:
+    """Return the sum of tensors of one shape."""
 def all(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -360,6 +448,8 @@ def amin(
     keep_dims: bool = ...,
 ) -> Tensor:
     """Return the least element over `axis`; NaN if one is NaN."""
+def angle(input: TensorLike) -> Tensor:
+    """Return the angle to the positive real axis, in radians."""
 def any(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -371,6 +461,8 @@ def any(
     keep_dims: bool = ...,
 ) -> Tensor:
     """Return True where at least one element over `axis` is non-zero."""
+def approximate_equal(x: TensorLike, y: TensorLike, tolerance: float = 1e-05) -> Tensor:
+    """Return True where two numbers differ by less than the tolerance."""
 def arange(
     start: RealLike = 0,
     end: RealLike | None = None,
@@ -450,6 +542,30 @@ def bernoulli(
     seed: SupportsIndex | None = None,
 ) -> Tensor:
     """Return 1 with probability `p`, and 0 otherwise."""
+def bessel_i0(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the first kind and order 0."""
+def bessel_i0e(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the first kind and order 0, divided by exp(|x|)."""
+def bessel_i1(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the first kind and order 1."""
+def bessel_i1e(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the first kind and order 1, divided by exp(|x|)."""
+def bessel_j0(x: TensorLike) -> Tensor:
+    """Return the Bessel function of the first kind and order 0."""
+def bessel_j1(x: TensorLike) -> Tensor:
+    """Return the Bessel function of the first kind and order 1."""
+def bessel_k0(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the second kind and order 0."""
+def bessel_k0e(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the second kind and order 0, times exp(x)."""
+def bessel_k1(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the second kind and order 1."""
+def bessel_k1e(x: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the second kind and order 1, times exp(x)."""
+def bessel_y0(x: TensorLike) -> Tensor:
+    """Return the Bessel function of the second kind and order 0."""
+def bessel_y1(x: TensorLike) -> Tensor:
+    """Return the Bessel function of the second kind and order 1."""
 def binary_cross_entropy(
     logits: TensorLike,
     labels: TensorLike,
@@ -537,6 +653,23 @@ def clip(
     max: TensorLike | None = None,
 ) -> Tensor:
     """Limit the elements to the range from `min` to `max`; an alias of `clamp`."""
+def clip_by_global_norm(
+    x: Sequence[TensorLike],
+    clip_norm: float = 1.0,
+    use_norm: TensorLike | None = None,
+) -> tuple[Tensor, ...]:
+    """Scale tensors by one factor, so that their common norm is at most `clip_norm`."""
+def clip_by_norm(
+    x: TensorLike,
+    max_norm: float,
+    axis: AxisLike | None = None,
+    *,
+    dim: AxisLike | None = ...,
+    dims: AxisLike | None = ...,
+) -> Tensor:
+    """Scale a tensor whose norm is greater than `max_norm` down to that norm."""
+def clip_by_value(x: Any, clip_value_min: Any = None, clip_value_max: Any = None) -> Any:
+    """Limit the elements to a range."""
 def concat(
     tensors: Sequence[TensorLike],
     axis: SupportsIndex = 0,
@@ -545,8 +678,12 @@ def concat(
     dims: SupportsIndex = ...,
 ) -> Tensor:
     """Join tensors one after the other along `axis`."""
+def conj(input: TensorLike) -> Tensor:
+    """Return the complex conjugate."""
 def contiguous(input: TensorLike) -> Tensor:
     """Return a tensor whose elements lie in C order."""
+def copysign(x: TensorLike, other: TensorLike) -> Tensor:
+    """Return the first number with the sign of the second."""
 def cos(input: TensorLike) -> Tensor:
     """Return the cosine of an angle in radians."""
 def cosh(input: TensorLike) -> Tensor:
@@ -599,8 +736,12 @@ def cumsum(
     dims: AxisLike = ...,
 ) -> Tensor:
     """Return the running sum along `axis`."""
+def deg2rad(x: TensorLike) -> Tensor:
+    """Convert degrees to radians."""
 def dense(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
     """Return input @ weight.T + bias; an alias of `linear`."""
+def depend(value: Any, expr: Any) -> Any:
+    """Return the value, after the expression: Python has computed both in this order."""
 def det(input: TensorLike) -> Tensor:
     """Return the determinant of square matrices."""
 def diag(input: TensorLike, k: SupportsIndex = 0) -> Tensor:
@@ -612,6 +753,19 @@ def diagonal(
     dim2: SupportsIndex = 1,
 ) -> Tensor:
     """Return a view of the diagonal of two dimensions, as the last dimension."""
+def diff(
+    x: TensorLike,
+    n: int = 1,
+    axis: int = -1,
+    prepend: TensorLike | None = None,
+    append: TensorLike | None = None,
+    *,
+    dim: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Return the differences of neighbours along an axis."""
+def digamma(input: TensorLike) -> Tensor:
+    """Return the derivative of lgamma."""
 def div(
     input: TensorLike,
     other: TensorLike,
@@ -656,6 +810,10 @@ def equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands are equal."""
 def erf(input: TensorLike) -> Tensor:
     """Return the error function."""
+def erfc(input: TensorLike) -> Tensor:
+    """Return 1 - erf(input), accurate for large input."""
+def erfinv(input: TensorLike) -> Tensor:
+    """Return the inverse of erf."""
 def exp(input: TensorLike) -> Tensor:
     """Return e to the power of each element."""
 def exp2(input: TensorLike) -> Tensor:
@@ -738,12 +896,24 @@ def flip(
     dim: AxisLike | None = ...,
 ) -> Tensor:
     """Return a view that is reversed along some dimensions."""
+def float_power(input: TensorLike, exponent: TensorLike) -> Tensor:
+    """Return the input to the power of the exponent, in double precision."""
 def floor(input: TensorLike) -> Tensor:
     """Return the largest whole number that is at most the element."""
+def floor_div(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the quotient, rounded down."""
 def floor_divide(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the quotient, rounded down."""
+def floor_mod(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the remainder of floor_divide; it has the divisor's sign."""
+def fmax(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the larger of two numbers; if one is NaN, the other."""
+def fmin(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the smaller of two numbers; if one is NaN, the other."""
 def fmod(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the remainder of a division rounded towards zero; it has the dividend's sign."""
+def frac(x: TensorLike) -> Tensor:
+    """Return the part behind the point."""
 def full(
     size: ShapeLike,
     fill_value: TensorLike,
@@ -813,6 +983,8 @@ def gather_elements(input: TensorLike, *, axis: SupportsIndex, index: TensorLike
 def gather_elements(input: TensorLike, *, dims: SupportsIndex, index: TensorLike) -> Tensor: ...
 def gather_nd(input_x: TensorLike, indices: TensorLike) -> Tensor:
     """Return the slices whose coordinates the last dimension of `indices` holds."""
+def gcd(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the greatest common divisor."""
 def ge(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is greater or equal."""
 def gelu(input: TensorLike, approximate: Literal['none', 'tanh'] = 'none') -> Tensor:
@@ -849,6 +1021,8 @@ def hardswish(input: TensorLike) -> Tensor:
     """Return input * hardsigmoid(input)."""
 def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """Limit the input to the range from `min_val` to `max_val`."""
+def heaviside(input: TensorLike, values: TensorLike) -> Tensor:
+    """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
 def hfft(
     input: TensorLike,
     n: int | None = None,
@@ -890,6 +1064,8 @@ def host_call(
     """Call `function` on the stream, in order with the ops around it; return its result."""
 def hypot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return sqrt(input**2 + other**2), without overflow in between."""
+def i0(input: TensorLike) -> Tensor:
+    """Return the modified Bessel function of the first kind and order 0."""
 def ifft(
     input: TensorLike,
     n: int | None = None,
@@ -928,6 +1104,10 @@ def ifftshift(
     dims: int | Sequence[int] | None = ...,
 ) -> Tensor:
     """Undo fftshift."""
+def igamma(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the lower incomplete gamma function of order `input`, divided by gamma(input)."""
+def igammac(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the upper incomplete gamma function of order `input`, divided by gamma(input)."""
 def ihfft(
     input: TensorLike,
     n: int | None = None,
@@ -958,6 +1138,8 @@ def ihfftn(
     dims: Sequence[int] | None = ...,
 ) -> Tensor:
     """Return the inverse of hfft, half of a Hermitian signal, along several dimensions."""
+def imag(input: TensorLike) -> Tensor:
+    """Return the imaginary part; of real numbers zeros."""
 @overload
 def index_add(x: TensorLike, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor: ...
 @overload
@@ -1014,6 +1196,8 @@ def inv(input: TensorLike) -> Tensor:
     """Return the reciprocal."""
 def inverse(input: TensorLike) -> Tensor:
     """Return the inverse of square matrices."""
+def invert(input: TensorLike) -> Tensor:
+    """Return the number with every bit inverted; of a bool its negation."""
 def irfft(
     input: TensorLike,
     n: int | None = None,
@@ -1044,6 +1228,10 @@ def irfftn(
     dims: Sequence[int] | None = ...,
 ) -> Tensor:
     """Return the inverse of rfft, a real signal, along several dimensions."""
+def is_complex(input: Tensor) -> bool:
+    """Return True if a tensor has complex elements."""
+def is_floating_point(input: Tensor) -> bool:
+    """Return True if a tensor has float elements."""
 def is_tensor(value: TensorLike) -> bool:
     """Return True if `value` is a Tensor."""
 def isclose(
@@ -1060,6 +1248,12 @@ def isinf(input: TensorLike) -> Tensor:
     """Return True where an element is infinite."""
 def isnan(input: TensorLike) -> Tensor:
     """Return True where an element is NaN."""
+def isneginf(input: TensorLike) -> Tensor:
+    """Return True where an element is -inf."""
+def isposinf(input: TensorLike) -> Tensor:
+    """Return True where an element is +inf."""
+def isreal(input: TensorLike) -> Tensor:
+    """Return True where an element has no imaginary part."""
 def kaiser_window(
     window_length: int,
     periodic: bool = True,
@@ -1080,6 +1274,10 @@ def layer_norm(
     eps: float = 1e-05,
 ) -> Tensor:
     """Return (input - mean) / sqrt(var + eps) over the last dimensions, scaled and shifted."""
+def lcm(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the least common multiple."""
+def ldexp(x: TensorLike, other: TensorLike) -> Tensor:
+    """Return x * 2**other."""
 def le(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less or equal."""
 def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
@@ -1090,6 +1288,8 @@ def less(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less."""
 def less_equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the first operand is less or equal."""
+def lgamma(input: TensorLike) -> Tensor:
+    """Return the logarithm of the gamma function's absolute value."""
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
     """Return x @ w.T + b."""
 def linspace(
@@ -1117,6 +1317,10 @@ def log_softmax(
     dims: SupportsIndex = ...,
 ) -> Tensor:
     """Return log(softmax(input)), computed without overflow or underflow."""
+def logaddexp(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return log(exp(input) + exp(other)), without overflow in between."""
+def logaddexp2(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return log2(2**input + 2**other), without overflow in between."""
 def logical_and(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where both operands are non-zero."""
 def logical_not(input: TensorLike) -> Tensor:
@@ -1125,6 +1329,8 @@ def logical_or(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where at least one operand is non-zero."""
 def logical_xor(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where exactly one operand is non-zero."""
+def logit(input: TensorLike, eps: float | None = None) -> Tensor:
+    """Return log(input / (1 - input)), the inverse of the sigmoid function."""
 def logsigmoid(x: TensorLike) -> Tensor:
     """Return log(sigmoid(x)), accurate for small results."""
 def logspace(
@@ -1231,6 +1437,8 @@ def multiply(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the product."""
 def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     """Return the product of a matrix and a vector."""
+def mvlgamma(input: TensorLike, p: int) -> Tensor:
+    """Return the logarithm of the multivariate gamma function."""
 def nan_to_num(
     input: TensorLike,
     nan: float = 0.0,
@@ -1244,6 +1452,8 @@ def neg(input: TensorLike) -> Tensor:
     """Return the number with the opposite sign."""
 def negative(input: TensorLike) -> Tensor:
     """Return the number with the opposite sign."""
+def nextafter(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return the next number after the first in the direction of the second."""
 def nll_loss(
     inputs: TensorLike,
     target: TensorLike,
@@ -1329,6 +1539,8 @@ def pad(
     value: TensorLike = 0,
 ) -> Tensor:
     """Add elements around a tensor."""
+def partial(func: Callable[..., Any], *args: Any, keywords: Any) -> Callable[..., Any]:
+    """Return a function with some of its arguments given: Python's `functools.partial`."""
 @overload
 def permute(input: TensorLike, *axis: AxisLike) -> Tensor: ...
 @overload
@@ -1337,6 +1549,10 @@ def permute(input: TensorLike, *, axis: AxisLike) -> Tensor: ...
 def permute(input: TensorLike, *, dims: AxisLike) -> Tensor: ...
 @overload
 def permute(input: TensorLike, *, axes: AxisLike) -> Tensor: ...
+def polar(abs: TensorLike, angle: TensorLike) -> Tensor:
+    """Return complex numbers of given absolute values and angles."""
+def polygamma(n: int, input: TensorLike) -> Tensor:
+    """Return a derivative of digamma; SciPy computes it."""
 def positive(input: TensorLike) -> Tensor:
     """Return the number itself, in new memory."""
 def pow(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1368,6 +1584,8 @@ def ptp(
     """Return the greatest element less the least over `axis`."""
 def qr(input: Any) -> tuple[Tensor, Tensor]:
     """Return Q with orthonormal columns and R upper triangular, with Q @ R == input."""
+def rad2deg(x: TensorLike) -> Tensor:
+    """Convert radians to degrees."""
 def rand(
     *size: ShapeLike,
     dtype: DTypeLike | None = None,
@@ -1423,6 +1641,8 @@ def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> T
     """Return the numbers from `start` up to, not including, `end`; an alias of `arange`."""
 def ravel(input: TensorLike) -> Tensor:
     """Return all elements in one dimension."""
+def real(input: TensorLike) -> Tensor:
+    """Return the real part."""
 def reciprocal(input: TensorLike) -> Tensor:
     """Return the reciprocal."""
 def relu(input: TensorLike) -> Tensor:
@@ -1555,14 +1775,20 @@ def set_rng_state(state: Sequence[int]) -> None:
     """Restore a state that `get_rng_state` returned."""
 def set_seed(seed: SupportsIndex) -> None:
     """Restart the generator with a seed: the same calls draw the same numbers."""
+def sgn(input: TensorLike) -> Tensor:
+    """Return the sign; of a complex number its direction."""
 def sigmoid(input: TensorLike) -> Tensor:
     """Return the logistic function, 1 / (1 + exp(-input))."""
 def sign(input: TensorLike) -> Tensor:
     """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
+def signbit(x: TensorLike) -> Tensor:
+    """Return True where the sign bit is set, also of -0.0 and NaN."""
 def silu(input: TensorLike) -> Tensor:
     """Return input * sigmoid(input)."""
 def sin(input: TensorLike) -> Tensor:
     """Return the sine of an angle in radians."""
+def sinc(input: TensorLike) -> Tensor:
+    """Return sin(pi * input) / (pi * input), and 1 at 0."""
 def sinh(input: TensorLike) -> Tensor:
     """Return the hyperbolic sine."""
 def smooth_l1_loss(
@@ -1659,6 +1885,8 @@ def stft(
     return_complex: bool | None = None,
 ) -> Tensor:
     """Return the Fourier transforms of frames of a signal, which overlap."""
+def stop_gradient(value: Any) -> Any:
+    """Return the value: there are no gradients to stop."""
 def sub(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the difference."""
 def subtract(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1752,6 +1980,10 @@ def true_divide(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the quotient, as a float or complex number."""
 def trunc(input: TensorLike) -> Tensor:
     """Return the number without its fraction."""
+def truncate_div(x: TensorLike, y: TensorLike) -> Tensor:
+    """Return the quotient, rounded towards zero."""
+def truncate_mod(x: TensorLike, y: TensorLike) -> Tensor:
+    """Return the remainder of truncate_div; it has the sign of `x`."""
 def unbind(
     input: TensorLike,
     dim: SupportsIndex = 0,
@@ -1797,8 +2029,14 @@ def view(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 def view(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
 @overload
 def view(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
+def view_as_real(input: TensorLike) -> Tensor:
+    """Return the parts of complex numbers in a last dimension of length 2, as a copy."""
 def where(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
     """Return `input` where the condition holds, and `other` elsewhere."""
+def xdivy(x: TensorLike, y: TensorLike) -> Tensor:
+    """Return x / y, and 0 where `x` is 0."""
+def xlogy(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return input * log(other), and 0 where `input` is 0."""
 def zeros(
     size: ShapeLike,
     dtype: DTypeLike | None = None,
@@ -1808,3 +2046,5 @@ def zeros(
     """Return a tensor of zeros."""
 def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Return a tensor of zeros like `input`."""
+def zeta(input: TensorLike, other: TensorLike) -> Tensor:
+    """Return Hurwitz's zeta function: the sum of (k + other)**-input over k from 0."""

@@ -6,7 +6,15 @@ from typing import Literal, SupportsIndex, overload
 from typing_extensions import Self
 
 from minitensor.tensor import Tensor
-from minitensor.typing import AxisLike, DTypeLike, IndexLike, Operand, ShapeLike, TensorLike
+from minitensor.typing import (
+    AxisLike,
+    DTypeLike,
+    IndexLike,
+    Operand,
+    RealLike,
+    ShapeLike,
+    TensorLike,
+)
 
 class TensorMethods:
     def __abs__(self) -> Tensor: ...
@@ -76,6 +84,10 @@ class TensorMethods:
         """Return the inverse hyperbolic cosine."""
     def add(self, other: TensorLike) -> Tensor:
         """Return the sum."""
+    def addcdiv(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
+        """Return input + value * tensor1 / tensor2."""
+    def addcmul(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
+        """Return input + value * tensor1 * tensor2."""
     def addmm(
         self,
         mat1: TensorLike,
@@ -126,6 +138,8 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return the least element over `axis`; NaN if one is NaN."""
+    def angle(self) -> Tensor:
+        """Return the angle to the positive real axis, in radians."""
     def any(
         self,
         axis: AxisLike | None = None,
@@ -137,6 +151,8 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return True where at least one element over `axis` is non-zero."""
+    def approximate_equal(self, y: TensorLike, tolerance: float = 1e-05) -> Tensor:
+        """Return True where two numbers differ by less than the tolerance."""
     def arccos(self) -> Tensor:
         """Return the arc cosine, in radians."""
     def arccosh(self) -> Tensor:
@@ -239,8 +255,12 @@ class TensorMethods:
         """
     def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
         """Limit the elements to the range from `min` to `max`; an alias of `clamp`."""
+    def conj(self) -> Tensor:
+        """Return the complex conjugate."""
     def contiguous(self) -> Tensor:
         """Return a tensor whose elements lie in C order."""
+    def copysign(self, other: TensorLike) -> Tensor:
+        """Return the first number with the sign of the second."""
     def cos(self) -> Tensor:
         """Return the cosine of an angle in radians."""
     def cosh(self) -> Tensor:
@@ -274,6 +294,8 @@ class TensorMethods:
         dims: AxisLike = ...,
     ) -> Tensor:
         """Return the running sum along `axis`."""
+    def deg2rad(self) -> Tensor:
+        """Convert degrees to radians."""
     def det(self) -> Tensor:
         """Return the determinant of square matrices."""
     def diagonal(
@@ -283,6 +305,19 @@ class TensorMethods:
         dim2: SupportsIndex = 1,
     ) -> Tensor:
         """Return a view of the diagonal of two dimensions, as the last dimension."""
+    def diff(
+        self,
+        n: int = 1,
+        axis: int = -1,
+        prepend: TensorLike | None = None,
+        append: TensorLike | None = None,
+        *,
+        dim: int = ...,
+        dims: int = ...,
+    ) -> Tensor:
+        """Return the differences of neighbours along an axis."""
+    def digamma(self) -> Tensor:
+        """Return the derivative of lgamma."""
     def div(
         self,
         other: TensorLike,
@@ -300,6 +335,10 @@ class TensorMethods:
         """Return True where the operands are equal."""
     def erf(self) -> Tensor:
         """Return the error function."""
+    def erfc(self) -> Tensor:
+        """Return 1 - erf(input), accurate for large input."""
+    def erfinv(self) -> Tensor:
+        """Return the inverse of erf."""
     def exp(self) -> Tensor:
         """Return e to the power of each element."""
     def exp2(self) -> Tensor:
@@ -335,12 +374,24 @@ class TensorMethods:
         dim: AxisLike | None = ...,
     ) -> Tensor:
         """Return a view that is reversed along some dimensions."""
+    def float_power(self, exponent: TensorLike) -> Tensor:
+        """Return the input to the power of the exponent, in double precision."""
     def floor(self) -> Tensor:
         """Return the largest whole number that is at most the element."""
+    def floor_div(self, other: TensorLike) -> Tensor:
+        """Return the quotient, rounded down."""
     def floor_divide(self, other: TensorLike) -> Tensor:
         """Return the quotient, rounded down."""
+    def floor_mod(self, other: TensorLike) -> Tensor:
+        """Return the remainder of floor_divide; it has the divisor's sign."""
+    def fmax(self, other: TensorLike) -> Tensor:
+        """Return the larger of two numbers; if one is NaN, the other."""
+    def fmin(self, other: TensorLike) -> Tensor:
+        """Return the smaller of two numbers; if one is NaN, the other."""
     def fmod(self, other: TensorLike) -> Tensor:
         """Return the remainder of a division rounded towards zero; it has the dividend's sign."""
+    def frac(self) -> Tensor:
+        """Return the part behind the point."""
     @overload
     def gather(self, input_indices: TensorLike, axis: SupportsIndex) -> Tensor: ...
     @overload
@@ -361,6 +412,8 @@ class TensorMethods:
     def gather_elements(self, *, dims: SupportsIndex, index: TensorLike) -> Tensor: ...
     def gather_nd(self, indices: TensorLike) -> Tensor:
         """Return the slices whose coordinates the last dimension of `indices` holds."""
+    def gcd(self, other: TensorLike) -> Tensor:
+        """Return the greatest common divisor."""
     def ge(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater or equal."""
     def greater(self, other: TensorLike) -> Tensor:
@@ -369,8 +422,18 @@ class TensorMethods:
         """Return True where the first operand is greater or equal."""
     def gt(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater."""
+    def heaviside(self, values: TensorLike) -> Tensor:
+        """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
     def hypot(self, other: TensorLike) -> Tensor:
         """Return sqrt(input**2 + other**2), without overflow in between."""
+    def i0(self) -> Tensor:
+        """Return the modified Bessel function of the first kind and order 0."""
+    def igamma(self, other: TensorLike) -> Tensor:
+        """Return the lower incomplete gamma function of order `input`, divided by gamma(input)."""
+    def igammac(self, other: TensorLike) -> Tensor:
+        """Return the upper incomplete gamma function of order `input`, divided by gamma(input)."""
+    def imag(self) -> Tensor:
+        """Return the imaginary part; of real numbers zeros."""
     @overload
     def index_add(self, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor: ...
     @overload
@@ -389,6 +452,12 @@ class TensorMethods:
         """Return the reciprocal."""
     def inverse(self) -> Tensor:
         """Return the inverse of square matrices."""
+    def invert(self) -> Tensor:
+        """Return the number with every bit inverted; of a bool its negation."""
+    def is_complex(self) -> bool:
+        """Return True if a tensor has complex elements."""
+    def is_floating_point(self) -> bool:
+        """Return True if a tensor has float elements."""
     def isclose(
         self,
         other: TensorLike,
@@ -403,12 +472,24 @@ class TensorMethods:
         """Return True where an element is infinite."""
     def isnan(self) -> Tensor:
         """Return True where an element is NaN."""
+    def isneginf(self) -> Tensor:
+        """Return True where an element is -inf."""
+    def isposinf(self) -> Tensor:
+        """Return True where an element is +inf."""
+    def isreal(self) -> Tensor:
+        """Return True where an element has no imaginary part."""
+    def lcm(self, other: TensorLike) -> Tensor:
+        """Return the least common multiple."""
+    def ldexp(self, other: TensorLike) -> Tensor:
+        """Return x * 2**other."""
     def le(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less or equal."""
     def less(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less."""
     def less_equal(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less or equal."""
+    def lgamma(self) -> Tensor:
+        """Return the logarithm of the gamma function's absolute value."""
     def log(self) -> Tensor:
         """Return the natural logarithm."""
     def log10(self) -> Tensor:
@@ -425,6 +506,10 @@ class TensorMethods:
         dims: SupportsIndex = ...,
     ) -> Tensor:
         """Return log(softmax(input)), computed without overflow or underflow."""
+    def logaddexp(self, other: TensorLike) -> Tensor:
+        """Return log(exp(input) + exp(other)), without overflow in between."""
+    def logaddexp2(self, other: TensorLike) -> Tensor:
+        """Return log2(2**input + 2**other), without overflow in between."""
     def logical_and(self, other: TensorLike) -> Tensor:
         """Return True where both operands are non-zero."""
     def logical_not(self) -> Tensor:
@@ -433,6 +518,8 @@ class TensorMethods:
         """Return True where at least one operand is non-zero."""
     def logical_xor(self, other: TensorLike) -> Tensor:
         """Return True where exactly one operand is non-zero."""
+    def logit(self, eps: float | None = None) -> Tensor:
+        """Return log(input / (1 - input)), the inverse of the sigmoid function."""
     def logsumexp(
         self,
         axis: AxisLike | None = None,
@@ -518,6 +605,8 @@ class TensorMethods:
         """Return the product."""
     def mv(self, vec: TensorLike) -> Tensor:
         """Return the product of a matrix and a vector."""
+    def mvlgamma(self, p: int) -> Tensor:
+        """Return the logarithm of the multivariate gamma function."""
     def nan_to_num(
         self,
         nan: float = 0.0,
@@ -531,6 +620,8 @@ class TensorMethods:
         """Return the number with the opposite sign."""
     def negative(self) -> Tensor:
         """Return the number with the opposite sign."""
+    def nextafter(self, other: TensorLike) -> Tensor:
+        """Return the next number after the first in the direction of the second."""
     @overload
     def nonzero(self, *, as_tuple: Literal[False]=False) -> Tensor: ...
     @overload
@@ -588,8 +679,12 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return the greatest element less the least over `axis`."""
+    def rad2deg(self) -> Tensor:
+        """Convert radians to degrees."""
     def ravel(self) -> Tensor:
         """Return all elements in one dimension."""
+    def real(self) -> Tensor:
+        """Return the real part."""
     def reciprocal(self) -> Tensor:
         """Return the reciprocal."""
     def relu(self) -> Tensor:
@@ -636,6 +731,8 @@ class TensorMethods:
     def scatter_add(self, *, dim: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
     def scatter_add(self, *, dims: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
+    def sgn(self) -> Tensor:
+        """Return the sign; of a complex number its direction."""
     def share_memory_(self) -> Tensor:
         """Move the tensor's memory to where all processes that receive it from now on write to it,
         too.
@@ -644,8 +741,12 @@ class TensorMethods:
         """Return the logistic function, 1 / (1 + exp(-input))."""
     def sign(self) -> Tensor:
         """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
+    def signbit(self) -> Tensor:
+        """Return True where the sign bit is set, also of -0.0 and NaN."""
     def sin(self) -> Tensor:
         """Return the sine of an angle in radians."""
+    def sinc(self) -> Tensor:
+        """Return sin(pi * input) / (pi * input), and 1 at 0."""
     def sinh(self) -> Tensor:
         """Return the hyperbolic sine."""
     def softmax(
@@ -817,3 +918,7 @@ class TensorMethods:
     def where(self, condition: TensorLike, other: TensorLike) -> Tensor:
         """Return the tensor's elements where the condition holds, and those of `other` elsewhere.
         """
+    def xdivy(self, y: TensorLike) -> Tensor:
+        """Return x / y, and 0 where `x` is 0."""
+    def xlogy(self, other: TensorLike) -> Tensor:
+        """Return input * log(other), and 0 where `input` is 0."""
