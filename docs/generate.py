@@ -32,6 +32,8 @@ FAMILIES = {
     "ufuncs": "Elementwise functions that NumPy or SciPy computes",
     "arithmetic": "Elementwise combinations",
     "complex": "Complex numbers",
+    "stacking": "Shape: stacking and splitting",
+    "arranging": "Shape: parts and turns",
     "spectral": "Fourier transforms",
     "windows": "Windows",
     "host": "Python functions as ops",

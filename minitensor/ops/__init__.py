@@ -34,6 +34,9 @@ _LATER = {  # and those of their functions that are also methods of Tensor
                   "is_floating_point logit mvlgamma",
     "complex": "angle imag real",
     "losses": "",
+    "stacking": "dsplit hsplit tensor_split vsplit",
+    "arranging": "adjoint expand_as fliplr flipud movedim narrow numel reshape_as reverse "
+                 "reverse_sequence rot90 swapdims t type_as view_as",
     "spectral": "",
     "windows": "",
     "host": "",

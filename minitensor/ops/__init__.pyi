@@ -26,6 +26,7 @@ __all__ = [
     "addcmul",
     "addmm",
     "addn",
+    "adjoint",
     "all",
     "allclose",
     "amax",
@@ -50,6 +51,9 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "bartlett_window",
     "bernoulli",
     "bessel_i0",
@@ -75,9 +79,11 @@ __all__ = [
     "bitwise_right_shift",
     "bitwise_xor",
     "blackman_window",
+    "block_diag",
     "bmm",
     "broadcast_tensors",
     "broadcast_to",
+    "cartesian_prod",
     "cast",
     "cat",
     "ceil",
@@ -89,6 +95,8 @@ __all__ = [
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
+    "column_stack",
+    "combinations",
     "concat",
     "conj",
     "contiguous",
@@ -100,6 +108,7 @@ __all__ = [
     "cross_entropy",
     "cumprod",
     "cumsum",
+    "deepcopy",
     "deg2rad",
     "dense",
     "depend",
@@ -112,6 +121,9 @@ __all__ = [
     "divide",
     "dot",
     "dropout",
+    "dsplit",
+    "dstack",
+    "dyn_shape",
     "einsum",
     "elu",
     "embedding",
@@ -125,6 +137,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand",
+    "expand_as",
     "expand_dims",
     "expm1",
     "eye",
@@ -135,6 +148,8 @@ __all__ = [
     "fftshift",
     "flatten",
     "flip",
+    "fliplr",
+    "flipud",
     "float_power",
     "floor",
     "floor_div",
@@ -168,6 +183,8 @@ __all__ = [
     "hfft2",
     "hfftn",
     "host_call",
+    "hsplit",
+    "hstack",
     "hypot",
     "i0",
     "ifft",
@@ -192,6 +209,7 @@ __all__ = [
     "irfftn",
     "is_complex",
     "is_floating_point",
+    "is_nonzero",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -244,6 +262,7 @@ __all__ = [
     "mish",
     "mm",
     "moveaxis",
+    "movedim",
     "mse_loss",
     "mul",
     "multinomial",
@@ -251,6 +270,7 @@ __all__ = [
     "mv",
     "mvlgamma",
     "nan_to_num",
+    "narrow",
     "ne",
     "neg",
     "negative",
@@ -261,6 +281,7 @@ __all__ = [
     "normal",
     "normalize",
     "not_equal",
+    "numel",
     "one_hot",
     "ones",
     "ones_like",
@@ -270,6 +291,7 @@ __all__ = [
     "permute",
     "polar",
     "polygamma",
+    "population_count",
     "positive",
     "pow",
     "power",
@@ -285,21 +307,28 @@ __all__ = [
     "randn_like",
     "randperm",
     "range",
+    "rank",
     "ravel",
     "real",
     "reciprocal",
     "relu",
     "relu6",
     "remainder",
+    "repeat_elements",
     "repeat_interleave",
     "reshape",
+    "reshape_as",
+    "reverse",
+    "reverse_sequence",
     "rfft",
     "rfft2",
     "rfftfreq",
     "rfftn",
     "rint",
     "roll",
+    "rot90",
     "round",
+    "row_stack",
     "rsqrt",
     "scatter",
     "scatter_add",
@@ -307,6 +336,7 @@ __all__ = [
     "seed",
     "select",
     "selu",
+    "sequence_mask",
     "set_rng_state",
     "set_seed",
     "sgn",
@@ -317,6 +347,8 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "size",
+    "slice",
     "smooth_l1_loss",
     "softmax",
     "softmin",
@@ -333,16 +365,20 @@ __all__ = [
     "std",
     "stft",
     "stop_gradient",
+    "strided_slice",
     "sub",
     "subtract",
     "sum",
     "svd",
     "swapaxes",
+    "swapdims",
+    "t",
     "take",
     "take_along_dim",
     "tan",
     "tanh",
     "tensor_scatter_update",
+    "tensor_split",
     "tensordot",
     "tile",
     "topk",
@@ -355,13 +391,18 @@ __all__ = [
     "trunc",
     "truncate_div",
     "truncate_mod",
+    "type_as",
     "unbind",
     "uniform",
     "unique",
     "unsqueeze",
+    "unstack",
     "var",
     "view",
+    "view_as",
     "view_as_real",
+    "vsplit",
+    "vstack",
     "where",
     "xdivy",
     "xlogy",
@@ -407,6 +448,8 @@ def addmm(
     """Return beta * input + alpha * (mat1 @ mat2)."""
 def addn(x: Sequence[TensorLike]) -> Tensor:
     """Return the sum of tensors of one shape."""
+def adjoint(x: TensorLike) -> Tensor:
+    """Return the transposed conjugate of matrices."""
 def all(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -529,6 +572,12 @@ def atan2(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the angle of the point (other, input), in radians."""
 def atanh(input: TensorLike) -> Tensor:
     """Return the inverse hyperbolic tangent."""
+def atleast_1d(inputs: TensorLike | Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """Return tensors with at least one dimension."""
+def atleast_2d(inputs: TensorLike | Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """Return tensors with at least two dimensions; a vector becomes a row."""
+def atleast_3d(inputs: TensorLike | Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """Return tensors with at least three dimensions."""
 def bartlett_window(
     window_length: int,
     periodic: bool = True,
@@ -608,6 +657,8 @@ def blackman_window(
     dtype: DTypeLike | None = None,
 ) -> Tensor:
     """Return a Blackman window: 0.42 - 0.5 cos(2 pi k / n) + 0.08 cos(4 pi k / n)."""
+def block_diag(*inputs: TensorLike) -> Tensor:
+    """Return a matrix with blocks on its diagonal and zeros elsewhere."""
 def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the products of two batches of matrices."""
 def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
@@ -616,6 +667,8 @@ def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
 def broadcast_to(input: TensorLike, shape: ShapeLike) -> Tensor: ...
 @overload
 def broadcast_to(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
+def cartesian_prod(*inputs: TensorLike) -> Tensor:
+    """Return all combinations of one element of each vector, as rows."""
 def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     """Return the elements in another dtype, in new memory."""
 def cat(
@@ -670,6 +723,10 @@ def clip_by_norm(
     """Scale a tensor whose norm is greater than `max_norm` down to that norm."""
 def clip_by_value(x: Any, clip_value_min: Any = None, clip_value_max: Any = None) -> Any:
     """Limit the elements to a range."""
+def column_stack(tensors: Sequence[TensorLike]) -> Tensor:
+    """Join vectors as columns, and matrices side by side."""
+def combinations(input: TensorLike, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Return all combinations of r elements of a vector, as rows."""
 def concat(
     tensors: Sequence[TensorLike],
     axis: SupportsIndex = 0,
@@ -736,6 +793,8 @@ def cumsum(
     dims: AxisLike = ...,
 ) -> Tensor:
     """Return the running sum along `axis`."""
+def deepcopy(input_x: TensorLike) -> Tensor:
+    """Return a copy."""
 def deg2rad(x: TensorLike) -> Tensor:
     """Convert degrees to radians."""
 def dense(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
@@ -790,6 +849,12 @@ def dropout(
     seed: SupportsIndex | None = None,
 ) -> Tensor:
     """Return zeros with probability `p`, and the other elements divided by 1 - p."""
+def dsplit(input: TensorLike, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Split a tensor along the third axis, as tensor_split does."""
+def dstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """Join tensors along the third axis."""
+def dyn_shape(input_x: TensorLike) -> Tensor:
+    """Return the shape as a tensor of int64."""
 def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """Return sums of products in Einstein's notation, as `numpy.einsum` does."""
 def elu(input_x: TensorLike, alpha: float = 1.0) -> Tensor:
@@ -824,6 +889,8 @@ def expand(input: TensorLike, *size: ShapeLike) -> Tensor: ...
 def expand(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
 @overload
 def expand(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
+def expand_as(input: TensorLike, other: Tensor) -> Tensor:
+    """Broadcast a tensor to the shape of another."""
 @overload
 def expand_dims(input: TensorLike, axis: AxisLike) -> Tensor: ...
 @overload
@@ -896,6 +963,10 @@ def flip(
     dim: AxisLike | None = ...,
 ) -> Tensor:
     """Return a view that is reversed along some dimensions."""
+def fliplr(input: TensorLike) -> Tensor:
+    """Reverse the second axis."""
+def flipud(input: TensorLike) -> Tensor:
+    """Reverse the first axis."""
 def float_power(input: TensorLike, exponent: TensorLike) -> Tensor:
     """Return the input to the power of the exponent, in double precision."""
 def floor(input: TensorLike) -> Tensor:
@@ -1062,6 +1133,10 @@ def host_call(
     name: str = '',
 ) -> Tensor:
     """Call `function` on the stream, in order with the ops around it; return its result."""
+def hsplit(input: TensorLike, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Split a tensor along the second axis, a vector along the first, as tensor_split does."""
+def hstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """Join tensors along the second axis, vectors along the first."""
 def hypot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return sqrt(input**2 + other**2), without overflow in between."""
 def i0(input: TensorLike) -> Tensor:
@@ -1232,6 +1307,8 @@ def is_complex(input: Tensor) -> bool:
     """Return True if a tensor has complex elements."""
 def is_floating_point(input: Tensor) -> bool:
     """Return True if a tensor has float elements."""
+def is_nonzero(input: TensorLike) -> bool:
+    """Return True if the only element of a tensor is not zero."""
 def is_tensor(value: TensorLike) -> bool:
     """Return True if `value` is a Tensor."""
 def isclose(
@@ -1422,6 +1499,8 @@ def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the product of two matrices."""
 def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:
     """Return a view with some dimensions at other places; the rest keep their order."""
+def movedim(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:
+    """Return a view with some dimensions at other places; the rest keep their order."""
 def mse_loss(input: TensorLike, target: TensorLike, reduction: Reduction = 'mean') -> Tensor:
     """Return the squared difference of input and target."""
 def mul(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1446,6 +1525,29 @@ def nan_to_num(
     neginf: float | None = None,
 ) -> Tensor:
     """Replace NaN and infinities by numbers."""
+@overload
+def narrow(
+    input: TensorLike,
+    axis: SupportsIndex,
+    start: SupportsIndex,
+    length: SupportsIndex,
+) -> Tensor: ...
+@overload
+def narrow(
+    input: TensorLike,
+    *,
+    dim: SupportsIndex,
+    start: SupportsIndex,
+    length: SupportsIndex,
+) -> Tensor: ...
+@overload
+def narrow(
+    input: TensorLike,
+    *,
+    dims: SupportsIndex,
+    start: SupportsIndex,
+    length: SupportsIndex,
+) -> Tensor: ...
 def ne(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands differ."""
 def neg(input: TensorLike) -> Tensor:
@@ -1510,6 +1612,8 @@ def normalize(
     """Divide the input by its p-norm along `axis`."""
 def not_equal(input: TensorLike, other: TensorLike) -> Tensor:
     """Return True where the operands differ."""
+def numel(input: TensorLike) -> int:
+    """Return the number of elements."""
 def one_hot(
     indices: TensorLike,
     depth: SupportsIndex,
@@ -1553,6 +1657,8 @@ def polar(abs: TensorLike, angle: TensorLike) -> Tensor:
     """Return complex numbers of given absolute values and angles."""
 def polygamma(n: int, input: TensorLike) -> Tensor:
     """Return a derivative of digamma; SciPy computes it."""
+def population_count(input_x: TensorLike) -> Tensor:
+    """Return how many bits are set."""
 def positive(input: TensorLike) -> Tensor:
     """Return the number itself, in new memory."""
 def pow(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1639,6 +1745,8 @@ def randperm(
     """Return the integers from 0 to n - 1 in random order."""
 def range(start: RealLike, end: RealLike | None = None, step: RealLike = 1) -> Tensor:
     """Return the numbers from `start` up to, not including, `end`; an alias of `arange`."""
+def rank(input_x: TensorLike) -> int:
+    """Return the number of dimensions."""
 def ravel(input: TensorLike) -> Tensor:
     """Return all elements in one dimension."""
 def real(input: TensorLike) -> Tensor:
@@ -1651,6 +1759,15 @@ def relu6(input: TensorLike) -> Tensor:
     """Return min(max(input, 0), 6)."""
 def remainder(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the remainder of floor_divide; it has the divisor's sign."""
+def repeat_elements(
+    x: TensorLike,
+    rep: int,
+    axis: int = 0,
+    *,
+    dim: int = ...,
+    dims: int = ...,
+) -> Tensor:
+    """Repeat each element along an axis."""
 def repeat_interleave(
     input: TensorLike,
     repeats: ShapeLike,
@@ -1664,6 +1781,21 @@ def repeat_interleave(
 def reshape(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 @overload
 def reshape(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
+def reshape_as(input: TensorLike, other: Tensor) -> Tensor:
+    """Return a tensor in the shape of another."""
+@overload
+def reverse(x: TensorLike, axis: AxisLike) -> Tensor: ...
+@overload
+def reverse(x: TensorLike, *, dim: AxisLike) -> Tensor: ...
+@overload
+def reverse(x: TensorLike, *, dims: AxisLike) -> Tensor: ...
+def reverse_sequence(
+    x: TensorLike,
+    seq_lengths: TensorLike,
+    seq_dim: int,
+    batch_dim: int = 0,
+) -> Tensor:
+    """Reverse the first elements of each sequence of a batch."""
 def rfft(
     input: TensorLike,
     n: int | None = None,
@@ -1708,8 +1840,19 @@ def roll(
     dim: AxisLike | None = ...,
 ) -> Tensor:
     """Move elements along `dims`; those that leave at one end enter at the other."""
+def rot90(
+    input: TensorLike,
+    k: int = 1,
+    dims: Sequence[int] = (0, 1),
+    *,
+    axis: Sequence[int] = ...,
+    dim: Sequence[int] = ...,
+) -> Tensor:
+    """Rotate a tensor in the plane of two axes, from the first towards the second."""
 def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
     """Round to a number of decimals; round halves to even."""
+def row_stack(inputs: Sequence[TensorLike]) -> Tensor:
+    """Join tensors along the first axis; vectors are rows."""
 def rsqrt(input: TensorLike) -> Tensor:
     """Return the reciprocal of the square root."""
 @overload
@@ -1771,6 +1914,8 @@ def select(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tenso
     """Return `input` where the condition holds, and `other` elsewhere; an alias of `where`."""
 def selu(input_x: TensorLike) -> Tensor:
     """Return scale * elu(input, alpha), with constants that keep mean and variance."""
+def sequence_mask(lengths: TensorLike, maxlen: int | None = None) -> Tensor:
+    """Return masks that are True for as many first elements as `lengths` says."""
 def set_rng_state(state: Sequence[int]) -> None:
     """Restore a state that `get_rng_state` returned."""
 def set_seed(seed: SupportsIndex) -> None:
@@ -1791,6 +1936,10 @@ def sinc(input: TensorLike) -> Tensor:
     """Return sin(pi * input) / (pi * input), and 1 at 0."""
 def sinh(input: TensorLike) -> Tensor:
     """Return the hyperbolic sine."""
+def size(input_x: TensorLike) -> int:
+    """Return the number of elements."""
+def slice(input_x: TensorLike, begin: Sequence[int], size: Sequence[int]) -> Tensor:
+    """Return a part of a tensor."""
 def smooth_l1_loss(
     input: TensorLike,
     target: TensorLike,
@@ -1887,6 +2036,13 @@ def stft(
     """Return the Fourier transforms of frames of a signal, which overlap."""
 def stop_gradient(value: Any) -> Any:
     """Return the value: there are no gradients to stop."""
+def strided_slice(
+    input_x: TensorLike,
+    begin: Sequence[int],
+    end: Sequence[int],
+    strides: Sequence[int],
+) -> Tensor:
+    """Return a slice of each of the first axes, as `t[begin:end:stride]` does."""
 def sub(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the difference."""
 def subtract(input: TensorLike, other: TensorLike) -> Tensor:
@@ -1907,6 +2063,10 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     """Return S, U and V with U @ diag(S) @ V.mT == input; the singular values in S descend."""
 def swapaxes(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
     """Return a view with two dimensions swapped."""
+def swapdims(input: TensorLike, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
+    """Return a view with two dimensions swapped."""
+def t(input: TensorLike) -> Tensor:
+    """Transpose a matrix; a vector stays."""
 def take(
     input: TensorLike,
     indices: TensorLike,
@@ -1932,6 +2092,15 @@ def tensor_scatter_update(
     updates: TensorLike,
 ) -> Tensor:
     """Return a copy of `input_x` with `updates` at the coordinates that `indices` holds."""
+def tensor_split(
+    input: TensorLike,
+    indices_or_sections: int | Sequence[int],
+    axis: SupportsIndex = 0,
+    *,
+    dim: SupportsIndex = ...,
+    dims: SupportsIndex = ...,
+) -> tuple[Tensor, ...]:
+    """Split a tensor along an axis, into parts of nearly equal length or at indices."""
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[AxisLike] = 2) -> Tensor:
     """Return the sum of products over some dimensions of both operands."""
 @overload
@@ -1984,6 +2153,8 @@ def truncate_div(x: TensorLike, y: TensorLike) -> Tensor:
     """Return the quotient, rounded towards zero."""
 def truncate_mod(x: TensorLike, y: TensorLike) -> Tensor:
     """Return the remainder of truncate_div; it has the sign of `x`."""
+def type_as(input: TensorLike, other: Tensor) -> Tensor:
+    """Cast a tensor to the dtype of another."""
 def unbind(
     input: TensorLike,
     dim: SupportsIndex = 0,
@@ -2010,6 +2181,14 @@ def unsqueeze(input: TensorLike, dim: SupportsIndex) -> Tensor: ...
 def unsqueeze(input: TensorLike, *, axis: SupportsIndex) -> Tensor: ...
 @overload
 def unsqueeze(input: TensorLike, *, dims: SupportsIndex) -> Tensor: ...
+def unstack(
+    input_x: TensorLike,
+    axis: SupportsIndex = 0,
+    *,
+    dim: SupportsIndex = ...,
+    dims: SupportsIndex = ...,
+) -> tuple[Tensor, ...]:
+    """Return the parts of a tensor along an axis, without that axis."""
 def var(
     input: TensorLike,
     axis: AxisLike | None = None,
@@ -2029,8 +2208,14 @@ def view(input: TensorLike, *shape: ShapeLike) -> Tensor: ...
 def view(input: TensorLike, *, shape: ShapeLike) -> Tensor: ...
 @overload
 def view(input: TensorLike, *, size: ShapeLike) -> Tensor: ...
+def view_as(input: TensorLike, other: Tensor) -> Tensor:
+    """Return a view in the shape of another tensor."""
 def view_as_real(input: TensorLike) -> Tensor:
     """Return the parts of complex numbers in a last dimension of length 2, as a copy."""
+def vsplit(input: TensorLike, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Split a tensor along the first axis, as tensor_split does."""
+def vstack(inputs: Sequence[TensorLike]) -> Tensor:
+    """Join tensors along the first axis; vectors are rows."""
 def where(condition: TensorLike, input: TensorLike, other: TensorLike) -> Tensor:
     """Return `input` where the condition holds, and `other` elsewhere."""
 def xdivy(x: TensorLike, y: TensorLike) -> Tensor:

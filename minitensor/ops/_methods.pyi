@@ -97,6 +97,8 @@ class TensorMethods:
         alpha: TensorLike = 1,
     ) -> Tensor:
         """Return beta * input + alpha * (mat1 @ mat2)."""
+    def adjoint(self) -> Tensor:
+        """Return the transposed conjugate of matrices."""
     def all(
         self,
         axis: AxisLike | None = None,
@@ -329,6 +331,8 @@ class TensorMethods:
         """Return the sum of products over the last dimension of one and the last but one of the
         other.
         """
+    def dsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+        """Split a tensor along the third axis, as tensor_split does."""
     def eq(self, other: TensorLike) -> Tensor:
         """Return True where the operands are equal."""
     def equal(self, other: TensorLike) -> Tensor:
@@ -349,6 +353,8 @@ class TensorMethods:
     def expand(self, *, size: ShapeLike) -> Tensor: ...
     @overload
     def expand(self, *, shape: ShapeLike) -> Tensor: ...
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Broadcast a tensor to the shape of another."""
     @overload
     def expand_dims(self, axis: AxisLike) -> Tensor: ...
     @overload
@@ -374,6 +380,10 @@ class TensorMethods:
         dim: AxisLike | None = ...,
     ) -> Tensor:
         """Return a view that is reversed along some dimensions."""
+    def fliplr(self) -> Tensor:
+        """Reverse the second axis."""
+    def flipud(self) -> Tensor:
+        """Reverse the first axis."""
     def float_power(self, exponent: TensorLike) -> Tensor:
         """Return the input to the power of the exponent, in double precision."""
     def floor(self) -> Tensor:
@@ -424,6 +434,8 @@ class TensorMethods:
         """Return True where the first operand is greater."""
     def heaviside(self, values: TensorLike) -> Tensor:
         """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
+    def hsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+        """Split a tensor along the second axis, a vector along the first, as tensor_split does."""
     def hypot(self, other: TensorLike) -> Tensor:
         """Return sqrt(input**2 + other**2), without overflow in between."""
     def i0(self) -> Tensor:
@@ -592,6 +604,8 @@ class TensorMethods:
         """Return the product of two matrices."""
     def moveaxis(self, source: AxisLike, destination: AxisLike) -> Tensor:
         """Return a view with some dimensions at other places; the rest keep their order."""
+    def movedim(self, source: AxisLike, destination: AxisLike) -> Tensor:
+        """Return a view with some dimensions at other places; the rest keep their order."""
     def mul(self, other: TensorLike) -> Tensor:
         """Return the product."""
     def multinomial(
@@ -614,6 +628,29 @@ class TensorMethods:
         neginf: float | None = None,
     ) -> Tensor:
         """Replace NaN and infinities by numbers."""
+    @overload
+    def narrow(
+        self,
+        axis: SupportsIndex,
+        start: SupportsIndex,
+        length: SupportsIndex,
+    ) -> Tensor: ...
+    @overload
+    def narrow(
+        self,
+        *,
+        dim: SupportsIndex,
+        start: SupportsIndex,
+        length: SupportsIndex,
+    ) -> Tensor: ...
+    @overload
+    def narrow(
+        self,
+        *,
+        dims: SupportsIndex,
+        start: SupportsIndex,
+        length: SupportsIndex,
+    ) -> Tensor: ...
     def ne(self, other: TensorLike) -> Tensor:
         """Return True where the operands differ."""
     def neg(self) -> Tensor:
@@ -640,6 +677,8 @@ class TensorMethods:
         """Return the norm of vectors along one axis, or of matrices along two."""
     def not_equal(self, other: TensorLike) -> Tensor:
         """Return True where the operands differ."""
+    def numel(self) -> int:
+        """Return the number of elements."""
     def outer(self, vec2: TensorLike) -> Tensor:
         """Return the products of all elements of one vector with all elements of another."""
     @overload
@@ -704,6 +743,21 @@ class TensorMethods:
     def reshape(self, *shape: ShapeLike) -> Tensor: ...
     @overload
     def reshape(self, *, shape: ShapeLike) -> Tensor: ...
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """Return a tensor in the shape of another."""
+    @overload
+    def reverse(self, axis: AxisLike) -> Tensor: ...
+    @overload
+    def reverse(self, *, dim: AxisLike) -> Tensor: ...
+    @overload
+    def reverse(self, *, dims: AxisLike) -> Tensor: ...
+    def reverse_sequence(
+        self,
+        seq_lengths: TensorLike,
+        seq_dim: int,
+        batch_dim: int = 0,
+    ) -> Tensor:
+        """Reverse the first elements of each sequence of a batch."""
     def rint(self) -> Tensor:
         """Return the nearest whole number; round halves to even."""
     def roll(
@@ -715,6 +769,15 @@ class TensorMethods:
         dim: AxisLike | None = ...,
     ) -> Tensor:
         """Move elements along `dims`; those that leave at one end enter at the other."""
+    def rot90(
+        self,
+        k: int = 1,
+        dims: Sequence[int] = (0, 1),
+        *,
+        axis: Sequence[int] = ...,
+        dim: Sequence[int] = ...,
+    ) -> Tensor:
+        """Rotate a tensor in the plane of two axes, from the first towards the second."""
     def round(self, *, decimals: int = 0) -> Tensor:
         """Round to a number of decimals; round halves to even."""
     def rsqrt(self) -> Tensor:
@@ -817,6 +880,10 @@ class TensorMethods:
         """Return the sum over `axis`."""
     def swapaxes(self, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
         """Return a view with two dimensions swapped."""
+    def swapdims(self, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
+        """Return a view with two dimensions swapped."""
+    def t(self) -> Tensor:
+        """Transpose a matrix; a vector stays."""
     def take(
         self,
         indices: TensorLike,
@@ -836,6 +903,15 @@ class TensorMethods:
         """Return the tangent of an angle in radians."""
     def tanh(self) -> Tensor:
         """Return the hyperbolic tangent."""
+    def tensor_split(
+        self,
+        indices_or_sections: int | Sequence[int],
+        axis: SupportsIndex = 0,
+        *,
+        dim: SupportsIndex = ...,
+        dims: SupportsIndex = ...,
+    ) -> tuple[Tensor, ...]:
+        """Split a tensor along an axis, into parts of nearly equal length or at indices."""
     @overload
     def tile(self, dims: AxisLike) -> Tensor: ...
     @overload
@@ -877,6 +953,8 @@ class TensorMethods:
         """Return the quotient, as a float or complex number."""
     def trunc(self) -> Tensor:
         """Return the number without its fraction."""
+    def type_as(self, other: Tensor) -> Tensor:
+        """Cast a tensor to the dtype of another."""
     def unbind(
         self,
         dim: SupportsIndex = 0,
@@ -915,6 +993,10 @@ class TensorMethods:
     def view(self, *, shape: ShapeLike) -> Tensor: ...
     @overload
     def view(self, *, size: ShapeLike) -> Tensor: ...
+    def view_as(self, other: Tensor) -> Tensor:
+        """Return a view in the shape of another tensor."""
+    def vsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+        """Split a tensor along the first axis, as tensor_split does."""
     def where(self, condition: TensorLike, other: TensorLike) -> Tensor:
         """Return the tensor's elements where the condition holds, and those of `other` elsewhere.
         """
