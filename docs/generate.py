@@ -37,6 +37,7 @@ FAMILIES = {
     "spectral": "Fourier transforms",
     "windows": "Windows",
     "host": "Python functions as ops",
+    "in_place": "Writing in place",
 }
 KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 RULES = {

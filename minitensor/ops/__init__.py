@@ -19,11 +19,11 @@ from minitensor.tensor import Tensor
 _FIRST = ("elementwise", "reduce", "shape", "indexing")
 _LATER = {  # and those of their functions that are also methods of Tensor
     "joining": "tile repeat_interleave roll tril triu",
-    "creation": "",
+    "creation": "diag",
     "selection": "gather gather_elements gather_nd take index_select masked_fill masked_select "
                  "nonzero argwhere sort argsort topk scatter scatter_add index_add take_along_dim "
-                 "unique where",
-    "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky "
+                 "unique where bincount searchsorted",
+    "linalg": "matmul mm bmm mv dot inner outer addmm trace diagonal inverse det cholesky qr svd "
               "__imatmul__",
     "random": "bernoulli multinomial",
     "nn": "relu softmax log_softmax",
@@ -40,6 +40,12 @@ _LATER = {  # and those of their functions that are also methods of Tensor
     "spectral": "",
     "windows": "",
     "host": "",
+    "in_place": "abs_ add_ addcdiv_ addcmul_ addmm_ bitwise_not_ ceil_ clamp_ copy_ cos_ digamma_ "
+                "div_ erf_ erfc_ erfinv_ exp_ fill_ floor_ floor_divide_ fmod_ frac_ index_add_ "
+                "lerp_ lgamma_ log10_ log1p_ log2_ log_ logical_not_ logit_ masked_fill_ mul_ "
+                "nan_to_num_ neg_ normal_ pow_ reciprocal_ relu_ remainder_ round_ rsqrt_ "
+                "scatter_ scatter_add_ sigmoid_ sign_ sin_ sqrt_ square_ sub_ tan_ tanh_ tril_ "
+                "triu_ trunc_ uniform_ zero_",
 }  # fmt: skip
 _published = False
 
@@ -47,9 +53,12 @@ _published = False
 def _publish(family: str) -> None:
     module = import_module(f"{__name__}.{family}")
     globals().update({name: getattr(module, name) for name in module.__all__})
+    make = getattr(module, "method", None)  # of a family whose methods are no functions
     for name in _LATER.get(family, "").split():
         if name in module.__all__:
             setattr(Tensor, name, getattr(module, name))
+        elif make is not None:
+            setattr(Tensor, name, make(name))
     getattr(module, "install", lambda: None)()
 
 

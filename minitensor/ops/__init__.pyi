@@ -48,6 +48,9 @@ __all__ = [
     "argwhere",
     "asin",
     "asinh",
+    "assign",
+    "assign_add",
+    "assign_sub",
     "atan",
     "atan2",
     "atanh",
@@ -566,6 +569,12 @@ def asin(input: TensorLike) -> Tensor:
     """Return the arc sine, in radians."""
 def asinh(input: TensorLike) -> Tensor:
     """Return the inverse hyperbolic sine."""
+def assign(variable: Tensor, value: TensorLike) -> Tensor:
+    """Write a value to a tensor, and return the tensor."""
+def assign_add(variable: Tensor, value: TensorLike) -> Tensor:
+    """Add a value to a tensor in place, and return the tensor."""
+def assign_sub(variable: Tensor, value: TensorLike) -> Tensor:
+    """Subtract a value from a tensor in place, and return the tensor."""
 def atan(input: TensorLike) -> Tensor:
     """Return the arc tangent, in radians."""
 def atan2(input: TensorLike, other: TensorLike) -> Tensor:

@@ -76,6 +76,8 @@ class TensorMethods:
     def mT(self) -> Tensor: ...
     def abs(self) -> Tensor:
         """Return the absolute value."""
+    def abs_(self) -> Tensor:
+        """Write what `abs` returns to the tensor, and return the tensor."""
     def absolute(self) -> Tensor:
         """Return the absolute value."""
     def acos(self) -> Tensor:
@@ -84,10 +86,16 @@ class TensorMethods:
         """Return the inverse hyperbolic cosine."""
     def add(self, other: TensorLike) -> Tensor:
         """Return the sum."""
+    def add_(self, other: TensorLike) -> Tensor:
+        """Write what `add` returns to the tensor, and return the tensor."""
     def addcdiv(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
         """Return input + value * tensor1 / tensor2."""
+    def addcdiv_(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
+        """Write what `addcdiv` returns to the tensor, and return the tensor."""
     def addcmul(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
         """Return input + value * tensor1 * tensor2."""
+    def addcmul_(self, tensor1: TensorLike, tensor2: TensorLike, value: RealLike = 1) -> Tensor:
+        """Write what `addcmul` returns to the tensor, and return the tensor."""
     def addmm(
         self,
         mat1: TensorLike,
@@ -97,6 +105,15 @@ class TensorMethods:
         alpha: TensorLike = 1,
     ) -> Tensor:
         """Return beta * input + alpha * (mat1 @ mat2)."""
+    def addmm_(
+        self,
+        mat1: TensorLike,
+        mat2: TensorLike,
+        *,
+        beta: TensorLike = 1,
+        alpha: TensorLike = 1,
+    ) -> Tensor:
+        """Write what `addmm` returns to the tensor, and return the tensor."""
     def adjoint(self) -> Tensor:
         """Return the transposed conjugate of matrices."""
     def all(
@@ -216,6 +233,8 @@ class TensorMethods:
         """Return the inverse hyperbolic tangent."""
     def bernoulli(self, p: TensorLike = 0.5, seed: SupportsIndex | None = None) -> Tensor:
         """Return 1 with probability `p`, and 0 otherwise."""
+    def bincount(self, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
+        """Return how often each integer occurs, or the sum of its weights; wait for the value."""
     def bitwise_and(self, other: TensorLike) -> Tensor:
         """Return the bitwise and."""
     def bitwise_invert(self) -> Tensor:
@@ -224,6 +243,8 @@ class TensorMethods:
         """Return the first operand with its bits shifted left."""
     def bitwise_not(self) -> Tensor:
         """Return the number with every bit inverted; of a bool its negation."""
+    def bitwise_not_(self) -> Tensor:
+        """Write what `bitwise_not` returns to the tensor, and return the tensor."""
     def bitwise_or(self, other: TensorLike) -> Tensor:
         """Return the bitwise or."""
     def bitwise_right_shift(self, other: TensorLike) -> Tensor:
@@ -240,6 +261,8 @@ class TensorMethods:
         """Return the elements in another dtype, in new memory."""
     def ceil(self) -> Tensor:
         """Return the smallest whole number that is at least the element."""
+    def ceil_(self) -> Tensor:
+        """Write what `ceil` returns to the tensor, and return the tensor."""
     def cholesky(self, upper: bool = False) -> Tensor:
         """Return the lower triangular matrix L with L @ L.mT == input (conjugated, if complex)."""
     def chunk(
@@ -255,16 +278,22 @@ class TensorMethods:
         """Limit the elements to the range from `min` to `max`, each of which may be None; NaN
         stays.
         """
+    def clamp_(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        """Write what `clamp` returns to the tensor, and return the tensor."""
     def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
         """Limit the elements to the range from `min` to `max`; an alias of `clamp`."""
     def conj(self) -> Tensor:
         """Return the complex conjugate."""
     def contiguous(self) -> Tensor:
         """Return a tensor whose elements lie in C order."""
+    def copy_(self, src: TensorLike, non_blocking: bool = False) -> Tensor:
+        """Write the elements of another tensor to the tensor, and return the tensor."""
     def copysign(self, other: TensorLike) -> Tensor:
         """Return the first number with the sign of the second."""
     def cos(self) -> Tensor:
         """Return the cosine of an angle in radians."""
+    def cos_(self) -> Tensor:
+        """Write what `cos` returns to the tensor, and return the tensor."""
     def cosh(self) -> Tensor:
         """Return the hyperbolic cosine."""
     def count_nonzero(
@@ -300,6 +329,8 @@ class TensorMethods:
         """Convert degrees to radians."""
     def det(self) -> Tensor:
         """Return the determinant of square matrices."""
+    def diag(self, k: SupportsIndex = 0) -> Tensor:
+        """Return a tensor with the elements of `input` on its diagonal and zeros elsewhere."""
     def diagonal(
         self,
         offset: SupportsIndex = 0,
@@ -320,6 +351,8 @@ class TensorMethods:
         """Return the differences of neighbours along an axis."""
     def digamma(self) -> Tensor:
         """Return the derivative of lgamma."""
+    def digamma_(self) -> Tensor:
+        """Write what `digamma` returns to the tensor, and return the tensor."""
     def div(
         self,
         other: TensorLike,
@@ -327,6 +360,13 @@ class TensorMethods:
         rounding_mode: Literal['floor', 'trunc'] | None = None,
     ) -> Tensor:
         """Return the quotient, rounded as `rounding_mode` says."""
+    def div_(
+        self,
+        other: TensorLike,
+        *,
+        rounding_mode: Literal['floor', 'trunc'] | None = None,
+    ) -> Tensor:
+        """Write what `div` returns to the tensor, and return the tensor."""
     def dot(self, other: TensorLike) -> Tensor:
         """Return the sum of products over the last dimension of one and the last but one of the
         other.
@@ -339,14 +379,22 @@ class TensorMethods:
         """Return True where the operands are equal."""
     def erf(self) -> Tensor:
         """Return the error function."""
+    def erf_(self) -> Tensor:
+        """Write what `erf` returns to the tensor, and return the tensor."""
     def erfc(self) -> Tensor:
         """Return 1 - erf(input), accurate for large input."""
+    def erfc_(self) -> Tensor:
+        """Write what `erfc` returns to the tensor, and return the tensor."""
     def erfinv(self) -> Tensor:
         """Return the inverse of erf."""
+    def erfinv_(self) -> Tensor:
+        """Write what `erfinv` returns to the tensor, and return the tensor."""
     def exp(self) -> Tensor:
         """Return e to the power of each element."""
     def exp2(self) -> Tensor:
         """Return 2 to the power of each element."""
+    def exp_(self) -> Tensor:
+        """Write what `exp` returns to the tensor, and return the tensor."""
     @overload
     def expand(self, *size: ShapeLike) -> Tensor: ...
     @overload
@@ -363,6 +411,8 @@ class TensorMethods:
     def expand_dims(self, *, dims: AxisLike) -> Tensor: ...
     def expm1(self) -> Tensor:
         """Return exp(input) - 1, accurate near 0."""
+    def fill_(self, value: RealLike) -> Tensor:
+        """Write one number to all elements, and return the tensor."""
     def flatten(
         self,
         order: str | int = 'C',
@@ -388,10 +438,14 @@ class TensorMethods:
         """Return the input to the power of the exponent, in double precision."""
     def floor(self) -> Tensor:
         """Return the largest whole number that is at most the element."""
+    def floor_(self) -> Tensor:
+        """Write what `floor` returns to the tensor, and return the tensor."""
     def floor_div(self, other: TensorLike) -> Tensor:
         """Return the quotient, rounded down."""
     def floor_divide(self, other: TensorLike) -> Tensor:
         """Return the quotient, rounded down."""
+    def floor_divide_(self, other: TensorLike) -> Tensor:
+        """Write what `floor_divide` returns to the tensor, and return the tensor."""
     def floor_mod(self, other: TensorLike) -> Tensor:
         """Return the remainder of floor_divide; it has the divisor's sign."""
     def fmax(self, other: TensorLike) -> Tensor:
@@ -400,8 +454,12 @@ class TensorMethods:
         """Return the smaller of two numbers; if one is NaN, the other."""
     def fmod(self, other: TensorLike) -> Tensor:
         """Return the remainder of a division rounded towards zero; it has the dividend's sign."""
+    def fmod_(self, other: TensorLike) -> Tensor:
+        """Write what `fmod` returns to the tensor, and return the tensor."""
     def frac(self) -> Tensor:
         """Return the part behind the point."""
+    def frac_(self) -> Tensor:
+        """Write what `frac` returns to the tensor, and return the tensor."""
     @overload
     def gather(self, input_indices: TensorLike, axis: SupportsIndex) -> Tensor: ...
     @overload
@@ -452,6 +510,8 @@ class TensorMethods:
     def index_add(self, indices: TensorLike, y: TensorLike, *, dim: SupportsIndex) -> Tensor: ...
     @overload
     def index_add(self, indices: TensorLike, y: TensorLike, *, dims: SupportsIndex) -> Tensor: ...
+    def index_add_(self, indices: TensorLike, y: TensorLike, axis: SupportsIndex) -> Tensor:
+        """Write what `index_add` returns to the tensor, and return the tensor."""
     @overload
     def index_select(self, axis: SupportsIndex, index: TensorLike) -> Tensor: ...
     @overload
@@ -496,20 +556,34 @@ class TensorMethods:
         """Return x * 2**other."""
     def le(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less or equal."""
+    def lerp(self, end: TensorLike, weight: TensorLike) -> Tensor:
+        """Interpolate linearly: return input + weight * (end - input)."""
+    def lerp_(self, end: TensorLike, weight: TensorLike) -> Tensor:
+        """Write what `lerp` returns to the tensor, and return the tensor."""
     def less(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less."""
     def less_equal(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is less or equal."""
     def lgamma(self) -> Tensor:
         """Return the logarithm of the gamma function's absolute value."""
+    def lgamma_(self) -> Tensor:
+        """Write what `lgamma` returns to the tensor, and return the tensor."""
     def log(self) -> Tensor:
         """Return the natural logarithm."""
     def log10(self) -> Tensor:
         """Return the logarithm to base 10."""
+    def log10_(self) -> Tensor:
+        """Write what `log10` returns to the tensor, and return the tensor."""
     def log1p(self) -> Tensor:
         """Return log(1 + input), accurate near 0."""
+    def log1p_(self) -> Tensor:
+        """Write what `log1p` returns to the tensor, and return the tensor."""
     def log2(self) -> Tensor:
         """Return the logarithm to base 2."""
+    def log2_(self) -> Tensor:
+        """Write what `log2` returns to the tensor, and return the tensor."""
+    def log_(self) -> Tensor:
+        """Write what `log` returns to the tensor, and return the tensor."""
     def log_softmax(
         self,
         axis: SupportsIndex = -1,
@@ -526,12 +600,16 @@ class TensorMethods:
         """Return True where both operands are non-zero."""
     def logical_not(self) -> Tensor:
         """Return True where an element is zero."""
+    def logical_not_(self) -> Tensor:
+        """Write what `logical_not` returns to the tensor, and return the tensor."""
     def logical_or(self, other: TensorLike) -> Tensor:
         """Return True where at least one operand is non-zero."""
     def logical_xor(self, other: TensorLike) -> Tensor:
         """Return True where exactly one operand is non-zero."""
     def logit(self, eps: float | None = None) -> Tensor:
         """Return log(input / (1 - input)), the inverse of the sigmoid function."""
+    def logit_(self, eps: float | None = None) -> Tensor:
+        """Write what `logit` returns to the tensor, and return the tensor."""
     def logsumexp(
         self,
         axis: AxisLike | None = None,
@@ -547,6 +625,8 @@ class TensorMethods:
         """Return True where the first operand is less."""
     def masked_fill(self, mask: TensorLike, value: TensorLike) -> Tensor:
         """Return a copy with `value` where the mask is True."""
+    def masked_fill_(self, mask: TensorLike, value: TensorLike) -> Tensor:
+        """Write what `masked_fill` returns to the tensor, and return the tensor."""
     def masked_select(self, mask: TensorLike) -> Tensor:
         """Return the elements where the mask is True; wait for the mask."""
     def matmul(self, other: TensorLike) -> Tensor:
@@ -608,6 +688,8 @@ class TensorMethods:
         """Return a view with some dimensions at other places; the rest keep their order."""
     def mul(self, other: TensorLike) -> Tensor:
         """Return the product."""
+    def mul_(self, other: TensorLike) -> Tensor:
+        """Write what `mul` returns to the tensor, and return the tensor."""
     def multinomial(
         self,
         num_samples: SupportsIndex,
@@ -628,6 +710,13 @@ class TensorMethods:
         neginf: float | None = None,
     ) -> Tensor:
         """Replace NaN and infinities by numbers."""
+    def nan_to_num_(
+        self,
+        nan: float = 0.0,
+        posinf: float | None = None,
+        neginf: float | None = None,
+    ) -> Tensor:
+        """Write what `nan_to_num` returns to the tensor, and return the tensor."""
     @overload
     def narrow(
         self,
@@ -655,6 +744,8 @@ class TensorMethods:
         """Return True where the operands differ."""
     def neg(self) -> Tensor:
         """Return the number with the opposite sign."""
+    def neg_(self) -> Tensor:
+        """Write what `neg` returns to the tensor, and return the tensor."""
     def negative(self) -> Tensor:
         """Return the number with the opposite sign."""
     def nextafter(self, other: TensorLike) -> Tensor:
@@ -675,6 +766,8 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return the norm of vectors along one axis, or of matrices along two."""
+    def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
+        """Write normal random numbers to all elements, and return the tensor."""
     def not_equal(self, other: TensorLike) -> Tensor:
         """Return True where the operands differ."""
     def numel(self) -> int:
@@ -693,6 +786,8 @@ class TensorMethods:
         """Return the number itself, in new memory."""
     def pow(self, other: TensorLike) -> Tensor:
         """Return the first operand to the power of the second."""
+    def pow_(self, other: TensorLike) -> Tensor:
+        """Write what `pow` returns to the tensor, and return the tensor."""
     def power(self, other: TensorLike) -> Tensor:
         """Return the first operand to the power of the second."""
     def prod(
@@ -718,6 +813,8 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return the greatest element less the least over `axis`."""
+    def qr(self) -> tuple[Tensor, Tensor]:
+        """Return Q with orthonormal columns and R upper triangular, with Q @ R == input."""
     def rad2deg(self) -> Tensor:
         """Convert radians to degrees."""
     def ravel(self) -> Tensor:
@@ -726,10 +823,16 @@ class TensorMethods:
         """Return the real part."""
     def reciprocal(self) -> Tensor:
         """Return the reciprocal."""
+    def reciprocal_(self) -> Tensor:
+        """Write what `reciprocal` returns to the tensor, and return the tensor."""
     def relu(self) -> Tensor:
         """Return max(input, 0)."""
+    def relu_(self) -> Tensor:
+        """Write what `relu` returns to the tensor, and return the tensor."""
     def remainder(self, other: TensorLike) -> Tensor:
         """Return the remainder of floor_divide; it has the divisor's sign."""
+    def remainder_(self, other: TensorLike) -> Tensor:
+        """Write what `remainder` returns to the tensor, and return the tensor."""
     def repeat_interleave(
         self,
         repeats: ShapeLike,
@@ -780,20 +883,30 @@ class TensorMethods:
         """Rotate a tensor in the plane of two axes, from the first towards the second."""
     def round(self, *, decimals: int = 0) -> Tensor:
         """Round to a number of decimals; round halves to even."""
+    def round_(self, *, decimals: int = 0) -> Tensor:
+        """Write what `round` returns to the tensor, and return the tensor."""
     def rsqrt(self) -> Tensor:
         """Return the reciprocal of the square root."""
+    def rsqrt_(self) -> Tensor:
+        """Write what `rsqrt` returns to the tensor, and return the tensor."""
     @overload
     def scatter(self, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
     def scatter(self, *, dim: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
     def scatter(self, *, dims: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
+    def scatter_(self, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor:
+        """Write what `scatter` returns to the tensor, and return the tensor."""
     @overload
     def scatter_add(self, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
     def scatter_add(self, *, dim: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
     @overload
     def scatter_add(self, *, dims: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor: ...
+    def scatter_add_(self, axis: SupportsIndex, index: TensorLike, src: TensorLike) -> Tensor:
+        """Write what `scatter_add` returns to the tensor, and return the tensor."""
+    def searchsorted(self, values: TensorLike, *, right: bool = False) -> Tensor:
+        """Return, for each value, the position at which it keeps a sorted vector in order."""
     def sgn(self) -> Tensor:
         """Return the sign; of a complex number its direction."""
     def share_memory_(self) -> Tensor:
@@ -802,12 +915,18 @@ class TensorMethods:
         """
     def sigmoid(self) -> Tensor:
         """Return the logistic function, 1 / (1 + exp(-input))."""
+    def sigmoid_(self) -> Tensor:
+        """Write what `sigmoid` returns to the tensor, and return the tensor."""
     def sign(self) -> Tensor:
         """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
+    def sign_(self) -> Tensor:
+        """Write what `sign` returns to the tensor, and return the tensor."""
     def signbit(self) -> Tensor:
         """Return True where the sign bit is set, also of -0.0 and NaN."""
     def sin(self) -> Tensor:
         """Return the sine of an angle in radians."""
+    def sin_(self) -> Tensor:
+        """Write what `sin` returns to the tensor, and return the tensor."""
     def sinc(self) -> Tensor:
         """Return sin(pi * input) / (pi * input), and 1 at 0."""
     def sinh(self) -> Tensor:
@@ -840,8 +959,12 @@ class TensorMethods:
         """Return views of consecutive pieces along `axis`."""
     def sqrt(self) -> Tensor:
         """Return the square root; of a negative number NaN."""
+    def sqrt_(self) -> Tensor:
+        """Write what `sqrt` returns to the tensor, and return the tensor."""
     def square(self) -> Tensor:
         """Return the square."""
+    def square_(self) -> Tensor:
+        """Write what `square` returns to the tensor, and return the tensor."""
     def squeeze(
         self,
         axis: AxisLike | None = None,
@@ -864,6 +987,8 @@ class TensorMethods:
         """Return the standard deviation over `axis`: the square root of `var`."""
     def sub(self, other: TensorLike) -> Tensor:
         """Return the difference."""
+    def sub_(self, other: TensorLike) -> Tensor:
+        """Write what `sub` returns to the tensor, and return the tensor."""
     def subtract(self, other: TensorLike) -> Tensor:
         """Return the difference."""
     def sum(
@@ -878,6 +1003,8 @@ class TensorMethods:
         keep_dims: bool = ...,
     ) -> Tensor:
         """Return the sum over `axis`."""
+    def svd(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return S, U and V with U @ diag(S) @ V.mT == input; the singular values in S descend."""
     def swapaxes(self, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
         """Return a view with two dimensions swapped."""
     def swapdims(self, axis0: SupportsIndex, axis1: SupportsIndex) -> Tensor:
@@ -901,8 +1028,12 @@ class TensorMethods:
     def take_along_dim(self, indices: TensorLike, *, dims: SupportsIndex) -> Tensor: ...
     def tan(self) -> Tensor:
         """Return the tangent of an angle in radians."""
+    def tan_(self) -> Tensor:
+        """Write what `tan` returns to the tensor, and return the tensor."""
     def tanh(self) -> Tensor:
         """Return the hyperbolic tangent."""
+    def tanh_(self) -> Tensor:
+        """Write what `tanh` returns to the tensor, and return the tensor."""
     def tensor_split(
         self,
         indices_or_sections: int | Sequence[int],
@@ -945,14 +1076,20 @@ class TensorMethods:
         """Return the elements on and below a diagonal of the last two dimensions, and zeros above
         it.
         """
+    def tril_(self, diagonal: SupportsIndex = 0) -> Tensor:
+        """Write what `tril` returns to the tensor, and return the tensor."""
     def triu(self, diagonal: SupportsIndex = 0) -> Tensor:
         """Return the elements on and above a diagonal of the last two dimensions, and zeros below
         it.
         """
+    def triu_(self, diagonal: SupportsIndex = 0) -> Tensor:
+        """Write what `triu` returns to the tensor, and return the tensor."""
     def true_divide(self, other: TensorLike) -> Tensor:
         """Return the quotient, as a float or complex number."""
     def trunc(self) -> Tensor:
         """Return the number without its fraction."""
+    def trunc_(self) -> Tensor:
+        """Write what `trunc` returns to the tensor, and return the tensor."""
     def type_as(self, other: Tensor) -> Tensor:
         """Cast a tensor to the dtype of another."""
     def unbind(
@@ -963,6 +1100,8 @@ class TensorMethods:
         dims: SupportsIndex = ...,
     ) -> tuple[Tensor, ...]:
         """Return views of the slices along `dim`, without that dimension."""
+    def uniform_(self, from_: float = 0.0, to: float = 1.0) -> Tensor:
+        """Write uniform random numbers to all elements, and return the tensor."""
     @overload
     def unique(self, return_inverse: Literal[True]=True) -> tuple[Tensor, Tensor]: ...
     @overload
@@ -1004,3 +1143,5 @@ class TensorMethods:
         """Return x / y, and 0 where `x` is 0."""
     def xlogy(self, other: TensorLike) -> Tensor:
         """Return input * log(other), and 0 where `input` is 0."""
+    def zero_(self) -> Tensor:
+        """Write zeros to all elements, and return the tensor."""

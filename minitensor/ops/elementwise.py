@@ -47,7 +47,7 @@ def install() -> None:
             for alias in op.aliases:
                 setattr(Tensor, alias, getattr(Tensor, op.name))
     setattr(Tensor, "__divmod__", lambda self, other: (self // other, self % other))  # noqa: B010
-    for method in (round, div, clamp, clip, cast, isclose, allclose, nan_to_num):
+    for method in (round, div, divide, lerp, clamp, clip, cast, isclose, allclose, nan_to_num):
         setattr(Tensor, method.__name__, method)
     Tensor.__round__ = (  # type: ignore[assignment]
         lambda self, ndigits=0: round(self, decimals=ndigits or 0)
@@ -97,6 +97,30 @@ def round(input: TensorLike, *, decimals: int = 0) -> Tensor:
         return _rint(input * factor) / factor
     result = _rint(wide / factor) * factor
     return cast(result, input.dtype)
+
+
+def lerp(input: TensorLike, end: TensorLike, weight: TensorLike) -> Tensor:
+    """Interpolate linearly: return input + weight * (end - input).
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        end: a tensor-like of a shape that broadcasts with `input`.
+        weight: a tensor-like of a shape that broadcasts with `input`.
+
+    Returns:
+        A new tensor of the broadcast shape and the dtype that the operands promote to, at least
+        float32.
+
+    Raises:
+        TypeError: an operand is not tensor-like, or is complex.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.lerp(Tensor([0.0, 10.0]), Tensor([1.0, 20.0]), 0.5))
+        [ 0.5 15. ]
+    """
+    return FUNCTIONS["lerp"](input, end, weight)
 
 
 def div(
