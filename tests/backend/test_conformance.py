@@ -10,10 +10,10 @@ queue with it, where fusion makes one pass of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ from minitensor import Tensor, backend, dtype, ops
 from minitensor.backend import settings
 from minitensor.backend.host_tasks import numpy_function
 from minitensor.dtype import DTYPES, DType
-from minitensor.optable import ELEMENTWISE, REDUCTIONS, Op
+from minitensor.optable import ELEMENTWISE, OPS, REDUCTIONS, Op
 
 backend.register(NumPyBackend)
 # the CPU with each of its instruction sets
@@ -35,7 +35,7 @@ KERNEL_FREE = {"bfloat16"}  # NumPy's own functions do not know it: see test_bfl
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture
 def device(request: pytest.FixtureRequest, ascend_of_this_process: None) -> Iterator[str]:
     name, _, isa = request.param.partition(" ")
     before = settings.isa()
@@ -204,17 +204,52 @@ def in_a_pass(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
 
 
 WAYS = pytest.mark.parametrize("compute", [alone, in_a_pass])
-# Each op has ten of these tests, for the devices and the ways: 250 examples and not 400.
-FEWER = hypothesis.settings(max_examples=hypothesis.settings.default.max_examples * 5 // 8)
+DEVICES = pytest.mark.parametrize("device", BACKENDS, indirect=True)
+Case = tuple[list[np.ndarray], dict[str, Any]]  # operands and parameters
+
+
+@st.composite
+def cases(draw: st.DrawFn, op: Op) -> Case:
+    if not op.reduction:
+        return draw(operands(op, draw(SHAPES[op.inputs]))), {}
+    least = 1 if op.name in ("amin", "amax", "argmin", "argmax") else 0
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=least, max_side=5))
+    [array] = draw(operands(op, (shape,)))
+    if op.name == "prod" and array.dtype.kind in "fc":
+        array = np.clip(array, -2, 2) if array.dtype.kind == "f" else array / 10
+    n = array.ndim  # a layout may have one dimension more than the shape
+    axis = tuple(draw(st.sets(st.integers(0, n - 1)))) if n else ()
+    return [array], {"axis": axis or tuple(range(n)), "keepdims": draw(st.booleans())}
+
+
+@functools.cache
+def drawn(name: str) -> list[Case]:
+    """Draw the cases of an op, which all its tests compute: drawing takes longer than computing."""
+    found: list[Case] = []
+
+    @given(cases(OPS[name]))
+    def keep(case: Case) -> None:
+        found.append(case)
+
+    keep()
+    return found
+
+
+def check_each(op: Op, check: Callable[[Case], None]) -> None:
+    for case in drawn(op.name):
+        try:
+            check(case)
+        except BaseException:
+            given(cases(op))(check)()  # which looks for a smaller case that fails
+            raise
 
 
 @WAYS
+@DEVICES  # further from the function: the tests of an op follow each other
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=names(ELEMENTWISE))
 def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
-    @FEWER
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        arrays = data.draw(operands(op, data.draw(SHAPES[op.inputs])))
+    def check(case: Case) -> None:
+        arrays, _ = case
         if op.rule == "bitwise" and {
             dtype.promote(x, y).kind for x in types(arrays) for y in types(arrays)
         } & {"f"}:
@@ -229,61 +264,39 @@ def test_elementwise(op: Op, device: str, compute: Callable[..., Tensor]) -> Non
             (op.name, [(a.dtype, a.shape, a.strides) for a in arrays]),
         )  # fmt: skip
 
-    check()
+    check_each(op, check)
 
 
 @WAYS
+@DEVICES  # further from the function: the tests of an op follow each other
 @pytest.mark.parametrize("op", REDUCTIONS, ids=names(REDUCTIONS))
 def test_reduction(op: Op, device: str, compute: Callable[..., Tensor]) -> None:
-    needs_one = op.name in ("amin", "amax", "argmin", "argmax")
-
-    @FEWER
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        shape = data.draw(
-            hnp.array_shapes(min_dims=0, max_dims=4, min_side=1 if needs_one else 0, max_side=5)
-        )
-        [array] = data.draw(operands(op, (shape,)))
-        n = array.ndim  # a layout may have one dimension more than the shape
-        axis = tuple(data.draw(st.sets(st.integers(0, n - 1)))) if n else ()
-        if not axis:
-            axis = tuple(range(n))
-        keepdims = data.draw(st.booleans())
-        if op.name == "prod" and array.dtype.kind in "fc":
-            array = np.clip(array, -2, 2) if array.dtype.kind == "f" else array / 10
-        arguments = {"axis": axis, "keepdims": keepdims}
-        actual = compute(op, [on_device(array, device)], axis=axis, keepdims=keepdims)
-        expected = oracle(op, [array], axis=axis, keepdims=keepdims)
-        # cancellation: measured by what was added
-        if op.name in ("sum", "mean") and array.dtype.kind in "fc":
-            with np.errstate(all="ignore"):
-                room = (
-                    np.finfo(array.dtype).eps
-                    * 8
-                    * np.nansum(np.abs(np.where(np.isfinite(array), array, 0)), dtype=np.float64)
-                )
-                np.testing.assert_allclose(
-                    actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
-                    atol=room, equal_nan=True, err_msg=str(arguments),
-                )  # fmt: skip
-            assert actual.dtype.numpy == expected.dtype
-        # equal elements: the error of the mean remains
-        elif op.name in ("var", "std") and array.dtype.kind in "fc":
-            scale = float(np.max(np.abs(np.where(np.isfinite(array), array, 0)), initial=0))
-            room = np.finfo(array.dtype).eps * 8 * (scale**2 if op.name == "var" else scale)
+    def check(case: Case) -> None:
+        [array], arguments = case
+        actual = compute(op, [on_device(array, device)], **arguments)
+        expected = oracle(op, [array], **arguments)
+        if op.name not in ("sum", "mean", "var", "std") or array.dtype.kind not in "fc":
+            what = (op.name, array.dtype, array.shape, array.strides, arguments)
+            assert_same(actual, expected, 64, what)
+            return
+        # Sums cancel: what was added measures the error.  The variance of equal elements is the
+        # error of their mean.
+        size = np.abs(np.where(np.isfinite(array), array, 0))
+        with np.errstate(all="ignore"):
+            if op.name in ("sum", "mean"):
+                scale = np.nansum(size, dtype=np.float64)
+            else:
+                scale = float(np.max(size, initial=0)) ** (2 if op.name == "var" else 1)
             np.testing.assert_allclose(
                 actual.asnumpy(), expected, rtol=1e-2 if array.dtype == np.float16 else 1e-6,
-                atol=room, equal_nan=True, err_msg=str(arguments),
+                atol=np.finfo(array.dtype).eps * 8 * scale, equal_nan=True, err_msg=str(arguments),
             )  # fmt: skip
-            assert actual.dtype.numpy == expected.dtype
-        else:
-            assert_same(
-                actual, expected, 64, (op.name, array.dtype, array.shape, array.strides, arguments)
-            )
+        assert actual.dtype.numpy == expected.dtype
 
-    check()
+    check_each(op, check)
 
 
+@DEVICES
 @pytest.mark.parametrize("source", [d for d in DTYPES if d.name != "bfloat16"], ids=str)
 @pytest.mark.parametrize("target", [d for d in DTYPES if d.name != "bfloat16"], ids=str)
 def test_cast(source: DType, target: DType, device: str) -> None:
@@ -301,6 +314,7 @@ def test_cast(source: DType, target: DType, device: str) -> None:
     assert actual.dtype is target
 
 
+@DEVICES
 @pytest.mark.parametrize("name", ["log", "add", "neg", "lt", "where", "sum", "amax", "isnan"])
 def test_bfloat16(name: str, device: str) -> None:
     """NumPy lacks bfloat16 in most functions; what ml_dtypes' does in it is float32, rounded."""

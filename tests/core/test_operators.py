@@ -33,6 +33,7 @@ def test_a_tensor_that_was_never_made_says_so() -> None:
 
 
 def test_a_tensor_can_be_made_anew() -> None:
+    gc.collect()  # the garbage of other tests holds memory, too
     before = runtime.memory_allocated("CPU")
     t = Tensor(np.zeros(1000))
     assert t.shape == (1000,) and t.dtype is mt.float64
@@ -90,13 +91,19 @@ def test_nothing_is_kept() -> None:
                 wrong()
         runtime.synchronize()
 
+    def counts() -> list[int]:
+        gc.collect()  # garbage of other tests refers to None and holds memory, too
+        return [runtime.memory_allocated("CPU"), *map(sys.getrefcount, things)]
+
     everything()
-    before = [sys.getrefcount(thing) for thing in things], runtime.memory_allocated("CPU")
-    for _ in range(20):
+    before = counts()
+    for _ in range(50):
         everything()
-    gc.collect()
-    after = [sys.getrefcount(thing) for thing in things], runtime.memory_allocated("CPU")
-    assert max(abs(a - b) for a, b in zip(before[0], after[0])) < 20 and before[1] == after[1]
+    after = counts()
+    assert after[0] == before[0]
+    # Threads of the test runner refer to None, too, and come and go: less than one in a round.
+    grown = {str(thing): b - a for thing, a, b in zip(things, before[1:], after[1:])}
+    assert max(map(abs, grown.values())) < 50, grown
 
 
 def test_operands_are_named_and_counted() -> None:

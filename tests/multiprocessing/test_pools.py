@@ -233,7 +233,8 @@ def test_an_idle_worker_ends_silently_by_ctrl_c():
         for worker in workers:
             until(lambda: asleep(worker.pid))  # in `get`: its result is here
             os.kill(worker.pid, signal.SIGINT)
-            worker.join()
+            # `join` returns before the exit code is known when the pool's thread reaps the worker.
+            until(lambda: worker.exitcode is not None)
         print(*[worker.exitcode for worker in workers], pool.map(abs, [-1, 2]))
     """
     program = "\n".join(line[4:] for line in program.splitlines())

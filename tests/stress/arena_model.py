@@ -136,7 +136,7 @@ class Model:
         if p.pc == 0:
             for t, word in enumerate(s.tokens):
                 if word.state == FREE:
-                    new = self.change(word, word, state=OWNED, owner=i, gen=word.gen + 1)
+                    new = word._replace(state=OWNED, owner=i, gen=word.gen + 1)
                     yield self.go(s, i, 1, t, tokens=put(s.tokens, t, new), mark=max(s.mark, t + 1))
                     break
             return
@@ -152,9 +152,7 @@ class Model:
                 i,
                 2 if early else 3,
                 t,
-                tokens=put(
-                    s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=LIVE, owner=-1)
-                ),
+                tokens=put(s.tokens, t, s.tokens[t]._replace(state=LIVE, owner=-1)),
             )
         else:
             yield self.go(s, i, -1, mail=(*s.mail, (t, s.tokens[t].gen, p.gen, p.value)))
@@ -182,7 +180,7 @@ class Model:
             word = s.tokens[t]
             if word.state == LIVE and word.gen == gen_t:
                 yield self.go(
-                    s, i, 3, *p.regs, tokens=put(s.tokens, t, self.change(word, word, state=FREE))
+                    s, i, 3, *p.regs, tokens=put(s.tokens, t, word._replace(state=FREE))
                 )
             elif s.block.state == LIVE and s.block.gen == gen_b:
                 # claimed or swept already; the value still lives
@@ -225,7 +223,7 @@ class Model:
                     s,
                     i,
                     2,
-                    tokens=put(s.tokens, t, self.change(s.tokens[t], s.tokens[t], state=FREE)),
+                    tokens=put(s.tokens, t, s.tokens[t]._replace(state=FREE)),
                     mail=mail,
                 )
         elif p.pc == 2:
@@ -265,7 +263,7 @@ class Model:
         p = s.processes[i]
         if p.holds > 1:
             return self.go(s, i, -1, holds=p.holds - 1)
-        return self.go(s, i, 10, holders=s.holders - {i}, holds=0, gen=-1)
+        return self.go(s, i, 10, holders=s.holders - {i}, holds=0, gen=-1, sees=-1)
 
     def unborn(self, s: State, i: int, p: Process) -> Iterator[State]:
         """It waits for `fork`."""
@@ -334,13 +332,13 @@ class Model:
         elif p.pc in (2, 3, 21, 22):  # two halves of it
             yield self.go(s, i, p.pc + 1, *message, *read, s.value)
         elif p.pc == 4:
-            owned = put(s.tokens, t, self.change(word, word, state=OWNED, owner=WARDEN))
+            owned = put(s.tokens, t, word._replace(state=OWNED, owner=WARDEN))
             yield self.go(s, i, 5, *p.regs, tokens=owned) if flies else self.go(s, i, 20, *message)
         elif p.pc == 5:
             early = self.mutation == "a guest counts down before it owns the token"
             yield self.go(s, i, 6, *p.regs, block=s.block if early else self.count_down(s.block))
         elif p.pc == 6:
-            free = put(s.tokens, t, self.change(word, word, state=FREE, owner=-1))
+            free = put(s.tokens, t, word._replace(state=FREE, owner=-1))
             yield self.go(s, i, 10, copied=(s.value if blind else agreed(read), value), tokens=free)
         elif p.pc == 20:
             yield self.go(s, i, 21, *message) if lives else self.go(s, i, -1)  # else stale
@@ -357,7 +355,7 @@ class Model:
         elif p.pc == 1:
             for t, word in enumerate(s.tokens):
                 if word.state == FREE:
-                    new = self.change(word, word, state=OWNED, owner=WARDEN, gen=word.gen + 1)
+                    new = word._replace(state=OWNED, owner=WARDEN, gen=word.gen + 1)
                     yield self.go(s, i, 2, t, tokens=put(s.tokens, t, new), mark=max(s.mark, t + 1))
                     break
         else:
@@ -367,7 +365,7 @@ class Model:
                 block = self.change(s.block, s.block, state=LIVE, owner=-1, count=1)
                 yield self.go(s, i, 3, t, s.value + 1, block=block, value=s.value + 1)
             elif p.pc == 3:
-                live = put(s.tokens, t, self.change(word, word, state=LIVE, owner=-1))
+                live = put(s.tokens, t, word._replace(state=LIVE, owner=-1))
                 yield self.go(s, i, 4, *p.regs, s.block.gen, tokens=live)
             else:
                 message = t, word.gen, p.regs[2], p.regs[1]
@@ -415,9 +413,10 @@ class Model:
             return
         d = p.regs[0] if p.regs else -1
         if p.pc == 1:  # tokens that it was making
-            tokens = tuple(word._replace(state=FREE, owner=-1,
-                seq=word.seq + 1) if word.state == OWNED and word.owner == d else word
-                           for word in s.tokens)  # fmt: skip
+            tokens = tuple(
+                word._replace(state=FREE, owner=-1) if word[:2] == (OWNED, d) else word
+                for word in s.tokens
+            )
             yield self.go(s, i, 2, d, tokens=tokens)
         elif p.pc == 2:
             yield self.go(s, i, 3, d, holders=s.holders - {d})
@@ -500,13 +499,13 @@ class Model:
     def kill(self, s: State, i: int) -> State:
         # a slot was taken for the child, and there will be none
         if s.processes[i].program[0] == "fork":
-            child = unborn(s)
-            s = s._replace(
-                processes=put(s.processes, child, s.processes[child]._replace(dead=True))
-            )
-        if s.processes[i].guest:  # it has no place that would be found
+            s = s._replace(processes=put(s.processes, unborn(s), Process(("dead",), dead=True)))
+        guest = s.processes[i].guest
+        if guest:  # it has no place that would be found
             s = s._replace(buried=s.buried | {i})
-        return s._replace(processes=put(s.processes, i, s.processes[i]._replace(dead=True)))
+        # No step reads the registers of a dead process, or what it held.
+        dead = Process(("dead",), guest=guest, dead=True)
+        return s._replace(processes=put(s.processes, i, dead))
 
     def explore(self, limit: int = 3_000_000) -> tuple[int, str]:
         """Every state that can be reached: how many, and what is wrong ("": nothing)."""
@@ -524,13 +523,33 @@ class Model:
                 reaping = [i for i, operation in now.items() if operation == "reap"]
                 mortal = [i for i, operation in now.items() if operation != "unborn"]
                 after += [self.kill(s, i) for i in mortal if reaping != [i]]
-            for n in after:
+            for n in map(renumbered, after):
                 if n not in seen:
                     seen.add(n)
                     todo.append(n)
             if len(seen) > limit:
                 raise RuntimeError(f"more than {limit} states")
         return len(seen), ""
+
+
+def renumbered(s: State) -> State:
+    """Return the state with 0, 1, ... for the numbers `seq` in it, in the same order.
+
+    A step compares the block's word with the one that its process has loaded before, and reads the
+    numbers for nothing else: states that differ in them alone behave alike, and count as one.
+    """
+    loaded = {word.seq for p in s.processes for word in p.regs if type(word) is Word}
+    if not loaded:
+        return s._replace(block=s.block._replace(seq=0)) if s.block.seq else s
+    order = {seq: i for i, seq in enumerate(sorted(loaded | {s.block.seq}))}
+    if all(seq == i for seq, i in order.items()):
+        return s
+
+    def ordered(word: object) -> object:
+        return word._replace(seq=order[word.seq]) if type(word) is Word else word
+
+    processes = tuple(p._replace(regs=tuple(map(ordered, p.regs))) for p in s.processes)
+    return s._replace(block=s.block._replace(seq=order[s.block.seq]), processes=processes)
 
 
 def unborn(s: State) -> int:
