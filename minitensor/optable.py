@@ -343,7 +343,7 @@ ELEMENTWISE: tuple[Op, ...] = (
            example=("[True, False]", "[1, 2]", "[10, 20]", "[ 1 20]"),
        complex=True, params=("condition", "input", "other")),
     Op("clamp", 3, "same",
-       {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_smaller(mt_larger(a, b), c)"},
+       {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_clamp(a, b, c)"},
        "np.minimum(np.maximum(a, b), c)",
        "Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.",
            example=("[1, 5, 9]", "2", "8", "[2 5 8]"),

@@ -26,6 +26,11 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
     static inline T mt_smaller##suffix(T a, T b) {                                                 \
         T smaller = a < b ? a : b;                                                                 \
         return a != a ? a : smaller;                                                               \
+    }                                                                                              \
+    /* a between b and c.  One comparison finds the NaN of a or b. */                              \
+    static inline T mt_clamp##suffix(T a, T b, T c) {                                              \
+        T larger = a > b ? a : b, nan = a + b, y = larger < c ? larger : c;                        \
+        return __builtin_isunordered(a, b) ? nan : y;                                              \
     }
 MT_EXTREMES(float, f)
 MT_EXTREMES(double, )
@@ -98,4 +103,5 @@ MT_EXTREMES(double, )
 #define hypot(x, y) MT_PICK(x, mt_hypotf, hypot)(x, y)
 #define mt_larger(x, y) MT_PICK(x, mt_largerf, mt_larger)(x, y)
 #define mt_smaller(x, y) MT_PICK(x, mt_smallerf, mt_smaller)(x, y)
+#define mt_clamp(x, y, z) MT_PICK(x, mt_clampf, mt_clamp)(x, y, z)
 #endif
