@@ -50,8 +50,9 @@ class Op(NamedTuple):
     operator: str = ""  # "add" stands for __add__, and for __radd__ of a binary op
     aliases: tuple[str, ...] = ()
     error: tuple[str, str] = ("", "")  # what FAIL raises: exception, sentence
-    # The kind of arguments for which `c` does not hold, and their expression (elementwise.h).
-    special_case: tuple[str, str] = ("", "")
+    # The kind of arguments for which `c` does not hold, and their expression (elementwise.h); a
+    # string is that of floats.
+    special_case: tuple[str, str | dict[str, str]] = ("", "")
     domain: tuple[float, float] | None = None  # the interval of the tests' ordinary values
     ulp: int = 4  # maximum error of a result, against the oracle
     params: tuple[str, ...] = ("input", "other", "third")
@@ -75,9 +76,18 @@ class Op(NamedTuple):
         """Return the C expression for a kind of dtype, or None."""
         if kind not in self.kinds or kind == "c":
             return None
-        if isinstance(self.c, str):
-            return self.c
-        return next((text for kinds, text in self.c.items() if kind in kinds), None)
+        return _of_kind(self.c, kind)
+
+    def special_expression(self, kind: str) -> str | None:
+        """Return the C expression for special arguments of a kind of dtype, or None."""
+        text = self.special_case[1]
+        return _of_kind({"f": text} if isinstance(text, str) else text, kind) or None
+
+
+def _of_kind(texts: str | dict[str, str], kind: str) -> str | None:
+    if isinstance(texts, str):
+        return texts
+    return next((text for kinds, text in texts.items() if kind in kinds), None)
 
 
 def _unary(
@@ -234,27 +244,27 @@ ELEMENTWISE: tuple[Op, ...] = (
            "Return the quotient, as a float or complex number.",
            example=("[1, 3]", "[2, 2]", "[0.5 1.5]"),
             complex=True, operator="truediv"),
-    _binary("floor_divide", "same",
-            {"i": "b == 0 ? FAIL : b == -1 ? (T)(0 - (UT)a) : "
-                  "(T)(a / b - ((a % b != 0) && ((a < 0) != (b < 0))))",
-             "u": "b == 0 ? FAIL : (T)(a / b)", "f": "mt_floor_divide(a, b)"},
-            "sp.floor_divide(a, b)", "Return the quotient, rounded down.",
-           example=("[7, -7]", "[2, 2]", "[ 3 -4]"), operator="floordiv",
-            aliases=("floor_div",), error=_ZERO),
-    _binary("remainder", "same",
-            {"i": "b == 0 ? FAIL : b == -1 ? 0 : "
-                  "(T)(a % b + ((a % b != 0) && ((a < 0) != (b < 0)) ? b : 0))",
-             "u": "b == 0 ? FAIL : (T)(a % b)", "f": "mt_remainder(a, b)"},
-            "np.remainder(a, b)",
+    _binary("floor_divide", "same", {"iuf": "floor_quotient(a, b)"}, "sp.floor_divide(a, b)",
+            "Return the quotient, rounded down.", example=("[7, -7]", "[2, 2]", "[ 3 -4]"),
+            operator="floordiv", aliases=("floor_div",), error=_ZERO,
+            special_case=("division", {
+                "i": "b == 0 ? FAIL : b == -1 ? (T)(0 - (UT)a) : "
+                     "(T)(a / b - ((a % b != 0) && ((a < 0) != (b < 0))))",
+                "u": "b == 0 ? FAIL : (T)(a / b)", "f": "any_quotient(a, b)"})),
+    _binary("remainder", "same", {"iuf": "floor_rest(a, b)"}, "np.remainder(a, b)",
             "Return the remainder of floor_divide; it has the divisor's sign.",
-           example=("[7, -7]", "[3, 3]", "[1 2]"), operator="mod",
-            aliases=("floor_mod",), error=_ZERO),
-    _binary("fmod", "same",
-           {"i": "b == 0 ? FAIL : b == -1 ? 0 : (T)(a % b)", "u": "b == 0 ? FAIL : (T)(a % b)",
-                             "f": "fmod(a, b)"},
-            "np.fmod(a, b)",
+            example=("[7, -7]", "[3, 3]", "[1 2]"), operator="mod", aliases=("floor_mod",),
+            error=_ZERO,
+            special_case=("division", {
+                "i": "b == 0 ? FAIL : b == -1 ? 0 : "
+                     "(T)(a % b + ((a % b != 0) && ((a < 0) != (b < 0)) ? b : 0))",
+                "u": "b == 0 ? FAIL : (T)(a % b)", "f": "any_remainder(a, b)"})),
+    _binary("fmod", "same", {"iuf": "trunc_rest(a, b)"}, "np.fmod(a, b)",
             "Return the remainder of a division rounded towards zero; it has the dividend's sign.",
-           example=("[7, -7]", "[3, 3]", "[ 1 -1]"), error=_ZERO),
+            example=("[7, -7]", "[3, 3]", "[ 1 -1]"), error=_ZERO,
+            special_case=("division", {
+                "i": "b == 0 ? FAIL : b == -1 ? 0 : (T)(a % b)", "u": "b == 0 ? FAIL : (T)(a % b)",
+                "f": "fmod(a, b)"})),
     _binary("pow", "same", {"i": "b < 0 ? FAIL : (T)mt_ipow((uint64_t)a, (uint64_t)b)",
                             "u": "(T)mt_ipow((uint64_t)a, (uint64_t)b)", "f": "pow(a, b)"},
             "np.power(a, b)", "Return the first operand to the power of the second.",
@@ -334,7 +344,7 @@ ELEMENTWISE: tuple[Op, ...] = (
            example=("[True, False]", "[1, 2]", "[10, 20]", "[ 1 20]"),
        complex=True, params=("condition", "input", "other")),
     Op("clamp", 3, "same",
-       {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_smaller(mt_larger(a, b), c)"},
+       {"biu": "(a < b ? b : a) > c ? c : (a < b ? b : a)", "f": "mt_clamp(a, b, c)"},
        "np.minimum(np.maximum(a, b), c)",
        "Limit the elements to the range from `min` to `max`, each of which may be None; NaN stays.",
            example=("[1, 5, 9]", "2", "8", "[2 5 8]"),

@@ -183,6 +183,65 @@ def test_powers_of_integers_wrap(kind: type, isa: str) -> None:
         np.testing.assert_array_equal(same, a ** kind(exponent))
 
 
+DIVISIONS = ["floor_divide", "remainder", "fmod"]
+
+
+def near_multiples(kind: type, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Dividends beside whole multiples of the divisors, from the least quotients to the largest."""
+    info = np.finfo(kind)
+    b = rng.uniform(0.1, 10, 3000).astype(kind) * kind(2) ** rng.integers(-20, 20, 3000)
+    whole = np.floor(2 ** rng.uniform(0, info.nmant + 4, 3000)) - rng.integers(0, 2, 3000) / 2
+    a = (b * whole).astype(kind)
+    a = np.nextafter(a, rng.choice([kind(-INF), kind(INF), kind(0)], 3000))
+    return a * rng.choice([kind(-1), kind(1)], 3000), b * rng.choice([kind(-1), kind(1)], 3000)
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_divisions_of_floats_are_exact(name: str, kind: type, isa: str) -> None:
+    info, rng = np.finfo(kind), np.random.default_rng(31)
+    ends = [0, 1, 3, 1e30, 0.7, info.tiny, info.smallest_subnormal, info.max, INF, NAN]
+    ends = np.array([*ends, *(-x for x in ends)], kind)
+    a, b = near_multiples(kind, rng)
+    tiny = kind(info.smallest_subnormal)
+    pairs = [
+        np.meshgrid(ends, ends), (a, b), (a[:3], b[:3]), (b, a),
+        (rng.integers(-99, 99, 999).astype(kind) * tiny, rng.integers(1, 9, 999).astype(kind) * tiny),
+    ]  # fmt: skip
+    for x, y in pairs:
+        x, y = np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(y).reshape(-1)
+        with np.errstate(all="ignore"):
+            # NumPy's quotient of an infinity is NaN.
+            wanted = np.where(np.isinf(x) | (y == 0), x / y, np.floor_divide(x, y))
+            if name != "floor_divide":
+                wanted = getattr(np, name)(x, y)
+        assert_identical(getattr(ops, name)(Tensor(x), Tensor(y)).asnumpy(), wanted)
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_divisions_of_integers_are_exact(name: str, kind: str, isa: str) -> None:
+    info, rng = np.iinfo(kind), np.random.default_rng(32)
+    size = 8 * info.dtype.itemsize
+    edges = [2**k + d for k in (7, 8, 15, 23, 31, 32, 50, 51, 53, 62, 63, 64) for d in (-1, 0, 1)]
+    edges = [x for e in (0, 1, 2, 3, 7, *edges) for x in (e, -e) if info.min <= x <= info.max]
+    x, y = (grid.reshape(-1) for grid in np.meshgrid(np.array(edges, kind), np.array(edges, kind)))
+    wide = [np.array([int(v) >> int(rng.integers(0, size)) for v in
+                      rng.integers(info.min, info.max, 2000, kind, endpoint=True)], kind)
+            for _ in "ab"]  # fmt: skip
+    common = [(wide[0] % 100).astype(kind), (wide[1] % 100).astype(kind)]
+    for a, b in [(x, y), wide, common, (common[0], np.full(2000, 7, kind))]:
+        a, b = a[b != 0], b[b != 0]
+        with np.errstate(all="ignore"):  # the least integer by -1
+            wanted = getattr(np, name)(a, b)
+        assert_identical(getattr(ops, name)(Tensor(a), Tensor(b)).asnumpy(), wanted)
+    zero = np.where(np.arange(2000) == 1777, 0, 5).astype(kind)
+    with pytest.raises(ZeroDivisionError, match=name):
+        getattr(ops, name)(Tensor(wide[0]), Tensor(zero)).asnumpy()
+    with pytest.raises(ZeroDivisionError, match=name):  # one element among ordinary ones
+        getattr(ops, name)(Tensor(common[0]), Tensor(zero)).asnumpy()
+
+
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 @pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "erf", "square"])
 def test_a_result_depends_on_its_element_only(name: str, kind: type, isa: str) -> None:

@@ -177,8 +177,8 @@ def kernels(dtypes: Any, ops: Any) -> str:
             out = "uint8_t" if op.rule in ("compare", "logical", "test") else d.ctype
             first = "uint8_t" if op.rule == "where" else d.ctype
             name = f"k_{op.name}_{d.name}"  # whole tokens: `bool` and `log` may be macros
-            if op.special_case[0] and d.kind == "f":
-                kind, text = op.special_case
+            if text := op.special_expression(d.kind):
+                kind = op.special_case[0]
                 given = f"{name}, {d.ctype}, {unsigned}, {kind}, {text}, {expression}"
                 lines.append(f"KERNEL{op.inputs}_SPECIAL({given})\n")
             else:

@@ -166,6 +166,13 @@ static void arrange(job *c, int ndim, const int64_t *shape, const mt_operand *ou
     }
 }
 
+/* Returns true if all elements of an operand are one number. */
+static bool one_number(int ndim, const int64_t *shape, const mt_operand *t) {
+    bool one = true;
+    for (int d = 0; d < ndim; d++) one &= shape[d] == 1 || t->strides[d] == 0;
+    return one;
+}
+
 int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_operand *in) {
     const mt_loops *loops = mt_loops_of_machine();
     job c = {.cast = mt_cast_find(in->dtype, out->dtype),
@@ -178,6 +185,13 @@ int mt_run_copy(int ndim, const int64_t *shape, const mt_operand *out, const mt_
     if (!c.cast) return 1;
     for (int d = 0; d < ndim; d++) total *= shape[d];
     if (total == 0) return 0;
+    mt_operand number = {.dtype = out->dtype};
+    char cast[16] = {0};
+    if (!c.same && one_number(ndim, shape, in)) { /* one cast is enough */
+        c.cast(cast, 0, in->data, 0, 1);
+        number.data = cast;
+        return mt_run_copy(ndim, shape, out, &number);
+    }
     arrange(&c, ndim, shape, out, in);
     for (int d = 1; d < c.ndim; d++) lines |= c.to[d];
     /* Rows of the output meet inside cache lines. */

@@ -74,22 +74,27 @@
     }
 /* Of two operands.  special##_UNIFORM computes a block whose second operands are one simple
  * number, as in x ** 2. */
-#define KERNEL2_SPECIAL(name, T, UT, special, full, ...)                                           \
-    static __attribute__((noinline)) UT name##_plain(T *o, const T *x, const T *y, int n) {        \
-        UT any = 0;                                                                                \
+#define KERNEL2_SPECIAL(name, TYPE, UTYPE, special, full, ...)                                     \
+    static __attribute__((noinline)) UTYPE name##_plain(TYPE *o, const TYPE *x, const TYPE *y,     \
+                                                        int n) {                                   \
+        typedef TYPE T;                                                                            \
+        UTYPE any = 0;                                                                             \
         IVDEP for (int i = 0; i < n; i++) {                                                        \
             const T a = x[i], b = y[i];                                                            \
             o[i] = (__VA_ARGS__);                                                                  \
-            const UT rarity = special##_RARITY(a, b);                                              \
+            const UTYPE rarity = special##_RARITY(a, b);                                           \
             any = RAREST(any, rarity);                                                             \
         }                                                                                          \
         return any;                                                                                \
     }                                                                                              \
     static int name(void *out, const void *pa, const void *pb, const void *pc, int64_t n) {        \
         enum { BLOCK = 512 };                                                                      \
+        typedef TYPE T;                                                                            \
+        typedef UTYPE UT;                                                                          \
+        int bad = 0;                                                                               \
         T *o = out, aside[2][BLOCK];                                                               \
         const T *xa = pa, *xb = pb;                                                                \
-        (void)pc;                                                                                  \
+        (void)pc, (void)sizeof(UT);                                                                \
         for (; n > 0; n -= BLOCK, xa += BLOCK, xb += BLOCK, o += BLOCK) {                          \
             int m = n < BLOCK ? (int)n : BLOCK;                                                    \
             if (special##_UNIFORM(o, xa, xb, m)) continue;                                         \
@@ -102,7 +107,7 @@
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        return 0;                                                                                  \
+        return bad;                                                                                \
     }
 #include "generated/kernels_gen.h"
 #undef KERNEL1

@@ -7,7 +7,8 @@
  * Integers are summed in 64 bits.
  *
  * A run is folded into LANES running values side by side, since a single one would wait for the
- * end of each addition.
+ * end of each addition.  What is left at the end of a run is folded as the last whole block of the
+ * run, in which the elements that were folded before count as the identity.
  *
  * Variance.  A run is read twice from the nearest cache: for its mean, then for the squares of the
  * distances from it, in double.  Rows go four at a time.  Means and sums of squares of parts are
@@ -15,7 +16,20 @@
  *
  * The partial results of threads are merged in the order of the elements (loops.h:
  * MT_FOLD_BLOCK). */
-enum { LANES = 32 };
+enum { LANES = 32, FEW_LANES = 8 };
+
+/* Puts L running values, which are a power of two up to LANES, together in the first: STEP combines
+ * those at j and `to`, from the larger distance to the least.  Each loop has a fixed length. */
+#define HALVE(L, j, to, ...)                                                                       \
+    HALF(L, 32, j, to, __VA_ARGS__)                                                                \
+    HALF(L, 16, j, to, __VA_ARGS__)                                                                \
+    HALF(L, 8, j, to, __VA_ARGS__)                                                                 \
+    HALF(L, 4, j, to, __VA_ARGS__)                                                                 \
+    HALF(L, 2, j, to, __VA_ARGS__)
+#define HALF(L, width, j, to, ...)                                                                 \
+    for (int j = 0, to = width / 2; L >= width && j < width / 2; j++, to++) {                      \
+        __VA_ARGS__;                                                                               \
+    }
 
 /* Prefetches the memory of a run: conversions keep the processor too busy to look far enough
  * ahead (this saves an eighth of the time of a float32 sum from memory).  Prefetches past the
@@ -47,23 +61,34 @@ static void sum_f64_start(void *acc, void *aux, int64_t n) {
     double *r = acc, *e = aux;
     for (int64_t j = 0; j < n; j++) r[j] = -0.0, e[j] = 0;
 }
+#define SUM_BY(L)                                                                                  \
+    do {                                                                                           \
+        double s[L], e[L] = {0};                                                                   \
+        for (int j = 0; j < L; j++) s[j] = v[j];                                                   \
+        for (i = L; i + L <= n; i += L)                                                            \
+            for (int j = 0; j < L; j++) TWO_SUM(s[j], e[j], v[i + j]);                             \
+        int seen = L - (int)(n - i);                                                               \
+        if (i < n)                                                                                 \
+            IVDEP for (int j = 0; j < L; j++) {                                                    \
+                double b = v[n - L + j], more = j < seen ? -0.0 : b;                               \
+                TWO_SUM(s[j], e[j], more);                                                         \
+            }                                                                                      \
+        HALVE(L, j, to, e[j] += e[to]; TWO_SUM(s[j], e[j], s[to]))                                 \
+        TWO_SUM(sum, error, s[0]);                                                                 \
+        error += e[0];                                                                             \
+    } while (0)
 static void sum_f64_accumulate_run(void *acc, void *aux, const void *x, int64_t n, int64_t index) {
     const double *v = x;
-    double s[LANES], e[LANES] = {0}, sum = *(double *)acc, error = *(double *)aux;
+    double sum = *(double *)acc, error = *(double *)aux;
     int64_t i = 0;
     (void)index;
-    if (n >= LANES) {
-        for (int j = 0; j < LANES; j++) s[j] = v[j];
-        for (i = LANES; i + LANES <= n; i += LANES)
-            for (int j = 0; j < LANES; j++) TWO_SUM(s[j], e[j], v[i + j]);
-        for (int j = 0; j < LANES; j++) {
-            TWO_SUM(sum, error, s[j]);
-            error += e[j];
-        }
-    }
-    for (; i < n; i++) TWO_SUM(sum, error, v[i]);
+    if (n >= LANES) SUM_BY(LANES);
+    else if (n >= FEW_LANES) SUM_BY(FEW_LANES);
+    else
+        for (; i < n; i++) TWO_SUM(sum, error, v[i]);
     *(double *)acc = sum, *(double *)aux = error;
 }
+#undef SUM_BY
 static void sum_f64_accumulate_rows(void *acc, void *aux, const void *x, int64_t stride,
                                     int64_t rows, int64_t n, int64_t index) {
     double *restrict s = acc, *restrict e = aux;

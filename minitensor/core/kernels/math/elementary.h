@@ -287,6 +287,8 @@ INLINE float mt_erff(float x) {
 
 #include "kernels/math/powers.h"
 
+#include "kernels/math/division.h"
+
 /* --- two operands ----------------------------------------------------------------------------- */
 INLINE float mt_hypotf(float a, float b) {
     double x = a, y = b, h = sqrt(x * x + y * y);

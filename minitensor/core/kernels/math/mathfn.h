@@ -16,28 +16,6 @@ static inline uint64_t mt_ipow(uint64_t base, uint64_t exponent) {
     return result;
 }
 
-/* The division of NumPy (and Python): the remainder has the sign of the divisor, and quotient *
- * b + remainder is a.  floor(a / b) is wrong where a / b rounds up to a whole number. */
-#define MT_DIVISION(T, suffix)                                                                     \
-    static inline T mt_floor_divide##suffix(T a, T b) {                                            \
-        if (b == 0 || a - a != 0)                                                                  \
-            return a / b; /* an infinity stays one, as the array API standard has it */            \
-        T mod = fmod##suffix(a, b);                                                                \
-        T div = (a - mod) / b;                                                                     \
-        if (mod != 0 && (b < 0) != (mod < 0)) div -= 1;                                            \
-        if (div == 0) return copysign##suffix(0, a / b);                                           \
-        T whole = floor##suffix(div);                                                              \
-        return div - whole > (T)0.5 ? whole + 1 : whole;                                           \
-    }                                                                                              \
-    static inline T mt_remainder##suffix(T a, T b) {                                               \
-        T mod = fmod##suffix(a, b);                                                                \
-        if (b == 0 || mod != mod) return mod;                                                      \
-        if (mod == 0) return copysign##suffix(0, b);                                               \
-        return (b < 0) != (mod < 0) ? mod + b : mod;                                               \
-    }
-MT_DIVISION(float, f)
-MT_DIVISION(double, )
-
 /* The larger and the smaller of two floats; NaN wins.  With a name for the intermediate value,
  * nested calls are vectorised, too. */
 #define MT_EXTREMES(T, suffix)                                                                     \
@@ -48,6 +26,11 @@ MT_DIVISION(double, )
     static inline T mt_smaller##suffix(T a, T b) {                                                 \
         T smaller = a < b ? a : b;                                                                 \
         return a != a ? a : smaller;                                                               \
+    }                                                                                              \
+    /* a between b and c.  One comparison finds the NaN of a or b. */                              \
+    static inline T mt_clamp##suffix(T a, T b, T c) {                                              \
+        T larger = a > b ? a : b, nan = a + b, y = larger < c ? larger : c;                        \
+        return __builtin_isunordered(a, b) ? nan : y;                                              \
     }
 MT_EXTREMES(float, f)
 MT_EXTREMES(double, )
@@ -120,6 +103,5 @@ MT_EXTREMES(double, )
 #define hypot(x, y) MT_PICK(x, mt_hypotf, hypot)(x, y)
 #define mt_larger(x, y) MT_PICK(x, mt_largerf, mt_larger)(x, y)
 #define mt_smaller(x, y) MT_PICK(x, mt_smallerf, mt_smaller)(x, y)
-#define mt_floor_divide(x, y) MT_PICK(x, mt_floor_dividef, mt_floor_divide)(x, y)
-#define mt_remainder(x, y) MT_PICK(x, mt_remainderf, mt_remainder)(x, y)
+#define mt_clamp(x, y, z) MT_PICK(x, mt_clampf, mt_clamp)(x, y, z)
 #endif
