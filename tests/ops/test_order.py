@@ -107,9 +107,9 @@ def test_an_order_whose_pivots_are_always_among_the_least(isa: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "float32", "float64", "int64"])
 def test_rows_of_any_layout(dtype: str, isa: str) -> None:
-    base = values(dtype, (6, 130, 8))
+    base = values(dtype, (6, 130, 8))  # above _FEW elements: the axis becomes the last one
     t = Tensor(base)
-    views = [(t, base), (t.T, base.T), (t[:, :0], base[:, :0])]
+    views = [(t, base), (t.T, base.T), (t[:, :0], base[:, :0]), (t[:, :3], base[:, :3])]
     for view, a in [*views, (t[::-2, :, ::3], base[::-2, :, ::3])]:
         for axis in range(3):
             for descending in (False, True):
@@ -162,6 +162,37 @@ def test_median_along_each_axis() -> None:
                 places, expected = places.squeeze(axis), expected.squeeze(axis)
             np.testing.assert_array_equal(index.asnumpy(), places)
             np.testing.assert_array_equal(got.asnumpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unique(dtype: str, isa: str) -> None:
+    for n in (0, 1, 2, 63, 1025, 2**16 + 3):
+        a = values(dtype, n, n)
+        expected, inverse = np.unique(a, return_inverse=True)
+        got, positions = ops.unique(Tensor(a))
+        np.testing.assert_array_equal(got.asnumpy(), expected)
+        np.testing.assert_array_equal(positions.asnumpy(), inverse.reshape(a.shape))
+    a = values(dtype, (30, 40))
+    t = Tensor(a)[::2, ::-3]
+    got, positions = ops.unique(t)
+    np.testing.assert_array_equal(got.asnumpy(), np.unique(t.asnumpy()))
+    np.testing.assert_array_equal(got[positions].asnumpy(), t.asnumpy())
+    np.testing.assert_array_equal(ops.unique(t, False).asnumpy(), got.asnumpy())
+
+
+def test_bfloat16_is_in_the_order_of_float32(isa: str) -> None:
+    wide = values("float32", 5000)
+    t = Tensor(wide).astype("bfloat16")
+    wide = t.astype("float32").asnumpy()
+    for descending in (False, True):
+        got, index = ops.sort(t, descending=descending)
+        np.testing.assert_array_equal(index.asnumpy(), order(wide, 0, descending))
+        np.testing.assert_array_equal(got.astype("float32").asnumpy(), wide[index.asnumpy()])
+    place = np.isnan(wide).argmax()
+    assert ops.median(t)[1].item() == place
+    np.testing.assert_array_equal(
+        ops.unique(t, False).astype("float32").asnumpy(), np.unique(wide)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -174,23 +174,33 @@ MT_ARRAY_KERNEL(unique) {
     return status;
 }
 
+/* Returns true if the elements lie in C order, without gaps. */
+static bool is_flat(const mt_array *x) {
+    int64_t step = MT_ITEMSIZE[x->dtype];
+    for (int d = x->ndim - 1; d >= 0; step *= x->shape[d--])
+        if (x->shape[d] != 1 && x->strides[d] != step) return false;
+    return true;
+}
+
 /* Finds the positions of values [begin, end). */
 static void search_values(void *job, int64_t begin, int64_t end) {
     const mt_arrays *a = job;
     const mt_array *x = &a->in[0], *values = &a->in[1];
     const sort_order *order = &ORDERS[x->dtype];
-    int64_t *out = (int64_t *)a->out[0].data, found[SEARCHES];
+    int64_t *out = (int64_t *)a->out[0].data, found[SEARCHES], size = MT_ITEMSIZE[x->dtype];
     uint64_t keys[SEARCHES] = {0};
+    bool flat = is_flat(values);
     for (int64_t i = begin, n; i < end; i += n) {
         n = end - i < SEARCHES ? end - i : SEARCHES;
-        for (int64_t j = 0; j < n; j++) {
+        if (flat) order->keys(keys, values->data + i * size, size, n);
+        for (int64_t j = 0; j < n && !flat; j++) {
             const char *value = values->data;
             int64_t rest = i + j;
             for (int d = values->ndim - 1; d >= 0; d--) {
                 value += rest % values->shape[d] * values->strides[d];
                 rest /= values->shape[d];
             }
-            order->keys(&keys[j], value, MT_ITEMSIZE[x->dtype], 1);
+            order->keys(&keys[j], value, size, 1);
         }
         order->search(x->data, x->strides[0], x->shape[0], keys, a->param[0].i != 0, found);
         memcpy(out + i, found, (size_t)n * sizeof *out);

@@ -56,17 +56,25 @@ typedef struct {
              high = key > high ? key : high)                                                       \
         *least = low, *greatest = high;                                                            \
     }                                                                                              \
+    typedef T loose_##name __attribute__((aligned(1), may_alias));                                 \
     static void search_##name(const char *x, int64_t stride, int64_t n, const uint64_t *keys,      \
                               bool right, int64_t *found) {                                        \
-        T one;                                                                                     \
-        memset(found, 0, SEARCHES * sizeof *found);                                                \
-        for (int64_t half; n > 0; n -= half) {                                                     \
-            half = (n + 1) / 2;                                                                    \
-            for (int j = 0; j < SEARCHES; j++) {                                                   \
-                memcpy(&one, x + (found[j] + half - 1) * stride, sizeof one);                      \
-                uint64_t other = key_##name(one);                                                  \
-                found[j] += (other < keys[j]) | (right & (other == keys[j])) ? half : 0;           \
-            }                                                                                      \
+        const loose_##name *v = (const loose_##name *)x;                                           \
+        const int64_t step = stride / (int64_t)sizeof(T);                                          \
+        int64_t at[SEARCHES] = {0};                                                                \
+        KEY wanted[SEARCHES];                                                                      \
+        for (int j = 0; j < SEARCHES; j++) wanted[j] = (KEY)keys[j];                               \
+        if (right) SEARCH(key_##name, !(wanted[j] < other))                                        \
+        else SEARCH(key_##name, other < wanted[j])                                                 \
+        memcpy(found, at, sizeof at);                                                              \
+    }
+/* Halves what is left of each search; strides are multiples of the size. */
+#define SEARCH(key_of, taken)                                                                      \
+    for (int64_t half; n > 0; n -= half) {                                                         \
+        half = (n + 1) / 2;                                                                        \
+        for (int j = 0; j < SEARCHES; j++) {                                                       \
+            uint64_t other = key_of(v[(at[j] + half - 1) * step]);                                 \
+            at[j] += half & -(int64_t)(taken);                                                     \
         }                                                                                          \
     }
 ORDER(bool, uint8_t, uint8_t, x != 0)
