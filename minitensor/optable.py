@@ -397,8 +397,9 @@ class ArrayKernel(NamedTuple):
 
     name: str
     file: str
-    # The kinds of dtype that it computes in, among those with a C type; "*": it moves elements of
-    # every dtype.  The dtype is that of the first input, or of the output if there is no input.
+    # The kinds of dtype that it computes in, among those with a C type; "h": float16 and bfloat16;
+    # "*": it moves elements of every dtype.  The dtype is that of the first input, or of the output
+    # if there is no input.
     kinds: str
 
 
@@ -425,10 +426,11 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("mask_fill", "mask", "*"),
     ArrayKernel("mask_put", "mask", "*"),
     ArrayKernel("matmul", "matmul", "f"),
-    ArrayKernel("sort", "sort", "biuf"),
-    ArrayKernel("topk", "sort", "biuf"),
-    ArrayKernel("median", "sort", "biuf"),
-    ArrayKernel("searchsorted", "sort", "biuf"),
+    ArrayKernel("sort", "sort", "biufh"),
+    ArrayKernel("topk", "sort", "biufh"),
+    ArrayKernel("median", "sort", "biufh"),
+    ArrayKernel("unique", "sort", "biufh"),
+    ArrayKernel("searchsorted", "sort", "biufh"),
     ArrayKernel("scan", "scan", "biuf"),
     ArrayKernel("softmax", "softmax", "biuf"),
     ArrayKernel("layer_norm", "softmax", "f"),

@@ -15,6 +15,7 @@ from minitensor.dtype import bool_, int64
 from minitensor.ops._dispatch import (
     aliases,
     array_op,
+    array_op_into,
     array_pair,
     as_ints,
     as_tensor,
@@ -40,7 +41,7 @@ from minitensor.ops.indexing import (
 )
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.optable import ARRAY_CODES
-from minitensor.tensor import Tensor
+from minitensor.tensor import Tensor, empty
 
 if TYPE_CHECKING:
     from minitensor.typing import TensorLike
@@ -695,6 +696,13 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
         [1 3] [1 0 1]
     """
     t = as_tensor(input, "unique")
+    if t.size < _LONG:
+        targets = [empty((t.size,), t.dtype, t._device), empty((), int64, t._device)]
+        if return_inverse:
+            targets.append(empty(t.shape, int64, t._device))
+        if array_op_into(_UNIQUE, "unique", tuple(targets), (), t.ravel()) is not None:
+            found = getitem(targets[0], slice(int(targets[1].item()))).copy()
+            return (found, targets[2]) if return_inverse else found
     if not return_inverse:
         return Tensor(np.unique(_comparable(t._value())), t.dtype, device=t.device)
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)
@@ -736,8 +744,12 @@ def bincount(input: TensorLike, weights: TensorLike | None = None, minlength: in
 
 
 # --- by order -------------------------------------------------------------------------------------
-_SORT, _TOPK, _SEARCH = (ARRAY_CODES[name] for name in ("sort", "topk", "searchsorted"))
+_SORT, _TOPK, _UNIQUE, _SEARCH = (
+    ARRAY_CODES[name] for name in ("sort", "topk", "unique", "searchsorted")
+)
 _LONG = 1 << 32  # along an axis: more than the kernels' positions
+_FEW = 1 << 11  # elements that are sorted across rows as fast as they are moved
+_INT64 = int64.code
 
 
 def _comparable(a: np.ndarray) -> np.ndarray:
@@ -746,12 +758,29 @@ def _comparable(a: np.ndarray) -> np.ndarray:
 
 
 def _in_order(
-    kernel: int, op: str, t: Tensor, axis: int, shape: tuple[int, ...], descending: bool
+    kernel: int, op: str, t: Tensor, axis: int, k: int, descending: bool
 ) -> tuple[Tensor, Tensor] | None:
-    """Return elements of a shape in order, and their positions; None if no kernel does it."""
-    if t.shape[axis] >= _LONG:
+    """Return the first k elements in order, and their positions; None if no kernel does it."""
+    shape = t.shape
+    last = len(shape) - 1
+    if shape[axis] >= _LONG:
         return None
-    return array_pair(kernel, op, (t.dtype.code, int64.code), shape, (axis, descending), t)
+    if axis != last and t.size > _FEW and shape[axis] > 1:  # rows lie in memory as they are sorted
+        found = _in_order(kernel, op, t.swapaxes(axis, last).contiguous(), last, k, descending)
+        return found and (
+            found[0].swapaxes(axis, last).contiguous(), found[1].swapaxes(axis, last).contiguous()
+        )  # fmt: skip
+    if k != shape[axis]:
+        shape = (*shape[:axis], k, *shape[axis + 1 :])
+    return array_pair(kernel, op, (t.dtype.code, _INT64), shape, (axis, descending), t)
+
+
+def _axis_of(op: str, t: Tensor, axis: Any) -> int:
+    """Return the axis counted from the front."""
+    n = t.ndim
+    if axis.__class__ is int and -n <= axis < n:
+        return axis % n
+    return normalize_axis(op, axis, n)
 
 
 def _ordered(a: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -789,9 +818,8 @@ def sort(
         [1 2 3] [1 2 0]
     """
     t = as_tensor(input, "sort")
-    axis = normalize_axis("sort", axis, t.ndim)
-
-    found = _in_order(_SORT, "sort", t, axis, t.shape, descending)
+    axis = _axis_of("sort", t, axis)
+    found = _in_order(_SORT, "sort", t, axis, t.shape[axis], descending)
     if found is not None:
         return found
 
@@ -858,16 +886,16 @@ def topk(
         [3 2] [0 2]
     """
     t = as_tensor(input, "topk")
-    axis = normalize_axis("topk", axis, t.ndim)
-    counts = as_ints("topk", k, "k")
-    if len(counts) != 1 or not 0 <= counts[0] <= t.shape[axis]:
+    axis = _axis_of("topk", t, axis)
+    counts = (k,) if k.__class__ is int else as_ints("topk", k, "k")
+    count = counts[0] if len(counts) == 1 else -1
+    if not 0 <= count <= t.shape[axis]:
         raise ValueError(f"[topk] k must be from 0 to {t.shape[axis]}, got {k!r}")
-    shape = (*t.shape[:axis], counts[0], *t.shape[axis + 1 :])
-    found = _in_order(_TOPK, "topk", t, axis, shape, bool(largest))
+    found = _in_order(_TOPK, "topk", t, axis, count, bool(largest))
     if found is not None:
         return found
     values, places = sort(t, axis, largest)
-    window = (slice(None),) * axis + (slice(counts[0]),)
+    window = (slice(None),) * axis + (slice(count),)
     return getitem(values, window), getitem(places, window)
 
 

@@ -15,9 +15,9 @@ DTYPES = [
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
     "float32", "float64",
 ]  # fmt: skip
-# Below and above: insertion (48), a tile (512), counting (2048), a run (2**15), shared rows
-# (2**16).
-LENGTHS = [1, 2, 47, 48, 49, 511, 513, 2049, 2**15 - 1, 2**15 + 1, 2**16 + 3]
+# Below and above: a network of vectors (16, 32, 64), insertion (40), a tile (512), many samples
+# (1024), counting (2048), shared rows (2**16).
+LENGTHS = [1, 2, 16, 17, 32, 33, 40, 41, 64, 65, 511, 513, 1023, 1024, 2049, 2**16 - 1, 2**16 + 3]
 
 
 @pytest.fixture(params=settings.isa_names())
@@ -71,11 +71,45 @@ def test_sort_and_topk(dtype: str, descending: bool, isa: str) -> None:
             same(got.asnumpy(), a[places[:k]])
 
 
+@pytest.mark.parametrize("n", [30, 3000, 70_000])
+def test_wide_keys_with_equal_beginnings(n: int, isa: str) -> None:
+    """The first bits tell few of the elements apart: groups below and above insertion (16)."""
+    rng = np.random.default_rng(n)
+    few = rng.integers(0, 2**20, n)
+    for a in (few, few % 5, few // 2**20 + rng.integers(0, 50, n) * 2**40 + few):
+        a[n // 2] = np.iinfo(np.int64).max
+        for kind in (np.int64, np.uint64, np.float64):
+            for descending in (False, True):
+                array = a.astype(kind)
+                got, index = ops.sort(Tensor(array), descending=descending)
+                places = order(array, 0, descending)
+                np.testing.assert_array_equal(index.asnumpy(), places)
+                same(got.asnumpy(), array[places])
+
+
+def test_an_order_whose_pivots_are_always_among_the_least(isa: str) -> None:
+    """Parting by such pivots takes a time in proportion to n * n, and ends in another sort."""
+    n = 1000
+    a, rest, next_value = np.full(n, -1), list(range(n)), 0
+    while len(rest) > 64:  # assign the least values to the samples of pivot_of
+        count = len(rest)
+        samples = [rest[count // 8 * i + count // 16] for i in range(8)]
+        for place in samples:
+            if a[place] < 0:
+                a[place], next_value = next_value, next_value + 1
+        pivot = sorted(a[place] for place in samples)[4]
+        rest = [place for place in rest if not 0 <= a[place] < pivot]
+    a[a < 0] = np.arange(next_value, n)
+    got, index = ops.sort(Tensor(a))
+    np.testing.assert_array_equal(index.asnumpy(), order(a, 0, False))
+    np.testing.assert_array_equal(got.asnumpy(), np.arange(n))
+
+
 @pytest.mark.parametrize("dtype", ["int8", "float32", "float64", "int64"])
 def test_rows_of_any_layout(dtype: str, isa: str) -> None:
-    base = values(dtype, (6, 130, 8))
+    base = values(dtype, (6, 130, 8))  # above _FEW elements: the axis becomes the last one
     t = Tensor(base)
-    views = [(t, base), (t.T, base.T), (t[:, :0], base[:, :0])]
+    views = [(t, base), (t.T, base.T), (t[:, :0], base[:, :0]), (t[:, :3], base[:, :3])]
     for view, a in [*views, (t[::-2, :, ::3], base[::-2, :, ::3])]:
         for axis in range(3):
             for descending in (False, True):
@@ -128,6 +162,37 @@ def test_median_along_each_axis() -> None:
                 places, expected = places.squeeze(axis), expected.squeeze(axis)
             np.testing.assert_array_equal(index.asnumpy(), places)
             np.testing.assert_array_equal(got.asnumpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unique(dtype: str, isa: str) -> None:
+    for n in (0, 1, 2, 63, 1025, 2**16 + 3):
+        a = values(dtype, n, n)
+        expected, inverse = np.unique(a, return_inverse=True)
+        got, positions = ops.unique(Tensor(a))
+        np.testing.assert_array_equal(got.asnumpy(), expected)
+        np.testing.assert_array_equal(positions.asnumpy(), inverse.reshape(a.shape))
+    a = values(dtype, (30, 40))
+    t = Tensor(a)[::2, ::-3]
+    got, positions = ops.unique(t)
+    np.testing.assert_array_equal(got.asnumpy(), np.unique(t.asnumpy()))
+    np.testing.assert_array_equal(got[positions].asnumpy(), t.asnumpy())
+    np.testing.assert_array_equal(ops.unique(t, False).asnumpy(), got.asnumpy())
+
+
+def test_bfloat16_is_in_the_order_of_float32(isa: str) -> None:
+    wide = values("float32", 5000)
+    t = Tensor(wide).astype("bfloat16")
+    wide = t.astype("float32").asnumpy()
+    for descending in (False, True):
+        got, index = ops.sort(t, descending=descending)
+        np.testing.assert_array_equal(index.asnumpy(), order(wide, 0, descending))
+        np.testing.assert_array_equal(got.astype("float32").asnumpy(), wide[index.asnumpy()])
+    place = np.isnan(wide).argmax()
+    assert ops.median(t)[1].item() == place
+    np.testing.assert_array_equal(
+        ops.unique(t, False).astype("float32").asnumpy(), np.unique(wide)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -21,7 +21,8 @@ int mt_array_kernels(void) { return MT_NUM_ARRAY_KERNELS; }
 bool mt_array_kernel_has(int kernel, int device, int dtype) {
     const char *kinds = KINDS[kernel];
     if (!(mt_devices[device].flags & MT_DEVICE_NATIVE)) return false;
-    return kinds[0] == '*' || (MT_HAS_KERNELS[dtype] && strchr(kinds, MT_KIND[dtype]));
+    char kind = MT_HAS_KERNELS[dtype] ? MT_KIND[dtype] : MT_COMPUTE[dtype] >= 0 ? 'h' : '*';
+    return strchr(kinds, kind) || kinds[0] == '*';
 }
 
 static mt_ref launch(const mt_array_call *call, int n_out, mt_tensor **out) {

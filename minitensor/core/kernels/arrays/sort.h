@@ -1,142 +1,27 @@
-/* Order: sort, topk, median and searchsorted.
+/* Order: sort, topk, median, unique and searchsorted.
  *
- * An element becomes an unsigned key with the same order (NaN is the greatest, -0 equals 0), and a
- * key with its position an item.  Runs of items that fit into a cache are sorted by their digits,
- * from the last one to the first; a digit that is the same in all items costs nothing.  Then pairs
- * of runs are merged.  Threads share the runs, and the pieces of a merge.  The order of items is
- * total, so the result does not depend on the number of threads.  A descending order inverts the
- * keys. */
+ * The problem.  A sort returns positions as well as values, and equal elements keep their order.
+ * Comparisons of pairs of a key and a position miss the prediction at every second step, and pairs
+ * of a 64-bit key take twice the memory.
+ *
+ * The solution.  An element becomes an unsigned key with the same order (sort_keys.h).  An item of
+ * 64 bits holds the distance of the key from the least one, and below it the position; of a
+ * distance that does not fit, or of more bits than tell most of the elements apart, the last bits
+ * are left out.  Items are sorted by the digits of the distance, from the last one to the first
+ * (sort_items.h): three passes at most.  Neighbours whose distances have lost bits and are equal
+ * are then sorted by their whole keys.  Threads share the blocks of each pass.
+ *
+ * The first k of a row, k being small, are inserted into a list, and most elements are only
+ * compared with its last one.  Else the k-th is found by its digits, and all up to it are sorted.
+ *
+ * The order by key and position is total, so the result does not depend on the number of threads.
+ * A descending order inverts the keys. */
 #include <stdlib.h>
 
 #include "base/threadpool.h"
+#include "kernels/arrays/sort_keys.h"
 
-enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, BLOCKS = 16, FEW_ITEMS = 48 };
-enum { RUN = 1 << 15 };    /* items of a run */
-enum { SHARED = 1 << 16 }; /* items from which threads share a row */
-
-/* Writes the keys of n elements. */
-typedef void (*key_fn)(void *keys, const char *x, int64_t stride, int64_t n, bool flip);
-
-/* One row: n elements along the axis. */
-typedef struct {
-    const char *data;
-    int64_t n, stride;
-    key_fn keys;
-    bool flip;
-} sort_row;
-
-static inline uint32_t key_f32(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = x == 0 ? 0 : bits;
-    bits ^= (uint32_t)-(int32_t)(bits >> 31) | UINT32_C(1) << 31;
-    return x != x ? UINT32_MAX : bits;
-}
-static inline uint64_t key_f64(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = x == 0 ? 0 : bits;
-    bits ^= (uint64_t)-(int64_t)(bits >> 63) | UINT64_C(1) << 63;
-    return x != x ? UINT64_MAX : bits;
-}
-
-/* Defines keys_NAME, and search_NAME: how many of n elements in order are before x, or with `right`
- * not after it. */
-#define KEYS(NAME, T, KEY, expression)                                                             \
-    static inline KEY key_##NAME##_of(T x) { return (KEY)(expression); }                           \
-    static void keys_##NAME(void *keys, const char *x, int64_t stride, int64_t n, bool flip) {     \
-        KEY *out = keys, mask = flip ? (KEY) - 1 : 0;                                              \
-        T one;                                                                                     \
-        if (stride == sizeof(T))                                                                   \
-            for (int64_t i = 0; i < n; i++) {                                                      \
-                memcpy(&one, x + i * (int64_t)sizeof(T), sizeof one);                              \
-                out[i] = key_##NAME##_of(one) ^ mask;                                              \
-            }                                                                                      \
-        else                                                                                       \
-            for (int64_t i = 0; i < n; i++, x += stride) {                                         \
-                memcpy(&one, x, sizeof one);                                                       \
-                out[i] = key_##NAME##_of(one) ^ mask;                                              \
-            }                                                                                      \
-    }                                                                                              \
-    static int64_t search_##NAME(const char *x, int64_t stride, int64_t n, const char *value,      \
-                                 bool right) {                                                     \
-        T one;                                                                                     \
-        memcpy(&one, value, sizeof one);                                                           \
-        KEY key = key_##NAME##_of(one);                                                            \
-        int64_t found = 0;                                                                         \
-        while (n > 0) {                                                                            \
-            int64_t half = (n + 1) / 2;                                                            \
-            memcpy(&one, x + (found + half - 1) * stride, sizeof one);                             \
-            KEY other = key_##NAME##_of(one);                                                      \
-            found += (right ? other <= key : other < key) ? half : 0;                              \
-            n -= half;                                                                             \
-        }                                                                                          \
-        return found;                                                                              \
-    }
-KEYS(bool, uint8_t, uint32_t, x != 0)
-KEYS(int8, int8_t, uint32_t, x + 128)
-KEYS(int16, int16_t, uint32_t, x + 32768)
-KEYS(int32, int32_t, uint32_t, (uint32_t)x ^ UINT32_C(1) << 31)
-KEYS(int64, int64_t, uint64_t, (uint64_t)x ^ UINT64_C(1) << 63)
-KEYS(uint8, uint8_t, uint32_t, x)
-KEYS(uint16, uint16_t, uint32_t, x)
-KEYS(uint32, uint32_t, uint32_t, x)
-KEYS(uint64, uint64_t, uint64_t, x)
-KEYS(float32, float, uint32_t, key_f32(x))
-KEYS(float64, double, uint64_t, key_f64(x))
-
-static const struct {
-    key_fn keys;
-    int64_t (*search)(const char *x, int64_t stride, int64_t n, const char *value, bool right);
-    bool wide;
-} ORDERS[MT_NUM_DTYPES] = {
-#define ORDER(name, wide) [MT_DT_##name] = {keys_##name, search_##name, wide},
-    ORDER(bool, false) ORDER(int8, false) ORDER(int16, false) ORDER(int32, false) ORDER(int64, true)
-        ORDER(uint8, false) ORDER(uint16, false) ORDER(uint32, false) ORDER(uint64, true)
-            ORDER(float32, false) ORDER(float64, true)
-#undef ORDER
-};
-
-#define N(name) narrow_##name
-#define KEY uint32_t
-#define ITEM uint64_t
-#define item(key, index) ((uint64_t)(key) << 32 | (uint64_t)(index))
-#define key_of(item) ((uint32_t)((item) >> 32))
-#define index_of(item) ((int64_t)(uint32_t)(item))
-#define before(a, b) ((a) < (b))
-#define chosen(first, a, b) ((b) ^ (((a) ^ (b)) & -(uint64_t)(first)))
 #include "kernels/arrays/sort_items.h"
-#undef N
-#undef KEY
-#undef ITEM
-#undef item
-#undef key_of
-#undef before
-#undef chosen
-
-typedef struct {
-    uint64_t key;
-    int64_t index;
-} wide_item;
-#define N(name) wide_##name
-#define KEY uint64_t
-#define ITEM wide_item
-#define item(key, index) ((wide_item){key, index})
-#define key_of(item) ((item).key)
-#define before(a, b) (((a).key < (b).key) | (((a).key == (b).key) & ((a).index < (b).index)))
-#define chosen(first, a, b)                                                                        \
-    (wide_item) {                                                                                  \
-        (b).key ^ (((a).key ^ (b).key) & -(uint64_t)(first)),                                      \
-            (b).index ^ (((a).index ^ (b).index) & -(int64_t)(first))                              \
-    }
-#include "kernels/arrays/sort_items.h"
-#undef N
-#undef KEY
-#undef ITEM
-#undef item
-#undef key_of
-#undef before
-#undef chosen
 
 enum { SORT, TOPK, MEDIAN };
 
@@ -149,14 +34,8 @@ typedef struct {
     atomic_int status;
 } ordering;
 
-/* Returns an item's position. */
-static int64_t position(const void *items, bool wide, int64_t i) {
-    return wide ? ((const wide_item *)items)[i].index : index_of(((const uint64_t *)items)[i]);
-}
-
 typedef struct {
-    const void *items;
-    bool wide;
+    sorted_items order;
     const char *from;
     char *values, *positions;
     int64_t stride, value_stride, position_stride, size;
@@ -165,44 +44,64 @@ typedef struct {
 /* Writes elements and positions [begin, end) of a row. */
 static void write_row(void *job, int64_t begin, int64_t end) {
     const writing *w = job;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t at = position(w->items, w->wide, i);
-        const char *from = w->from + at * w->stride;
-        char *to = w->values + i * w->value_stride;
-        if (w->size == 4) memcpy(to, from, 4);
-        else if (w->size == 8) memcpy(to, from, 8);
-        else memcpy(to, from, (size_t)w->size);
-        memcpy(w->positions + i * w->position_stride, &at, sizeof at);
+    char *value = w->values + begin * w->value_stride;
+    char *position = w->positions + begin * w->position_stride;
+#define WRITE(size)                                                                                \
+    for (int64_t i = begin; i < end;                                                               \
+         i++, value += w->value_stride, position += w->position_stride) {                          \
+        int64_t at = place_of(&w->order, i);                                                       \
+        memcpy(value, w->from + at * w->stride, size);                                             \
+        memcpy(position, &at, sizeof at);                                                          \
     }
+    if (w->size == 1) WRITE(1)
+    else if (w->size == 2) WRITE(2)
+    else if (w->size == 4) WRITE(4)
+    else WRITE(8)
+#undef WRITE
 }
 
-/* Computes the median's item: of the first NaN, if there is one.  x has room for 2 n items. */
-static void median_item(const sort_row *r, int64_t rank, bool wide, void *x) {
-    bool nan = false;
-    uint64_t keys[MT_TILE];
-    for (int64_t i = 0; i < r->n && !nan; i += MT_TILE) { /* the greatest key is a NaN's */
-        int64_t n = i + MT_TILE < r->n ? MT_TILE : r->n - i, j = 0;
-        r->keys(keys, r->data + i * r->stride, r->stride, n, false);
-        if (wide)
-            while (j < n && keys[j] != UINT64_MAX) j++;
-        else
-            while (j < n && ((uint32_t *)keys)[j] != UINT32_MAX) j++;
-        nan = j < n;
-        if (nan && wide) ((wide_item *)x)[0] = (wide_item){UINT64_MAX, i + j};
-        else if (nan) ((uint64_t *)x)[0] = (uint64_t)UINT32_MAX << 32 | (uint64_t)(i + j);
+/* Finds the position of the lower median: of the first NaN, if there is one.  Returns a status. */
+static int median_place(const sort_row *r, uint64_t *place) {
+    uint64_t least, greatest, nan = r->order->nan;
+    range_of(r, 0, r->n, &least, &greatest);
+    if (nan && greatest == nan) {
+        for (*place = 0; key_at(r, (int64_t)*place) != nan;) ++*place;
+        return MT_OK;
     }
-    if (nan) return;
-    if (wide) ((wide_item *)x)[0] = wide_at_rank(r, rank, x);
-    else ((uint64_t *)x)[0] = narrow_at_rank(r, rank, x);
+    chosen found = {0, 0};
+    int status = at_rank(r, (r->n - 1) / 2, &found);
+    *place = (uint64_t)found.place;
+    return status;
+}
+
+/* Returns the words that a row takes. */
+static size_t room_of_row(const ordering *o, int64_t n) {
+    if (o->what == MEDIAN) return 1;
+    if (o->what == SORT || 4 * o->k > n) return room_of(n);
+    return 2 * (size_t)o->k + room_of(o->k);
+}
+
+/* Finds the first k positions of a row in order; x has room_of_row words.  Returns a status. */
+static int order_row(const ordering *o, const sort_row *r, uint64_t *x, sorted_items *order) {
+    *order = (sorted_items){x, 63, true};
+    if (o->what == MEDIAN) return median_place(r, x);
+    if (o->what == SORT || 4 * o->k > r->n) return sort_row_of(r, x, order);
+    if (o->k > FEW_CHOSEN) return choose_many(r, o->k, x);
+    choose_few(r, o->k, x);
+    return MT_OK;
 }
 
 /* Computes rows [begin, end). */
 static void order_rows(void *job, int64_t begin, int64_t end) {
     ordering *o = job;
     const mt_array *in = &o->call->in[0], *values = &o->call->out[0], *places = &o->call->out[1];
-    bool wide = ORDERS[in->dtype].wide, is_float = MT_KIND[in->dtype] == 'f';
     int64_t n = in->shape[o->axis];
-    for (int64_t row = begin; row < end; row++) {
+    uint64_t few[2 * (FEW_ITEMS + LANES)], *x = few;
+    size_t room = room_of_row(o, n);
+    int status = MT_OK;
+    if (room > sizeof few / sizeof *few) x = malloc(room * sizeof *x);
+    if (!x) status = MT_MEMORY_ERROR;
+    for (int64_t row = begin; row < end && status == MT_OK; row++) {
         int64_t from = 0, to = 0, at = 0, rest = row;
         for (int d = in->ndim - 1; d >= 0; d--) {
             if (d == o->axis) continue;
@@ -210,39 +109,22 @@ static void order_rows(void *job, int64_t begin, int64_t end) {
             rest /= in->shape[d];
             from += i * in->strides[d], to += i * values->strides[d], at += i * places->strides[d];
         }
-        sort_row r = {in->data + from, n, in->strides[o->axis], ORDERS[in->dtype].keys, o->flip};
-        wide_item few[2 * FEW_ITEMS];
-        void *memory = NULL, *items = few;
-        size_t bytes = (size_t)(2 * n) * (wide ? sizeof(wide_item) : sizeof(uint64_t));
-        if (o->what == TOPK && n > FEW_ITEMS) {
-            items = wide ? (void *)wide_choose(&r, o->k, &memory)
-                         : (void *)narrow_choose(&r, o->k, &memory);
-        } else if (n > FEW_ITEMS) items = memory = malloc(bytes);
-        if (!items) {
-            atomic_store(&o->status, MT_MEMORY_ERROR);
-            return;
-        }
-        if (o->what == MEDIAN && is_float) median_item(&r, (n - 1) / 2, wide, items);
-        else if (o->what == MEDIAN && wide)
-            ((wide_item *)items)[0] = wide_at_rank(&r, (n - 1) / 2, items);
-        else if (o->what == MEDIAN) ((uint64_t *)items)[0] = narrow_at_rank(&r, (n - 1) / 2, items);
-        else if (o->what == SORT || n <= FEW_ITEMS)
-            items = wide ? (void *)wide_sort_row(&r, items) : (void *)narrow_sort_row(&r, items);
-        writing w = {items,
-                     wide,
-                     r.data,
-                     values->data + to,
-                     places->data + at,
-                     r.stride,
-                     values->strides[o->axis],
-                     places->strides[o->axis],
-                     MT_ITEMSIZE[in->dtype]};
-        mt_parallel(o->k, SHARED, write_row, &w);
-        free(memory);
+        sort_row r = {in->data + from, n, in->strides[o->axis], &ORDERS[in->dtype], o->flip};
+        writing w = {.from = r.data,
+                     .values = values->data + to,
+                     .positions = places->data + at,
+                     .stride = r.stride,
+                     .value_stride = values->strides[o->axis],
+                     .position_stride = places->strides[o->axis],
+                     .size = MT_ITEMSIZE[in->dtype]};
+        status = order_row(o, &r, x, &w.order);
+        if (status == MT_OK) mt_parallel(o->k, BLOCK, write_row, &w);
     }
+    if (status != MT_OK) atomic_store(&o->status, status);
+    if (x != few) free(x);
 }
 
-/* Runs the rows of a call; threads share many short rows, or the items of a long one. */
+/* Runs the rows of a call; threads share many short rows, or the elements of a long one. */
 static int run_order(const mt_arrays *a, int what, int64_t k, bool flip) {
     ordering o = {.call = a, .what = what, .axis = (int)a->param[0].i, .k = k, .flip = flip};
     atomic_init(&o.status, MT_OK);
@@ -268,20 +150,60 @@ MT_ARRAY_KERNEL(topk) {
 /* out: the lower median and its position, with length 1 along the axis; of the first NaN. */
 MT_ARRAY_KERNEL(median) { return run_order(a, MEDIAN, 1, false); }
 
+/* in: a vector of fewer than 2^32 elements; out: the elements that differ, in order, with room for
+ * all; how many there are, of int64; for each element the position of its equal, of int64, if the
+ * call has a third output. */
+MT_ARRAY_KERNEL(unique) {
+    const mt_array *in = &a->in[0];
+    int64_t n = in->size, found = 0, size = MT_ITEMSIZE[in->dtype];
+    uint64_t *x = n ? malloc(room_of(n) * sizeof *x) : NULL;
+    sort_row r = {in->data, n, in->strides[0], &ORDERS[in->dtype], false};
+    sorted_items order;
+    if (n && !x) return MT_MEMORY_ERROR;
+    int status = n ? sort_row_of(&r, x, &order) : MT_OK;
+    for (int64_t i = 0, last = 0; i < n && status == MT_OK; i++) {
+        int64_t at = place_of(&order, i);
+        bool equal = i && order.items[i] >> order.bits == order.items[i - 1] >> order.bits &&
+                     (order.exact || key_at(&r, at) == key_at(&r, last));
+        if (!equal) memcpy(a->out[0].data + size * found++, r.data + at * r.stride, (size_t)size);
+        last = at;
+        if (a->n_out > 2) ((int64_t *)a->out[2].data)[at] = found - 1;
+    }
+    *(int64_t *)a->out[1].data = found;
+    free(x);
+    return status;
+}
+
+/* Returns true if the elements lie in C order, without gaps. */
+static bool is_flat(const mt_array *x) {
+    int64_t step = MT_ITEMSIZE[x->dtype];
+    for (int d = x->ndim - 1; d >= 0; step *= x->shape[d--])
+        if (x->shape[d] != 1 && x->strides[d] != step) return false;
+    return true;
+}
+
 /* Finds the positions of values [begin, end). */
 static void search_values(void *job, int64_t begin, int64_t end) {
     const mt_arrays *a = job;
     const mt_array *x = &a->in[0], *values = &a->in[1];
-    int64_t *out = (int64_t *)a->out[0].data;
-    for (int64_t i = begin; i < end; i++) {
-        const char *value = values->data;
-        int64_t rest = i;
-        for (int d = values->ndim - 1; d >= 0; d--) {
-            value += rest % values->shape[d] * values->strides[d];
-            rest /= values->shape[d];
+    const sort_order *order = &ORDERS[x->dtype];
+    int64_t *out = (int64_t *)a->out[0].data, found[SEARCHES], size = MT_ITEMSIZE[x->dtype];
+    uint64_t keys[SEARCHES] = {0};
+    bool flat = is_flat(values);
+    for (int64_t i = begin, n; i < end; i += n) {
+        n = end - i < SEARCHES ? end - i : SEARCHES;
+        if (flat) order->keys(keys, values->data + i * size, size, n);
+        for (int64_t j = 0; j < n && !flat; j++) {
+            const char *value = values->data;
+            int64_t rest = i + j;
+            for (int d = values->ndim - 1; d >= 0; d--) {
+                value += rest % values->shape[d] * values->strides[d];
+                rest /= values->shape[d];
+            }
+            order->keys(&keys[j], value, size, 1);
         }
-        out[i] =
-            ORDERS[x->dtype].search(x->data, x->strides[0], x->shape[0], value, a->param[0].i != 0);
+        order->search(x->data, x->strides[0], x->shape[0], keys, a->param[0].i != 0, found);
+        memcpy(out + i, found, (size_t)n * sizeof *out);
     }
 }
 
@@ -289,6 +211,6 @@ static void search_values(void *job, int64_t begin, int64_t end) {
  * param: whether after equal elements. */
 MT_ARRAY_KERNEL(searchsorted) {
     mt_arrays call = *a;
-    mt_parallel(a->out[0].size, 1 << 12, search_values, &call);
+    mt_parallel(a->out[0].size, 1 << 10, search_values, &call);
     return MT_OK;
 }

@@ -1,246 +1,360 @@
-/* Sorting of items, a key and a position each: included by sort.h for keys of 32 and of 64 bits,
- * with KEY, ITEM, N(name), and the macros item(key, index), key_of(item), index_of(item) and
- * before(item, item) and chosen(first, item, item), the first one or the other
- * without a branch.  Positions differ, so the order of items is total, and a sort that follows it
- * keeps equal keys in their order. */
+/* Sorting of items, from elements to positions in order.  Included by sort.h, which explains it. */
 
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, KEY_BITS = 3 * DIGIT_BITS };
+enum { FEW_ITEMS = 40, FEW_EQUAL = 16, BLOCKS = 16 };
+enum { SHARED = 1 << 16, BLOCK = 1 << 15 }; /* elements: of a row that threads share, of a block */
+
+/* One row: n elements along the axis. */
+typedef struct {
+    const char *data;
+    int64_t n, stride;
+    const sort_order *order;
+    bool flip; /* descending */
+} sort_row;
+
+/* Items in order: the position stands in the last `bits` of each. */
+typedef struct {
+    uint64_t *items;
+    int bits;
+    bool exact; /* the rest is as different as the keys are */
+} sorted_items;
+
+typedef struct {
+    const sort_row *row;
+    uint64_t *x, *y, least[BLOCKS], greatest[BLOCKS];
+    int64_t n, block;
+    int bits, shift, at, width; /* of the position; of the key; the digit */
+    uint32_t *count;            /* of each block, and digit */
+} sorting;
+
+/* Returns how many bits a number has. */
+static inline int bits_of(uint64_t x) { return x ? 64 - __builtin_clzll(x) : 0; }
+
+static inline int64_t place_of(const sorted_items *s, int64_t i) {
+    return (int64_t)(s->items[i] & ((UINT64_C(1) << s->bits) - 1));
+}
+
+/* Returns the key of an element, in the row's direction. */
+static inline uint64_t key_at(const sort_row *r, int64_t i) {
+    uint64_t key;
+    r->order->keys(&key, r->data + i * r->stride, r->stride, 1);
+    return r->flip ? ~key : key;
+}
+
+/* Finds the least and the greatest key of [begin, end) of a row, in its direction. */
+static void range_of(const sort_row *r, int64_t begin, int64_t end, uint64_t *least,
+                     uint64_t *greatest) {
+    uint64_t low, high;
+    r->order->range(r->data + begin * r->stride, r->stride, end - begin, &low, &high);
+    *least = r->flip ? ~high : low, *greatest = r->flip ? ~low : high;
+}
+
+#define EACH_BLOCK(s, b, from, to)                                                                 \
+    for (int64_t b = begin, from, to;                                                              \
+         b < end &&                                                                                \
+         (from = b * s->block, to = from + s->block < s->n ? from + s->block : s->n, true);        \
+         b++)
+
+static void find_ranges(void *job, int64_t begin, int64_t end) {
+    sorting *s = job;
+    EACH_BLOCK(s, b, from, to) range_of(s->row, from, to, &s->least[b], &s->greatest[b]);
+}
+
+static void make_items(void *job, int64_t begin, int64_t end) {
+    const sorting *s = job;
+    const sort_row *r = s->row;
+    uint64_t keys[MT_TILE], mask = r->flip ? UINT64_MAX : 0, least = s->least[0];
+    EACH_BLOCK(s, b, from, to)
+    for (int64_t i = from, n; i < to; i += n) {
+        n = to - i < MT_TILE ? to - i : MT_TILE;
+        r->order->keys(keys, r->data + i * r->stride, r->stride, n);
+        for (int64_t j = 0; j < n; j++)
+            s->x[i + j] = ((keys[j] ^ mask) - least) >> s->shift << s->bits | (uint64_t)(i + j);
+    }
+}
+
+static void count_digits(void *job, int64_t begin, int64_t end) {
+    const sorting *s = job;
+    uint64_t mask = (UINT64_C(1) << s->width) - 1;
+    EACH_BLOCK(s, b, from, to) {
+        uint32_t *count = memset(s->count + b * DIGITS, 0, (mask + 1) * sizeof *count);
+        for (int64_t i = from; i < to; i++) count[s->x[i] >> s->at & mask]++;
+    }
+}
+
+static void move_items(void *job, int64_t begin, int64_t end) {
+    const sorting *s = job;
+    uint64_t mask = (UINT64_C(1) << s->width) - 1, *y = s->y;
+    EACH_BLOCK(s, b, from, to) {
+        uint32_t *next = s->count + b * DIGITS;
+        for (int64_t i = from; i < to; i++) y[next[s->x[i] >> s->at & mask]++] = s->x[i];
+    }
+}
+
+/* Moves the items to the places of their digits; then count[last block][digit] is where the next
+ * digit begins. */
+static void sort_by_digit(sorting *s, int64_t blocks) {
+    mt_parallel(blocks, 1, count_digits, s);
+    uint32_t place = 0;
+    for (int64_t digit = 0; digit < INT64_C(1) << s->width; digit++)
+        for (int64_t b = 0; b < blocks; b++) {
+            uint32_t here = s->count[b * DIGITS + digit];
+            s->count[b * DIGITS + digit] = place;
+            place += here;
+        }
+    mt_parallel(blocks, 1, move_items, s);
+    uint64_t *other = s->x;
+    s->x = s->y, s->y = other;
+}
+
+#if MT_VECTOR == 64
+#include "kernels/arrays/sort_vectors.h"
+/* Sorts what has one of the digits [begin, end). */
+static void sort_parts(void *job, int64_t begin, int64_t end) {
+    const sorting *s = job;
+    const uint32_t *ends = s->count + ((s->n + s->block - 1) / s->block - 1) * DIGITS;
+    for (int64_t digit = begin; digit < end; digit++) {
+        int64_t from = digit ? ends[digit - 1] : 0, n = ends[digit] - from;
+        sort_vectors(s->x + from, s->y + from + digit * LANES, n, 2 * bits_of((uint64_t)n));
+    }
+}
+
+/* Sorts by `bits` bits above the positions: by the first digit, then the items of each. */
+static void sort_bits(sorting *s, int bits, int64_t blocks) {
+    if (!bits) return;
+    if (s->n < SHARED) {
+        sort_vectors(s->x, s->y, s->n, 2 * bits_of((uint64_t)s->n));
+        return;
+    }
+    s->width = bits < DIGIT_BITS ? bits : DIGIT_BITS;
+    s->at = s->bits + bits - s->width;
+    sort_by_digit(s, blocks);
+    if (bits > s->width) mt_parallel(INT64_C(1) << s->width, 64, sort_parts, s);
+}
+#else
+enum { LANES = 0 };
 /* Inserts each of a few items at its place. */
-static void N(insert)(ITEM *x, int64_t n) {
+static void insert_items(uint64_t *x, int64_t n) {
     for (int64_t i = 1; i < n; i++) {
-        ITEM one = x[i];
+        uint64_t one = x[i];
         int64_t j = i;
-        for (; j > 0 && before(one, x[j - 1]); j--) x[j] = x[j - 1];
+        for (; j > 0 && one < x[j - 1]; j--) x[j] = x[j - 1];
         x[j] = one;
     }
 }
 
-/* Sorts n items that lie in the order of their positions, by their digits from the last to the
- * first, with room for as many in y; `varies`: the bits in which keys differ.  They end in x. */
-static void N(sort_run)(ITEM *x, ITEM *y, int64_t n, KEY varies) {
-    enum { PLACES = 8 * sizeof(KEY) / DIGIT_BITS };
-    if (n <= FEW_ITEMS) {
-        N(insert)(x, n);
+/* Sorts by `bits` bits above the positions, by one digit after the other from the last one on. */
+static void sort_bits(sorting *s, int bits, int64_t blocks) {
+    int most = bits_of((uint64_t)s->n);
+    if (s->n <= FEW_ITEMS) {
+        insert_items(s->x, s->n);
         return;
     }
-    uint32_t count[PLACES][DIGITS] = {{0}};
-    for (int64_t i = 0; i < n; i++)
-        for (int d = 0; d < (int)PLACES; d++)
-            count[d][key_of(x[i]) >> (d * DIGIT_BITS) & (DIGITS - 1)]++;
-    ITEM *from = x, *to = y;
-    for (int d = 0; d < (int)PLACES; d++) {
-        int shift = d * DIGIT_BITS;
-        if (!(varies >> shift & (DIGITS - 1))) continue;
-        uint32_t *next = count[d], place = 0;
-        for (int digit = 0; digit < DIGITS; digit++) {
-            uint32_t here = next[digit];
-            next[digit] = place;
-            place += here;
+    most = most < 8 ? 8 : most > DIGIT_BITS ? DIGIT_BITS : most;
+    int passes = (bits + most - 1) / most;
+    for (s->at = s->bits; passes > 0; passes--, s->at += s->width) {
+        s->width = (bits - (s->at - s->bits) + passes - 1) / passes;
+        sort_by_digit(s, blocks);
+    }
+}
+#endif
+
+static int sort_row_of(const sort_row *r, uint64_t *x, sorted_items *sorted);
+
+/* Returns the words of n items, and of those behind them that a vector may write over. */
+static size_t items_of(int64_t n) { return (size_t)n + LANES * (n < SHARED ? 1 : DIGITS); }
+/* Returns the words that sort_row_of needs for n items. */
+static size_t room_of(int64_t n) {
+    return 2 * items_of(n) + (n < SHARED ? 0 : BLOCKS * DIGITS / 2);
+}
+
+/* Sorts items whose keys have the same first bits by the whole keys.  Returns a status. */
+static int sort_group(const sort_row *r, uint64_t *x, int64_t n, int bits) {
+    uint64_t few[FEW_EQUAL], mask = (UINT64_C(1) << bits) - 1, *keys = few;
+    if (n > FEW_EQUAL) keys = malloc(((size_t)n + room_of(n)) * sizeof *keys);
+    if (!keys) return MT_MEMORY_ERROR;
+    for (int64_t i = 0; i < n; i++) keys[i] = key_at(r, (int64_t)(x[i] & mask));
+    if (n <= FEW_EQUAL) {
+        for (int64_t i = 1, j; i < n; i++) {
+            uint64_t key = keys[i], one = x[i];
+            for (j = i; j > 0 && key < keys[j - 1]; j--) keys[j] = keys[j - 1], x[j] = x[j - 1];
+            keys[j] = key, x[j] = one;
         }
-        for (int64_t i = 0; i < n; i++)
-            to[next[key_of(from[i]) >> shift & (DIGITS - 1)]++] = from[i];
-        ITEM *other = from;
-        from = to, to = other;
+        return MT_OK;
     }
-    if (from != x) memcpy(x, from, (size_t)n * sizeof *x);
-}
-
-typedef struct {
-    ITEM *x, *y;
-    int64_t n, length; /* of the runs in x */
-    KEY varies;
-} N(run_sort);
-
-static void N(sort_runs)(void *job, int64_t begin, int64_t end) {
-    const N(run_sort) *s = job;
-    for (int64_t i = begin * RUN; i < end * RUN && i < s->n; i += RUN)
-        N(sort_run)(s->x + i, s->y + i, i + RUN < s->n ? RUN : s->n - i, s->varies);
-}
-
-/* Returns how many of the first `at` items of two merged runs are from the first. */
-static int64_t N(split)(const ITEM *a, int64_t n, const ITEM *b, int64_t m, int64_t at) {
-    int64_t low = at > m ? at - m : 0, high = at < n ? at : n;
-    while (low < high) {
-        int64_t i = low + (high - low) / 2;
-        if (before(a[i], b[at - i - 1])) low = i + 1;
-        else high = i;
+    sort_row rest = {(const char *)keys, n, sizeof *keys, &ORDERS[MT_DT_uint64], false};
+    sorted_items order;
+    int status = sort_row_of(&rest, keys + n, &order);
+    if (status == MT_OK) {
+        memcpy(keys, x, (size_t)n * sizeof *x);
+        for (int64_t i = 0; i < n; i++) x[i] = keys[place_of(&order, i)];
     }
-    return low;
+    free(keys);
+    return status;
 }
 
-/* Merges pairs of runs of x to y, in the pieces [begin, end) of RUN items of y. */
-static void N(merge_runs)(void *job, int64_t begin, int64_t end) {
-    const N(run_sort) *s = job;
-    for (int64_t piece = begin; piece < end; piece++) {
-        int64_t pair = piece * RUN / (2 * s->length) * (2 * s->length), rest = s->n - pair;
-        int64_t n = rest < s->length ? rest : s->length,
-                m = rest - n < s->length ? rest - n : s->length;
-        const ITEM *a = s->x + pair, *b = a + n;
-        int64_t from = piece * RUN - pair, to = from + RUN < n + m ? from + RUN : n + m;
-        int64_t i = N(split)(a, n, b, m, from), j = from - i, i_end = N(split)(a, n, b, m, to),
-                j_end = to - i_end;
-        ITEM *out = s->y + pair + from;
-        while (i < i_end && j < j_end) {
-            ITEM one = a[i], other = b[j];
-            bool first = before(one, other);
-            *out++ = chosen(first, one, other);
-            i += first, j += !first;
-        }
-        memcpy(out, a + i, (size_t)(i_end - i) * sizeof *out);
-        memcpy(out + (i_end - i), b + j, (size_t)(j_end - j) * sizeof *out);
+static int sort_groups(const sort_row *r, uint64_t *x, int64_t n, int bits) {
+    int status = MT_OK;
+    for (int64_t i = 0, end; i < n && status == MT_OK; i = end) {
+        for (end = i + 1; end < n && x[end] >> bits == x[i] >> bits;) end++;
+        if (end > i + 1) status = sort_group(r, x + i, end - i, bits);
     }
+    return status;
 }
 
-/* Sorts n items that lie in the order of their positions, with room for as many in y.  Returns x or
- * y, where they are then. */
-static ITEM *N(sort_items)(ITEM *x, ITEM *y, int64_t n, KEY varies) {
-    N(run_sort) s = {x, y, n, RUN, varies};
-    int64_t pieces = (n + RUN - 1) / RUN;
-    mt_parallel(pieces, 1, N(sort_runs), &s);
-    for (; s.length < n; s.length *= 2) {
-        mt_parallel(pieces, 1, N(merge_runs), &s);
-        ITEM *other = s.x;
-        s.x = s.y, s.y = other;
-    }
-    return s.x;
-}
-
-/* Makes items of keys; returns the bits in which they differ from `first`. */
-static KEY N(make_items)(ITEM *x, const KEY *keys, int64_t n, int64_t position, KEY first) {
-    KEY varies = 0;
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = item(keys[i], position + i);
-        varies |= keys[i] ^ first;
-    }
-    return varies;
-}
-
-/* Reads items [begin, end) of a row.  Returns the bits in which they differ from `first`. */
-static KEY N(read_items)(const sort_row *r, int64_t begin, int64_t end, ITEM *x, KEY first) {
-    KEY keys[MT_TILE], varies = 0;
-    for (int64_t i = begin; i < end; i += MT_TILE) {
-        int64_t n = i + MT_TILE < end ? MT_TILE : end - i;
-        r->keys(keys, r->data + i * r->stride, r->stride, n, r->flip);
-        varies |= N(make_items)(x + (i - begin), keys, n, i, first);
-    }
-    return varies;
-}
-
-typedef struct {
-    const sort_row *row;
-    ITEM *x;
-    int64_t block;
-    KEY first, varies[BLOCKS];
-} N(reading);
-
-static void N(read_blocks)(void *job, int64_t begin, int64_t end) {
-    N(reading) *g = job;
-    for (int64_t b = begin; b < end; b++) {
-        int64_t from = b * g->block, to = from + g->block < g->row->n ? from + g->block : g->row->n;
-        g->varies[b] = from < to ? N(read_items)(g->row, from, to, g->x + from, g->first) : 0;
-    }
-}
-
-/* Sorts a row; x has room for twice its items.  Returns where they are. */
-static ITEM *N(sort_row)(const sort_row *r, ITEM *x) {
-    int64_t blocks = r->n < SHARED ? 1 : BLOCKS;
-    N(reading) g = {.row = r, .x = x, .block = (r->n + blocks - 1) / blocks};
-    r->keys(&g.first, r->data, r->stride, 1, r->flip);
-    mt_parallel(blocks, 1, N(read_blocks), &g);
-    KEY varies = 0;
-    for (int64_t b = 0; b < blocks; b++) varies |= g.varies[b];
-    return N(sort_items)(x, x + r->n, r->n, varies);
-}
-
-/* Keeps the first k of n items, in order; x has room for twice as many. */
-static void N(keep)(ITEM *x, int64_t n, int64_t k) {
-    KEY varies = 0;
-    for (int64_t i = 1; i < n; i++) varies |= key_of(x[i]) ^ key_of(x[0]);
-    ITEM *sorted = N(sort_items)(x, x + n, n, varies);
-    if (sorted != x) memcpy(x, sorted, (size_t)(k < n ? k : n) * sizeof *x);
-}
-
-/* Finds the first k items of [begin, end) of a row, in order; x has room for 2 * (k + MT_TILE +
- * room) items.  Returns how many there are. */
-static int64_t N(first_items)(const sort_row *r, int64_t begin, int64_t end, int64_t k, ITEM *x,
-                              int64_t room) {
-    KEY keys[MT_TILE], bound = (KEY)-1;
-    int64_t n = 0, limit = k + room;
-    for (int64_t i = begin; i < end; i += MT_TILE) {
-        int64_t size = i + MT_TILE < end ? MT_TILE : end - i;
-        r->keys(keys, r->data + i * r->stride, r->stride, size, r->flip);
-        KEY least = (KEY)-1;
-        for (int64_t j = 0; j < size; j++) least = keys[j] < least ? keys[j] : least;
-        if (n >= k && least >= bound) continue; /* equal ones come after those that are kept */
-        for (int64_t j = 0; j < size; j++) {
-            x[n] = item(keys[j], i + j);
-            n += keys[j] < bound || n < k;
-        }
-        if (n < limit) continue;
-        N(keep)(x, n, k);
-        n = k;
-        bound = key_of(x[k - 1]);
-    }
-    N(keep)(x, n, k);
-    return n < k ? n : k;
-}
-
-typedef struct {
-    const sort_row *row;
-    int64_t k, block, room;
-    ITEM *x;
-    int64_t found[BLOCKS];
-} N(choosing);
-
-static void N(choose_blocks)(void *job, int64_t begin, int64_t end) {
-    N(choosing) *c = job;
-    for (int64_t b = begin; b < end; b++) {
-        int64_t from = b * c->block, to = from + c->block < c->row->n ? from + c->block : c->row->n;
-        ITEM *x = c->x + b * 2 * (c->k + MT_TILE + c->room);
-        c->found[b] = from < to ? N(first_items)(c->row, from, to, c->k, x, c->room) : 0;
-    }
-}
-
-/* Finds the first k items of a row; returns a pointer to memory at *memory, which the caller frees;
- * NULL: no memory. */
-static ITEM *N(choose)(const sort_row *r, int64_t k, void **memory) {
-    int64_t room = k < MT_TILE ? MT_TILE : k, each = 2 * (k + MT_TILE + room);
-    bool all = 4 * k > r->n;
-    int64_t blocks = r->n < SHARED || BLOCKS * each > r->n ? 1 : BLOCKS;
-    ITEM *x = *memory = malloc((size_t)(all ? 2 * r->n : blocks * each) * sizeof *x);
-    if (!x || all) return x ? N(sort_row)(r, x) : NULL;
-    N(choosing) c = {.row = r, .k = k, .block = (r->n + blocks - 1) / blocks, .room = room, .x = x};
-    mt_parallel(blocks, 1, N(choose_blocks), &c);
-    int64_t n = c.found[0];
+/* Sorts a row; x has room_of(n) words.  Returns a status. */
+static int sort_row_of(const sort_row *r, uint64_t *x, sorted_items *sorted) {
+    int64_t n = r->n, blocks = n < SHARED ? 1 : n / BLOCK < BLOCKS ? n / BLOCK : BLOCKS;
+    uint32_t few[DIGITS];
+    sorting s = {
+        .row = r, .x = x, .y = x + items_of(n), .n = n, .block = (n + blocks - 1) / blocks};
+    s.bits = bits_of((uint64_t)n - 1);
+    s.count = blocks > 1 ? (uint32_t *)(x + 2 * items_of(n)) : few;
+    mt_parallel(blocks, 1, find_ranges, &s);
+    uint64_t greatest = s.greatest[0];
     for (int64_t b = 1; b < blocks; b++) {
-        memmove(x + n, x + b * each, (size_t)c.found[b] * sizeof *x);
-        n += c.found[b];
+        s.least[0] = s.least[b] < s.least[0] ? s.least[b] : s.least[0];
+        greatest = s.greatest[b] > greatest ? s.greatest[b] : greatest;
     }
-    if (blocks > 1) N(keep)(x, n, k);
-    return x;
+    int varying = bits_of(greatest - s.least[0]), kept = 2 * s.bits < 16 ? 16 : 2 * s.bits;
+    kept = n <= FEW_ITEMS || kept > KEY_BITS ? KEY_BITS : kept;
+    kept = kept > 64 - s.bits ? 64 - s.bits : kept;
+    s.shift = varying > kept ? varying - kept : 0;
+    mt_parallel(blocks, 1, make_items, &s);
+    sort_bits(&s, varying - s.shift, blocks);
+    *sorted = (sorted_items){s.x, s.bits, !s.shift};
+    return s.shift ? sort_groups(r, s.x, n, s.bits) : MT_OK;
 }
 
-/* Returns the item at a rank of a row.  x has room for twice its items. */
-static ITEM N(at_rank)(const sort_row *r, int64_t rank, ITEM *x) {
-    enum { TOP = 11, SHIFT = 8 * sizeof(KEY) - TOP };
-    int64_t count[1 << TOP] = {0}, n = 0;
-    KEY keys[MT_TILE];
-    if (r->n <= 1 << TOP) return N(sort_row)(r, x)[rank];
-    for (int64_t i = 0; i < r->n; i += MT_TILE) {
-        int64_t size = i + MT_TILE < r->n ? MT_TILE : r->n - i;
-        r->keys(keys, r->data + i * r->stride, r->stride, size, r->flip);
-        for (int64_t j = 0; j < size; j++) count[keys[j] >> SHIFT]++;
+/* --- choosing --------------------------------------------------------------------------------- */
+
+/* An element: its key, in the row's direction, and its position. */
+typedef struct {
+    uint64_t key;
+    int64_t place;
+} chosen;
+
+/* Finds the element at a rank of a row.  Returns a status. */
+static int at_rank(const sort_row *r, int64_t rank, chosen *found) {
+    uint64_t keys[MT_TILE], mask = r->flip ? UINT64_MAX : 0, least, greatest,
+                            few[2 * (FEW_ITEMS + LANES)];
+    if (r->n <= DIGITS) {
+        uint64_t *x = r->n <= FEW_ITEMS ? few : malloc(room_of(r->n) * sizeof *x);
+        sorted_items order;
+        int status = x ? sort_row_of(r, x, &order) : MT_MEMORY_ERROR;
+        if (status == MT_OK) found->place = place_of(&order, rank);
+        if (status == MT_OK) found->key = key_at(r, found->place);
+        if (x != few) free(x);
+        return status;
     }
-    KEY top = 0;
-    while (rank >= count[top]) rank -= count[top++];
-    for (int64_t i = 0; i < r->n; i += MT_TILE) {
-        int64_t size = i + MT_TILE < r->n ? MT_TILE : r->n - i;
-        r->keys(keys, r->data + i * r->stride, r->stride, size, r->flip);
-        for (int64_t j = 0; j < size; j++) {
-            x[n] = item(keys[j], i + j);
-            n += keys[j] >> SHIFT == top;
+    range_of(r, 0, r->n, &least, &greatest);
+    int varying = bits_of(greatest - least),
+        shift = varying < DIGIT_BITS ? 0 : varying - DIGIT_BITS;
+    if (!varying) {
+        *found = (chosen){least, rank};
+        return MT_OK;
+    }
+    uint32_t count[2][DIGITS] = {{0}};
+    for (int64_t i = 0, n; i < r->n; i += n) {
+        n = r->n - i < MT_TILE ? r->n - i : MT_TILE;
+        r->order->keys(keys, r->data + i * r->stride, r->stride, n);
+        for (int64_t j = 0; j < n; j++) count[j & 1][((keys[j] ^ mask) - least) >> shift]++;
+    }
+    uint64_t digit = 0;
+    for (int64_t here; rank >= (here = (int64_t)count[0][digit] + count[1][digit]); digit++)
+        rank -= here;
+    int64_t m = (int64_t)count[0][digit] + count[1][digit], at = 0;
+    uint64_t *some = malloc(2 * ((size_t)m + 1) * sizeof *some), *places = some + m + 1;
+    if (!some) return MT_MEMORY_ERROR;
+    for (int64_t i = 0, n; i < r->n && at < m; i += n) {
+        n = r->n - i < MT_TILE ? r->n - i : MT_TILE;
+        r->order->keys(keys, r->data + i * r->stride, r->stride, n);
+        for (int64_t j = 0; j < n; j++) {
+            some[at] = keys[j] ^ mask, places[at] = (uint64_t)(i + j);
+            at += (some[at] - least) >> shift == digit;
+            if (at == m) break;
         }
     }
-    KEY varies = 0;
-    for (int64_t i = 1; i < n; i++) varies |= key_of(x[i]) ^ key_of(x[0]);
-    return N(sort_items)(x, x + n, n, varies)[rank];
+    sort_row rest = {(const char *)some, m, sizeof *some, &ORDERS[MT_DT_uint64], false};
+    int status = at_rank(&rest, rank, found);
+    if (status == MT_OK) found->place = (int64_t)places[found->place];
+    free(some);
+    return status;
+}
+
+enum { FEW_CHOSEN = 16, CHOICE = 64 };
+
+typedef struct {
+    const sort_row *row;
+    int64_t k, block;
+    chosen best[BLOCKS][FEW_CHOSEN];
+} choosing;
+
+/* Finds the first k elements of a block of a row, in order. */
+static void choose_block(const sort_row *r, int64_t begin, int64_t end, int64_t k, chosen *best) {
+    uint64_t keys[CHOICE], mask = r->flip ? UINT64_MAX : 0, least, greatest;
+    int64_t found = 0;
+    for (int64_t i = begin, n; i < end; i += n) {
+        n = end - i < CHOICE ? end - i : CHOICE;
+        if (found == k) {
+            range_of(r, i, i + n, &least, &greatest);
+            if (least >= best[k - 1].key) continue; /* equal ones come after those that are kept */
+        }
+        r->order->keys(keys, r->data + i * r->stride, r->stride, n);
+        for (int64_t j = 0, at; j < n; j++) {
+            uint64_t key = keys[j] ^ mask;
+            if (found == k && key >= best[k - 1].key) continue;
+            found += found < k;
+            for (at = found - 1; at > 0 && key < best[at - 1].key; at--) best[at] = best[at - 1];
+            best[at] = (chosen){key, i + j};
+        }
+    }
+}
+
+static void choose_blocks(void *job, int64_t begin, int64_t end) {
+    choosing *c = job;
+    for (int64_t b = begin, from; b < end; b++) {
+        from = b * c->block;
+        int64_t to = from + c->block < c->row->n ? from + c->block : c->row->n;
+        choose_block(c->row, from, to, c->k, c->best[b]);
+    }
+}
+
+/* Finds the first k elements of a row, as positions in order: few of them. */
+static void choose_few(const sort_row *r, int64_t k, uint64_t *places) {
+    int64_t blocks = r->n < SHARED ? 1 : r->n / BLOCK < BLOCKS ? r->n / BLOCK : BLOCKS;
+    choosing c = {.row = r, .k = k, .block = (r->n + blocks - 1) / blocks};
+    mt_parallel(blocks, 1, choose_blocks, &c);
+    int64_t next[BLOCKS] = {0};
+    for (int64_t i = 0; i < k; i++) {
+        int64_t first = 0;
+        for (int64_t b = 1; b < blocks; b++)
+            if (next[b] < k &&
+                (next[first] == k || c.best[b][next[b]].key < c.best[first][next[first]].key))
+                first = b;
+        places[i] = (uint64_t)c.best[first][next[first]++].place;
+    }
+}
+
+/* The same, of many; the memory at *places has room for k + room_of(k) more words. */
+static int choose_many(const sort_row *r, int64_t k, uint64_t *places) {
+    uint64_t keys[MT_TILE], mask = r->flip ? UINT64_MAX : 0, *x = places + k;
+    chosen last;
+    int64_t at = 0;
+    int status = at_rank(r, k - 1, &last);
+    uint64_t *some = x; /* keys, then the items */
+    for (int64_t i = 0, n; i < r->n && at < k && status == MT_OK; i += n) {
+        n = r->n - i < MT_TILE ? r->n - i : MT_TILE;
+        r->order->keys(keys, r->data + i * r->stride, r->stride, n);
+        for (int64_t j = 0; j < n && at < k; j++) {
+            some[at] = keys[j] ^ mask, places[at] = (uint64_t)(i + j);
+            at += (some[at] < last.key) | ((some[at] == last.key) & (i + j <= last.place));
+        }
+    }
+    sort_row rest = {(const char *)some, k, sizeof *some, &ORDERS[MT_DT_uint64], false};
+    sorted_items order;
+    if (status == MT_OK) status = sort_row_of(&rest, x + k, &order);
+    for (int64_t i = 0; i < k && status == MT_OK; i++) some[i] = places[place_of(&order, i)];
+    if (status == MT_OK) memcpy(places, some, (size_t)k * sizeof *places);
+    return status;
 }
