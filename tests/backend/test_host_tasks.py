@@ -98,7 +98,7 @@ def test_exports_end_with_their_arrays() -> None:
     np.testing.assert_array_equal((t + 0).asnumpy(), [9, 8, 1])
     del t
     np.testing.assert_array_equal(array, [9, 8, 1])  # the array keeps the memory
-    assert operators.view(Tensor(np.zeros((0, 2)))) is None
+    assert Tensor(np.zeros((0, 2))).asnumpy().shape == (0, 2)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int16", "uint64", "float16", "complex128"])
