@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from minitensor import Tensor, float32, int64, ops, runtime, set_context
-from minitensor.backend.core import operators
 from minitensor.ops._dispatch import host, host_many
 
 SIZES = [0, 1, 10, 16384, 16385]  # at the call up to 16384 elements, else in the queue

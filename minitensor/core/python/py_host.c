@@ -89,23 +89,32 @@ static bool make_outputs(host_call *c, PyObject *outputs) {
     return true;
 }
 
-/* Returns a tuple of the arrays of n tensors. */
-static PyObject *arrays(int n, mt_tensor **tensors, bool writable) {
+/* Returns a tuple of the arrays of n tensors, those from number `n_in` on writable. */
+static PyObject *arrays(int n, mt_tensor **tensors, int n_in) {
     PyObject *tuple = PyTuple_New(n);
     for (int i = 0; tuple && i < n; i++) {
-        PyObject *array = mt_py_array(tensors[i], writable);
+        PyObject *array = mt_py_array(tensors[i], i >= n_in);
         if (!array || PyTuple_SetItem(tuple, i, array) < 0) Py_CLEAR(tuple);
     }
     return tuple;
 }
 
-/* Calls run(function, inputs, outputs); returns what the core keeps of its exception, or NULL. */
-static void *call_function(host_call *c, PyObject *run, PyObject *function) {
-    PyObject *in = arrays(c->task.n_in, c->task.in, false),
-             *out = in ? arrays(c->task.n_out, c->task.out, true) : NULL,
-             *none = out ? PyObject_CallFunctionObjArgs(run, function, in, out, NULL) : NULL;
+/* Calls run(function, inputs, outputs), or without `run` function(*inputs, *outputs). */
+static PyObject *call_with_arrays(host_call *c, PyObject *run, PyObject *function) {
+    int n_in = c->task.n_in, n_out = c->task.n_out;
+    bool direct = run == Py_None;
+    PyObject *in = arrays(direct ? n_in + n_out : n_in, c->tensors, n_in), *result = NULL;
+    PyObject *out = in && !direct ? arrays(n_out, c->tensors + n_in, 0) : NULL;
+    if (in && direct) result = PyObject_CallObject(function, in);
+    else if (in && out) result = PyObject_CallFunctionObjArgs(run, function, in, out, NULL);
     Py_XDECREF(in);
     Py_XDECREF(out);
+    return result;
+}
+
+/* Computes the task; returns what the core keeps of its exception, or NULL. */
+static void *call_function(host_call *c, PyObject *run, PyObject *function) {
+    PyObject *none = call_with_arrays(c, run, function);
     if (none) {
         Py_DECREF(none);
         return NULL;
@@ -237,8 +246,8 @@ const mt_py_fast_entry mt_py_fast_host[] = {{"asnumpy", asnumpy}, {NULL, NULL}};
 PyMethodDef mt_host_functions[] = {
     {"host", AS_METHOD(host), METH_FASTCALL,
      "host($module, op, run, function, inputs, outputs, /)\n--\n\nCall run(function, inputs, "
-     "outputs) with arrays of tensors and return the new outputs, of pairs (shape, dtype); None if "
-     "the task can't run at its call."},
+     "outputs), or function(*inputs, *outputs) if run is None, with arrays of tensors and return "
+     "the new outputs, of pairs (shape, dtype); None if the task can't run at its call."},
     {"from_array", AS_METHOD(from_array), METH_FASTCALL,
      "from_array($module, array, hold, device, /)\n--\n\nReturn a tensor on the memory of an "
      "array, which "
