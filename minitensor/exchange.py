@@ -132,6 +132,7 @@ class Exchange(operators.TensorBase):
         def device(self) -> str: ...
         def to(self, device: str) -> Any: ...
 
+    @operators.fast
     def asnumpy(self) -> np.ndarray:
         """Return the value as a NumPy array, which shares the memory of a tensor on the CPU.
 
@@ -150,9 +151,6 @@ class Exchange(operators.TensorBase):
             >>> Tensor([1, 2]).asnumpy()
             array([1, 2])
         """
-        array = operators.view(self)
-        if array is not None:
-            return array
         if not self._device.backend.host_visible:
             return self.to("CPU").asnumpy()
         return _export(self, False)

@@ -22,7 +22,7 @@ import numpy as np
 from minitensor import context
 from minitensor.backend import Device, core, get_device
 from minitensor.backend.core import complete, ffi, lib, load_once, operators
-from minitensor.dtype import DType, as_dtype, float32, from_numpy
+from minitensor.dtype import DTYPES, DType, as_dtype, float32, from_numpy
 from minitensor.exchange import Exchange
 from minitensor.tensor_input import to_numpy
 from minitensor.tensor_repr import value_text
@@ -73,6 +73,7 @@ class Tensor(Exchange):
 
     __slots__ = ()
 
+    @operators.fast
     def __init__(
         self,
         input_data: TensorLike | None = None,
@@ -314,6 +315,7 @@ class Tensor(Exchange):
             result if not hasattr(result, "dtype") else float(result)
         )  # bfloat16 has no Python number
 
+    @operators.fast
     def tolist(self) -> Number | list[Any]:
         """Return the value as nested lists of Python numbers.
 
@@ -402,6 +404,7 @@ class Tensor(Exchange):
     # Unpickling rebuilds a subclass as Python rebuilds any object: from the result of
     # __reduce_ex__, without a call of __init__, with its state.  That result holds the value as a
     # plain Tensor on the same memory, so every pickler treats it as it treats a Tensor.
+    @operators.fast
     def copy(self) -> Tensor:
         """Return the same value in new memory, contiguous.
 
@@ -514,6 +517,8 @@ def _copy_in(source: np.ndarray, device: Device) -> Tensor:
     """Return a new tensor with an array's values."""
     host = device if device.backend.host_visible else as_device("CPU")
     t = empty(source.shape, from_numpy(source.dtype), host)
+    if device is context.current_device() and len(device.backend.dtypes) == len(DTYPES):
+        operators.current_device(t._device_id)  # which the fast way takes from now on
     if source.size:
         np.copyto(core.array(t._ref), source)
     return t if host is device else t.to(device)
@@ -564,6 +569,7 @@ def _reconstruct(t: Tensor, memo: dict[int, Any] | None, reduced: Any) -> Any:
     return t if isinstance(reduced, str) else reconstruct(t, memo, *reduced)
 
 
+@operators.fast
 def tensor(
     input_data: TensorLike | None = None,
     dtype: DTypeLike | None = None,

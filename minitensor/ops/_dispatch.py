@@ -24,7 +24,7 @@ from minitensor.tensor import Tensor, empty, wrap
 
 __all__ = [
     "array_op", "array_op_into", "array_pair", "as_tensor", "host",
-    "host_many", "aliases", "axis_aliases",
+    "host_direct", "host_many", "aliases", "axis_aliases",
     "named", "name_op", "WRONG", "AxisError", "normalize_axis", "normalize_axes", "reduced_axes",
     "flag", "assign", "as_ints", "is_operand",
 ]  # fmt: skip
@@ -229,6 +229,22 @@ def host(
 ) -> Tensor:
     """Return the result of `host_many` with one output."""
     return host_many(op, function, inputs, [(shape, dtype)], params, steps, direct)[0]
+
+
+def host_direct(
+    op: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor],
+    shape: Sequence[int],
+    dtype: DType,
+    steps: int,
+) -> Tensor:
+    """Return the result of `host` with `direct`, for a function that has its own np.errstate."""
+    outputs = [(shape, dtype)]
+    results = operators.host(op, None, function, inputs, outputs)
+    if results is None:
+        results = host_many(op, function, inputs, outputs, steps=steps, direct=True)
+    return results[0]
 
 
 # --- arguments ------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@operators.fast
 def empty(
     *size: ShapeLike, dtype: DTypeLike | None = None, device: DeviceLike | None = None
 ) -> Tensor:
@@ -150,6 +151,7 @@ def _natural(value: Any) -> DType:
     )
 
 
+@operators.fast
 @named
 def full(
     size: ShapeLike,
@@ -185,6 +187,7 @@ def full(
     return _filled("full", size, fill_value, kind, device)
 
 
+@operators.fast
 def zeros(
     size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None
 ) -> Tensor:
@@ -212,6 +215,7 @@ def zeros(
     return _filled("zeros", size, 0, dtype, device)
 
 
+@operators.fast
 def ones(
     size: ShapeLike, dtype: DTypeLike | None = None, *, device: DeviceLike | None = None
 ) -> Tensor:
@@ -271,6 +275,7 @@ def _filled_like(op: str, input: Any, value: Any, dtype: Any) -> Tensor:
     return _filled(op, t.shape, value, t.dtype if dtype is None else dtype, t._device)
 
 
+@operators.fast
 def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Return a tensor of zeros like `input`.
 
@@ -292,6 +297,7 @@ def zeros_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     return _filled_like("zeros_like", input, 0, dtype)
 
 
+@operators.fast
 def ones_like(input: TensorLike, *, dtype: DTypeLike | None = None) -> Tensor:
     """Return a tensor of ones like `input`.
 
@@ -346,6 +352,7 @@ def _number(op: str, value: Any) -> Any:
     return value
 
 
+@operators.fast
 @named
 def arange(
     start: RealLike = 0,

@@ -244,6 +244,7 @@ def clip(input: TensorLike, min: TensorLike | None = None, max: TensorLike | Non
     return _clamped("clip", as_tensor(input, "clip"), min, max)
 
 
+@operators.fast
 def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     """Return the elements in another dtype, in new memory.
 
@@ -268,6 +269,7 @@ def cast(input: TensorLike, dtype: DTypeLike) -> Tensor:
     return operators.cast(as_tensor(input, "cast"), as_dtype(dtype, "cast").code)
 
 
+@operators.fast
 def astype(self: Tensor, dtype: DTypeLike, copy: bool = True) -> Tensor:
     """Return the tensor in another dtype.
 

@@ -24,6 +24,7 @@ from minitensor.ops._dispatch import (
     as_tensor,
     assign,
     host,
+    host_direct,
     host_many,
     is_operand,
     name_op,
@@ -676,6 +677,51 @@ def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
     return lambda *arrays: function(*[_wide(a.astype(dtype.numpy, copy=False)) for a in arrays])
 
 
+# The functions of numpy.linalg are ufuncs of LAPACK's routines behind some Python, which costs
+# several times what the routine takes for a small matrix, and which takes no `out`.
+_ufuncs: Any = getattr(np.linalg, "_umath_linalg", None)
+
+
+@functools.cache
+def _routine(name: str, inputs: int, error: str, real: bool) -> Callable[..., Any] | None:
+    """Return a routine that takes inputs and output; None if NumPy lacks it.
+
+    As in NumPy, it computes in float64, or complex128.  It raises LinAlgError with `error`, or
+    never if that is "".
+    """
+    ufunc = getattr(_ufuncs, name, None)
+    if ufunc is None:
+        return None
+
+    def fail(kind: str, flag: int) -> None:
+        raise np.linalg.LinAlgError(error)
+
+    letter = "d" if real else "D"
+    call = functools.partial(ufunc, signature=f"{letter * inputs}->{letter}")
+    # LAPACK's failure arrives as an invalid operation.
+    invalid = "call" if error else "ignore"
+    quiet = np.errstate(call=fail, invalid=invalid, over="ignore", divide="ignore", under="ignore")
+    return quiet(call)
+
+
+def _solved(
+    op: str,
+    name: str,
+    error: str,
+    public: Callable[..., Any],
+    inputs: list[Tensor],
+    shape: Sequence[int],
+    dtype: DType,
+    steps: int,
+) -> Tensor:
+    """Return what a routine, or the public function of NumPy around it, computes of matrices."""
+    if dtype.itemsize > 2 and builtins.all([t.dtype is dtype for t in inputs]):
+        routine = _routine(name, len(inputs), error, dtype.kind == "f")
+        if routine is not None:
+            return host_direct(op, routine, inputs, shape, dtype, steps)
+    return host(op, _lapack(public, dtype), inputs, shape, dtype, steps=steps)
+
+
 def inverse(input: TensorLike) -> Tensor:
     """Return the inverse of square matrices.
 
@@ -697,7 +743,9 @@ def inverse(input: TensorLike) -> Tensor:
          [0.   0.25]]
     """
     t, dtype = _square("inverse", input)
-    return host("inverse", _lapack(np.linalg.inv, dtype), [t], t.shape, dtype, steps=_cubed(t, 2))
+    return _solved(
+        "inverse", "inv", "Singular matrix", np.linalg.inv, [t], t.shape, dtype, _cubed(t, 2)
+    )
 
 
 def det(input: TensorLike) -> Tensor:
@@ -719,7 +767,7 @@ def det(input: TensorLike) -> Tensor:
         8.0
     """
     t, dtype = _square("det", input)
-    return host("det", _lapack(np.linalg.det, dtype), [t], t.shape[:-2], dtype, steps=_cubed(t, 1))
+    return _solved("det", "det", "", np.linalg.det, [t], t.shape[:-2], dtype, _cubed(t, 1))
 
 
 def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
@@ -744,10 +792,13 @@ def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
          [0. 3.]]
     """
     t, dtype = _square("cholesky", input)
+    if not upper:
+        error = "Matrix is not positive definite"
+        public, steps = np.linalg.cholesky, _cubed(t, 1)
+        return _solved("cholesky", "cholesky_lo", error, public, [t], t.shape, dtype, steps)
 
     def factor(a: np.ndarray) -> np.ndarray:
-        lower = np.linalg.cholesky(a)
-        return lower.conj().swapaxes(-1, -2) if upper else lower
+        return np.linalg.cholesky(a).conj().swapaxes(-1, -2)
 
     return host("cholesky", _lapack(factor, dtype), [t], t.shape, dtype, steps=_cubed(t, 1))
 
@@ -779,11 +830,10 @@ def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
     left, b = _tensors("solve", (A, B))
     a, dtype = _square("solve", left)
     dtype = to_float(promote(dtype, b.dtype))
-    shape, function = _matmul_shape("solve", a.shape, b.shape), np.linalg.solve
-    if b.ndim == 1:
-        function = _solve_vector
+    shape = _matmul_shape("solve", a.shape, b.shape)
+    name, function = ("solve1", _solve_vector) if b.ndim == 1 else ("solve", np.linalg.solve)
     steps = _cubed(a, 1) + 2 * math.prod(shape) * a.shape[-1]
-    return host("solve", _lapack(function, dtype), [a, b], shape, dtype, steps=steps)
+    return _solved("solve", name, "Singular matrix", function, [a, b], shape, dtype, steps)
 
 
 def qr(input: Any) -> tuple[Tensor, Tensor]:

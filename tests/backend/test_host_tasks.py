@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from minitensor import Tensor, float32, int64, ops, runtime, set_context
-from minitensor.backend.core import operators
 from minitensor.ops._dispatch import host, host_many
 
 SIZES = [0, 1, 10, 16384, 16385]  # at the call up to 16384 elements, else in the queue
@@ -98,7 +97,7 @@ def test_exports_end_with_their_arrays() -> None:
     np.testing.assert_array_equal((t + 0).asnumpy(), [9, 8, 1])
     del t
     np.testing.assert_array_equal(array, [9, 8, 1])  # the array keeps the memory
-    assert operators.view(Tensor(np.zeros((0, 2)))) is None
+    assert Tensor(np.zeros((0, 2))).asnumpy().shape == (0, 2)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int16", "uint64", "float16", "complex128"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 import minitensor as mt
 from minitensor import Tensor, ops, runtime
 from minitensor.backend import settings
+from minitensor.ops import linalg
 
 SMALL = st.floats(-4, 4, width=32)
 
@@ -357,3 +360,53 @@ def test_einsum_of_two(equation: str) -> None:
         got = ops.einsum(equation, Tensor(a), Tensor(b))
         assert got.is_contiguous() and got.dtype.name == np.dtype(dtype).name
         close(got, np.einsum(equation, a.astype(np.float64), b.astype(np.float64)))
+
+
+# --- LAPACK's routines, and NumPy's public functions in their place ------------------------------
+SQUARES = [
+    np.eye(3) + np.arange(9).reshape(3, 3) % 4 / 8,
+    np.zeros((0, 0)), np.zeros((0, 2, 2)), np.zeros((2, 2)), np.full((2, 2), np.nan),
+    -np.eye(2), np.stack([np.eye(2), np.zeros((2, 2))]), np.array([[1e30, 0], [0, 1e30]]),
+    np.array([[1e-40, 0], [0, 1.0]]), np.eye(64) * 2 + 0.01,
+]  # fmt: skip
+
+
+def _outcome(function: Any, *arguments: Any) -> Any:
+    try:
+        value = function(*arguments).asnumpy()
+    except Exception as error:
+        return type(error), re.sub(r" \(issued at .*", "", str(error))
+    return value.dtype, value.shape, value.tobytes()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "complex64", "complex128", "float16", "int8"]
+)
+@pytest.mark.parametrize("name", ["inverse", "det", "cholesky", "solve"])
+def test_routines_and_public_functions_agree(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def results() -> list[Any]:
+        found = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for array in SQUARES:
+                with np.errstate(all="ignore"):
+                    t = Tensor(array).astype("float64").astype(dtype)
+                for one in (t, t.mT, t[..., ::-1, ::-1]):
+                    if name != "solve":
+                        found.append(_outcome(getattr(ops, name), one))
+                        continue
+                    found.append(_outcome(ops.solve, one, ops.ones(one.shape, dtype=dtype)))
+                    found.append(_outcome(ops.solve, one, ops.ones(one.shape[-1], dtype=dtype)))
+        return found
+
+    linalg._routine.cache_clear()
+    fast = results()
+    assert linalg._routine("inv", 1, "", True) is not None  # this NumPy has it
+    monkeypatch.setattr(linalg, "_ufuncs", None)
+    linalg._routine.cache_clear()
+    try:
+        assert results() == fast
+    finally:
+        linalg._routine.cache_clear()

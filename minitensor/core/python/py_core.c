@@ -1,10 +1,5 @@
 #include "python/py_core.h"
 
-#ifndef PyBUF_WRITE
-#define PyBUF_READ 0x100 /* 3.10's limited headers declare PyMemoryView_FromMemory without them */
-#define PyBUF_WRITE 0x200
-#endif
-
 mt_python python;
 PyTypeObject *mt_tensor_base;
 allocfunc mt_tensor_alloc;
@@ -25,32 +20,35 @@ PyObject *mt_py_ints(int n, const int64_t *values) {
     return tuple;
 }
 
-PyObject *mt_py_numpy_dtype(int code) { /* borrowed */
-    if (!python.numpy[code]) {
-        PyObject *dtype = PySequence_GetItem(python.dtypes, code),
-                 *found = dtype ? PyObject_GetAttrString(dtype, "numpy") : NULL;
-        Py_XDECREF(dtype);
-        if (python.numpy[code]) Py_XDECREF(found); /* another thread was here meanwhile */
-        else python.numpy[code] = found;
+int mt_py_dtype(PyObject *dtype) {
+    static PyObject *names[MT_NUM_DTYPES]; /* interned, as names in a program are */
+    for (int code = 0; code < MT_NUM_DTYPES; code++)
+        if (PyTuple_GetItem(python.dtypes, code) == dtype) return code;
+    if (dtype == (PyObject *)&PyFloat_Type) return MT_DT_float32;
+    if (dtype == (PyObject *)&PyLong_Type) return MT_DT_int64;
+    if (dtype == (PyObject *)&PyBool_Type) return MT_DT_bool;
+    if (!PyUnicode_CheckExact(dtype)) return -1;
+    for (int code = 0; code < MT_NUM_DTYPES; code++) {
+        if (!names[code] && !(names[code] = PyUnicode_InternFromString(MT_DTYPE_NAME[code]))) {
+            PyErr_Clear();
+            return -1;
+        }
+        if (names[code] == dtype) return code;
     }
-    return python.numpy[code];
+    return -1;
 }
 
-PyObject *mt_py_array(mt_tensor *t, bool writable) {
-    static char nothing[16];
-    bool lies = t->storage && t->storage->data; /* one without elements needs no memory */
-    int64_t nbytes = lies ? t->storage->nbytes : MT_ITEMSIZE[t->dtype];
-    char *base = lies ? t->storage->data : t->storage ? nothing : (char *)&t->value;
-    PyObject *memory = PyMemoryView_FromMemory(base, nbytes, writable ? PyBUF_WRITE : PyBUF_READ),
-             *dtype = mt_py_numpy_dtype(t->dtype), *result = NULL;
-    PyObject *shape = mt_py_ints(t->ndim, t->shape), *strides = mt_py_ints(t->ndim, t->strides),
-             *offset = PyLong_FromLongLong(lies ? t->offset : 0);
-    if (memory && dtype && shape && strides && offset)
-        result = PyObject_CallFunctionObjArgs(python.ndarray, shape, dtype, memory, offset,
-                                              t->size ? strides : Py_None, NULL);
-    Py_XDECREF(memory);
-    Py_XDECREF(shape);
-    Py_XDECREF(strides);
-    Py_XDECREF(offset);
-    return result;
+bool mt_py_arguments(PyObject *const *given, Py_ssize_t n, PyObject *names, int positional,
+                     const char *const *parameters, PyObject **values) {
+    Py_ssize_t named = names ? PyTuple_Size(names) : 0;
+    if (n > positional) return false;
+    for (int i = 0; parameters[i]; i++) values[i] = i < n ? given[i] : NULL;
+    for (Py_ssize_t k = 0; k < named; k++) {
+        PyObject *name = PyTuple_GetItem(names, k);
+        int i = 0;
+        while (parameters[i] && PyUnicode_CompareWithASCIIString(name, parameters[i]) != 0) i++;
+        if (!parameters[i] || values[i]) return false;
+        values[i] = given[n + k];
+    }
+    return true;
 }

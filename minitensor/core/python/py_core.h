@@ -54,12 +54,13 @@ PyObject *mt_py_wrap(mt_ref ref);
 /* Returns a tuple of ints. */
 PyObject *mt_py_ints(int n, const int64_t *values);
 
-/* Returns NumPy's dtype of a code, borrowed; NULL: an exception. */
-PyObject *mt_py_numpy_dtype(int code);
+/* Returns the code of a dtype: one of ours, its name, or float, int or bool; -1: another object. */
+int mt_py_dtype(PyObject *dtype);
 
-/* Returns a tensor's memory as an array, for a host task: valid while the tensor is held, and no
- * other thread is at work on it. */
-PyObject *mt_py_array(mt_tensor *t, bool writable);
+/* Sorts the arguments of a call: values[i] is that of parameters[i] (up to a NULL), or NULL; the
+ * first `positional` may be given by position.  Returns false if Python has to say what is wrong. */
+bool mt_py_arguments(PyObject *const *given, Py_ssize_t n, PyObject *names, int positional,
+                     const char *const *parameters, PyObject **values);
 
 /* py_operators.c */
 
@@ -103,7 +104,8 @@ typedef struct {
 PyObject *mt_py_fast_function(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 /* Up to one without a name. */
-extern const mt_py_fast_entry mt_py_fast_views[], mt_py_fast_numbers[];
+extern const mt_py_fast_entry mt_py_fast_views[], mt_py_fast_numbers[], mt_py_fast_input[],
+    mt_py_fast_convert[], mt_py_fast_create[], mt_py_fast_host[];
 
 /* py_index.c: slots of the type */
 PyObject *mt_py_getitem(PyObject *self, PyObject *key);
@@ -113,6 +115,12 @@ PyObject *mt_py_whole(PyObject *self);
 PyObject *mt_py_index(PyObject *self);
 int mt_py_bool(PyObject *self);
 Py_ssize_t mt_py_length(PyObject *self);
+/* py_input.c */
+
+/* Returns a reference of a new tensor of a program's data (an array, a number, lists of numbers) on
+ * a device; dtype -1: the data's.  0 without an exception: Python has to convert it. */
+mt_ref mt_py_from_data(PyObject *data, int dtype, int device);
+
 /* py_host.c */
 extern PyMethodDef mt_host_functions[];
 bool mt_py_host_ready(PyObject *module);
@@ -125,6 +133,9 @@ PyObject *mt_py_array_op_into(PyObject *module, PyObject *const *given, Py_ssize
 /* py_joining.c */
 PyObject *mt_py_join(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* py_create.c */
+
+/* Returns the number of the device of new tensors, one that has every dtype; -1: unknown. */
+int mt_py_device(void);
 PyObject *mt_py_current_device(PyObject *module, PyObject *number);
 PyObject *mt_py_empty(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_filled(PyObject *module, PyObject *const *given, Py_ssize_t n);

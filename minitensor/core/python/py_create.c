@@ -24,6 +24,8 @@ typedef struct {
 /* The number of the device of new tensors; -1: unknown.  Guarded by the GIL. */
 static int current_device = -1;
 
+int mt_py_device(void) { return current_device; }
+
 PyObject *mt_py_current_device(PyObject *module, PyObject *number) {
     (void)module;
     long device = PyLong_AsLong(number);
@@ -56,14 +58,6 @@ static bool read_size(place *p, PyObject *size) {
     return true;
 }
 
-/* Returns the code of a dtype of minitensor, -1 for another object. */
-static int code_of(PyObject *dtype) {
-    for (int code = 0; code < MT_NUM_DTYPES; code++)
-        if (PyTuple_GetItem(python.dtypes, code) == dtype) return code;
-    PyErr_Clear();
-    return -1;
-}
-
 /* Reads size, dtype and place; `natural` is the dtype in place of None.  False: Python is to
  * check them. */
 static bool read_place(place *p, PyObject *size, PyObject *dtype, PyObject *where, int natural) {
@@ -79,7 +73,7 @@ static bool read_place(place *p, PyObject *size, PyObject *dtype, PyObject *wher
         else return false;
         if (!read_size(p, size)) return false;
     }
-    p->dtype = dtype == Py_None ? natural : code_of(dtype);
+    p->dtype = dtype == Py_None ? natural : mt_py_dtype(dtype);
     if (p->device < 0 || p->device >= atomic_load(&mt_device_count) || p->dtype < 0) return false;
     p->size = mt_size(p->ndim, p->shape);
     if (atomic_load_explicit(&mt_devices[p->device].lost, memory_order_relaxed)) return false;
@@ -102,15 +96,18 @@ static PyObject *wrong_number(const char *name) {
     return PyErr_Format(PyExc_TypeError, "[%s] takes another number of arguments", name);
 }
 
-PyObject *mt_py_empty(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
+static PyObject *empty_at(PyObject *size, PyObject *dtype, PyObject *where) {
     place p;
-    if (n != 3) return wrong_number("empty");
-    if (!read_place(&p, given[0], given[1], given[2], MT_DT_float32)) return none();
+    if (!read_place(&p, size, dtype, where, MT_DT_float32)) return none();
     mt_ref result;
     MT_PY_CALL(p.size <= MT_PY_LITTLE && mt_keeps_gil(),
                result = mt_empty(p.device, p.dtype, p.ndim, p.shape))
     return mt_py_finished(result);
+}
+
+PyObject *mt_py_empty(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    return n == 3 ? empty_at(given[0], given[1], given[2]) : wrong_number("empty");
 }
 
 /* Writes the element that the dtype has for a Python number.  False: the number is of another
@@ -140,21 +137,25 @@ static int natural_dtype(PyObject *value) {
     return PyBool_Check(value) ? MT_DT_bool : PyLong_Check(value) ? MT_DT_int64 : MT_DT_float32;
 }
 
-PyObject *mt_py_filled(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
+static PyObject *filled_at(const char *op, PyObject *size, PyObject *value, PyObject *dtype,
+                           PyObject *where, int natural) {
     place p;
     mt_param element[2];
-    if (n != 5) return wrong_number("filled");
-    const char *op = PyUnicode_AsUTF8AndSize(given[0], NULL);
-    if (!op) return NULL;
-    if (!read_place(&p, given[1], given[3], given[4], natural_dtype(given[2])) ||
-        !read_element(given[2], p.dtype, element))
+    if (!read_place(&p, size, dtype, where, natural) || !read_element(value, p.dtype, element))
         return none();
     if (element[0].i == 0 && element[1].i == 0) {
         mt_ref zeros = mt_zero_pages(p.device, p.dtype, p.ndim, p.shape);
         if (zeros) return mt_py_wrap(zeros);
     }
     return made(MT_ARRAY_fill, op, &p, 2, element);
+}
+
+PyObject *mt_py_filled(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    if (n != 5) return wrong_number("filled");
+    const char *op = PyUnicode_AsUTF8AndSize(given[0], NULL);
+    return op ? filled_at(op, given[1], given[2], given[3], given[4], natural_dtype(given[2]))
+              : NULL;
 }
 
 /* Reads the length of a range of floats, as NumPy counts it; false: none that fits. */
@@ -180,13 +181,12 @@ static bool int_range(place *p, const int64_t *ends, mt_param *numbers) {
     return true;
 }
 
-PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
+/* given: start, end, step, dtype, place */
+static PyObject *range_of(PyObject *const *given) {
     place p;
     int64_t ints[3];
     double floats[3];
     mt_param numbers[6] = {{0}, {0}, {1}, {0}, {0}, {0}};
-    if (n != 5) return wrong_number("range");
     for (int i = 0, beyond = 0; i < 3; i++) {
         if (PyLong_CheckExact(given[i])) {
             ints[i] = PyLong_AsLongLongAndOverflow(given[i], &beyond);
@@ -209,6 +209,11 @@ PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n) {
         return none();
     p.size = p.shape[0];
     return made(MT_ARRAY_range, "arange", &p, 6, numbers);
+}
+
+PyObject *mt_py_range(PyObject *module, PyObject *const *given, Py_ssize_t n) {
+    (void)module;
+    return n == 5 ? range_of(given) : wrong_number("range");
 }
 
 /* Reads a float, an int, or the next int of an iterator, modulo 2^64.  False: an exception. */
@@ -242,3 +247,93 @@ PyObject *mt_py_make(PyObject *module, PyObject *const *given, Py_ssize_t n) {
         if (!read_number(PyTuple_GetItem(given[5], i), numbers + i)) return NULL;
     return made((int)kernel, op, &p, count, numbers);
 }
+
+/* --- fast ways of the functions (see py_fast.c) ----------------------------------------------- */
+
+/* Returns what a creation has returned; NULL without an exception for None. */
+static PyObject *if_made(PyObject *result) {
+    if (result != Py_None) return result;
+    Py_DECREF(result);
+    return NULL;
+}
+
+/* Reads up to four arguments, None for those that are missing; false: Python has to. */
+static bool read_arguments(PyObject *const *given, Py_ssize_t n, PyObject *names, int positional,
+                           const char *const *parameters, PyObject **values) {
+    if (!mt_py_arguments(given, n, names, positional, parameters, values) || !values[0])
+        return false;
+    for (int i = 0; parameters[i]; i++)
+        if (!values[i]) values[i] = Py_None;
+    return true;
+}
+
+static PyObject *of_number(const char *op, long number, PyObject *const *given, Py_ssize_t n,
+                           PyObject *names) {
+    static const char *const PARAMETERS[] = {"size", "dtype", NULL};
+    PyObject *values[2], *value = PyLong_FromLong(number), *result = NULL;
+    if (value && read_arguments(given, n, names, 2, PARAMETERS, values))
+        result = if_made(filled_at(op, values[0], value, values[1], Py_None, MT_DT_float32));
+    Py_XDECREF(value);
+    return result;
+}
+
+static PyObject *zeros(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return of_number("zeros", 0, given, n, names);
+}
+
+static PyObject *ones(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return of_number("ones", 1, given, n, names);
+}
+
+static PyObject *full(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"size", "fill_value", "dtype", NULL};
+    PyObject *v[3];
+    if (!read_arguments(given, n, names, 2, PARAMETERS, v)) return NULL;
+    return if_made(filled_at("full", v[0], v[1], v[2], Py_None, natural_dtype(v[1])));
+}
+
+/* A tensor that is the only argument by position has the shape, and without a dtype the dtype. */
+static PyObject *like(const char *op, long number, PyObject *const *given, Py_ssize_t n,
+                      PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "dtype", NULL};
+    PyObject *v[2], *value = PyLong_FromLong(number), *result = NULL;
+    if (value && read_arguments(given, n, names, 1, PARAMETERS, v) && mt_py_ref(v[0]))
+        result = if_made(filled_at(op, Py_None, value, v[1], v[0], MT_DT_float32));
+    Py_XDECREF(value);
+    return result;
+}
+
+static PyObject *zeros_like(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return like("zeros_like", 0, given, n, names);
+}
+
+static PyObject *ones_like(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return like("ones_like", 1, given, n, names);
+}
+
+/* empty(size, dtype=None); its Python takes several ints, too. */
+static PyObject *empty(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"", "dtype", NULL};
+    PyObject *v[2];
+    if (!read_arguments(given, n, names, 1, PARAMETERS, v)) return NULL;
+    return if_made(empty_at(v[0], v[1], Py_None));
+}
+
+static PyObject *arange(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"start", "end", "step", "dtype", NULL};
+    PyObject *v[4];
+    if (!mt_py_arguments(given, n, names, 3, PARAMETERS, v) || !v[0]) return NULL;
+    PyObject *zero = PyLong_FromLong(0), *one = PyLong_FromLong(1), *result = NULL;
+    bool whole = !v[1] || v[1] == Py_None; /* arange(end) */
+    if (zero && one)
+        result =
+            if_made(range_of((PyObject *[]){whole ? zero : v[0], whole ? v[0] : v[1],
+                                            v[2] ? v[2] : one, v[3] ? v[3] : Py_None, Py_None}));
+    Py_XDECREF(zero);
+    Py_XDECREF(one);
+    return result;
+}
+
+const mt_py_fast_entry mt_py_fast_create[] = {
+    {"zeros", zeros},         {"ones", ones},   {"full", full},     {"zeros_like", zeros_like},
+    {"ones_like", ones_like}, {"empty", empty}, {"arange", arange}, {NULL, NULL}};

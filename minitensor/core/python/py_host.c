@@ -10,10 +10,10 @@
  * returns None if the op can't run so; nothing has happened then, and the op goes the general way
  * (backend/core.py).  Only devices whose other tasks NumPy computes (MT_DEVICE_NUMPY) have it.
  *
- * view() is the short way of asnumpy(), from_array() that of from_numpy().  The first returns an
- * array of an object that counts one export of the memory, and that NumPy reads by
- * __array_struct__.  The array keeps the object, and its end is the export's. */
-#include "python/py_core.h"
+ * The fast way of asnumpy() is here, too, and from_array(), the short way of from_numpy().  The first returns an
+ * array whose base is an object that counts one export of the memory; the object's end is the
+ * export's. */
+#include "python/py_numpy.h"
 
 #include <stdio.h>
 
@@ -89,23 +89,32 @@ static bool make_outputs(host_call *c, PyObject *outputs) {
     return true;
 }
 
-/* Returns a tuple of the arrays of n tensors. */
-static PyObject *arrays(int n, mt_tensor **tensors, bool writable) {
+/* Returns a tuple of the arrays of n tensors, those from number `n_in` on writable. */
+static PyObject *arrays(int n, mt_tensor **tensors, int n_in) {
     PyObject *tuple = PyTuple_New(n);
     for (int i = 0; tuple && i < n; i++) {
-        PyObject *array = mt_py_array(tensors[i], writable);
+        PyObject *array = mt_py_array(tensors[i], i >= n_in);
         if (!array || PyTuple_SetItem(tuple, i, array) < 0) Py_CLEAR(tuple);
     }
     return tuple;
 }
 
-/* Calls run(function, inputs, outputs); returns what the core keeps of its exception, or NULL. */
-static void *call_function(host_call *c, PyObject *run, PyObject *function) {
-    PyObject *in = arrays(c->task.n_in, c->task.in, false),
-             *out = in ? arrays(c->task.n_out, c->task.out, true) : NULL,
-             *none = out ? PyObject_CallFunctionObjArgs(run, function, in, out, NULL) : NULL;
+/* Calls run(function, inputs, outputs), or without `run` function(*inputs, *outputs). */
+static PyObject *call_with_arrays(host_call *c, PyObject *run, PyObject *function) {
+    int n_in = c->task.n_in, n_out = c->task.n_out;
+    bool direct = run == Py_None;
+    PyObject *in = arrays(direct ? n_in + n_out : n_in, c->tensors, n_in), *result = NULL;
+    PyObject *out = in && !direct ? arrays(n_out, c->tensors + n_in, 0) : NULL;
+    if (in && direct) result = PyObject_CallObject(function, in);
+    else if (in && out) result = PyObject_CallFunctionObjArgs(run, function, in, out, NULL);
     Py_XDECREF(in);
     Py_XDECREF(out);
+    return result;
+}
+
+/* Computes the task; returns what the core keeps of its exception, or NULL. */
+static void *call_function(host_call *c, PyObject *run, PyObject *function) {
+    PyObject *none = call_with_arrays(c, run, function);
     if (none) {
         Py_DECREF(none);
         return NULL;
@@ -161,26 +170,11 @@ static PyObject *host(PyObject *module, PyObject *const *given, Py_ssize_t n) {
 
 /* --- arrays of a tensor's memory for the program ---------------------------------------------- */
 
-/* What NumPy reads behind __array_struct__ (its array interface, version 3). */
-typedef struct {
-    int two, nd;
-    char typekind;
-    int itemsize, flags;
-    intptr_t *shape, *strides;
-    void *data;
-    PyObject *descr;
-} array_interface;
-
 typedef struct {
     PyObject_HEAD void *view; /* of the export; NULL: none */
-    array_interface interface;
-    intptr_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM];
 } export_object;
 
-enum { ALIGNED = 0x100, NATIVE = 0x200, WRITEABLE = 0x400 }; /* its flags */
-
 static PyTypeObject *export_type;
-static PyObject *asarray; /* numpy.asarray */
 
 static void end_export(PyObject *self) {
     void *view = ((export_object *)self)->view;
@@ -195,116 +189,73 @@ static void end_export(PyObject *self) {
     Py_DECREF(type);
 }
 
-static PyObject *get_struct(PyObject *self, void *closure) {
-    (void)closure;
-    return PyCapsule_New(&((export_object *)self)->interface, NULL, NULL);
-}
-
-static PyGetSetDef EXPORT_PROPERTIES[] = {
-    {"__array_struct__", get_struct, NULL, "The memory, for NumPy.", NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
-static PyType_Slot EXPORT_SLOTS[] = {{Py_tp_doc, "One export of a tensor's memory."},
-                                     {Py_tp_dealloc, end_export},
-                                     {Py_tp_getset, EXPORT_PROPERTIES},
-                                     {0, NULL}};
+static PyType_Slot EXPORT_SLOTS[] = {
+    {Py_tp_doc, "One export of a tensor's memory."}, {Py_tp_dealloc, end_export}, {0, NULL}};
 static PyType_Spec EXPORT = {"minitensor.backend._operators.Export", sizeof(export_object), 0,
                              Py_TPFLAGS_DEFAULT, EXPORT_SLOTS};
-
-/* Returns the code of a dtype; -1: no tensor holds it, or the general way has to tell. */
-static int dtype_of(const array_interface *a) {
-    for (int code = 0; code < MT_NUM_DTYPES; code++)
-        if (MT_KIND[code] == a->typekind && MT_ITEMSIZE[code] == a->itemsize &&
-            code != MT_DT_bfloat16)
-            return code;
-    return -1;
-}
 
 /* from_array(array, hold, device): a tensor on the array's memory, which keeps the array by
  * hold(array); None: take the general way. */
 static PyObject *from_array(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     (void)module;
-    if (n != 3 || Py_TYPE(given[0]) != (PyTypeObject *)python.ndarray) Py_RETURN_NONE;
+    mt_py_array_fields a;
+    if (n != 3 || !mt_py_read_array(given[0], &a)) Py_RETURN_NONE;
     long device = PyLong_AsLong(given[2]);
     if (PyErr_Occurred()) return NULL;
-    PyObject *capsule = PyObject_GetAttrString(given[0], "__array_struct__");
-    const array_interface *a = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
-    int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM], low = 0, high = 0;
+    int64_t low = 0, high = 0;
     mt_ref ref = 0;
-    int code = a && (a->flags & NATIVE) && (a->flags & WRITEABLE) ? dtype_of(a) : -1;
-    bool known = code >= 0 && a->nd <= MT_MAX_NDIM;
-    for (int d = 0; known && d < a->nd; d++) {
-        shape[d] = a->shape[d], strides[d] = a->strides[d];
-        known = shape[d] > 0;
-        *(strides[d] < 0 ? &low : &high) += (shape[d] - 1) * strides[d];
+    bool known = a.writable;
+    for (int d = 0; known && d < a.ndim; d++) {
+        known = a.shape[d] > 0;
+        *(a.strides[d] < 0 ? &low : &high) += (a.shape[d] - 1) * a.strides[d];
     }
     PyObject *kept = known ? PyObject_CallFunctionObjArgs(given[1], given[0], NULL) : NULL;
     void *owner = kept ? PyLong_AsVoidPtr(kept) : NULL;
     Py_XDECREF(kept);
     if (owner)
-        ref = mt_external((int)device, code, a->nd, shape, strides, (char *)a->data + low,
-                          high - low + a->itemsize, -low, owner);
-    Py_XDECREF(capsule);
+        ref = mt_external((int)device, a.dtype, a.ndim, a.shape, a.strides, a.data + low,
+                          high - low + MT_ITEMSIZE[a.dtype], -low, owner);
     if (ref) return mt_py_finished(ref);
     if (PyErr_Occurred()) return NULL;
     Py_RETURN_NONE;
 }
 
-/* view(tensor): an array on its memory; None: take the general way. */
-static PyObject *view(PyObject *module, PyObject *tensor) {
-    (void)module;
-    mt_ref ref = mt_py_ref(tensor);
+/* asnumpy(tensor): an array on its memory, which is idle. */
+static PyObject *asnumpy(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    mt_ref ref = n == 1 && !names ? mt_py_ref(given[0]) : 0;
     const mt_tensor *t = ref ? mt_t(ref) : NULL;
     mt_memory memory;
     if (!t || !t->storage || !t->size || !mt_keeps_gil() ||
-        !(mt_devices[t->device].flags & MT_DEVICE_NUMPY) || t->dtype == MT_DT_bfloat16)
-        Py_RETURN_NONE;
+        !(mt_devices[t->device].flags & MT_DEVICE_NUMPY))
+        return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(export_type, Py_tp_alloc);
     export_object *e = (export_object *)allocate(export_type, 0);
     if (!e) return NULL;
     e->view = NULL;
     if (!mt_export_idle(t, &memory)) {
         Py_DECREF(e);
-        Py_RETURN_NONE;
+        return NULL;
     }
     e->view = memory.view;
-    int aligned = ((uintptr_t)memory.base + (uintptr_t)t->offset) % MT_ITEMSIZE[t->dtype] == 0;
-    for (int d = 0; d < t->ndim; d++) {
-        e->shape[d] = t->shape[d], e->strides[d] = t->strides[d];
-        aligned &= t->strides[d] % MT_ITEMSIZE[t->dtype] == 0;
-    }
-    e->interface = (array_interface){.two = 2,
-                                     .nd = t->ndim,
-                                     .typekind = MT_KIND[t->dtype],
-                                     .itemsize = MT_ITEMSIZE[t->dtype],
-                                     .flags = NATIVE | WRITEABLE | (aligned ? ALIGNED : 0),
-                                     .shape = e->shape,
-                                     .strides = e->strides,
-                                     .data = memory.base + t->offset};
-    PyObject *array = PyObject_CallFunctionObjArgs(asarray, (PyObject *)e, NULL);
-    Py_DECREF(e);
-    return array;
+    return mt_py_new_array(t->dtype, t->ndim, t->shape, t->strides, memory.base + t->offset, true,
+                           (PyObject *)e);
 }
+
+const mt_py_fast_entry mt_py_fast_host[] = {{"asnumpy", asnumpy}, {NULL, NULL}};
 
 PyMethodDef mt_host_functions[] = {
     {"host", AS_METHOD(host), METH_FASTCALL,
      "host($module, op, run, function, inputs, outputs, /)\n--\n\nCall run(function, inputs, "
-     "outputs) with arrays of tensors and return the new outputs, of pairs (shape, dtype); None if "
-     "the task can't run at its call."},
+     "outputs), or function(*inputs, *outputs) if run is None, with arrays of tensors and return "
+     "the new outputs, of pairs (shape, dtype); None if the task can't run at its call."},
     {"from_array", AS_METHOD(from_array), METH_FASTCALL,
      "from_array($module, array, hold, device, /)\n--\n\nReturn a tensor on the memory of an "
      "array, which "
      "the handle hold(array) keeps; None if it has to be made another way."},
-    {"view", view, METH_O,
-     "view($module, tensor, /)\n--\n\nReturn an array on the memory of a tensor that is idle; None "
-     "if it has to be exported another way."},
     {NULL, NULL, 0, NULL}};
 
 bool mt_py_host_ready(PyObject *module) {
     if (!export_type) export_type = (PyTypeObject *)PyType_FromSpec(&EXPORT);
-    if (!asarray) {
-        PyObject *numpy = PyImport_ImportModule("numpy");
-        asarray = numpy ? PyObject_GetAttrString(numpy, "asarray") : NULL;
-        Py_XDECREF(numpy);
-    }
-    return export_type && asarray && PyModule_AddFunctions(module, mt_host_functions) == 0;
+    return export_type && mt_py_numpy_ready() &&
+           PyModule_AddFunctions(module, mt_host_functions) == 0;
 }

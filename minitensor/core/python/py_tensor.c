@@ -1,4 +1,5 @@
 /* The type under Tensor, and the module: see py_operators.c. */
+#include "python/py_numpy.h"
 #include "python/py_views.h"
 
 static freefunc deallocate; /* Tensor's */
