@@ -7,7 +7,6 @@ import pickle
 import signal
 import traceback
 from collections.abc import Sequence
-from multiprocessing.pool import RemoteTraceback
 from typing import Any, NamedTuple
 
 from .nodes import Node, parts
@@ -46,6 +45,13 @@ class SampleError(RuntimeError):
         return type(self), (str(self), self.index, self.position, self.epoch)
 
 
+class RemoteTraceback(Exception):
+    """The traceback of a worker, as the cause of the exception that it belongs to."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
 class Failure(NamedTuple):
     """Why a row can't be had, in a form that travels."""
 
@@ -57,7 +63,7 @@ class Failure(NamedTuple):
     def error(self, root: Node, cause: BaseException | None = None) -> SampleError:
         """Return the exception to raise; `cause` is the one of this process, if there is one."""
         if cause is None and self.traceback:
-            remote = RemoteTraceback(f'\n"""\n{self.traceback}"""')
+            remote = RemoteTraceback(self.traceback)
             cause = remote if self.pickled is None else pickle.loads(self.pickled)
             if cause is not remote:
                 cause.__cause__ = remote

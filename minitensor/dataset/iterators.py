@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -95,7 +95,11 @@ class _Run:
         reading = Reading(self.seed, [-1] * 5, memory.array, self.draws)
         waiting: deque[Item | None] = deque()
         items = iter(items)
-        while waiting or waiting.extend(islice(items, self.at_once)) or waiting:
+        while True:
+            if not waiting:
+                waiting.extend(islice(items, self.at_once))
+                if not waiting:
+                    return
             done: list[Task | None] = []
             with kept(self.draws):
                 end = time.monotonic() + _SECONDS

@@ -121,8 +121,8 @@ class Dataset:
             [[1, 2]]
         """
         return Dataset(Batch(
-            self._node, batch_size, drop_remainder, num_parallel_workers, per_batch_map, input_columns,
-            output_columns, python_multiprocessing,
+            self._node, batch_size, drop_remainder, num_parallel_workers, per_batch_map,
+            input_columns, output_columns, python_multiprocessing,
         ))  # fmt: skip
 
     def shuffle(self, buffer_size: int) -> Dataset:

@@ -25,7 +25,7 @@ def progress_of(value: bool | Progress) -> Progress | None:
     if not value:
         return None
     try:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         return _Line().show
     return _Bar(tqdm).show

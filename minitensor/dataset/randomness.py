@@ -48,24 +48,34 @@ class Watched:
     Args:
         seed: seeds the generator.
         draw: draws a number.
-        state: the address of its words; `position` is the address of the number of used words.
+        state: the address of its words; None if it is no Mersenne twister.
+        position: the address of the number of words that were used.
     """
 
     def __init__(
-        self, seed: Callable[[int], None], draw: Callable[[], Any], state: int, position: int
+        self,
+        seed: Callable[[int], object],
+        draw: Callable[[], object],
+        state: int | None,
+        position: int = 0,
     ) -> None:
         self._seed = seed
+        self._known = False  # whether the addresses are right
+        if state is None:
+            return
         self._word = ctypes.c_uint32.from_address(state + 4)
         self._position = ctypes.c_int32.from_address(position)
         self._mark = -1
+        self._known = True
         self.seed(1)
-        fresh = self._position.value == _WORDS
+        fresh = not self.is_used()
         draw()
-        self._known = fresh and 0 < self._position.value < _WORDS
+        self._known = fresh and self.is_used() and 0 < self._position.value < _WORDS
 
     def seed(self, value: int) -> None:
         self._seed(value)
-        self._mark = self._word.value
+        if self._known:
+            self._mark = self._word.value
 
     def is_used(self) -> bool:
         return not (
@@ -80,20 +90,19 @@ def _watch_python() -> Watched:
 
 def _watch_numpy() -> Watched:
     twister = np.random.get_bit_generator()
-    if not isinstance(twister, np.random.MT19937):
-        return Watched(_seed_numpy, np.random.random, None)
-    at: int = twister.ctypes.state_address
-    return Watched(
-        lambda value: np.random.seed(value & 0xFFFFFFFF),
-        np.random.random,
-        at,
-        at + 4 * _WORDS,
-    )
+    is_twister = isinstance(twister, np.random.MT19937)
+    at = twister.ctypes.state_address if is_twister else None
+    return Watched(_seed_numpy, np.random.random, at, (at or 0) + 4 * _WORDS)
+
+
+def _seed_numpy(value: int) -> None:
+    np.random.seed(value & 0xFFFFFFFF)
 
 
 @contextmanager
 def kept(needed: bool = True) -> Iterator[None]:
-    """Restore the global generators at the end, if needed."""
+    """Restore the global generators at the end, if needed; no sample is being read then."""
+    global _current
     if not needed:
         yield
         return
@@ -104,6 +113,7 @@ def kept(needed: bool = True) -> Iterator[None]:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
         ops.set_rng_state(of_ops)
+        _current = None
 
 
 # What `Reading.at` holds at each place.

@@ -8,7 +8,7 @@ the source, and this sampler chooses among the child's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -370,7 +370,7 @@ class IterSampler(Sampler):
         return iter(self.sampler)
 
     def chosen(self, size: int) -> int | None:
-        return len(self.sampler) if hasattr(self.sampler, "__len__") else None
+        return len(self.sampler) if isinstance(self.sampler, Sized) else None
 
 
 def as_sampler(value: Any) -> Sampler:

@@ -228,7 +228,7 @@ class GeneratorDataset(Dataset):
                 f"[{op}] source must have __getitem__ and __len__, be iterable or be callable, got "
                 f"{type(source).__name__}"
             )
-        types = column_types and [as_dtype(one, op) for one in column_types]
+        types = None if column_types is None else [as_dtype(one, op) for one in column_types]
         if schema is not None:
             if column_names is not None or column_types is not None:
                 raise ValueError(f"[{op}] schema must stand alone, got column_names or types too")

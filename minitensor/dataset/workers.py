@@ -49,9 +49,9 @@ from minitensor import fork
 from minitensor.multiprocessing import get_context
 
 from .collation import Memory
-from .errors import Failure, SampleError, dead, failed, in_one_line
+from .errors import SampleError, dead, failed, in_one_line
 from .nodes import Node
-from .randomness import INDEX, TASK, Reading
+from .randomness import TASK, Reading
 
 __all__ = ["Item", "Task", "Workers", "read_item"]
 
@@ -165,7 +165,7 @@ class Workers:
     ) -> None:
         self._nodes, self._seed, self._seeds = nodes, seed, seeds
         self._ahead = count * prefetch
-        self._context = get_context()
+        self._context: Any = get_context()  # type: ignore[operator]
         self._at = self._context.RawArray("q", [-1] * (count * _PLACES))
         self._workers: dict[Connection, _Worker] = {}  # by the pipe of their answers
         self._owner = os.getpid()
@@ -259,7 +259,7 @@ class Workers:
 
     def _lost(self, worker: _Worker) -> None:
         """Fail the task that a dead worker was at, and give its other tasks to a new one."""
-        self._remove(worker)
+        self._remove(worker, time.monotonic() + 1.5 * GRACE)
         at = self._at[worker.offset : worker.offset + _PLACES]
         began = at[TASK] == worker.answered
         process, given = worker.process, worker.given
@@ -270,12 +270,12 @@ class Workers:
         for task in given:
             self._send(new, task)
 
-    def _remove(self, worker: _Worker) -> None:
-        """Close a worker's pipes, and wait until it has ended."""
+    def _remove(self, worker: _Worker, deadline: float) -> None:
+        """Close a worker's pipes, and wait until it has ended; kill it after the deadline."""
         del self._workers[worker.answers]
         worker.tasks.close()
         worker.answers.close()
-        worker.process.join(1.5 * GRACE)
+        worker.process.join(max(deadline - time.monotonic(), 0.1))
         if worker.process.exitcode is None:
             worker.process.kill()
             worker.process.join()
@@ -285,6 +285,7 @@ class Workers:
         if self._owner != os.getpid():
             self._workers.clear()
             return
+        deadline = time.monotonic() + 1.5 * GRACE
         workers = [*self._workers.values()]
         for worker in workers:
             worker.tasks.close()  # first of all: they end side by side
@@ -293,13 +294,12 @@ class Workers:
             if worker.process.pid is None:
                 del self._workers[worker.answers]
             else:
-                self._remove(worker)
+                self._remove(worker, deadline)
                 worker.process.close()
 
     @property
     def is_mine(self) -> bool:
-        """Whether the workers are this process's, and not those of the process it was forked from.
-        """
+        """Whether this process has started the workers."""
         return self._owner == os.getpid()
 
 
