@@ -45,6 +45,7 @@ LAYERS = {  # a package stands for all that is in it; the longest name that fits
     "minitensor.typing": 2,
     "minitensor.ops": 3,
     "minitensor.multiprocessing": 4,
+    "minitensor.dataset": 5,
     "minitensor.smi": 5,
 }
 
