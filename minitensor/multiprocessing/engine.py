@@ -24,8 +24,8 @@ What it guarantees.
 * Each task is done exactly once: by its value, its exception, or the error that says what happened.
   No task runs twice.
 * A task whose worker dies fails at once; all others go on.
-* A worker that ends before it is initialized counts as a failed try. After `TRIES` in a row, without
-  a worker that works, every task fails with InitializerError until one is initialized.
+* A worker that ends before it is initialized counts as a failed try. After `TRIES` in a row, when
+  no worker is left that works, every task fails with InitializerError.
 * Workers that end without having done anything are replaced more and more slowly.
 * No worker survives the engine's process (`worker.py`), nor its end (`terminate`).
 
@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import select
 import signal
@@ -63,7 +64,8 @@ __all__ = ["Engine", "Task"]
 
 _Source = tuple[Iterator["Task | None"], Callable[[BaseException], None]]
 
-AHEAD = 4  # tasks that a worker may have in advance, if they are short
+AHEAD = 16  # tasks at most that a worker has in advance; it has so many if they are short
+LONG = 0.002  # seconds; a worker has only one task in advance after one that took longer
 TRIES = 3  # workers in a row that may fail to initialize
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL when an engine is terminated
 SLOWEST = 5.0  # seconds at most until a worker that did nothing is replaced
@@ -117,6 +119,7 @@ class _Worker:
         self.ready = False
         self.did_something = False
         self.leaving = False  # it has got its END
+        self.ahead = 1  # the tasks that it may have in advance
         self.listed = False  # in the engine's list of workers with room
         self.verdict: Exception | None = None  # the error of the running task, if it is ended
 
@@ -351,8 +354,9 @@ class Engine:
         if self._start_at and len(self._workers) < self.size:
             times.append(self._start_at)
         if self._limited:
-            times += [w.since + w.has[0].limit for w in self._workers.values() if _has_limit(w)]
-        return None if not times else max(0.0, 1000 * (min(times) - time.monotonic()) + 1)
+            times += [_deadline(worker) for worker in self._workers.values()]
+        soonest = min(times, default=math.inf)
+        return None if soonest == math.inf else max(0, 1000 * (soonest - time.monotonic()) + 1)
 
     def _finish(self) -> None:
         """End all workers and all tasks."""
@@ -578,13 +582,15 @@ class Engine:
             pass
 
     def _free_worker(self) -> _Worker | None:
-        for workers, most in ((self._idle, 0), (self._partly, AHEAD)):
-            while workers:
-                worker = workers.popleft()
-                if most:
-                    worker.listed = False
-                if len(worker.has) <= most and self._may_get(worker):
-                    return worker
+        while self._idle:
+            worker = self._idle.popleft()
+            if not worker.has and self._may_get(worker):
+                return worker
+        while self._partly:
+            worker = self._partly.popleft()
+            worker.listed = False
+            if len(worker.has) <= worker.ahead and self._may_get(worker):
+                return worker
         return None
 
     def _may_get(self, worker: _Worker) -> bool:
@@ -596,10 +602,10 @@ class Engine:
         )
 
     def _list(self, worker: _Worker) -> None:
-        """Note that a worker may have room for a task."""
+        """Note that a worker may have room for tasks."""
         if not worker.has:
             self._idle.append(worker)
-        elif worker.unread is not None and len(worker.has) <= AHEAD and not worker.listed:
+        elif worker.unread and len(worker.has) <= worker.ahead and not worker.listed:
             worker.listed = True
             self._partly.append(worker)
 
@@ -657,13 +663,17 @@ class Engine:
 
     def _take_results(self, worker: _Worker) -> None:
         """Take the results that a worker has sent."""
+        taken = 0
         try:
             while (message := task_pipe.read(worker.results)) is not None:
                 self._take_result(worker, message)
+                taken += 1
                 if worker.ready and not worker.has:
-                    return
+                    break
         except task_pipe.Gone:
             self._unwatch(worker.results.fileno())
+        if 2 * taken > worker.ahead:  # it works off its tasks faster than it is given new ones
+            worker.ahead = min(2 * worker.ahead, AHEAD)
 
     def _take_result(self, worker: _Worker, message: Message) -> None:
         if message.number == task_pipe.READY:
@@ -690,8 +700,10 @@ class Engine:
         task = worker.has.popleft()
         self._limited -= task.limit is not None
         worker.did_something = True
-        if worker.has:
-            worker.since = time.monotonic()
+        now = time.monotonic()
+        if now > worker.since + LONG:
+            worker.ahead = 1
+        worker.since = now
         if not good and message.text:
             value = self._told(value, message.text, worker, str(task))
         self._list(worker)
@@ -749,7 +761,7 @@ class Engine:
     def _end_late_tasks(self) -> None:
         now = time.monotonic()
         for worker in [*self._workers.values()]:
-            if _has_limit(worker) and now >= worker.since + worker.has[0].limit:
+            if now >= _deadline(worker):
                 task = worker.has[0]
                 self._end_task(
                     worker,
@@ -775,11 +787,13 @@ class Engine:
                     _done(task, False, CancelledError(f"[{self.name}] {task} was cancelled"))
 
 
-def _has_limit(worker: _Worker) -> bool:
-    """Return whether the task that a worker runs has a limit."""
-    return bool(
-        worker.has and worker.has[0].limit is not None and worker.ready and worker.verdict is None
-    )
+def _deadline(worker: _Worker) -> float:
+    """Return the time at which the task that a worker runs is to be ended."""
+    if worker.has and worker.ready and worker.verdict is None:
+        limit = worker.has[0].limit
+        if limit is not None:
+            return worker.since + limit
+    return math.inf
 
 
 def _done(task: Task, good: bool, value: Any) -> None:

@@ -18,12 +18,13 @@ such a pipe, so it sends one to an idle worker only, and counts it as begun.
 
 from __future__ import annotations
 
+import os
 import struct
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from . import message_pipe
-from .message_pipe import Packet, PacketEnd
+from .message_pipe import _PLAIN_HEAD, PACKET, Packet, PacketEnd
 from .reductions import ForkingPickler, dumps
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 # In place of a task's number: no more tasks; the worker is initialized; its initializer failed; the
 # message is too large for the memory of its receiver, and so is its head.
 END, READY, FAILED, UNREADABLE = -1, -2, -3, -4
-_HEAD = struct.Struct("<qqI")  # the number, whether it is a value, the size of the text that follows
+_HEAD = struct.Struct("<qqI")  # the number, whether it is a value, the size of the text behind it
 
 
 class Gone(Exception):
@@ -85,8 +86,10 @@ def send(
         Gone: the pipe has no reader any more.
         Exception: whatever pickling raises; nothing was sent.
     """
-    said = text.encode("utf-8", "replace")
-    head = _HEAD.pack(number, good, len(said)) + said
+    said = text.encode("utf-8", "replace") if text else b""
+    head = _HEAD.pack(number, good, len(said))
+    if said:
+        head += said
     if not isinstance(writer, PacketEnd):
         message = b"".join((head, dumps(content)))
         try:
@@ -94,11 +97,22 @@ def send(
         except OSError as error:
             raise Gone from error
         return True
+    tokens: list[list[int]] = []
+    message = dumps(content, writer.channel, tokens)
+    if not tokens and len(head) + len(message) <= PACKET:
+        # As the rest does, in a third of the time: there is nothing to drop.
+        try:
+            os.writev(writer._handle, (_PLAIN_HEAD, head, message))  # type: ignore[attr-defined]
+            return True
+        except BlockingIOError:
+            if not waits:
+                return False
+        except (OSError, TypeError) as error:
+            raise Gone from error
     packet = Packet()
     try:
-        tokens: list[list[int]] = []
         packet.tokens = tokens
-        writer.fill(packet, dumps(content, writer.channel, tokens), head)
+        writer.fill(packet, message, head)
         try:
             while not writer.write_now(packet):
                 if not waits:
@@ -116,6 +130,7 @@ class Message:
     """A message that was read: the number of its task, and its content, still pickled."""
 
     __slots__ = ("number", "good", "text", "_pickle", "_packet")
+    _pickle: Any
 
     def __init__(self, packet: bytes | None, message: Any = None) -> None:
         self._packet = packet
@@ -161,7 +176,9 @@ def read(reader: Connection, waits: bool = False) -> Message | None:
     """
     if not isinstance(reader, PacketEnd):
         try:
-            return Message(None, memoryview(reader.recv_bytes())) if waits or reader.poll() else None
+            if not waits and not reader.poll():
+                return None
+            return Message(None, memoryview(reader.recv_bytes()))
         except (EOFError, OSError) as error:
             raise Gone from error
     taken: list[Any] = [None]

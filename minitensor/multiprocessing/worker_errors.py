@@ -1,4 +1,4 @@
-"""The errors of workers: a worker that is lost, a task that takes too long, an initializer that fails.
+"""The errors of workers: lost ones, tasks that take too long, initializers that fail.
 
 `BrokenProcessPool` is the base of two of them, because programs written for the standard executor
 catch it where a worker has died.
