@@ -77,17 +77,18 @@ class Task:
     Args:
         function, args, kwds: what the worker calls.
 
-    Attributes:
-        limit: the seconds that it may run; None for no limit.
-        dropped: whether it is not to run any more; it fails with CancelledError.
+    `limit` has the seconds that it may run; None for no limit.
     """
 
     __slots__ = ("function", "args", "kwds", "number")
     limit: float | None = None
-    dropped = False
 
     def __init__(self, function: Any, args: Any = (), kwds: Any = {}) -> None:  # noqa: B006
         self.function, self.args, self.kwds = function, args, kwds
+
+    def begins(self) -> bool:
+        """Return whether it is still to run; called when a worker is to get it."""
+        return True
 
     def done(self, good: bool, value: Any) -> None:
         """Take the value, or the exception; called once, in the engine's thread."""
@@ -118,6 +119,7 @@ class _Worker:
         self.since = 0.0  # when the running task was begun, at the latest
         self.ready = False
         self.did_something = False
+        self.end_by = math.inf  # when it is killed, because it has closed its pipe
         self.leaving = False  # it has got its END
         self.ahead = 1  # the tasks that it may have in advance
         self.listed = False  # in the engine's list of workers with room
@@ -202,7 +204,7 @@ class Engine:
         self._failures = 0  # workers in a row that ended without having done anything
         self._tries = 0  # those of them that were not initialized
         self._start_at = 0.0  # when the next worker may be started
-        self._limited = 0  # running tasks with a limit, at most
+        self._deadlines = False  # whether the present wait ends by itself
         self._watched: dict[int, tuple[Callable[[_Worker], None], _Worker]] = {}
         self._poll = select.poll()
         self._wake_r, self._wake_w = socketpair()
@@ -275,7 +277,7 @@ class Engine:
         """End tasks: those that wait, by CancelledError, and those that run, with their workers.
 
         Args:
-            tasks_of: says of a task whether it is to be ended; all of these are `dropped`.
+            tasks_of: says of a task whether it is to be ended.
         """
         self.call(lambda: self._drop(tasks_of))
 
@@ -324,7 +326,8 @@ class Engine:
         self._maintain()
         self._hand_out()
         self._asleep = True
-        events = self._poll.poll(0 if self._news or self._ending else self._patience())
+        patience = self._patience()
+        events = self._poll.poll(0 if self._news or self._ending else patience)
         self._asleep = False
         for handle, _ in events:
             if handle == self._wakes:
@@ -332,8 +335,8 @@ class Engine:
             elif handle in self._watched:
                 act, worker = self._watched[handle]
                 act(worker)
-        if self._limited:
-            self._end_late_tasks()
+        if self._deadlines:
+            self._end_late()
 
     def _is_finished(self) -> bool:
         """Return whether the engine is closed, all tasks are done, and the workers have ended."""
@@ -350,13 +353,11 @@ class Engine:
 
     def _patience(self) -> float | None:
         """Return the milliseconds until something is to be done without an event; None: never."""
-        times = []
-        if self._start_at and len(self._workers) < self.size:
-            times.append(self._start_at)
-        if self._limited:
-            times += [_deadline(worker) for worker in self._workers.values()]
-        soonest = min(times, default=math.inf)
-        return None if soonest == math.inf else max(0, 1000 * (soonest - time.monotonic()) + 1)
+        soonest = min(map(_deadline, self._workers.values()), default=math.inf)
+        if len(self._workers) < self._wanted() and self._start_at:
+            soonest = min(soonest, self._start_at)
+        self._deadlines = soonest < math.inf
+        return max(0, 1000 * (soonest - time.monotonic()) + 1) if self._deadlines else None
 
     def _finish(self) -> None:
         """End all workers and all tasks."""
@@ -548,7 +549,6 @@ class Engine:
             )
             if self._ending:
                 error = CancelledError(f"[{self.name}] it was terminated while it ran {task}")
-            self._limited -= task.limit is not None
             _done(task, False, error)
         worker.has.clear()
         for handle in (worker.leave, worker.results.fileno()):
@@ -573,7 +573,7 @@ class Engine:
             if task is None:
                 self._list(worker)
                 break
-            if task.dropped:
+            if not task.begins():
                 self._list(worker)
                 _done(task, False, CancelledError(f"[{self.name}] {task} was cancelled"))
             else:
@@ -645,8 +645,6 @@ class Engine:
             worker.since = time.monotonic()
         worker.has.append(task)
         worker.given += 1
-        if task.limit is not None:
-            self._limited += 1
         self._list(worker)
         self._dismiss_if_worn(worker)
 
@@ -672,6 +670,7 @@ class Engine:
                     break
         except task_pipe.Gone:
             self._unwatch(worker.results.fileno())
+            worker.end_by = time.monotonic() + GRACE
         if 2 * taken > worker.ahead:  # it works off its tasks faster than it is given new ones
             worker.ahead = min(2 * worker.ahead, AHEAD)
 
@@ -698,7 +697,6 @@ class Engine:
             error.__cause__ = self._told(value, message.text, worker, "the initializer")
             return
         task = worker.has.popleft()
-        self._limited -= task.limit is not None
         worker.did_something = True
         now = time.monotonic()
         if now > worker.since + LONG:
@@ -730,8 +728,6 @@ class Engine:
                 else:  # the oldest is read first; so many, from the end on, are back
                     self._back.appendleft(worker.has.pop())
         worker.given -= len(self._back)
-        for task in self._back:
-            self._limited -= task.limit is not None
         while self._back:
             self._waiting.appendleft(self._back.pop())
 
@@ -758,18 +754,24 @@ class Engine:
         worker.process.kill()
         return True
 
-    def _end_late_tasks(self) -> None:
+    def _end_late(self) -> None:
+        """End the tasks that have reached their limit, and workers that can't give results."""
         now = time.monotonic()
         for worker in [*self._workers.values()]:
-            if now >= _deadline(worker):
-                task = worker.has[0]
-                self._end_task(
-                    worker,
-                    TaskTimeoutError(
-                        f"[{self.name}] {task} took longer than its task_timeout of {task.limit} "
-                        f"seconds; its worker, process {worker.process.pid}, was ended"
-                    ),
-                )
+            if now < _deadline(worker):
+                continue
+            if worker.end_by <= now:
+                worker.end_by = math.inf
+                worker.process.kill()
+                continue
+            task = worker.has[0]
+            self._end_task(
+                worker,
+                TaskTimeoutError(
+                    f"[{self.name}] {task} took longer than its task_timeout of {task.limit} "
+                    f"seconds; its worker, process {worker.process.pid}, was ended"
+                ),
+            )
 
     def _drop(self, tasks_of: Callable[[Task], bool]) -> None:
         for worker in [*self._workers.values()]:
@@ -788,12 +790,12 @@ class Engine:
 
 
 def _deadline(worker: _Worker) -> float:
-    """Return the time at which the task that a worker runs is to be ended."""
+    """Return the time at which a worker, or the task that it runs, is to be ended."""
     if worker.has and worker.ready and worker.verdict is None:
         limit = worker.has[0].limit
         if limit is not None:
-            return worker.since + limit
-    return math.inf
+            return min(worker.since + limit, worker.end_by)
+    return worker.end_by
 
 
 def _done(task: Task, good: bool, value: Any) -> None:

@@ -55,9 +55,8 @@ class _PoolTask(Task):
     def done(self, good: bool, value: Any) -> None:
         self.job._set(self.index, (good, value))
 
-    @property
-    def dropped(self) -> bool:  # type: ignore[override]
-        return bool(self.job.dropped)
+    def begins(self) -> bool:
+        return not self.job.dropped
 
     @property
     def limit(self) -> float | None:  # type: ignore[override]
@@ -336,7 +335,7 @@ class Pool(_standard.Pool):
             processes, self._ctx, self.Process, initializer, self._initargs, maxtasksperchild
         )
         self._pool = self._engine.processes
-        self._terminate = util.Finalize(self, self._engine.terminate, exitpriority=15)
+        self._terminate = util.Finalize(self, _end, (self._engine,), exitpriority=15)
         self._state = RUN
 
     def _check_running(self) -> None:
@@ -513,6 +512,7 @@ class Pool(_standard.Pool):
         util.debug("terminating pool")
         self._state = TERMINATE
         self._terminate()
+        self._engine.join()
 
     def join(self) -> None:
         """Wait until all workers have ended; `close` or `terminate` must have been called."""
@@ -522,6 +522,11 @@ class Pool(_standard.Pool):
         if self._state not in (CLOSE, TERMINATE):
             raise ValueError("In unknown state")
         self._engine.join()
+
+
+def _end(engine: Engine) -> None:
+    """End a pool's engine: at the exit of the process, by `terminate`, or when no one has it."""
+    engine.terminate(wait=util.is_exiting())  # a finalizer may hold what the engine waits for
 
 
 def _tasks(job: Any, func: Any, iterable: Any, mapper: Any, size: int) -> Iterator[_PoolTask]:
