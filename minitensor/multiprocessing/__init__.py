@@ -6,7 +6,8 @@ All differences from the standard package:
   method is the standard one's: a program has one, whichever of the two packages sets it.
 * `queues.py`: `put` pickles at the call. An object that cannot be pickled raises there, and the
   value sent is the one at the put.
-* `pool.py`: a pool made without a context takes ours.
+* `pool.py`: a worker that dies fails its task, and no other; `task_timeout` and `cancel` end one.
+* `executor.py`: `ProcessPoolExecutor`, on the same engine.
 * `reductions.py`: how objects become bytes.
 
 Every other submodule is the standard module itself, under our name (`_alias.py`). Safe forks need
@@ -18,6 +19,7 @@ import importlib as _importlib
 import sys as _sys
 from multiprocessing import SUBDEBUG, SUBWARNING  # noqa: F401  (public, but in no __all__)
 from multiprocessing import __all__ as _names
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import _alias
 
@@ -32,8 +34,23 @@ from . import context, reductions  # noqa: E402, F401
 __all__ = list(_names)
 globals().update((_name, getattr(context._default_context, _name)) for _name in __all__)
 
+# Names that the standard package lacks, and their modules, which are imported when one is used.
+_ADDED = {
+    "InitializerError": "worker_errors",
+    "ProcessPoolExecutor": "executor",
+    "TaskTimeoutError": "worker_errors",
+    "WorkerLostError": "worker_errors",
+    "current_worker": "worker",
+}
+if _TYPE_CHECKING:
+    from .executor import ProcessPoolExecutor  # noqa: F401
+    from .worker import current_worker  # noqa: F401
+    from .worker_errors import InitializerError, TaskTimeoutError, WorkerLostError  # noqa: F401
+
 
 def __getattr__(name: str) -> object:
+    if name in _ADDED:
+        return getattr(_importlib.import_module(f"{__name__}.{_ADDED[name]}"), name)
     # The standard package has a submodule as an attribute as soon as any module has imported it
     # (`process` and `reduction` from the start, `pool` or `util` after an import by a library).
     # Programs rely on that.

@@ -72,12 +72,20 @@ class BaseContext(_standard.BaseContext):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        *,
+        task_timeout: float | None = None,
     ) -> pool.Pool:
         """Return a pool of worker processes; `pool.Pool` describes the arguments."""
         from .pool import Pool
 
-        context = self.get_context()
-        return Pool(processes, initializer, initargs, maxtasksperchild, context=context)
+        return Pool(
+            processes,
+            initializer,
+            initargs,
+            maxtasksperchild,
+            self.get_context(),
+            task_timeout=task_timeout,
+        )
 
     def get_context(self, method: str | None = None) -> _standard.BaseContext:
         """Return this context, or the one for `method`.

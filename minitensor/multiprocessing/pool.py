@@ -1,177 +1,305 @@
-"""The pool of worker processes: the standard pool, in our context, with our queues.
+"""The pool of worker processes: the standard pool's methods, on our engine.
 
-The problem. In the standard pool, an argument that cannot be pickled is the exception of that call,
-and so is a result that cannot, as MaybeEncodingError. But a task that its worker cannot unpickle
-kills the worker, then the next one as well, and the call waits for ever. A result, or an exception,
-that the pool cannot unpickle kills the thread that reads results, and then every call waits. And a
-pool that ends while tasks run takes the lock of its task queue, so that no worker takes a task any
-more; our queues have no such lock.
+The problem. In the standard pool, a worker that is killed takes its task along, and the call waits
+for ever; so does a call whose task the worker cannot unpickle, or whose result the pool cannot. An
+initializer that fails starts workers without end. A callback that raises ends the thread that
+reads results.
 
-The solution. A task or result travels with a head that identifies it and that is always readable;
-the content is pickled apart from the head, in the same message. Content that cannot be unpickled
-becomes the error of its task: the worker gets a task that raises the error, the pool a result that
-is the error. A pool that ends first takes all tasks back, and from then on nothing in it waits for
-room.
+The solution. The engine (`engine.py`) has the workers and the tasks. This module has what the
+standard pool's users know: the ways to call, the objects that they return, and the states of a
+pool. A list of arguments is cut into chunks by the engine's thread when a worker is free. Any other
+iterable is the program's code, which may wait; a thread of its own reads it (`_Feeder`), some tasks
+ahead.
 
-What it guarantees. Each call gets its value or an error, whatever its pickles do, and the pool goes
-on. `with Pool(...)` ends all running tasks, and closes its pipes at once, also when an `imap` was
-left early.
+What it guarantees. Each call gets its value or an error. Results come in the standard pool's order,
+and the classes are subclasses of its classes. After `terminate`, no call waits.
 
 `ThreadPool` is the standard one: its values stay in the process.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from itertools import islice
 from multiprocessing import pool as _standard
+from multiprocessing import util
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from minitensor import runtime
-
-from . import _default, message_pipe
+from . import _default
 from ._alias import fall_back
-from .message_pipe import Packet, PacketEnd
-from .queues import SimpleQueue
-from .reductions import ForkingPickler, dumps
-from .waiting import SLICE, take
+from .cores import cores
+from .engine import Engine, Task
 
 __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
 
-_HEAD = struct.Struct("<qqI")  # the job, the task's index in it, the size of a text that follows
-_NO_TASK = _HEAD.pack(-1, 0, 0)  # the end of the tasks; the standard pool sends None
+INIT, RUN, CLOSE, TERMINATE = "INIT", "RUN", "CLOSE", "TERMINATE"
+FED = 64  # tasks that a thread reads ahead from an iterable
 
 
-def _begin(threads: int, initializer: Callable[..., object] | None, *initargs: Any) -> None:
-    """Initialize a worker.
+class _PoolTask(Task):
+    """A chunk of a call."""
 
-    The workers share the cores, so that the threads of all their ops fit the machine.
+    __slots__ = ("index", "job", "size")
 
-    Args:
-        threads: the number of threads for the ops of this worker.
-        initializer, initargs: the function to call then, and its arguments.
-    """
-    runtime.set_num_threads(threads)
-    if initializer is not None:
-        initializer(*initargs)
+    def __init__(
+        self, job: Any, index: int, function: Any, args: Any, kwds: Any = {}, size: int = 1  # noqa: B006
+    ) -> None:
+        self.function, self.args, self.kwds = function, args, kwds
+        self.job, self.index, self.size = job, index, size
+
+    def done(self, good: bool, value: Any) -> None:
+        self.job._set(self.index, (good, value))
+
+    def begins(self) -> bool:
+        return not self.job.dropped
+
+    @property
+    def limit(self) -> float | None:  # type: ignore[override]
+        each = self.job.task_timeout
+        return None if each is None else each * self.size
+
+    def __str__(self) -> str:
+        return f"task {self.index} of {self.job.what}"
 
 
-def _raise(error: Exception) -> None:
-    """Raise an error: the task that replaces one that cannot be unpickled."""
-    raise error
+class _Job:
+    """What the results of all ways to call have in common."""
 
+    dropped = False
+    task_timeout: float | None = None
+    what = ""
+    _engine: Engine
+    _cache: dict[int, Any]
+    _job: int
 
-class _PoolQueue(SimpleQueue):
-    """A queue of items that begin with a readable head: their job and index."""
+    def _begin(self, pool: Pool, what: str, function: Any, task_timeout: float | None) -> None:
+        self._engine = pool._engine
+        self.task_timeout = pool._task_timeout if task_timeout is None else task_timeout
+        self.what = f"{what}({getattr(function, '__qualname__', function)})"
 
-    ending = False  # the pool ends: an item without room is dropped
+    def _is_over(self) -> bool:
+        return self._job not in self._cache
 
-    def put(self, item: tuple[Any, ...] | None) -> None:
-        """Send a task or a result; None ends them."""
-        head = _NO_TASK if item is None else self._head(item)
-        content = None if item is None else item[2:]
-        if not isinstance(self._writer, PacketEnd):
-            self._send_bytes(b"".join((head, dumps(content))))
-            return
-        packet = Packet()
-        try:
-            tokens: list[list[int]] = []
-            packet.tokens = tokens
-            self._writer.fill(packet, dumps(content, self._writer.channel, tokens), head)
-            while not self._writer.write_now(packet):
-                if self.ending:
-                    break
-                self._writer.wait_for_room(SLICE)
-        finally:
-            if packet.gone is False:
-                packet.drop()
-
-    def get(self) -> tuple[Any, ...] | None:
-        """Return the next task or result; its error if it cannot be unpickled."""
-        taken: list[Any] = [None]
-        try:
-            return self._item(self._message(taken), taken)
-        except BaseException:
-            message_pipe.discard(taken[0])
-            raise
-
-    def drain(self) -> None:
-        """Discard all messages in the pipe."""
-        if isinstance(self._reader, PacketEnd):
-            taken: list[Any] = [None]
-            while self._reader.read_now(taken):
-                message_pipe.discard(taken[0])
-        elif self._reader.poll():
-            self._reader.recv_bytes()
-
-    def _message(self, taken: list[Any]) -> Any:
-        if isinstance(self._reader, PacketEnd):
-            self._reader._check_closed()
-            take(self._reader, None, taken)
-            return message_pipe.unpack(taken[0])
-        with self._rlock:
-            return memoryview(self._reader.recv_bytes())
-
-    def _item(self, message: Any, taken: list[Any]) -> tuple[Any, ...] | None:
-        job, place, nbytes = _HEAD.unpack_from(message)
-        if job < 0:
-            return None
-        end = _HEAD.size + nbytes
-        try:
-            return job, place, *ForkingPickler.loads(message[end:])
-        except Exception as error:
-            message_pipe.discard(taken[0])
-            return job, place, *self._failure(error, str(message[_HEAD.size : end], "utf-8"))
-
-    def _head(self, item: tuple[Any, ...]) -> bytes:
-        return _HEAD.pack(item[0], item[1], 0)
-
-    def _failure(self, error: Exception, text: str) -> tuple[Any, ...]:
-        """Return what stands for a message that can't be unpickled; each direction has its own."""
+    def _fail(self, error: BaseException) -> None:
+        """End the call by an error, whatever its tasks do."""
         raise NotImplementedError
 
+    def cancel(self) -> bool:
+        """End the call: `get` and `next` raise CancelledError.
 
-class _Tasks(_PoolQueue):
-    """The queue of tasks to the workers: job, index, function, arguments, keywords."""
+        Tasks that have not begun never run. Those that run end with their workers, which are
+        replaced.
 
-    def get(self) -> tuple[Any, ...] | None:
-        """Return the next task; None in an idle worker after Ctrl-C, which ends it quietly."""
+        Returns:
+            False if the call was done already.
+
+        Example:
+            >>> import time, minitensor.multiprocessing as mp
+            >>> with mp.get_context("fork").Pool(1) as pool:
+            ...     result = pool.apply_async(time.sleep, (60,))
+            ...     result.cancel()
+            True
+        """
+        return bool(self._engine.call(self._cancel))
+
+    def _cancel(self) -> bool:
+        if self._is_over():
+            return False
+        self.dropped = True
+        self._engine.drop(lambda task: getattr(task, "job", None) is self)
+        if self._is_over() and not isinstance(getattr(self, "_value", None), CancelledError):
+            return False  # its result had come
+        self._fail(CancelledError(f"[Pool] {self.what} was cancelled"))
+        return True
+
+
+class ApplyResult(_Job, _standard.ApplyResult):
+    """The result of `apply_async`, as the standard one, with `cancel`."""
+
+    def _set(self, i: int, obj: tuple[bool, Any]) -> None:
+        if not self._is_over():
+            self._end(*obj)
+
+    def _end(self, success: bool, value: Any) -> None:
+        self._success, self._value = success, value
+        callback = self._callback if success else self._error_callback
         try:
-            return super().get()
-        except KeyboardInterrupt:
-            return None
+            if callback:
+                callback(value)
+        finally:
+            self._cache.pop(self._job, None)
+            self._event.set()
+            self._pool = None
 
-    def _failure(self, error: Exception, text: str) -> tuple[Any, ...]:
-        return _raise, (error,), {}
+    def _fail(self, error: BaseException) -> None:
+        if not self._is_over():
+            self._end(False, error)
 
 
-class _Results(_PoolQueue):
-    """The queue of results to the pool: job, index, (success, the value or the exception)."""
+AsyncResult = ApplyResult
 
-    def _head(self, item: tuple[Any, ...]) -> bytes:
-        error, text = item[2][1], b""
-        if isinstance(error, _standard.ExceptionWithTraceback):
-            # The head contains the traceback, in case the pool cannot unpickle the exception.
-            text = error.tb.encode("utf-8", "replace")
-        return _HEAD.pack(*item[:2], len(text)) + text
 
-    def _failure(self, error: Exception, text: str) -> tuple[Any, ...]:
-        if text:
-            error.__cause__ = _standard.RemoteTraceback(text)
-        return ((False, error),)
+class MapResult(ApplyResult, _standard.MapResult):
+    """The result of `map_async` and `starmap_async`, as the standard one, with `cancel`."""
+
+    def _set(self, i: int, obj: tuple[bool, Any]) -> None:
+        if self._is_over():
+            return
+        success, value = obj
+        self._number_left -= 1
+        if success and self._success:
+            self._value[i * self._chunksize : (i + 1) * self._chunksize] = value
+        elif self._success:  # the first exception counts
+            self._success, self._value = False, value
+        if self._number_left == 0:  # the call is over when all its tasks are
+            self._end(self._success, self._value)
+
+
+class IMapIterator(_Job, _standard.IMapIterator):
+    """The results of `imap`, as the standard ones, with `cancel`."""
+
+    def _set(self, i: int, obj: tuple[bool, Any]) -> None:
+        if not self._is_over():
+            super()._set(i, obj)
+
+    def _set_length(self, length: int) -> None:
+        if not self._is_over():
+            super()._set_length(length)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._cond:
+            if not self._is_over():
+                self._unsorted.clear()
+                self._items.append((False, error))
+                self._index += 1
+                self._length = self._index
+                self._cache.pop(self._job)
+                self._pool = None
+                self._cond.notify_all()
+
+
+class IMapUnorderedIterator(IMapIterator, _standard.IMapUnorderedIterator):
+    """The results of `imap_unordered`, as the standard ones, with `cancel`."""
+
+    def _set(self, i: int, obj: tuple[bool, Any]) -> None:
+        if not self._is_over():
+            _standard.IMapUnorderedIterator._set(self, i, obj)
+
+
+class _Chunks:
+    """The results of `imap` with chunks, one by one."""
+
+    def __init__(self, chunks: IMapIterator) -> None:
+        self._chunks = chunks
+        self._items: Iterator[Any] = iter(())
+
+    def __iter__(self) -> _Chunks:
+        return self
+
+    def next(self, timeout: float | None = None) -> Any:
+        """Return the next result; raise TimeoutError after `timeout` seconds."""
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(self._chunks.next(timeout))
+
+    __next__ = next
+
+    def cancel(self) -> bool:
+        """End the call, as `IMapIterator.cancel`."""
+        return self._chunks.cancel()
+
+
+class _Feeder:
+    """Read an iterable of the program in a thread; the engine takes the tasks from here.
+
+    Args:
+        engine: is woken when there is a task.
+        job: the result of the call.
+        tasks: makes the tasks, in the thread.
+    """
+
+    def __init__(self, engine: Engine, job: Any, tasks: Iterator[_PoolTask]) -> None:
+        self._engine, self._job, self._tasks = engine, job, tasks
+        self._ready: deque[_PoolTask] = deque()
+        self._count = 0
+        self._error: Exception | None = None
+        self._over = self._full = False
+        self._room = threading.Event()
+        threading.Thread(target=self._read, name="PoolFeeder", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for task in self._tasks:
+                self._count += 1
+                self._ready.append(task)
+                self._engine.wake()
+                while len(self._ready) >= FED and not self._job._is_over():
+                    self._room.clear()
+                    self._full = True
+                    if len(self._ready) >= FED:  # the engine may have been faster
+                        self._room.wait()
+                if self._job._is_over():
+                    return
+        except Exception as error:
+            self._error = error
+        finally:
+            self._over = True
+            self._engine.wake()
+
+    def __iter__(self) -> _Feeder:
+        return self
+
+    def __next__(self) -> _PoolTask | None:
+        over = self._over
+        if self._full and len(self._ready) <= FED // 2:
+            self._full = False
+            self._room.set()
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            if not over:
+                return None
+        if self._error is not None:
+            error, self._error = self._error, None
+            self._job._set(self._count, (False, error))
+            self._count += 1
+        if isinstance(self._job, IMapIterator):
+            self._job._set_length(self._count)
+        raise StopIteration
+
+    def abandon(self, error: BaseException) -> None:
+        """End the call by an error, and the thread."""
+        self._job._fail(error)
+        self._ready.clear()
+        self._room.set()
 
 
 class Pool(_standard.Pool):
     """A pool of processes that run tasks.
 
+    A task whose worker ends fails with WorkerLostError, and another worker takes its place; the
+    other tasks go on. docs/pool.md says what happens for each fault.
+
     Args:
-        processes: the number of workers; None for the number of cores.
-        initializer, initargs: a function that each worker calls first, and its arguments.
+        processes: the number of workers; None for the number of cores that the process may use.
+        initializer, initargs: a function that each worker calls first, and its arguments. If it
+            fails in three workers in a row, the calls raise InitializerError.
         maxtasksperchild: the number of tasks after which a worker is replaced; None for no limit.
         context: the context whose processes and queues the pool uses; None for the default one.
+        task_timeout: the seconds that a task may run; then it fails with TaskTimeoutError, and its
+            worker is replaced. Each call may set its own.
+
+    Example:
+        >>> import minitensor.multiprocessing as mp
+        >>> with mp.get_context("fork").Pool(2) as pool:
+        ...     pool.map(abs, [-1, 2, -3])
+        [1, 2, 3]
     """
 
     def __init__(
@@ -181,34 +309,236 @@ class Pool(_standard.Pool):
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
         context: BaseContext | None = None,
+        *,
+        task_timeout: float | None = None,
     ) -> None:
-        context = context or _default.context.get_context()
-        if initializer is None or callable(initializer):  # otherwise the standard pool raises
-            workers = processes or os.cpu_count() or 1
-            threads = max(1, runtime.get_num_threads() // workers)
-            initializer, initargs = _begin, (threads, initializer, *initargs)
-        super().__init__(processes, initializer, initargs, maxtasksperchild, context)
+        self._pool: list[Any] = []
+        self._state = INIT
+        self._ctx = context or _default.context.get_context()
+        self._cache: dict[int, Any] = {}
+        self._task_timeout = task_timeout
+        if processes is None:
+            processes = cores()
+        if processes < 1:
+            raise ValueError(f"[Pool] processes must be at least 1, got {processes}")
+        if maxtasksperchild is not None and (
+            not isinstance(maxtasksperchild, int) or maxtasksperchild < 1
+        ):
+            raise ValueError(
+                f"[Pool] maxtasksperchild must be a positive int or None, got {maxtasksperchild!r}"
+            )
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"[Pool] initializer must be a callable, got {initializer!r}")
+        self._processes, self._maxtasksperchild = processes, maxtasksperchild
+        self._initializer, self._initargs = initializer, tuple(initargs)
+        self._engine = Engine(
+            processes, self._ctx, self.Process, initializer, self._initargs, maxtasksperchild
+        )
+        self._pool = self._engine.processes
+        self._terminate = util.Finalize(self, _end, (self._engine,), exitpriority=15)
+        self._state = RUN
 
-    def _setup_queues(self) -> None:
-        self._inqueue, self._outqueue = _Tasks(ctx=self._ctx), _Results(ctx=self._ctx)
-        self._quick_put, self._quick_get = self._inqueue.put, self._outqueue.get
+    def _check_running(self) -> None:
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+        if not self._engine.is_alive():
+            raise ValueError(
+                f"[Pool] the pool belongs to process {self._engine.pid}; make one in each process"
+            )
 
-    @staticmethod
-    def _help_stuff_finish(inqueue: _Tasks, task_handler: Any, size: int) -> None:
-        # The standard one polls, then reads, and waits for ever if a worker was faster.
-        inqueue._rlock.acquire()
-        inqueue.drain()
-        while task_handler.is_alive() and inqueue._reader.poll():
-            inqueue.drain()
+    def _repopulate_pool(self) -> None:
+        self._engine.call(lambda: None)  # the engine starts what is missing before it waits again
 
-    @classmethod
-    def _terminate_pool(
-        cls, taskqueue: Any, inqueue: _Tasks, outqueue: _Results, *rest: Any
-    ) -> None:
-        # A full pipe of results needs no sentinel: the thread that reads results has one to read,
-        # and sees the state then. The workers need none either: they are terminated.
-        inqueue.ending = outqueue.ending = True
-        super()._terminate_pool(taskqueue, inqueue, outqueue, *rest)
-        *_, result_handler, cache = rest
-        if not result_handler.is_alive():
-            cache.clear()  # results without a waiter keep the pool, and its pipes, alive
+    # --- the ways to call -------------------------------------------------------------------------
+    def apply(
+        self, func: Any, args: Any = (), kwds: Any = {}, *, task_timeout: float | None = None  # noqa: B006
+    ) -> Any:
+        """Return `func(*args, **kwds)`, computed by a worker."""
+        return self.apply_async(func, args, kwds, task_timeout=task_timeout).get()
+
+    def apply_async(
+        self,
+        func: Any,
+        args: Any = (),
+        kwds: Any = {},  # noqa: B006
+        callback: Any = None,
+        error_callback: Any = None,
+        *,
+        task_timeout: float | None = None,
+    ) -> Any:
+        """Have a worker call a function; return an AsyncResult."""
+        self._check_running()
+        result = ApplyResult(self, callback, error_callback)
+        result._begin(self, "apply", func, task_timeout)
+        self._engine.submit(_PoolTask(result, 0, func, args, kwds))
+        return result
+
+    def map(
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int | None = None,
+        *,
+        task_timeout: float | None = None,
+    ) -> Any:
+        """Return the list of `func(x)` for each x of an iterable."""
+        return self.map_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+
+    def starmap(
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int | None = None,
+        *,
+        task_timeout: float | None = None,
+    ) -> Any:
+        """Return the list of `func(*args)` for each tuple of an iterable."""
+        return self.starmap_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+
+    def map_async(
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int | None = None,
+        callback: Any = None,
+        error_callback: Any = None,
+        *,
+        task_timeout: float | None = None,
+    ) -> Any:
+        """Begin a `map`; return an AsyncResult."""
+        return self._map_async(
+            func, iterable, _standard.mapstar, chunksize, callback, error_callback, task_timeout
+        )
+
+    def starmap_async(
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int | None = None,
+        callback: Any = None,
+        error_callback: Any = None,
+        *,
+        task_timeout: float | None = None,
+    ) -> Any:
+        """Begin a `starmap`; return an AsyncResult."""
+        return self._map_async(
+            func, iterable, _standard.starmapstar, chunksize, callback, error_callback, task_timeout
+        )
+
+    def _map_async(
+        self,
+        func: Any,
+        iterable: Any,
+        mapper: Any,
+        chunksize: int | None = None,
+        callback: Any = None,
+        error_callback: Any = None,
+        task_timeout: float | None = None,
+    ) -> Any:
+        self._check_running()
+        if not hasattr(iterable, "__len__"):
+            iterable = list(iterable)
+        length = len(iterable)
+        if chunksize is None:
+            if task_timeout is None and self._task_timeout is None:
+                chunksize = -(-length // (4 * self._processes))
+            else:
+                chunksize = 1  # so that the limit ends one task and no other
+        if length == 0:
+            chunksize = 0
+        result = MapResult(self, chunksize, length, callback, error_callback)
+        what = "map" if mapper is _standard.mapstar else "starmap"
+        result._begin(self, what, func, task_timeout)
+        if length:
+            self._feed(result, func, iterable, mapper, chunksize)
+        return result
+
+    def imap(
+        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+    ) -> Any:
+        """Return an iterator of `func(x)` for each x of an iterable, in its order."""
+        return self._imap(IMapIterator(self), "imap", func, iterable, chunksize, task_timeout)
+
+    def imap_unordered(
+        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+    ) -> Any:
+        """Return an iterator of `func(x)` for each x of an iterable, as they are computed."""
+        return self._imap(
+            IMapUnorderedIterator(self), "imap_unordered", func, iterable, chunksize, task_timeout
+        )
+
+    def _imap(
+        self,
+        result: IMapIterator,
+        what: str,
+        func: Any,
+        iterable: Any,
+        chunksize: int,
+        task_timeout: float | None,
+    ) -> Any:
+        try:
+            self._check_running()
+            if chunksize < 1:
+                raise ValueError(f"[{what}] chunksize must be at least 1, got {chunksize}")
+            result._begin(self, what, func, task_timeout)
+            mapper = None if chunksize == 1 else _standard.mapstar
+            self._feed(result, func, iterable, mapper, chunksize)
+        except BaseException:
+            self._cache.pop(result._job, None)
+            raise
+        return result if chunksize == 1 else _Chunks(result)
+
+    def _feed(self, job: Any, func: Any, iterable: Any, mapper: Any, size: int) -> None:
+        """Have the tasks of a call run."""
+        tasks = _tasks(job, func, iterable, mapper, size)
+        if type(iterable) in (list, tuple, range):  # no code of the program runs
+            if isinstance(job, IMapIterator):
+                job._set_length(-(-len(iterable) // size))
+            self._engine.feed(tasks, job._fail)
+        else:
+            feeder = _Feeder(self._engine, job, tasks)
+            self._engine.feed(feeder, feeder.abandon)
+
+    # --- the end ----------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Take no more calls; the workers end when all tasks are done."""
+        util.debug("closing pool")
+        if self._state == RUN:
+            self._state = CLOSE
+            self._engine.close()
+
+    def terminate(self) -> None:
+        """End all workers now; calls that are not done raise CancelledError."""
+        util.debug("terminating pool")
+        self._state = TERMINATE
+        self._terminate()
+        self._engine.join()
+
+    def join(self) -> None:
+        """Wait until all workers have ended; `close` or `terminate` must have been called."""
+        util.debug("joining pool")
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        if self._state not in (CLOSE, TERMINATE):
+            raise ValueError("In unknown state")
+        self._engine.join()
+
+
+def _end(engine: Engine) -> None:
+    """End a pool's engine: at the exit of the process, by `terminate`, or when no one has it."""
+    engine.terminate(wait=util.is_exiting())  # a finalizer may hold what the engine waits for
+
+
+def _tasks(job: Any, func: Any, iterable: Any, mapper: Any, size: int) -> Iterator[_PoolTask]:
+    """Return the tasks of a call, one by one."""
+    items = iter(iterable)
+    index = 0
+    while not job.dropped:
+        chunk = tuple(islice(items, size))
+        if not chunk:
+            return
+        if mapper is None:
+            yield _PoolTask(job, index, func, chunk)
+        else:
+            yield _PoolTask(job, index, mapper, ((func, chunk),), size=len(chunk))
+        index += 1

@@ -9,7 +9,6 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ import minitensor.multiprocessing as mp
 from minitensor import Tensor
 from minitensor.errors import StaleHandleError
 from minitensor.multiprocessing import message_pipe
-from minitensor.multiprocessing.pool import Pool
 
 STRESS = Path(__file__).parents[1] / "stress"
 ERRORS = [
@@ -161,27 +159,6 @@ def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
 
 
 # --- the end --------------------------------------------------------------------------------------
-def test_the_end_when_a_worker_takes_the_last_task(monkeypatch):
-    """Between the pool's look at the pipe of tasks and its read."""
-    context = mp.get_context("fork")
-    with context.Pool(1) as pool:
-        reader, looks = pool._inqueue._reader, []
-
-        def poll(timeout=0.0):
-            if len(looks) > 3:
-                return False
-            looks.append(reader.read_now([None]))  # there was something, and it is gone
-            return True
-
-        monkeypatch.setattr(reader, "poll", poll)
-        # it may have ended already; here it has not
-        handler = SimpleNamespace(is_alive=lambda: True)
-        pool._help_stuff_finish(pool._inqueue, handler, 1)
-        monkeypatch.undo()
-        assert len(looks) == 4
-    assert pool._state == "TERMINATE"
-
-
 def test_the_end_while_results_fill_their_pipe():
     """Small tasks, large results: the workers go on after the reader of results has ended."""
     for _ in range(20):
@@ -243,8 +220,3 @@ def test_an_idle_worker_ends_silently_by_ctrl_c():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env
     )
     assert (done.stdout, done.stderr) == ("0 0 [1, 2]\n", "")
-
-
-def test_the_queues_of_a_pool_are_ours():
-    with Pool(1) as pool:
-        assert isinstance(pool._inqueue, mp.queues.SimpleQueue)
