@@ -248,7 +248,7 @@ def host_direct(
 
 
 # --- arguments ------------------------------------------------------------------------------------
-_PREFIX = re.compile(r"\[\w+\] |\w+\(\) ")
+_PREFIX = re.compile(r"\[\w+\] |[\w.]+\(\) ")
 
 
 WRONG = (TypeError, ValueError, IndexError)  # what a call raises for its arguments

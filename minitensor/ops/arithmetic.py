@@ -16,6 +16,7 @@ from minitensor.ops import reduce
 from minitensor.ops._dispatch import as_tensor, axis_aliases, named, normalize_axis
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.joining import concat
+from minitensor.ops.shape import _one_int
 from minitensor.ops.ufuncs import FUNCTIONS as OF_NUMPY
 from minitensor.ops.ufuncs import operands
 from minitensor.tensor import Tensor
@@ -29,10 +30,10 @@ __all__ = [
     "is_floating_point", "logit", "mvlgamma", "partial", "polygamma", "stop_gradient",
 ]  # fmt: skip
 
-_log, _abs, _maximum, _minimum, _lgamma = (
-    FUNCTIONS["log"], FUNCTIONS["abs"], FUNCTIONS["maximum"], FUNCTIONS["minimum"],
-    OF_NUMPY["lgamma"],
-)  # fmt: skip
+_log, _abs, _mul, _maximum, _minimum = (
+    FUNCTIONS[name] for name in ("log", "abs", "mul", "maximum", "minimum")
+)
+_lgamma = OF_NUMPY["lgamma"]
 
 
 
@@ -61,8 +62,8 @@ def addcmul(
         [31. 50.]
     """
     t = as_tensor(input, "addcmul")
-    product = as_tensor(tensor1, "addcmul", t) * tensor2
-    return t + (product if value.__class__ is int and value == 1 else product * value)
+    product = _mul(as_tensor(tensor1, "addcmul", t), tensor2)
+    return t + (product if value.__class__ is int and value == 1 else _mul(product, value))
 
 
 @named
@@ -90,8 +91,8 @@ def addcdiv(
         [2.5 2.5]
     """
     t = as_tensor(input, "addcdiv")
-    quotient = as_tensor(tensor1, "addcdiv", t) / tensor2
-    return t + (quotient if value.__class__ is int and value == 1 else quotient * value)
+    quotient = FUNCTIONS["true_divide"](as_tensor(tensor1, "addcdiv", t), tensor2)
+    return t + (quotient if value.__class__ is int and value == 1 else _mul(quotient, value))
 
 
 @named
@@ -148,8 +149,7 @@ def approximate_equal(x: TensorLike, y: TensorLike, tolerance: float = 1e-5) -> 
         >>> print(ops.approximate_equal(Tensor([1.0, 2.0]), Tensor([1.000001, 2.1])))
         [ True False]
     """
-    first = as_tensor(x, "approximate_equal")
-    return _abs(first - y) < tolerance
+    return FUNCTIONS["lt"](_abs(FUNCTIONS["sub"](x, y)), tolerance)
 
 
 @named
@@ -205,7 +205,7 @@ def clip_by_norm(x: TensorLike, max_norm: float, axis: AxisLike | None = None) -
         [0.6 0.8]
     """
     t = as_tensor(x, "clip_by_norm")
-    if not max_norm > 0:
+    if not _real("clip_by_norm", max_norm, "max_norm") > 0:
         raise ValueError(f"[clip_by_norm] max_norm must be above 0, got {max_norm}")
     norms = FUNCTIONS["sqrt"](reduce.sum(t * t, axis, keepdims=True))
     return t * (max_norm / _maximum(norms, max_norm))
@@ -239,7 +239,7 @@ def clip_by_global_norm(
     op = "clip_by_global_norm"
     if not isinstance(x, (list, tuple)):
         raise TypeError(f"[{op}] x must be a list or tuple of tensors, got {type(x).__name__}")
-    if not x or not clip_norm > 0:
+    if not x or not _real(op, clip_norm, "clip_norm") > 0:
         raise ValueError(
             f"[{op}] x must have tensors and clip_norm be above 0, got {len(x)} and {clip_norm}"
         )
@@ -282,6 +282,7 @@ def diff(
     """
     t = as_tensor(x, "diff")
     axis = normalize_axis("diff", axis, t.ndim)
+    n = _one_int("diff", n, "n")
     if n < 0:
         raise ValueError(f"[diff] n must not be negative, got {n}")
     if n == 0:
@@ -298,6 +299,7 @@ def diff(
     return t
 
 
+@named
 def float_power(input: TensorLike, exponent: TensorLike) -> Tensor:
     """Return the input to the power of the exponent, in double precision.
 
@@ -362,6 +364,13 @@ def is_floating_point(input: Tensor) -> bool:
     return _kind("is_floating_point", input) == "f"
 
 
+def _real(op: str, value: Any, what: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"[{op}] {what} must be a number, got {value!r}") from None
+
+
 def _kind(op: str, input: Any) -> str:
     if not isinstance(input, Tensor):
         raise TypeError(f"[{op}] input must be a tensor, got {type(input).__name__}")
@@ -392,7 +401,8 @@ def logit(input: TensorLike, eps: float | None = None) -> Tensor:
     if t.dtype.kind == "c":
         raise TypeError(f"[logit] input must be real, got {t.dtype}")
     if eps is not None:
-        t = _minimum(_maximum(t, float(eps)), 1 - float(eps))
+        limit = _real("logit", eps, "eps")
+        t = _minimum(_maximum(t, limit), 1 - limit)
     return _log(t / (1 - t))
 
 
@@ -416,7 +426,7 @@ def polygamma(n: int, input: TensorLike) -> Tensor:
         >>> print(ops.polygamma(1, Tensor([1.0], "float64")))
         [1.64493407]
     """
-    n = int(n)
+    n = _one_int("polygamma", n, "n")
     if n < 0:
         raise ValueError(f"[polygamma] n must not be negative, got {n}")
     if n == 0:
@@ -448,6 +458,7 @@ def mvlgamma(input: TensorLike, p: int) -> Tensor:
         >>> print(ops.mvlgamma(Tensor([3.0], "float64"), 2))
         [1.55019499]
     """
+    p = _one_int("mvlgamma", p, "p")
     if p < 1:
         raise ValueError(f"[mvlgamma] p must be at least 1, got {p}")
     t = as_tensor(input, "mvlgamma")
@@ -515,4 +526,6 @@ def partial(func: Callable[..., Any], *args: Any, **keywords: Any) -> Callable[.
         >>> print(ops.partial(ops.add, Tensor([1, 2]))(Tensor([3, 4])))
         [4 6]
     """
+    if not callable(func):
+        raise TypeError(f"[partial] func must be callable, got {type(func).__name__}")
     return functools.partial(func, *args, **keywords)

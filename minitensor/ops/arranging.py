@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -22,6 +21,7 @@ from minitensor.ops.creation import arange
 from minitensor.ops.elementwise import cast
 from minitensor.ops.joining import repeat_interleave
 from minitensor.ops.shape import (
+    _one_int,
     _slice,
     broadcast_to,
     flip,
@@ -190,7 +190,8 @@ def narrow(
     """
     t = as_tensor(input, "narrow")
     axis = normalize_axis("narrow", axis, t.ndim)
-    first, count, size = index(start), index(length), t.shape[axis]
+    first, count = (_one_int("narrow", value, "start and length") for value in (start, length))
+    size = t.shape[axis]
     first = first + size if first < 0 else first
     if not 0 <= first <= size or not 0 <= count <= size - first:
         raise ValueError(
@@ -459,7 +460,7 @@ def rot90(input: TensorLike, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor
         first = second = 0
     if first == second:
         raise ValueError(f"[rot90] dims must be two different axes, got {dims}")
-    turns = index(k) % 4
+    turns = _one_int("rot90", k, "k") % 4
     if turns == 0:
         return t.copy()
     if turns == 2:
@@ -586,7 +587,8 @@ def sequence_mask(lengths: TensorLike, maxlen: int | None = None) -> Tensor:
     t = as_tensor(lengths, "sequence_mask")
     if t.dtype.kind not in "iu":
         raise TypeError(f"[sequence_mask] lengths must be integers, got {t.dtype}")
-    length = (int(t.max()) if t.size else 0) if maxlen is None else index(maxlen)
+    longest = int(t.max()) if maxlen is None and t.size else 0
+    length = longest if maxlen is None else _one_int("sequence_mask", maxlen, "maxlen")
     if length < 0:
         raise ValueError(f"[sequence_mask] maxlen must not be negative, got {maxlen}")
     return arange(length, dtype="int64").to(t.device) < t.expand_dims(-1)

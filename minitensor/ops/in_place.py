@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minitensor.dtype import as_dtype
-from minitensor.ops._dispatch import WRONG, as_tensor, name_op
+from minitensor.ops._dispatch import WRONG, as_tensor, is_operand, name_op, named
 from minitensor.ops._dispatch import assign as write
 from minitensor.ops.random import normal, rand
 from minitensor.tensor import Tensor
@@ -116,6 +116,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 # --- functions ------------------------------------------------------------------------------------
+@named
 def assign(variable: Tensor, value: TensorLike) -> Tensor:
     """Write a value to a tensor, and return the tensor.
 
@@ -141,6 +142,7 @@ def assign(variable: Tensor, value: TensorLike) -> Tensor:
     return variable
 
 
+@named
 def assign_add(variable: Tensor, value: TensorLike) -> Tensor:
     """Add a value to a tensor in place, and return the tensor.
 
@@ -161,10 +163,14 @@ def assign_add(variable: Tensor, value: TensorLike) -> Tensor:
         >>> print(ops.assign_add(t, 1))
         [2. 3.]
     """
-    _variable("assign_add", variable).__iadd__(value)
+    _variable("assign_add", variable)
+    if not is_operand(value):
+        value = as_tensor(value, "assign_add", variable)  # or its error
+    variable += value
     return variable
 
 
+@named
 def assign_sub(variable: Tensor, value: TensorLike) -> Tensor:
     """Subtract a value from a tensor in place, and return the tensor.
 
@@ -185,7 +191,10 @@ def assign_sub(variable: Tensor, value: TensorLike) -> Tensor:
         >>> print(ops.assign_sub(t, 1))
         [0. 1.]
     """
-    _variable("assign_sub", variable).__isub__(value)
+    _variable("assign_sub", variable)
+    if not is_operand(value):
+        value = as_tensor(value, "assign_sub", variable)  # or its error
+    variable -= value
     return variable
 
 

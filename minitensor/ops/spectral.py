@@ -24,6 +24,7 @@ from minitensor.ops._dispatch import (
     normalize_axis,
 )
 from minitensor.ops.joining import roll
+from minitensor.ops.shape import _one_int
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ ihfft, ihfft2, ihfftn = _define(
 
 # --- frequencies ----------------------------------------------------------------------------------
 def _frequencies(op: str, function: Callable[..., Any], n: Any, d: float, dtype: Any) -> Tensor:
-    (n,) = as_ints(op, n, "n")
+    n = _one_int(op, n, "n")
     if n < 1:
         raise ValueError(f"[{op}] n must be at least 1, got {n}")
     kind = float32 if dtype is None else as_dtype(dtype, op)
@@ -398,7 +399,9 @@ def stft(
     t = as_tensor(x, op)
     if t.ndim not in (1, 2):
         raise ValueError(f"[{op}] x must have one or two dimensions, got shape {t.shape}")
-    hop, width = n_fft // 4 if hop_length is None else hop_length, win_length or n_fft
+    n_fft = _one_int(op, n_fft, "n_fft")
+    hop = n_fft // 4 if hop_length is None else _one_int(op, hop_length, "hop_length")
+    width = n_fft if win_length is None else _one_int(op, win_length, "win_length")
     if not 1 <= width <= n_fft or hop < 1:
         raise ValueError(
             f"[{op}] win_length must be from 1 to n_fft and hop_length at least 1, got n_fft "

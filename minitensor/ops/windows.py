@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitensor.dtype import as_dtype, float32
-from minitensor.ops._dispatch import as_ints
+from minitensor.ops.shape import _one_int
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _window(
     op: str, formula: Callable[[int], np.ndarray], length: int, periodic: bool, dtype: object
 ) -> Tensor:
     """Return a window: a periodic one is a symmetric one of one more element without its last."""
-    (length,) = as_ints(op, length, "window_length")
+    length = _one_int(op, length, "window_length")
     if length < 0:
         raise ValueError(f"[{op}] window_length must not be negative, got {length}")
     kind = float32 if dtype is None else as_dtype(dtype, op)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minitensor import Tensor
+from minitensor.ops import _LATER
+from minitensor.ops.ufuncs import ROWS
 from minitensor.optable import ELEMENTWISE
 
 FUNCTIONS = {
@@ -64,12 +66,44 @@ for _op in ELEMENTWISE:
     )
     FUNCTIONS.update(dict.fromkeys((_op.name, *_op.aliases), _operands))
 
+FUNCTIONS |= {  # MindSpore's further names
+    "fft": "m", "fft2": "m", "fftn": "m", "ifft": "m", "ifft2": "m", "ifftn": "m", "rfft": "m",
+    "rfft2": "m", "rfftn": "m", "irfft": "m", "irfft2": "m", "irfftn": "m", "hfft": "m",
+    "hfft2": "m", "hfftn": "m", "ihfft": "m", "ihfft2": "m", "ihfftn": "m", "fftfreq": "3",
+    "rfftfreq": "3", "fftshift": "m", "ifftshift": "m", "stft": "v, 2, 1",
+    **{f"{name}_window": "3" for name in ("bartlett", "blackman", "hamming", "hann", "kaiser")},
+    "addcdiv": "m, m, m", "addcmul": "m, m, m", "addn": "[m, m]", "accumulate_n": "[m, m]",
+    "approximate_equal": "m, m", "clip_by_global_norm": "[m, m]", "clip_by_norm": "m, 1.0",
+    "clip_by_value": "m, 0, 1", "depend": "m, m", "diff": "m", "float_power": "m, m",
+    "is_complex": "m", "is_floating_point": "m", "logit": "h", "mvlgamma": "m, 1",
+    "partial": "abs, m", "polygamma": "1, m", "stop_gradient": "m",
+    "angle": "m", "imag": "m", "real": "m", "polar": "m, m", "view_as_real": "z",
+    "atleast_1d": "m", "atleast_2d": "m", "atleast_3d": "m", "block_diag": "m, m",
+    "cartesian_prod": "v, v", "column_stack": "[v, v]", "combinations": "v", "dsplit": "c, 2",
+    "dstack": "[m, m]", "hsplit": "m, 2", "hstack": "[m, m]", "row_stack": "[m, m]",
+    "tensor_split": "m, 2", "vsplit": "m, 2", "vstack": "[m, m]",
+    "adjoint": "m", "deepcopy": "m", "dyn_shape": "m", "expand_as": "v, m", "fliplr": "m",
+    "flipud": "m", "is_nonzero": "one", "movedim": "m, 0, 1", "narrow": "m, 0, 0, 1",
+    "numel": "m", "population_count": "n", "rank": "m", "repeat_elements": "m, 2",
+    "reshape_as": "m, m", "reverse": "m, 0", "reverse_sequence": "m, i, 1", "rot90": "m",
+    "sequence_mask": "i", "size": "m", "slice": "m, (0, 0), (1, 1)",
+    "strided_slice": "m, (0,), (1,), (1,)", "swapdims": "m, 0, 1", "t": "m", "type_as": "m, m",
+    "unstack": "m", "view_as": "m, m", "lerp": "m, m, m",
+    "assign": "m, m", "assign_add": "m, m", "assign_sub": "m, m",
+}  # fmt: skip
+for _op in ROWS:
+    FUNCTIONS[_op.name] = ", ".join(["n" if _op.kinds == "iu" else "h"] * _op.inputs)
+
 METHODS = {  # those that are no function of the first argument, or another one
     "astype": "m, 'int8'", "contiguous": "m", "copy": "m", "is_contiguous": "m", "is_shared": "m",
     "item": "one", "numpy": "m", "asnumpy": "m",
     "share_memory_": "m.copy()", "to": "m, 'CPU'", "tolist": "m", "where": "m, b, m",
     "from_numpy": "np.zeros(2)", "from_dlpack": "np.zeros(2)",
+    "copy_": "m, m", "fill_": "m, 1", "normal_": "m", "uniform_": "m", "zero_": "m",
 }  # fmt: skip
+for _name in _LATER["in_place"].split():
+    if _name not in METHODS:
+        METHODS[_name] = "n" if _name == "bitwise_not_" else FUNCTIONS[_name[:-1]]
 
 
 def arguments() -> dict[str, object]:
