@@ -20,12 +20,10 @@ from hypothesis import HealthCheck, settings
 sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("support", "stress")]
 
 # Nothing of minitensor is imported here: `pytest_configure` has to look at the core first.
-settings.register_profile(
-    "suite", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
-settings.register_profile(
-    "thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck)
-)
+for profile, examples in {"few": 20, "suite": 40, "thorough": 1000}.items():
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck)
+    )
 settings.load_profile(os.environ.get("MINITENSOR_TEST_PROFILE", "suite"))
 
 # multiprocessing's forkserver and managers listen at sockets in the temporary folder, and Linux

@@ -41,6 +41,7 @@ def tensors(draw: Any) -> Tensor:
     return t
 
 
+EXAMPLES = hypothesis.settings.default.max_examples
 INTS = st.integers(-4, 6)
 LISTS = st.lists(INTS, max_size=4)
 OTHERS = st.sampled_from([None, True, 2**70, 1.5])
@@ -48,7 +49,7 @@ LOOSE = st.one_of(INTS, OTHERS, LISTS, LISTS.map(tuple), INTS.map(np.int64))
 
 
 @pytest.mark.parametrize("name", NAMES)
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=3 * EXAMPLES)
 @hypothesis.given(t=tensors(), arguments=st.lists(st.one_of(INTS, LOOSE), max_size=3))
 def test_both_ways_agree(name: str, t: Tensor, arguments: list[Any]) -> None:
     function = getattr(ops, name)
@@ -57,7 +58,7 @@ def test_both_ways_agree(name: str, t: Tensor, arguments: list[Any]) -> None:
     assert outcome(getattr(t, name), *arguments) == expected
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=8 * EXAMPLES)
 @hypothesis.given(t=tensors(), shape=st.lists(st.integers(1, 6), max_size=4), cut=st.integers(0, 3))
 def test_reshape(t: Tensor, shape: list[int], cut: int) -> None:
     if t.size and cut < len(shape):
@@ -76,13 +77,13 @@ PARTS = st.one_of(
 )
 
 
-@hypothesis.settings(max_examples=400, deadline=None)
+@hypothesis.settings(max_examples=10 * EXAMPLES)
 @hypothesis.given(t=tensors(), key=st.one_of(PARTS, st.lists(PARTS, max_size=5).map(tuple)))
 def test_indices(t: Tensor, key: Any) -> None:
     assert outcome(t.__getitem__, key) == outcome(t._getitem, key)  # type: ignore[attr-defined]
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=5 * EXAMPLES)
 @hypothesis.given(
     t=tensors(), key=st.one_of(PARTS, st.lists(PARTS, max_size=3).map(tuple)),
     value=st.one_of(st.integers(-5, 5), st.floats(-5, 5), st.booleans(), st.just(2**70)),

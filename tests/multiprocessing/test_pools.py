@@ -212,7 +212,8 @@ def test_an_idle_worker_ends_silently_by_ctrl_c():
             os.kill(worker.pid, signal.SIGINT)
             # `join` returns before the exit code is known when the pool's thread reaps the worker.
             until(lambda: worker.exitcode is not None)
-        print(*[worker.exitcode for worker in workers], pool.map(abs, [-1, 2]))
+        # Without a chunk size, `map` divides by the number of workers, which may be 0 just now.
+        print(*[worker.exitcode for worker in workers], pool.map(abs, [-1, 2], chunksize=1))
     """
     program = "\n".join(line[4:] for line in program.splitlines())
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

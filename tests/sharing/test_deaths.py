@@ -7,16 +7,17 @@ import pickle
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sharing_targets as targets
 from family import LARGE, large, own_family, stats
 
+import minitensor.multiprocessing as mp
 from minitensor import StaleHandleError
 from minitensor.multiprocessing.reductions import dumps
 
@@ -74,43 +75,40 @@ def test_an_abandoned_queue_gives_its_tensors_up(ctx: Any) -> None:
     assert (after["blocks"], after["in_flight"]) == (before["blocks"], before["in_flight"])
 
 
-def test_a_get_that_nobody_can_answer_raises() -> None:
-    program = """
-import os, signal
+UNANSWERED = """
+import os, signal, sys
 import minitensor.multiprocessing as mp
-def child(queue, how):
-    if how == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-for method in mp.get_all_start_methods():
+
+def child(queue):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    context = mp.get_context(sys.argv[1])
     for make in ("Queue", "JoinableQueue", "SimpleQueue"):
-        context = mp.get_context(method)
         queue = getattr(context, make)()
-        process = context.Process(target=child, args=(queue, "kill"))
-        if __name__ == "__main__":
-            process.start()
-            try:
-                queue.get()
-            except EOFError as error:
-                print(error)
+        context.Process(target=child, args=(queue,)).start()
+        try:
+            queue.get()
+        except EOFError as error:
+            print(error)
 """
-    # A file, since spawn imports the main module again.
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-        file.write(
-            program.replace("for method in", "def main():\n  for method in", 1).replace(
-                "\n    for make", "\n    for make"
-            )
+
+
+def test_a_get_that_no_process_can_answer_raises(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"  # a file, since spawn imports the main module again
+    program.write_text(UNANSWERED)
+    running = [
+        subprocess.Popen(
+            [sys.executable, program, method], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
         )
-        file.write("\nif __name__ == '__main__':\n    main()\n")
-        file.flush()
-        done = subprocess.run(
-            [sys.executable, file.name], capture_output=True, text=True, timeout=100
-        )
-    lines = done.stdout.splitlines()
-    assert (
-        done.stderr == ""
-        and len(lines) == 9
-        and all("every other process that had the queue has ended" in line for line in lines)
-    )
+        for method in mp.get_all_start_methods()
+    ]  # fmt: skip
+    for one in running:  # each mostly waits
+        out, err = one.communicate(timeout=100)
+        lines = out.splitlines()
+        assert err == "" and len(lines) == 3
+        assert all("every other process that had the queue has ended" in line for line in lines)
 
 
 def test_a_get_that_another_thread_may_answer_waits(ctx: Any) -> None:
@@ -119,7 +117,7 @@ def test_a_get_that_another_thread_may_answer_waits(ctx: Any) -> None:
     thread = threading.Thread(target=lambda: (go.wait(60), queue.put(1)))
     thread.start()
     with pytest.raises(Exception, match="^$"):
-        queue.get(timeout=1.5)
+        queue.get(timeout=1.2)
     go.set()
     assert queue.get() == 1
     thread.join()

@@ -164,16 +164,18 @@ def test_what_its_caller_gave_up_is_not_written_later() -> None:
 )
 def test_additions_under_a_lock_are_all_there(ctx: Any, n: int, rounds: int) -> None:
     t, lock = Tensor(np.zeros(n, "f4")).share_memory_(), ctx.Lock()
+    # Forked processes start soonest, and so meet most often.
+    count = 8 if ctx.get_start_method() == "fork" else 3
     processes = [
-        ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(8)
+        ctx.Process(target=targets.add_under_lock, args=(t, lock, rounds)) for _ in range(count)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0] * 8
+    assert [process.exitcode for process in processes] == [0] * count
     array = t.asnumpy()
-    assert array.min() == array.max() == 8 * rounds
+    assert array.min() == array.max() == count * rounds
 
 
 def test_an_event_comes_after_the_write(ctx: Any) -> None:
@@ -218,9 +220,10 @@ def test_a_result_comes_after_the_write(ctx: Any) -> None:
 @pytest.mark.parametrize("n", [5, AT_ONCE + 1, 1_000_000])
 def test_the_last_write_before_a_process_ends(ctx: Any, n: int) -> None:
     t = Tensor(np.zeros(n, "f4")).share_memory_()
-    for _ in range(5):
+    count = 5 if ctx.get_start_method() == "fork" else 2
+    for _ in range(count):
         process = ctx.Process(target=targets.add, args=(t,))
         process.start()
         process.join()
         assert process.exitcode == 0
-    assert mp.active_children() == [] and (t.asnumpy() == 5).all()
+    assert mp.active_children() == [] and (t.asnumpy() == count).all()
