@@ -133,7 +133,7 @@ FLAGS: dict[str, Flag] = {
         Flag("MINITENSOR_INLINE_ELEMENTS", _whole(INT64), "262144",
              "Maximum work of an op that runs in the calling thread when its stream is idle, in "
              "additions of float32, some 0.1 ns each; an op that is likely to be fused with "
-             "others counts eight times."),
+             "others counts 16 times."),
         Flag("MINITENSOR_QUEUE_TASKS", _whole(INT64), "4096",
              "Maximum queued tasks per stream; submitters block above it."),
         Flag("MINITENSOR_QUEUE_BYTES", _bytes, "2GB",

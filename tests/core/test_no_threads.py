@@ -46,7 +46,7 @@ def waiting(gate: threading.Event) -> Tensor:
 pytestmark = pytest.mark.usefixtures("refused")
 
 
-@pytest.mark.parametrize("n", [1, LIMIT // 32, LIMIT // 32 + 1, LARGE])
+@pytest.mark.parametrize("n", [1, LIMIT // 64, LIMIT // 64 + 1, LARGE])
 def test_values_are_right(n: int) -> None:
     assert chain(n) == 6.0 * n
     a = np.random.default_rng(0).standard_normal((200, 200))

@@ -8,7 +8,7 @@
  *
  * The solution.  The effort of a task is an estimate in additions of float32, some 0.1 ns each:
  * elements that it reads or makes, by the cost of its op in the op table.  Up to inline_limit, a
- * task runs at its call.  Among those, a task that could be fused and is worth it (above an eighth
+ * task runs at its call.  Among those, a task that could be fused and is worth it (above a 16th
  * of the limit) is queued if the stream's recent tasks came as a chain: the one before went over as
  * many elements, and no thread has looked at a value since.  So the first op of a first chain runs
  * at its call, and the others are fused.  fusion_credit (worker.c) remembers the chain for the next
@@ -21,10 +21,9 @@
 #include "fusion/reduce.h"
 #include "generated/array_codes.h"
 
-enum {
-    SMALL = 8, /* the limit of small tasks is this part of inline_limit */
-    HOST = 16  /* additions for an element of a host task */
-};
+/* The limit of small tasks is this part of inline_limit; an element of a host task counts as so
+ * many additions. */
+enum { SMALL = 16 };
 
 static double elements(int n, mt_tensor *const *tensors) {
     double sum = 0;
@@ -59,7 +58,7 @@ double mt_effort(const mt_task *task) {
     case MT_TASK_ARRAYS: return of_arrays(task);
     case MT_TASK_HOST: { /* what Python and NumPy do is not known, so a bound of its own */
         double in = elements(task->n_in, task->in), out = elements(task->n_out, task->out);
-        return HOST * (in > out ? in : out);
+        return SMALL * (in > out ? in : out);
     }
     case MT_TASK_EVENT:
     case MT_TASK_NOTHING: break;
