@@ -130,9 +130,10 @@ FLAGS: dict[str, Flag] = {
              "indexes 0 to n-1; empty: all."),
         Flag("MINITENSOR_SYNCHRONOUS", _switch, "0",
              "1: start with pynative_synchronize, which runs each op at its call."),
-        Flag("MINITENSOR_INLINE_ELEMENTS", _whole(INT64), "16384",
-             "Maximum number of elements of an op that runs in the calling thread when its stream "
-             "is idle."),
+        Flag("MINITENSOR_INLINE_ELEMENTS", _whole(INT64), "262144",
+             "Maximum work of an op that runs in the calling thread when its stream is idle, in "
+             "additions of float32, some 0.1 ns each; an op that is likely to be fused with "
+             "others counts 16 times."),
         Flag("MINITENSOR_QUEUE_TASKS", _whole(INT64), "4096",
              "Maximum queued tasks per stream; submitters block above it."),
         Flag("MINITENSOR_QUEUE_BYTES", _bytes, "2GB",

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["ARRAY_KERNELS", "ArrayKernel", "ELEMENTWISE", "OPS", "Op", "REDUCTIONS", "Rule"]
+__all__ = [
+    "ARRAY_KERNELS", "ArrayKernel", "COSTS", "ELEMENTWISE", "OPS", "Op", "REDUCTIONS", "Rule",
+]  # fmt: skip
 
 Rule = Literal["same", "float", "compare", "logical", "test", "bitwise", "where", "index", "sum"]
 """How the dtypes of the computation and the result follow from those of the inputs:
@@ -401,40 +403,52 @@ class ArrayKernel(NamedTuple):
     # "*": it moves elements of every dtype.  The dtype is that of the first input, or of the output
     # if there is no input.
     kinds: str
+    # The cost of an element of the inputs, and of the outputs, as in COSTS.
+    cost: tuple[int, int] = (1, 1)
 
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
-    ArrayKernel("tri", "triangle", "*"),
-    ArrayKernel("join", "join", "*"),
-    ArrayKernel("move", "join", "*"),
-    ArrayKernel("repeat", "join", "*"),
-    ArrayKernel("tile", "join", "*"),
-    ArrayKernel("fill", "fill", "*"),
-    ArrayKernel("range", "fill", "biuf"),
-    ArrayKernel("eye", "fill", "*"),
-    ArrayKernel("uniform", "random", "f"),
-    ArrayKernel("normal", "random", "f"),
-    ArrayKernel("integers", "random", "iuf"),
-    ArrayKernel("bernoulli", "random", "biuf"),
-    ArrayKernel("permutation", "random", "i"),
-    ArrayKernel("gather", "gather", "*"),
-    ArrayKernel("scatter", "gather", "*"),
-    ArrayKernel("scatter_add", "gather", "iuf"),
-    ArrayKernel("count_true", "mask", "*"),
-    ArrayKernel("compress", "mask", "*"),
-    ArrayKernel("nonzero", "mask", "*"),
-    ArrayKernel("mask_fill", "mask", "*"),
-    ArrayKernel("mask_put", "mask", "*"),
+    ArrayKernel("tri", "triangle", "*", (0, 2)),
+    ArrayKernel("join", "join", "*", (0, 2)),
+    ArrayKernel("move", "join", "*", (0, 2)),
+    ArrayKernel("repeat", "join", "*", (0, 16)),
+    ArrayKernel("tile", "join", "*", (0, 2)),
+    ArrayKernel("fill", "fill", "*", (0, 1)),
+    ArrayKernel("range", "fill", "biuf", (0, 3)),
+    ArrayKernel("eye", "fill", "*", (0, 1)),
+    ArrayKernel("uniform", "random", "f", (0, 9)),
+    ArrayKernel("normal", "random", "f", (0, 15)),
+    ArrayKernel("integers", "random", "iuf", (0, 20)),
+    ArrayKernel("bernoulli", "random", "biuf", (0, 10)),
+    ArrayKernel("permutation", "random", "i", (0, 46)),
+    ArrayKernel("gather", "gather", "*", (0, 10)),
+    ArrayKernel("scatter", "gather", "*", (10, 0)),
+    ArrayKernel("scatter_add", "gather", "iuf", (10, 0)),
+    ArrayKernel("count_true", "mask", "*", (1, 0)),
+    ArrayKernel("compress", "mask", "*", (3, 0)),
+    ArrayKernel("nonzero", "mask", "*", (10, 0)),
+    ArrayKernel("mask_fill", "mask", "*", (2, 0)),
+    ArrayKernel("mask_put", "mask", "*", (20, 0)),
     ArrayKernel("matmul", "matmul", "f"),
-    ArrayKernel("sort", "sort", "biufh"),
-    ArrayKernel("topk", "sort", "biufh"),
-    ArrayKernel("median", "sort", "biufh"),
-    ArrayKernel("unique", "sort", "biufh"),
-    ArrayKernel("searchsorted", "sort", "biufh"),
-    ArrayKernel("scan", "scan", "biuf"),
-    ArrayKernel("softmax", "softmax", "biuf"),
-    ArrayKernel("layer_norm", "softmax", "f"),
+    ArrayKernel("sort", "sort", "biufh", (100, 0)),
+    ArrayKernel("topk", "sort", "biufh", (30, 0)),
+    ArrayKernel("median", "sort", "biufh", (60, 0)),
+    ArrayKernel("unique", "sort", "biufh", (100, 0)),
+    ArrayKernel("searchsorted", "sort", "biufh", (0, 50)),
+    ArrayKernel("scan", "scan", "biuf", (15, 0)),
+    ArrayKernel("softmax", "softmax", "biuf", (15, 0)),
+    ArrayKernel("layer_norm", "softmax", "f", (10, 0)),
 )
+
+# The time of an element of float32, beside that of an addition (some 0.1 ns), where it is not 1; at
+# most 255.  The core finds out by it which tasks are short (core/executor/effort.c).
+_COSTS: dict[int, str] = {
+    2: "sqrt exp exp2 expm1 log log1p true_divide reciprocal sigmoid lerp clamp var std",
+    4: "rsqrt log2 log10 sin cos tanh erf",
+    14: "tan asin acos atan sinh cosh atan2 hypot",
+    20: "pow asinh acosh atanh floor_divide remainder fmod",
+}
+COSTS: dict[str, int] = {name: cost for cost, names in _COSTS.items() for name in names.split()}
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}
 CODES: dict[str, int] = {name: code for code, name in enumerate(OPS)}

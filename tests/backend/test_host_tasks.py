@@ -9,10 +9,12 @@ import weakref
 import numpy as np
 import pytest
 
-from minitensor import Tensor, float32, int64, ops, runtime, set_context
+from minitensor import Tensor, config, float32, int64, ops, runtime, set_context
+from minitensor.backend.core import operators
 from minitensor.ops._dispatch import host, host_many
 
-SIZES = [0, 1, 10, 16384, 16385]  # at the call up to 16384 elements, else in the queue
+AT_ONCE = config.get("MINITENSOR_INLINE_ELEMENTS") // 16  # elements; else in the queue
+SIZES = [0, 1, 10, AT_ONCE, AT_ONCE + 1]
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -12,10 +12,11 @@ import pytest
 from children import in_child
 from races import until
 
-from minitensor import Tensor, fork, ops, runtime
+from minitensor import Tensor, config, fork, ops, runtime
 from minitensor.backend.core import lib
 
-LARGE = 300_000  # more than what runs at its call
+LIMIT = config.get("MINITENSOR_INLINE_ELEMENTS")  # additions
+LARGE = LIMIT + 40_000  # more than what runs at its call
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def waiting(gate: threading.Event) -> Tensor:
 pytestmark = pytest.mark.usefixtures("refused")
 
 
-@pytest.mark.parametrize("n", [1, 16384, 16385, LARGE])
+@pytest.mark.parametrize("n", [1, LIMIT // 64, LIMIT // 64 + 1, LARGE])
 def test_values_are_right(n: int) -> None:
     assert chain(n) == 6.0 * n
     a = np.random.default_rng(0).standard_normal((200, 200))

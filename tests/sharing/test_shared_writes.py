@@ -16,11 +16,11 @@ import shared_targets as targets
 from races import until
 
 import minitensor.multiprocessing as mp
-from minitensor import Tensor, ops, runtime
+from minitensor import Tensor, config, ops, runtime
 from minitensor.backend import core
 from minitensor.backend.core import lib
 
-AT_ONCE = 16384  # MINITENSOR_INLINE_ELEMENTS: larger ops are queued
+AT_ONCE = config.get("MINITENSOR_INLINE_ELEMENTS")  # larger additions are queued
 
 WRITES: dict[str, Callable[[Any], object]] = {  # on tensors, and on arrays for the oracle
     "in place": lambda t: t.__iadd__(1),

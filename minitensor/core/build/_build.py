@@ -128,6 +128,9 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         (f"const char *const MT_OP_KINDS{m}", [string(op.kinds) for op in rows]),
         (f"const uint8_t MT_OP_ERROR_STATUS{m}", [STATUS[op.error[0]] for op in rows]),
         (f"const char *const MT_OP_ERROR_TEXT{m}", [string(op.error[1]) for op in rows]),
+        (f"const uint8_t MT_OP_COST{m}", [str(ops.COSTS.get(op.name, 1)) for op in rows]),
+        ("const uint8_t MT_ARRAY_COST[MT_NUM_ARRAY_COSTS][2]",
+         [f"{{{a}, {b}}}" for a, b in (kernel.cost for kernel in ops.ARRAY_KERNELS)]),
     ]  # fmt: skip
     setting_names = [f"MT_SETTING_{flag.name.removeprefix('MINITENSOR_')}" for flag in settings]
     header = (
@@ -136,6 +139,7 @@ def tables(dtypes: Any, ops: Any, config: Any, fingerprint: int) -> tuple[str, s
         + CALLBACKS
         + f"#define MT_NUM_DTYPES {len(types)}\n#define MT_NUM_OPS {len(rows)}\n"
         + f"#define MT_NUM_ELEMENTWISE {len(ops.ELEMENTWISE)}\n"
+        + f"#define MT_NUM_ARRAY_COSTS {len(ops.ARRAY_KERNELS)}\n"
         + "enum mt_dtype {\n    "
         + ",\n    ".join(f"MT_DT_{d.name} = {d.code}" for d in types)
         + "\n};\n"

@@ -1,7 +1,7 @@
 /* The executor: streams, their workers, and the order of tasks.
  *
- * Files: submit.c queues tasks, order.c computes the marks that a task waits for, worker.c and
- * task_run.c run tasks, wait.c implements waiting, errors.c keeps the errors of streams, fork.c
+ * Files: submit.c queues tasks, order.c computes the marks that a task waits for, effort.c
+ * estimates how much work it is, worker.c and task_run.c run tasks, wait.c implements waiting, errors.c keeps the errors of streams, fork.c
  * implements fork and shutdown.
  *
  * Problem.  A call of an op should cost its submitter less than a microsecond and return before
@@ -15,17 +15,18 @@
  * for these marks.  A mark always points to work submitted earlier, so waits form no cycle.  An
  * event is a mark that the user sets.
  *
- * Inline tasks.  A hand-off to a worker costs some 10 us, more than a small op.  A small op runs
- * inline, in its submitter's thread, if its stream is idle and its inputs are ready (mt_dispatch;
- * mt_submit or mt_host_begin for the library's own host tasks).  The submitter claims the stream
- * meanwhile.
+ * Inline tasks.  A hand-off to a worker costs some 10 us, more than a small op.  An op of little
+ * work runs inline, in its submitter's thread, if its stream is idle and its inputs are ready
+ * (effort.c; mt_dispatch; mt_submit or mt_host_begin for the library's own host tasks).  The
+ * submitter claims the stream meanwhile.
  * These also run inline:
  *   - every op in synchronous mode;
  *   - ops on memory that is visible outside the streams (to NumPy arrays, or to other processes
  *     after share_memory_), because the write or read must be complete when the caller continues;
  *   - ops inside a host task, which must not wait for the stream that they run on;
  *   - every op in the forking thread;
- *   - a short host task that has not started, in a thread that waits for it (run_inline).
+ *   - a short task that has not started, in a thread that waits for it, with those before it
+ *     (run_inline).
  *
  * Refused threads.  The system may refuse a thread (RLIMIT_NPROC, a cgroup's limit).  A stream
  * without a worker is no error.  An op whose stream is idle runs in its submitter's thread.  A
@@ -61,7 +62,7 @@
 
 mt_executor mt_exec = {.n_streams = 1,
                        .fusion = true,
-                       .inline_limit = 16384,
+                       .inline_limit = 1 << 18,
                        .max_tasks = 4096,
                        .max_bytes = (int64_t)2 << 30};
 _Thread_local int mt_current_stream[MT_MAX_DEVICES];

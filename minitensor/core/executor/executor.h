@@ -11,6 +11,7 @@ typedef struct mt_stream {
     bool released;            /* its id is unused; mt_stream_new may reuse it */
     bool started, stop;       /* the worker exists; it has to end */
     bool claimed;             /* a thread other than the worker runs its tasks */
+    bool busy;                /* a thread runs tasks of its queue, or has yet to count them done */
     bool waiting, serving;    /* its worker waits for other streams; it runs a task of one */
     uint64_t submitted, done; /* numbers of tasks; idle when equal */
     int64_t queued, queued_bytes;
@@ -20,7 +21,9 @@ typedef struct mt_stream {
     /* Incremented at each change of the queue or of `awaited`.  A worker that waits for tasks to
      * fuse polls it without the lock. */
     atomic_uint epoch;
-    int fusion_credit;                  /* remaining waits for tasks to fuse (worker.c) */
+    int fusion_credit;  /* remaining waits for tasks to fuse (worker.c) */
+    int64_t last_size;  /* elements of the last task that ran at its call and was not small */
+    uint64_t last_look; /* `looks` at that time */
     mt_error *first_error, *last_error; /* errors neither read nor reported, the oldest first */
     int n_errors;                       /* in the list: at most MT_ERRORS_KEPT */
     int64_t more_errors;                /* neither read nor reported, and not in the list */
@@ -36,7 +39,7 @@ struct mt_event {
     double time_ms;
 };
 
-enum { MT_MAX_STREAMS = 1024 };
+enum { MT_MAX_STREAMS = 1024, MT_FUSION_CREDIT = 8 };
 
 /* Everything here, and in the streams, is guarded by the lock. */
 typedef struct mt_executor {
@@ -52,6 +55,7 @@ typedef struct mt_executor {
      * detects that it is no worker there. */
     atomic_uint generation;
     int64_t inline_limit, max_tasks, max_bytes;
+    uint64_t looks; /* how often a thread has looked at a value, or waited for one */
 } mt_executor;
 
 extern mt_executor mt_exec;
@@ -94,6 +98,9 @@ bool mt_ensure_worker(mt_stream *s);
  * Releases the lock meanwhile. */
 bool mt_serve(mt_stream *s);
 
+/* Notes that the head of a queue, which could be fused, runs with n - 1 others. */
+void mt_fusion_credit(mt_stream *s, int n);
+
 /* Runs the first n tasks of a queue in a thread that is not the stream's worker.  Releases the
  * lock meanwhile. */
 void mt_run_claimed(mt_stream *s, int n);
@@ -126,11 +133,11 @@ bool mt_ready(const mt_task *task, mt_mark *blocking);
 /* Returns true if the task uses memory that is visible outside the streams. */
 bool mt_visible(const mt_task *task);
 
-/* Returns the number of elements of the task's largest tensor. */
-int64_t mt_effort(const mt_task *task);
+/* Returns an estimate of a task's work, in additions of float32. */
+double mt_effort(const mt_task *task);
 
 /* Returns true if a task that is ready may run in its submitter's thread, as the stream's next. */
-bool mt_inline_now(const mt_stream *s, const mt_task *task);
+bool mt_inline_now(mt_stream *s, const mt_task *task);
 
 /* Appends a task to the queue, with the marks that it waits for; owns the task from then on. */
 void mt_enqueue(mt_stream *s, mt_task *task);

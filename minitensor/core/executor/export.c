@@ -42,6 +42,7 @@ static int leave_arena(mt_storage *s) {
 
 /* Counts an export of the storage.  The caller holds the lock. */
 static void count_export(mt_storage *s, array_view *l, mt_memory *out) {
+    mt_exec.looks++;
     *l = (array_view){s, s->block};
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     atomic_fetch_add(&s->exports, 1);

@@ -162,7 +162,7 @@ void mt_fork_child(void) {
             abandon(task, "was still being computed when this process was forked");
         mt_cond_init(&s->work);
         s->head = s->tail = s->running = NULL;
-        s->started = s->stop = s->claimed = s->waiting = s->serving = false;
+        s->started = s->stop = s->claimed = s->busy = s->waiting = s->serving = false;
         s->done = s->submitted;
         s->queued = s->queued_bytes = s->awaited = 0;
         /* The parent reports these errors; the values stay errors here. */

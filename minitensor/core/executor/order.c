@@ -1,6 +1,5 @@
 /* The order of tasks: marks, and the marks that a task waits for.  The essay is in executor.c. */
 #include "executor/executor.h"
-#include "fusion/reduce.h"
 
 static void count_waiter(mt_mark mark, int by) {
     mt_exec.streams[mark.stream]->awaited += by;
@@ -70,18 +69,4 @@ void mt_enqueue(mt_stream *s, mt_task *task) {
     s->queued_bytes += task->bytes;
     atomic_fetch_add(&s->epoch, 1);
     pthread_cond_signal(&s->work);
-}
-
-int64_t mt_effort(const mt_task *task) {
-    int64_t size = 0;
-    for (int i = 0; i < task->n_in; i++) size = task->in[i]->size > size ? task->in[i]->size : size;
-    for (int i = 0; i < task->n_out; i++)
-        size = task->out[i]->size > size ? task->out[i]->size : size;
-    return size;
-}
-
-bool mt_inline_now(const mt_stream *s, const mt_task *task) {
-    return !mt_exec.gate_closed && mt_idle(s) &&
-           (mt_effort(task) <= mt_exec.inline_limit || mt_exec.synchronous || mt_visible(task) ||
-            mt_reduces_early(task));
 }

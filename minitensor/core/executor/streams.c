@@ -23,7 +23,11 @@ int mt_stream_new(int device) {
             mt_exec.streams[s->id = id = mt_exec.n_streams] = s;
             mt_exec.n_streams++;
         }
-    } else if (id >= 0) mt_exec.streams[id]->released = false;
+    } else if (id >= 0) {
+        mt_stream *s = mt_exec.streams[id];
+        s->released = false;
+        s->fusion_credit = 0, s->last_size = 0; /* its earlier user's */
+    }
     pthread_mutex_unlock(&mt_exec.lock);
     return id;
 }

@@ -154,7 +154,7 @@ int mt_submit(mt_ref ref, uint32_t site, int timeout_ms) {
             return MT_TIMEOUT;
         }
         wait = mt_exec.synchronous || mt_visible(task);
-        bool here = wait || (task->cost && mt_effort(task) <= mt_exec.inline_limit);
+        bool here = wait || (task->cost && mt_effort(task) <= (double)mt_exec.inline_limit);
         here = here || (!mt_ensure_worker(s) && (task->kind != MT_TASK_HOST || task->cost));
         if (here && mt_idle(s) && mt_ready(task, &blocking)) {
             call->failed = mt_run_here(s, task, true);

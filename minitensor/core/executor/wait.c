@@ -4,6 +4,7 @@
 #include "base/threadpool.h"
 #include "executor/executor.h"
 #include "executor/submit.h"
+#include "fusion/fuse.h"
 
 /* Serves the first stream that can be served; false: none can.  The caller holds the lock. */
 static bool serve_any(void) {
@@ -25,21 +26,37 @@ static bool reached(const void *mark) {
     return result;
 }
 
-/* Runs the host task at the mark in this thread, if it is short, next in its stream, and not
- * started.  This saves two hand-offs, each of which leaves BLAS threads on a core that is taken.
- * The worker runs a long task, since Ctrl-C has to end a wait.  The caller holds the lock; it is
- * released meanwhile. */
+/* Returns true if the tasks up to the mark are short: a kernel's may be several, a host task only
+ * the one at the mark.  The caller holds the lock. */
+static bool short_up_to(const mt_task *task, uint64_t seq) {
+    const int64_t SHORT_HOST = (int64_t)1 << 30; /* steps: some 50 ms of a product on one core */
+    const double SHORT = 1 << 22;                /* some 400 us */
+    if (task && task->kind == MT_TASK_HOST)
+        return task->seq == seq && task->cost && task->cost <= SHORT_HOST;
+    double effort = 0;
+    for (; task && task->seq <= seq && effort <= SHORT; task = task->next) {
+        if (task->kind == MT_TASK_HOST) return false;
+        effort += mt_effort(task);
+    }
+    return effort <= SHORT;
+}
+
+/* Runs the tasks up to the mark in this thread, if they are short and the worker has begun none of
+ * them.  This saves two hand-offs, which take as long as a short op, and leave BLAS threads on a
+ * core that is taken.  The worker runs long tasks, since Ctrl-C has to end a wait.  The caller
+ * holds the lock; it is released meanwhile. */
 static void run_inline(mt_mark mark) {
-    const int64_t SHORT = (int64_t)1 << 30; /* steps: some 50 ms of a matrix product on one core */
     mt_stream *s = mt_exec.streams[mark.stream];
-    const mt_task *task = s->head;
-    if (!task || task->seq != mark.seq || task->kind != MT_TASK_HOST || !task->cost ||
-        task->cost > SHORT)
-        return;
-    if (s->running || s->waiting || s->claimed || !mt_waits_over(task) || mt_exec.gate_closed ||
-        mt_runs_inline())
-        return;
-    mt_run_claimed(s, 1);
+    unsigned born = atomic_load(&mt_exec.generation);
+    while (!mt_reached(mark) && s->head && !s->busy && !s->waiting && !s->claimed &&
+           !mt_exec.gate_closed && !mt_runs_inline() && mt_waits_over(s->head) &&
+           short_up_to(s->head, mark.seq)) {
+        bool fusible = mt_exec.fusion && mt_fusible(s->head);
+        int n = fusible ? mt_fuse(s->head, mt_waits_over) : 1;
+        if (fusible) mt_fusion_credit(s, n);
+        mt_run_claimed(s, n);
+        if (born != atomic_load(&mt_exec.generation)) return; /* a host task forked: the child */
+    }
 }
 
 /* Returns true if the stream is at a host task, which leaves no pieces to share: a thread that
@@ -75,6 +92,7 @@ static int wait_storage(mt_storage *storage, int timeout_ms, bool unused) {
     struct timespec deadline = mt_deadline_in(timeout_ms);
     int status = MT_OK;
     pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.looks++;
     mt_mark marks[2] = {storage->last_write, unused ? storage->last_read : (mt_mark){0, 0}};
     for (int i = 0; i < 2 && status == MT_OK; i++) {
         if (mt_reached(marks[i])) continue;
@@ -96,6 +114,7 @@ int mt_wait_unused(mt_ref tensor, int timeout_ms) {
 bool mt_read_now(const mt_tensor *t, void *out, size_t n) {
     const mt_storage *s = t->storage;
     pthread_mutex_lock(&mt_exec.lock);
+    mt_exec.looks++;
     bool there = !s || (mt_reached(s->last_write) && !s->error && s->data);
     if (there) memcpy(out, mt_tensor_data(t), n);
     pthread_mutex_unlock(&mt_exec.lock);

@@ -138,6 +138,10 @@ void mt_host_end(mt_task *task, const mt_host_run *h, void *exception) {
     if (error) mt_error_release(error);
 }
 
+void mt_fusion_credit(mt_stream *s, int n) {
+    s->fusion_credit = n > 1 ? MT_FUSION_CREDIT : s->fusion_credit > 0 ? s->fusion_credit - 1 : 0;
+}
+
 /* Returns how many tasks from the head of the queue run as one pass; may release the lock
  * meanwhile.
  *
@@ -146,13 +150,14 @@ void mt_host_end(mt_task *task, const mt_host_run *h, void *exception) {
  * for more tasks: some 20 us after the last one, plus a few hundredths of the op's own time.  It
  * does not wait if a thread or stream waits for a queued task, or if recent waits were in vain.
  * It polls without the lock: a submitter that found the lock taken would sleep, and return too
- * late. */
+ * late.  Returns 0 if a waiting thread has taken over the queue meanwhile. */
 static int collect_batch(mt_stream *s) {
-    enum { PATIENT = 8, NOW_AND_THEN = 64 };
+    enum { NOW_AND_THEN = 64 };
     if (!mt_exec.fusion) return 1;
-    int n = mt_fuse(s->head, mt_waits_over);
+    const mt_task *head = s->head;
+    int n = mt_fuse(head, mt_waits_over);
     if (n == 1 && !mt_fusible(s->head)) return 1;
-    if (n > 1) s->fusion_credit = PATIENT; /* queued while the worker was busy */
+    if (n > 1) s->fusion_credit = MT_FUSION_CREDIT; /* queued while the worker was busy */
     if (s->fusion_credit <= 0 && s->fusion_credit-- > -NOW_AND_THEN) return n;
     double patience_ms = 0.02 + (double)s->head->in[0]->size * 1e-8,
            until = mt_now_ms() + patience_ms;
@@ -167,11 +172,12 @@ static int collect_batch(mt_stream *s) {
             now = mt_now_ms();
         } while (atomic_load(&s->epoch) == seen && now < until);
         pthread_mutex_lock(&mt_exec.lock);
+        if (s->claimed || s->head != head) return 0;
         if (atomic_load(&s->epoch) != seen)
             n = mt_fuse(s->head, mt_waits_over), tail = s->tail, until = now + patience_ms;
         else if (now >= until) break;
     }
-    s->fusion_credit = n > 1 ? PATIENT : s->fusion_credit > 0 ? s->fusion_credit - 1 : 0;
+    mt_fusion_credit(s, n);
     return n;
 }
 
@@ -184,6 +190,7 @@ static bool run_queued(mt_stream *s, int n) {
     s->head = last->next;
     last->next = NULL;
     s->running = task;
+    s->busy = true;
     mt_error *errors[MT_PASS_TASKS] = {NULL};
     int done = n > 1 ? run(s, task, n, &errors[0]) : 0;
     for (int k = 0; k < n; k++, one = one->next) {
@@ -206,6 +213,7 @@ static bool run_queued(mt_stream *s, int n) {
     for (int k = 0; k < n; k++)
         if (errors[k]) mt_error_release(errors[k]);
     pthread_mutex_lock(&mt_exec.lock);
+    s->busy = false;
     s->done = seq;
     s->queued -= n;
     s->queued_bytes -= bytes;
@@ -216,6 +224,7 @@ static bool run_queued(mt_stream *s, int n) {
 /* Runs the first n tasks of a queue in a thread that is not the stream's worker. */
 void mt_run_claimed(mt_stream *s, int n) {
     s->claimed = true;
+    atomic_fetch_add(&s->epoch, 1); /* the worker may poll */
     if (!run_queued(s, n)) return;
     s->claimed = false;
     if (s->head) pthread_cond_signal(&s->work);
@@ -226,7 +235,7 @@ void mt_run_claimed(mt_stream *s, int n) {
  * fork only the forking thread serves. */
 bool mt_serve(mt_stream *s) {
     const mt_task *task = s->head;
-    if (!task || s->claimed || s->running || (mt_exec.gate_closed && !mt_forking()) ||
+    if (!task || s->claimed || s->busy || (mt_exec.gate_closed && !mt_forking()) ||
         mt_ensure_worker(s))
         return false;
     for (int i = 0; i < task->n_wait; i++)
@@ -270,6 +279,7 @@ static void *work(void *argument) {
         if (s->stop) break;
         int n = collect_batch(s);
         if (s->stop) break;
+        if (!n) continue;
         if (!run_queued(s, n)) {
             pthread_mutex_unlock(&mt_exec.lock);
             return NULL;
