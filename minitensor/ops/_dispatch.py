@@ -134,20 +134,24 @@ def assign(target: Tensor, value: Any, op: str) -> None:
 
 
 # --- ops that NumPy computes on the stream --------------------------------------------------------
-def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function without NumPy's warnings: a decorator of half the price of a `with`."""
+def quiet(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
+    """Return the function under `np.errstate(**settings)`, by default without NumPy's warnings.
+
+    A decorator takes half the time of a `with`.
+    """
+    settings = settings or {"all": "ignore"}
     if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
-        return np.errstate(all="ignore")(function)
+        return np.errstate(**settings)(function)
 
     @functools.wraps(function)  # there the decorator keeps its state in itself, for all threads
-    def quiet(*arguments: Any) -> None:
-        with np.errstate(all="ignore"):
+    def under(*arguments: Any) -> None:
+        with np.errstate(**settings):
             function(*arguments)
 
-    return quiet
+    return under
 
 
-@_quiet
+@quiet
 def _fill(
     function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
 ) -> None:
@@ -160,7 +164,7 @@ def _fill(
             np.copyto(target, part, casting="unsafe")
 
 
-@_quiet
+@quiet
 def _fill_direct(
     function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
 ) -> None:

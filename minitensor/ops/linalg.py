@@ -30,6 +30,7 @@ from minitensor.ops._dispatch import (
     name_op,
     named,
     normalize_axis,
+    quiet,
 )
 from minitensor.tensor import Tensor
 
@@ -700,8 +701,8 @@ def _routine(name: str, inputs: int, error: str, real: bool) -> Callable[..., An
     call = functools.partial(ufunc, signature=f"{letter * inputs}->{letter}")
     # LAPACK's failure arrives as an invalid operation.
     invalid = "call" if error else "ignore"
-    quiet = np.errstate(call=fail, invalid=invalid, over="ignore", divide="ignore", under="ignore")
-    return quiet(call)
+    others = dict.fromkeys(("over", "divide", "under"), "ignore")
+    return quiet(call, call=fail, invalid=invalid, **others)
 
 
 def _solved(
