@@ -413,15 +413,15 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("nonzero", "mask", "*"),
     ArrayKernel("mask_fill", "mask", "*"),
     ArrayKernel("mask_put", "mask", "*"),
-    ArrayKernel("matmul", "matmul", "f"),
+    ArrayKernel("matmul", "matmul", "fh"),
     ArrayKernel("sort", "sort", "biufh"),
     ArrayKernel("topk", "sort", "biufh"),
     ArrayKernel("median", "sort", "biufh"),
     ArrayKernel("unique", "sort", "biufh"),
     ArrayKernel("searchsorted", "sort", "biufh"),
-    ArrayKernel("scan", "scan", "biuf"),
-    ArrayKernel("softmax", "softmax", "biuf"),
-    ArrayKernel("layer_norm", "softmax", "f"),
+    ArrayKernel("scan", "scan", "biufh"),
+    ArrayKernel("softmax", "softmax", "biufh"),
+    ArrayKernel("layer_norm", "softmax", "fh"),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in ELEMENTWISE + REDUCTIONS}
