@@ -592,9 +592,7 @@ def layer_norm(
         raise ValueError(
             f"[layer_norm] the input's shape must end in normalized_shape {shape}, got {x.shape}"
         )
-    scale, shift = (
-        None if t is None else as_tensor(t, "layer_norm", x) for t in (weight, bias)
-    )
+    scale, shift = (None if t is None else as_tensor(t, "layer_norm", x) for t in (weight, bias))
     for name, t in (("weight", scale), ("bias", shift)):
         if t is not None and t.shape != shape:
             raise ValueError(
@@ -608,8 +606,8 @@ def layer_norm(
         if found is not None:
             return found
     if x.dtype.itemsize == 2:
-        wide = (None if t is None else _wide(t) for t in (scale, shift))
-        return layer_norm(_wide(x), shape, *wide, eps).astype(x.dtype)
+        w, b = (None if t is None else _wide(t) for t in (scale, shift))
+        return layer_norm(_wide(x), shape, w, b, eps).astype(x.dtype)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     away = x - reduce.mean(x, axes, True)
     result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)

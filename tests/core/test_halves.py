@@ -421,7 +421,17 @@ def test_softmax_is_that_of_float32_rounded(half: np.dtype, shape: tuple[int, ..
 
 
 @pytest.mark.parametrize(
-    "m, k, n", [(130, 127, 129), (1, 70_000, 3), (1, 1, 1), (3, 4, 5), (17, 1, 17), (31, 31, 31), (33, 32, 33), (70, 90, 50)]
+    "m, k, n",
+    [
+        (130, 127, 129),
+        (1, 70_000, 3),
+        (1, 1, 1),
+        (3, 4, 5),
+        (17, 1, 17),
+        (31, 31, 31),
+        (33, 32, 33),
+        (70, 90, 50),
+    ],
 )
 def test_products(half: np.dtype, m: int, k: int, n: int) -> None:
     rng = np.random.default_rng(0)
