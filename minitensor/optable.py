@@ -429,15 +429,15 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("nonzero", "mask", "*", (10, 0)),
     ArrayKernel("mask_fill", "mask", "*", (2, 0)),
     ArrayKernel("mask_put", "mask", "*", (20, 0)),
-    ArrayKernel("matmul", "matmul", "f"),
+    ArrayKernel("matmul", "matmul", "fh"),
     ArrayKernel("sort", "sort", "biufh", (100, 0)),
     ArrayKernel("topk", "sort", "biufh", (30, 0)),
     ArrayKernel("median", "sort", "biufh", (60, 0)),
     ArrayKernel("unique", "sort", "biufh", (100, 0)),
     ArrayKernel("searchsorted", "sort", "biufh", (0, 50)),
-    ArrayKernel("scan", "scan", "biuf", (15, 0)),
-    ArrayKernel("softmax", "softmax", "biuf", (15, 0)),
-    ArrayKernel("layer_norm", "softmax", "f", (10, 0)),
+    ArrayKernel("scan", "scan", "biufh", (15, 0)),
+    ArrayKernel("softmax", "softmax", "biufh", (15, 0)),
+    ArrayKernel("layer_norm", "softmax", "fh", (10, 0)),
 )
 
 # The time of an element of float32, beside that of an addition (some 0.1 ns), where it is not 1; at

@@ -429,8 +429,12 @@ def _of_rows(op: str, mode: int, input: Any, axis: Any) -> Tensor | None:
     length = input.shape[axis]
     if length > _ONE_ROW and input.size < 4 * length:
         return None
-    code = to_float(input.dtype).code
-    return array_op(_SOFTMAX, op, code, input.shape, (mode, axis), input)
+    dtype = to_float(input.dtype)
+    if dtype.itemsize == 2 and axis != input.ndim - 1:
+        input = input.astype(float32)
+        found = array_op(_SOFTMAX, op, float32.code, input.shape, (mode, axis), input)
+        return None if found is None else found.astype(dtype)
+    return array_op(_SOFTMAX, op, dtype.code, input.shape, (mode, axis), input)
 
 
 @axis_aliases
@@ -582,16 +586,13 @@ def layer_norm(
         >>> print(ops.layer_norm(Tensor([-1.0, 1.0]), 2, eps=0.0))
         [-1.  1.]
     """
-    source = _float(input, "layer_norm")
-    x = _wide(source)
+    x = _float(input, "layer_norm")
     shape = as_ints("layer_norm", normalized_shape, "normalized_shape")
     if not shape or x.shape[-len(shape) :] != shape:
         raise ValueError(
             f"[layer_norm] the input's shape must end in normalized_shape {shape}, got {x.shape}"
         )
-    scale, shift = (
-        None if t is None else _wide(as_tensor(t, "layer_norm", x)) for t in (weight, bias)
-    )
+    scale, shift = (None if t is None else as_tensor(t, "layer_norm", x) for t in (weight, bias))
     for name, t in (("weight", scale), ("bias", shift)):
         if t is not None and t.shape != shape:
             raise ValueError(
@@ -603,13 +604,16 @@ def layer_norm(
         operands = [t.contiguous() for t in (x, *parameters)]
         found = array_op(_LAYER_NORM, "layer_norm", x.dtype.code, x.shape, numbers, *operands)
         if found is not None:
-            return found.astype(source.dtype, copy=False)
+            return found
+    if x.dtype.itemsize == 2:
+        w, b = (None if t is None else _wide(t) for t in (scale, shift))
+        return layer_norm(_wide(x), shape, w, b, eps).astype(x.dtype)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     away = x - reduce.mean(x, axes, True)
     result = away / _sqrt(reduce.mean(away * away, axes, True) + eps)
     if scale is not None:
         result = result * scale
-    return (result if shift is None else result + shift).astype(source.dtype, copy=False)
+    return (result if shift is None else result + shift).astype(x.dtype, copy=False)
 
 
 @named

@@ -534,7 +534,7 @@ def count_nonzero(
 
 
 _SCAN, _SOFTMAX = ARRAY_CODES["scan"], ARRAY_CODES["softmax"]
-_SCANNED = {d.name for d in DTYPES if d.kind in "iu"} | {"float32", "float64"}
+_SCANNED = {d.name for d in DTYPES if d.kind in "iuf"}
 _LOGSUMEXP = 2  # a mode of the kernel
 _ONE_ROW = 1 << 17  # above it, a few rows are better shared among threads step by step
 
@@ -563,7 +563,7 @@ def _scan(name: str, function: str, input: Any, axis: Any, dtype: Any) -> Tensor
 def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Return the running sum along `axis`.
 
-    float32 runs in higher precision; each value is rounded once.
+    float32 and half types run in higher precision; each value is rounded once.
 
     Args:
         input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.
@@ -589,7 +589,7 @@ def cumsum(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None
 def cumprod(input: TensorLike, axis: AxisLike = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Return the running product along `axis`.
 
-    float32 runs in higher precision; each value is rounded once.
+    float32 and half types run in higher precision; each value is rounded once.
 
     Args:
         input: a tensor, or what `Tensor(...)` takes, of at least one dimension and any dtype.

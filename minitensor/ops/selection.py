@@ -701,7 +701,7 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
         if return_inverse:
             targets.append(empty(t.shape, int64, t._device))
         if array_op_into(_UNIQUE, "unique", tuple(targets), (), t.ravel()) is not None:
-            found = getitem(targets[0], slice(targets[1].item())).copy()
+            found = getitem(targets[0], slice(int(targets[1]))).copy()
             return (found, targets[2]) if return_inverse else found
     if not return_inverse:
         return Tensor(np.unique(_comparable(t._value())), t.dtype, device=t.device)

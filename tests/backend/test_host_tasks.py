@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from minitensor import Tensor, config, float32, int64, ops, runtime, set_context
-from minitensor.backend.core import operators
 from minitensor.ops._dispatch import host, host_many
 
 AT_ONCE = config.get("MINITENSOR_INLINE_ELEMENTS") // 16  # elements; else in the queue

@@ -119,18 +119,19 @@ def test_softmax_of_special_values() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 4096), (3, 4097), (70, 31), (2, 3, 5)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_layer_norm(shape: tuple[int, ...], dtype: str) -> None:
     rng = np.random.default_rng(8)
     x, w, b = (rng.standard_normal(s).astype(dtype) for s in (shape, shape[1:], shape[1:]))
     axes = tuple(range(1, len(shape)))
     wide = x.astype(np.float64)
     normal = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-5)
-    rtol = 1e-4 if dtype == "float32" else 1e-10
+    rtol = {"float32": 1e-4, "float64": 1e-10, "float16": 1e-3}[dtype]
     for weight in (None, Tensor(w)):
         for bias in (None, Tensor(b)):
             expected = normal * (1 if weight is None else w) + (0 if bias is None else b)
             actual = ops.layer_norm(Tensor(x), shape[1:], weight, bias).asnumpy()
+            assert actual.dtype == dtype
             np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol)
     turned = Tensor(np.ascontiguousarray(x.T)).T
     np.testing.assert_allclose(

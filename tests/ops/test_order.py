@@ -190,9 +190,7 @@ def test_bfloat16_is_in_the_order_of_float32(isa: str) -> None:
         np.testing.assert_array_equal(got.astype("float32").asnumpy(), wide[index.asnumpy()])
     place = np.isnan(wide).argmax()
     assert ops.median(t)[1].item() == place
-    np.testing.assert_array_equal(
-        ops.unique(t, False).astype("float32").asnumpy(), np.unique(wide)
-    )
+    np.testing.assert_array_equal(ops.unique(t, False).astype("float32").asnumpy(), np.unique(wide))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

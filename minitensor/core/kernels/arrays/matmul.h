@@ -232,8 +232,11 @@ static int run_dots(matmul_job *job, int64_t count) {
     return MT_OK;
 }
 
+#include "kernels/arrays/matmul_halves.h"
+
 /* in: two operands of one float dtype, as for numpy.matmul; out: the product in C order. */
 MT_ARRAY_KERNEL(matmul) {
+    if (MT_COMPUTE[a->out[0].dtype] != a->out[0].dtype) return multiply_halves(a);
     const mt_array *x = &a->in[0], *y = &a->in[1], *out = &a->out[0];
     int64_t size = MT_ITEMSIZE[out->dtype], count = 1;
     bool row = x->ndim == 1, column = y->ndim == 1;

@@ -7,9 +7,20 @@
 #include <stdlib.h>
 
 #include "base/threadpool.h"
+#include "kernels/math/halves.h"
 #include "kernels/walk.h"
 
 enum { SCAN_COLUMNS = 256 };
+
+/* Stores doubles as bfloat16, each rounded once: the cast makes float32 of them first. */
+static void store_bf16(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {
+    for (; n > 0; n--, dst += ds, src += ss) {
+        double x;
+        memcpy(&x, src, sizeof x);
+        uint16_t half = to_bf16(sticky_f32(x));
+        memcpy(dst, &half, sizeof half);
+    }
+}
 
 /* Runs n values of x, in place: from `*local` within the block, each combined with `before`. */
 #define SCAN(name, T, OP)                                                                          \
@@ -138,6 +149,7 @@ MT_ARRAY_KERNEL(scan) {
              : product ? prod_int_rows
                        : sum_int_rows;
     s.load = mt_cast_find(in->dtype, s.dtype), s.store = mt_cast_find(s.dtype, out->dtype);
+    if (out->dtype == MT_DT_bfloat16) s.store = store_bf16;
     s.length = in->shape[s.axis];
     for (int d = s.axis + 1; d < in->ndim; d++) s.inner *= in->shape[d];
     int64_t outer = in->size / s.length / s.inner, grain;

@@ -3,7 +3,8 @@
  * A row is read from memory once and stays in the cache for the steps, which are the core's own
  * folds and kernels: the greatest element, the exponentials of the distances from it, their sum in
  * double, the quotients.  Where the axis is not the last one, a tile of neighbouring columns takes
- * the place of a row, and each step goes over its rows. */
+ * the place of a row, and each step goes over its rows.  A row of a half type is computed in
+ * float32, in memory of its own, and rounded once. */
 #include <stdlib.h>
 
 #include "base/threadpool.h"
@@ -47,10 +48,11 @@ STEPS(double, f64)
 
 typedef struct {
     const mt_array *in, *out;
-    int mode, axis, dtype, size; /* of the result: dtype, bytes of an element */
+    int mode, axis, dtype, size; /* of the computation: dtype, bytes of an element */
     int64_t length, inner, tiles;
     const mt_fold *greatest, *sum;
     mt_kernel exponential, logarithm;
+    atomic_int status;
 } soft;
 
 static double value_of(const soft *s, const void *x) {
@@ -112,18 +114,28 @@ static void soft_row(const soft *s, const char *x, char *to) {
 }
 
 static void soft_rows(void *job, int64_t begin, int64_t end) {
-    const soft *s = job;
+    soft *s = job;
     int64_t step = s->in->strides[s->axis];
-    mt_cast_fn cast = mt_cast_find(s->in->dtype, s->dtype);
+    int kept = s->out->dtype;
+    mt_cast_fn cast = mt_cast_find(s->in->dtype, s->dtype), round = mt_cast_find(s->dtype, kept);
+    char *wide = kept == s->dtype ? NULL : malloc((size_t)(s->length * s->size));
+    if (kept != s->dtype && !wide) {
+        atomic_store(&s->status, MT_MEMORY_ERROR);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
         const char *x = soft_input(s, row);
-        char *to = s->out->data + row * (s->mode == LOGSUMEXP ? 1 : s->length) * s->size;
+        int64_t size = MT_ITEMSIZE[kept];
+        char *result = s->out->data + row * (s->mode == LOGSUMEXP ? 1 : s->length) * size;
+        char *to = wide ? wide : result;
         if (s->in->dtype != s->dtype || step != s->size || (uintptr_t)x % (size_t)s->size) {
             cast(to, s->size, x, step, s->length); /* logsumexp gets its rows ready */
             x = to;
         }
         soft_row(s, x, to);
+        if (wide) round(result, size, wide, s->size, s->length);
     }
+    free(wide);
 }
 
 /* Computes tiles of neighbouring columns, whose rows are gathered in the output. */
@@ -172,17 +184,18 @@ static void soft_columns(void *job, int64_t begin, int64_t end) {
 }
 
 /* in: of at least one dimension; out: of its shape, in C order; of logsumexp one element for each
- * row of an input whose last axis is contiguous and of the result's dtype; param: the mode, the
- * axis. */
+ * row of an input whose last axis is contiguous and of the result's dtype; of a half type the axis
+ * is the last one; param: the mode, the axis. */
 MT_ARRAY_KERNEL(softmax) {
     const mt_array *in = &a->in[0], *out = &a->out[0];
     soft s = {.in = in,
               .out = out,
               .mode = (int)a->param[0].i,
               .axis = (int)a->param[1].i,
-              .dtype = out->dtype,
-              .size = MT_ITEMSIZE[out->dtype],
+              .dtype = MT_COMPUTE[out->dtype],
+              .size = MT_ITEMSIZE[MT_COMPUTE[out->dtype]],
               .inner = 1};
+    atomic_init(&s.status, MT_OK);
     if (in->size == 0) return MT_OK;
     s.greatest = mt_fold_find(MT_OP_amax, s.dtype), s.sum = mt_fold_find(MT_OP_sum, s.dtype);
     s.exponential = mt_kernel_find(MT_OP_exp, s.dtype),
@@ -194,50 +207,70 @@ MT_ARRAY_KERNEL(softmax) {
             width = s.inner < SOFT_COLUMNS ? s.inner : SOFT_COLUMNS,
             grain = (1 << 14) / (s.length * width);
     mt_parallel(outer * s.tiles, grain > 0 ? grain : 1, s.inner > 1 ? soft_columns : soft_rows, &s);
-    return MT_OK;
+    return atomic_load(&s.status);
 }
 
 /* --- layer_norm ------------------------------------------------------------------------------- */
 
 typedef struct {
     const mt_array *in, *out;
-    const void *weight, *bias; /* or NULL */
+    const void *weight, *bias; /* of the computation's dtype; or NULL */
     int64_t length;
     double eps;
+    int dtype; /* of the computation */
+    atomic_int status;
 } layer;
 
 static void layer_rows(void *job, int64_t begin, int64_t end) {
-    const layer *l = job;
+    layer *l = job;
     enum { RUN = 8 * MT_TILE };
-    int dtype = l->out->dtype;
+    int dtype = l->dtype, kept = l->out->dtype;
     const mt_fold *fold = mt_fold_find(MT_OP_var, dtype);
-    int64_t n = l->length, size = MT_ITEMSIZE[dtype];
+    mt_cast_fn cast = mt_cast_find(kept, dtype), round = mt_cast_find(dtype, kept);
+    int64_t n = l->length, size = MT_ITEMSIZE[dtype], size_kept = MT_ITEMSIZE[kept];
+    char *wide = kept == dtype ? NULL : malloc((size_t)(n * size));
+    if (kept != dtype && !wide) {
+        atomic_store(&l->status, MT_MEMORY_ERROR);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
-        const char *x = l->in->data + row * n * size;
-        char *to = l->out->data + row * n * size;
+        const char *x = l->in->data + row * n * size_kept;
+        char *result = l->out->data + row * n * size_kept, *to = wide ? wide : result;
         double mean = 0, squares = 0;
-        if ((uintptr_t)x % (size_t)size) x = memcpy(to, x, (size_t)(n * size));
+        if (wide || (uintptr_t)x % (size_t)size) {
+            cast(to, size, x, size_kept, n);
+            x = to;
+        }
         for (int64_t i = 0; i < n; i += RUN)
             fold->accumulate_run(&mean, &squares, x + i * size, n - i < RUN ? n - i : RUN, i);
         double factor = 1 / sqrt(squares / (double)n + l->eps);
         if (dtype == MT_DT_float32) normalise_f32(to, x, mean, factor, l->weight, l->bias, n);
         else normalise_f64(to, x, mean, factor, l->weight, l->bias, n);
+        if (wide) round(result, size_kept, wide, size, n);
     }
+    free(wide);
 }
 
 /* in: the input, then the weight and the bias where the call has them, contiguous and of the same
  * dtype; param: eps, the elements of a row, whether there is a weight. */
 MT_ARRAY_KERNEL(layer_norm) {
     layer l = {.in = &a->in[0], .out = &a->out[0], .eps = a->param[0].f, .length = a->param[1].i};
+    l.dtype = MT_COMPUTE[l.out->dtype];
+    atomic_init(&l.status, MT_OK);
     bool weight = a->param[2].i != 0;
-    size_t bytes = (size_t)(l.length * MT_ITEMSIZE[l.out->dtype]);
+    int64_t size = MT_ITEMSIZE[l.dtype], size_kept = MT_ITEMSIZE[l.out->dtype];
+    mt_cast_fn cast = mt_cast_find(l.out->dtype, l.dtype);
     if (l.in->size == 0) return MT_OK;
-    char *aligned = a->n_in > 1 ? malloc(2 * bytes) : NULL; /* copies: they may lie anywhere */
-    if (a->n_in > 1 && !aligned) return MT_MEMORY_ERROR;
-    if (weight) l.weight = memcpy(aligned, a->in[1].data, bytes);
-    if (a->n_in > 1 + weight) l.bias = memcpy(aligned + bytes, a->in[1 + weight].data, bytes);
+    char *copies = a->n_in > 1 ? malloc((size_t)(2 * l.length * size)) : NULL;
+    if (a->n_in > 1 && !copies) return MT_MEMORY_ERROR;
+    for (int i = 1; i < a->n_in; i++) { /* they may lie anywhere */
+        char *copy = copies + (i - 1) * l.length * size;
+        cast(copy, size, a->in[i].data, size_kept, l.length);
+        if (i == weight) l.weight = copy;
+        else l.bias = copy;
+    }
     int64_t grain = (1 << 14) / l.length;
     mt_parallel(l.in->size / l.length, grain > 0 ? grain : 1, layer_rows, &l);
-    free(aligned);
-    return MT_OK;
+    free(copies);
+    return atomic_load(&l.status);
 }
