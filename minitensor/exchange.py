@@ -4,11 +4,12 @@ The problem.  A tensor that was transferred shares its bytes, and so its value, 
 processes.  A consumer of those bytes may write to them despite a read-only flag: many consumers of
 DLPack ignore the flag, and a program can change NumPy's flag.
 
-The solution.  There are two kinds of export.  An array for reading shows the bytes in place.  If
-other processes may have them, the buffer under the array is read-only, so NumPy refuses to make the
-array writable.  An exclusive export (DLPack) has bytes that no other process has or gets: the
-storage first moves out of the shared memory to a copy, all views follow, and while the export
-lives, a transfer copies.  `share_memory_` memory is exported in place, because every process may
+The solution.  There are two kinds of export.  An array for reading (`np.asarray`, NumPy's
+functions) shows the bytes in place.  If other processes may have them, the buffer under the array
+is read-only, so NumPy refuses to make the array writable.  An exclusive export (`asnumpy`, DLPack)
+has bytes that no other process has or gets: if another process has them, the storage first moves
+out of the shared memory to a copy, all views follow, and while the export lives, a transfer
+copies.  `share_memory_` memory is exported in place, because every process may
 write to it.  `__array_interface__` is missing on purpose: it passes an address, the consumer never
 releases it, and the memory could never move again.
 
@@ -83,7 +84,7 @@ def _export(t: Any, exclusive: bool) -> np.ndarray:
 def _arrays(value: Any) -> Any:
     """Return an argument of a NumPy function with arrays in place of tensors."""
     if isinstance(value, Exchange):
-        array = value.asnumpy()
+        array = value._array(False)
         if not value._device.backend.host_visible:
             array.flags.writeable = False  # a copy: a write of NumPy would be lost
         return array
@@ -136,9 +137,9 @@ class Exchange(operators.TensorBase):
     def asnumpy(self) -> np.ndarray:
         """Return the value as a NumPy array, which shares the memory of a tensor on the CPU.
 
-        While an array shares memory, ops on that memory run at their call.  A tensor that was
-        transferred between processes shares its memory with them, so its array is read-only;
-        `t.copy().asnumpy()` is writable.
+        While an array shares memory, ops on that memory run at their call.  A tensor whose memory
+        other processes have too first moves to memory of its own; `np.asarray(t)` reads such
+        memory in place, and is read-only.
 
         Returns:
             An array of the tensor's shape and dtype; a copy for a device other than the CPU.
@@ -151,14 +152,19 @@ class Exchange(operators.TensorBase):
             >>> Tensor([1, 2]).asnumpy()
             array([1, 2])
         """
+        return self._array(True)
+
+    @operators.fast
+    def _array(self, exclusive: bool) -> np.ndarray:
+        """Return `asnumpy()`; without `exclusive` as cheaply as possible, so perhaps read-only."""
         if not self._device.backend.host_visible:
-            return self.to("CPU").asnumpy()
-        return _export(self, False)
+            return self.to("CPU")._array(exclusive)
+        return _export(self, exclusive)
 
     numpy = asnumpy
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.asnumpy()
+        array = self._array(False)
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(
@@ -169,7 +175,7 @@ class Exchange(operators.TensorBase):
         return array.copy() if copy else array
 
     def __buffer__(self, flags: int) -> memoryview:
-        return memoryview(self.asnumpy())
+        return memoryview(self._array(False))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords and ufunc in _OPERATORS:
@@ -239,7 +245,7 @@ class Exchange(operators.TensorBase):
                 "let copy be None, or export t.copy()"
             )
         if copy or not here or not fits:
-            array = np.array(self.asnumpy(), order="C")
+            array = np.array(self._array(False), order="C")
         else:
             array = _export(self, True)
         if max_version is not None and _knows_versions:

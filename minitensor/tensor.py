@@ -327,7 +327,7 @@ class Tensor(Exchange):
             >>> Tensor([[1, 2], [3, 4]]).tolist()
             [[1, 2], [3, 4]]
         """
-        value = self.asnumpy()
+        value = self._array(False)
         return (value.astype(np.float32) if value.dtype.kind == "V" else value).tolist()
 
     @staticmethod
@@ -450,7 +450,7 @@ class Tensor(Exchange):
                 f"[pickle] a tensor on {self.device} can't travel: its memory is that device's; "
                 'send t.to("CPU")'
             )
-        return _rebuild, (np.ascontiguousarray(self.asnumpy()).reshape(self.shape),)
+        return _rebuild, (np.ascontiguousarray(self._array(False)).reshape(self.shape),)
 
     def is_shared(self) -> bool:
         """Return True if writes to the tensor are visible to the other processes that have it.
@@ -467,10 +467,10 @@ class Tensor(Exchange):
 
     # --- printing ---------------------------------------------------------------------------------
     def __str__(self) -> str:
-        return str(self.asnumpy())
+        return str(self._array(False))
 
     def __repr__(self) -> str:
-        value = value_text(self.asnumpy())
+        value = value_text(self._array(False))
         return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={value})"
 
     def __format__(self, spec: str) -> str:

@@ -104,7 +104,7 @@ typedef struct mt_memory {
 } mt_memory;
 /* MT_OK, MT_MEMORY_ERROR, or MT_TIMEOUT: a task is at work on the storage, call again.  exclusive:
  * no other process has or gets these bytes while the export lives, so the consumer may write to
- * them; a storage whose bytes may be shared is copied out of the arena. */
+ * them; a storage whose bytes are shared is copied out of the arena, or mapped privately. */
 int mt_export(mt_ref tensor, int exclusive, mt_memory *out);
 void mt_unexport(void *view);
 
@@ -341,6 +341,13 @@ int mt_arena_sole(int64_t block);
 /* The same, if we hold it so many times; what was sent before is stale from now on. */
 int mt_arena_own(int64_t block, int holds);
 
+/* The same, and arrays of this process may write to the block: a fork keeps their writes from the
+ * child (arena/exclusive.c).  apart: also if other processes have the block; their bytes stay. */
+int mt_arena_make_exclusive(int64_t block, int holds, int apart);
+
+/* No array writes to it any more.  Returns 0 if its bytes can't be sent from here. */
+int mt_arena_end_exclusive(int64_t block);
+
 /* Returns a token of the block for a message; or -status. */
 int64_t mt_arena_send(int64_t block, int64_t channel);
 
@@ -421,6 +428,10 @@ int64_t mt_message_send(const char *head, int64_t n_head, const char *body, int6
 
 /* Its bytes, and what to close; NULL: they are gone. A guest has a copy. */
 char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held);
+
+/* The same for bytes that the reader may write to: they are its own.  NULL, too: another reader of
+ * the message has them. */
+char *mt_buffer_open(int64_t token, int64_t nbytes, int64_t *held);
 void mt_message_close(int64_t *held);
 
 /* --- the process ------------------------------------------------------------------------------ */

@@ -48,7 +48,7 @@ from operator import itemgetter
 from typing import Any
 
 from minitensor.backend.core import ffi, lib
-from minitensor.sharing import Channel, have_arena, room_text, why_no_arena
+from minitensor.sharing import Channel, have_arena, held_bytes, room_text, why_no_arena
 
 from .reductions import ForkingPickler, dumps
 
@@ -286,9 +286,7 @@ def unpack(packet: bytes) -> memoryview:
             "[get] the message's memory is gone: for a while no process used the queue; "
             "keep the queue open until its messages are read"
         )
-    # The bytes keep `data` alive, and `data` keeps `held`. Their release runs no Python code, where
-    # a KeyboardInterrupt would be lost.
-    return memoryview(ffi.buffer(ffi.gc(data, [held].append), nbytes))
+    return held_bytes(data, held, nbytes)
 
 
 def discard(packet: bytes | None) -> None:

@@ -56,6 +56,8 @@ from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
 from typing import Any
 
+from minitensor.sharing import pickler
+
 from . import message_pipe, reductions
 from ._alias import fall_back
 from .feeder import Feeder
@@ -291,7 +293,7 @@ def _is_from_pickler(error: BaseException) -> bool:
         traceback = traceback.tb_next
     if traceback is None:
         return False
-    return traceback.tb_frame.f_globals in (vars(reduction), vars(reductions))
+    return traceback.tb_frame.f_globals in (vars(reduction), vars(reductions), vars(pickler))
 
 
 class JoinableQueue(Queue, _standard.JoinableQueue):

@@ -1,12 +1,13 @@
 """Tensors that travel between processes.
 
 The modules are layers in this order: the family's shared memory (`arena`), the processes that use a
-queue (`channel`), and a tensor's form in a message (`pickling`). The standard package's pickler
-calls `reduce` for each tensor.
+queue (`channel`), a tensor's form in a message (`pickling`), and that of other libraries' arrays
+(`buffers`, `arrays`), and the pickler that uses them (`pickler`). The standard package's pickler calls `reduce` for each tensor.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
@@ -15,14 +16,18 @@ from typing import Any
 from minitensor.tensor import Tensor
 
 from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
+from .buffers import held_bytes
 from .channel import Channel
+from .pickler import pickled
 from .pickling import apart, make_shared, pack, reduce, sharing_stats
 
 __all__ = [
     "Channel",
     "have_arena",
+    "held_bytes",
     "make_shared",
     "pack",
+    "pickled",
     "reap",
     "reduce",
     "room_text",
@@ -46,11 +51,13 @@ class _Started:
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.start = start_of(get_spawning_popen())
-        return _begin, (self.start, self._process)
+        if self.start is not None:
+            self.start.written = True  # pickle writes it before the process
+        return _begin, (self.start, bytes(pickled(self._process)))
 
 
-def _begin(address: str | None, process: Any) -> Any:
-    return process
+def _begin(address: str | None, process: bytes) -> Any:
+    return pickle.loads(process)
 
 
 def started(popen: Callable[[Any], Any], process: Any) -> Any:

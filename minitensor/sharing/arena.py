@@ -201,6 +201,7 @@ class Start:
 
     def __init__(self) -> None:
         lock = ffi.new("int *", -1)
+        self.written = False  # it stands in the data already
         self.slot = lib.mt_arena_reserve(lock)  # or -errno: the process will be a guest
         self.lock = lock[0]
         self.channel = lib.mt_channel_new()  # of the references in the process's arguments
@@ -223,6 +224,10 @@ class Start:
             os.close(lock)
         if channel:
             lib.mt_channel_leave(channel)
+
+    def place(self) -> Start | str:
+        """Return what data for the new process contains: this start, once; then the address."""
+        return address() if self.written else self
 
     def __reduce__(self) -> tuple[Any, ...]:
         from multiprocessing.reduction import DupFd

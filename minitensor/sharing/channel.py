@@ -48,22 +48,27 @@ class Channel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         popen = get_spawning_popen()
-        where = self._where()
-        if isinstance(where, Start):
-            where.uses(self.id)
+        start = self._start()
+        if start is not None:
+            start.uses(self.id)
         elif popen is not None and self.id:
             lib.mt_channel_add_guest(self.id, True)
-        return _join, (self.id, where)
+        return _join, (self.id, _where(start))
 
-    def _where(self) -> str | Start:
-        """Return how the receiver of the pickle finds the arena."""
+    def _start(self) -> Start | None:
+        """Return the `Start` of the process that receives the pickle, if one is being spawned."""
         popen = get_spawning_popen()
-        return (start_of(popen) if popen is not None and self.id else None) or address()
+        return start_of(popen) if popen is not None and self.id else None
 
     def __del__(self) -> None:
         if self.id and lib is not None:
             lib.mt_channel_leave(self.id)
             self.id = 0
+
+
+def _where(start: Start | None) -> str | Start:
+    """Return how the receiver of a pickle finds the arena."""
+    return address() if start is None else start.place()
 
 
 def _join(id: int, address: str) -> Channel:
@@ -80,7 +85,7 @@ class _Seen(Channel):
     """A channel that this process only sends to, without being a user."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _see, (self.id, self._where())
+        return _see, (self.id, _where(self._start()))
 
     def __del__(self) -> None:
         pass

@@ -60,7 +60,17 @@ from .arena import (
 )
 from .channel import Channel
 
-__all__ = ["apart", "pack", "reduce", "make_shared", "sharing_stats"]
+__all__ = [
+    "apart",
+    "inline_bytes",
+    "make_shared",
+    "note_token",
+    "pack",
+    "read_from_family",
+    "readers",
+    "reduce",
+    "sharing_stats",
+]
 
 _cpu = as_device("CPU")
 _TRIES = 100  # to move a storage that other threads keep using; then it is copied
@@ -145,8 +155,8 @@ def apart(call: Callable[[Any], Any], argument: Any) -> Any:
 _others: weakref.WeakValueDictionary[tuple[int, int, int], Tensor] = weakref.WeakValueDictionary()
 
 
-def _small() -> int:
-    """Return the maximum bytes of a tensor that travel inside the message."""
+def inline_bytes() -> int:
+    """Return the maximum bytes of a tensor or a buffer that travel inside the message."""
     global _small_bytes
     if _small_bytes < 0:
         _small_bytes = config.get("MINITENSOR_INLINE_BYTES")
@@ -165,7 +175,7 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
     if message is None:
         first = _others.setdefault((key, extent.low, extent.high), t)
         # The first view may belong to an earlier message; its extent may have changed since.
-        now = lib.mt_extent_of(first._ref, _small(), 0, 0)
+        now = lib.mt_extent_of(first._ref, inline_bytes(), 0, 0)
         if (now.storage, now.low, now.high) != (key, extent.low, extent.high):
             first = _others[key, extent.low, extent.high] = t
         return first, extent
@@ -174,14 +184,14 @@ def _first(t: Tensor, extent: Any) -> tuple[Tensor, Any]:
         message.storages[key] = [t, extent.low, extent.high]
         return t, extent
     first, low, high = storage
-    extent = lib.mt_extent_of(t._ref, _small(), low, high)
+    extent = lib.mt_extent_of(t._ref, inline_bytes(), low, high)
     storage[:] = t if first is None else first, extent.low, extent.high
     if first is not None and first is not t and (extent.low, extent.high) != (low, high):
         raise _Again
     return storage[0], extent
 
 
-def _readers() -> tuple[int, Start | None] | None:
+def readers() -> tuple[int, Start | None] | None:
     """Return the channel of the message's tokens (0: none), and the `Start` of its new process.
 
     None: a reader may be unable to read shared memory, so the message has to contain copies.
@@ -192,16 +202,26 @@ def _readers() -> tuple[int, Start | None] | None:
     popen = get_spawning_popen()
     if popen is not None:
         start = start_of(popen)
-        return None if start is None or not have_arena() else (start.channel, start)
+        if start is None or not have_arena():
+            return None
+        return start.channel, None if start.written else start
     return (0, None) if have_arena() and can_be_found() else None
+
+
+def note_token() -> list[int]:
+    """Return the place of the present message's next token.
+
+    The step that makes the token sets it: after Ctrl-C the token is noted, or not made.
+    """
+    made, message = [0], _session.message
+    if message is not None:
+        message.tokens.append(made)
+    return made
 
 
 def _token(t: Tensor, extent: Any, channel: int) -> int:
     """Return a token of the extent, which is in the arena then; 0 if there is no room."""
-    message = _session.message
-    made = [0]  # the step that makes a token sets it: after Ctrl-C it is noted, or not made
-    if message is not None:
-        message.tokens.append(made)
+    made = note_token()
     complete = (extent.low, extent.high) == (0, extent.nbytes)
     whole = extent.in_arena or extent.shared_mutable or complete
     if whole:
@@ -251,7 +271,7 @@ def reduce(t: Tensor) -> tuple[Any, ...]:
         RuntimeError: the tensor is shared_mutable, and a reader may be unable to open the arena.
         MemoryError: the tensor is shared_mutable, and the arena has no room for a token.
     """
-    small = _small()
+    small = inline_bytes()
     extent = lib.mt_extent_of(t._ref, small, 0, 0)
     if not extent.ready:
         core.wait(t._ref)
@@ -267,12 +287,12 @@ def reduce(t: Tensor) -> tuple[Any, ...]:
     if first is not t:
         return _receive_view, (first, _tensor_bytes(t, extent))
     if extent.high - extent.low > small or extent.shared_mutable:
-        readers = _readers()
-        token = 0 if readers is None else _token(t, extent, readers[0])
+        to = readers()
+        token = 0 if to is None else _token(t, extent, to[0])
         if token:
-            where = readers[1] or address()  # type: ignore[index]
+            where = to[1] or address()  # type: ignore[index]
             return _receive, (_tensor_bytes(t, extent, token), where)
-        if extent.shared_mutable and readers is None:
+        if extent.shared_mutable and to is None:
             reason = "the reader may be unable to"
             if not lib.mt_arena_member():
                 reason = why_no_arena()
@@ -356,25 +376,43 @@ def _receive(packed: bytes, address: str | None = None) -> Tensor:
 
 
 def _receive_from(address: str, device: int, packed: Any, n: int) -> int:
-    """Return a copy from another family's arena; raise StaleHandleError if it is unreadable."""
+    def read(path: bytes, inode: int) -> tuple[int, int]:
+        error = ffi.new("int *")
+        return lib.mt_receive_from(device, packed, n, path, inode, error), error[0]
+
+    copy: int = read_from_family(address, read)
+    return copy
+
+
+def read_from_family(address: str, read: Callable[[bytes, int], tuple[Any, int]]) -> Any:
+    """Return a copy from another family's arena.
+
+    Args:
+        address: the arena's.
+        read: takes the path and inode by which a process has the arena open; returns the copy, and
+            0 or -errno.
+
+    Raises:
+        StaleHandleError: the copy is unreadable.
+    """
     inode, places = places_of(address)
-    error = ffi.new("int *")
+    error = 0
     for pid, fd in reversed(places):
-        ref = lib.mt_receive_from(device, packed, n, f"/proc/{pid}/fd/{fd}".encode(), inode, error)
-        if ref:
-            return ref
-        if error[0] == -errno.EXDEV:
+        copy, error = read(f"/proc/{pid}/fd/{fd}".encode(), inode)
+        if copy:
+            return copy
+        if error == -errno.EXDEV:
             break
     reason = {
         -errno.EXDEV: "it is memory that all processes of that family write to",
         -errno.ESTALE: "its value is gone",
         -errno.ENOENT: "the processes that had it open are gone, or there is no /proc",
         -errno.EACCES: "those processes belong to another user, or are not dumpable",
-    }.get(error[0], os.strerror(-error[0]) if error[0] else "the sender has closed its descriptors")
+    }.get(error, os.strerror(-error) if error else "the sender has closed its descriptors")
     raise StaleHandleError(
-        "[unpickle] the tensor lies in the shared memory of another family of processes, and this "
+        "[unpickle] the value lies in the shared memory of another family of processes, and this "
         f"process cannot read it: {reason}; start the reader with minitensor.multiprocessing, or "
-        "send pickle.dumps(t), which contains a copy"
+        "send its pickle.dumps, which contains a copy"
     )
 
 

@@ -100,7 +100,7 @@ def test_a_signal_handler_puts_at_each_line_of_a_put(fork, handle, name, maxsize
         queue.put(BIG)  # the thread that writes is at work, and stays so
     queue.put(Strikes())
     outer = 0
-    while at_line(outer, strike, lambda n=outer: queue.put(("outer", n))):
+    while at_line(outer, strike, lambda n=outer: queue.put(("outer", n)), ""):
         outer += 1
     receiver = receiver or Receiver(queue)
     queue.put(None)
@@ -162,7 +162,7 @@ def test_a_signal_handler_uses_the_queue_at_each_line(handle, name, act):
         queue, seen = make(context, name, 0), []
         queue.put(1)
         handle(lambda queue=queue: inner(queue))
-        more = at_line(lines, strike, lambda queue=queue: outer(queue))
+        more = at_line(lines, strike, lambda queue=queue: outer(queue), "")
         lines += 1
         if act == "close":
             assert seen in ([1], [2])

@@ -26,8 +26,7 @@ typedef struct {
 } mt_member;
 
 /* The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
- * The member that never dies.  It holds the blocks that a guest inherits and can't copy (fork.c).
- * */
+ */
 static const mt_member MT_WARDEN = {0};
 
 /* A set of members: a bit for each slot.  Its first word lies in its block or channel.  The others
@@ -136,14 +135,16 @@ typedef struct {
     const mt_member *me; /* NULL: a guest, which has copies (fork.c) */
     int fd;              /* the file; -1: the program that we were forked from had closed it */
     ino_t inode;
-    char *data;      /* where the blocks that we hold lie: the arena, but in a forked guest */
-    uint32_t *holds; /* by block: how many storages and arrays of ours hold it */
-    bool *copied;    /* by block: in a guest, its memory here is ours alone */
-    uint32_t *uses;  /* by channel: how many queues of ours use it */
+    char *data;         /* where the blocks that we hold lie: the arena, but in a forked guest */
+    uint32_t *holds;    /* by block: how many storages and arrays of ours hold it */
+    bool *copied;       /* by block: in a guest, its memory here is ours alone */
+    uint32_t *uses;     /* by channel: how many queues of ours use it */
+    uint8_t *exclusive; /* by block: whether only we see its bytes (exclusive.c) */
     uint32_t next_token, next_channel;
     char why_guest[160]; /* why this process is no member; empty: it is, or there is no arena */
 } mt_here;
 extern mt_here mt_my;
+enum { MT_SHARED, MT_EXCLUSIVE, MT_APART }; /* exclusive.c */
 
 static inline mt_set mt_holders(uint32_t b) {
     return (mt_set){&mt_my.arena->blocks[b].holders, &mt_my.arena->holders[0][b], MT_BLOCKS};
@@ -263,6 +264,15 @@ void mt_arena_block_disown(uint32_t block);
 
 /* Sets a member's bit on a block that we hold, and steps the word. */
 void mt_arena_block_hold_for(mt_member m, uint32_t block);
+
+/* Maps a block that we hold privately, at its address; false: the system refuses. */
+bool mt_arena_set_apart(uint32_t block);
+
+/* Makes a block that we drop visible to others again; false: that is impossible, and we keep it. */
+bool mt_arena_rejoin(uint32_t block);
+
+/* mt_arena_own, with the lock held. */
+bool mt_arena_own_locked(uint32_t block, int holds);
 
 /* Clears our bit, unless this process holds the block. */
 void mt_arena_block_let_go(uint32_t block);

@@ -110,6 +110,7 @@ static void forget(uint32_t b) {
 void mt_arena_drop(int64_t b) {
     pthread_mutex_lock(&mt_my.lock);
     if (--mt_my.holds[b] == 0 && !mt_my.me) forget((uint32_t)b);
+    else if (mt_my.holds[b] == 0 && !mt_arena_rejoin((uint32_t)b)) mt_my.holds[b] = 1;
     else if (mt_my.holds[b] == 0) {
         discard(mt_holders((uint32_t)b), *mt_my.me);
         step();
@@ -119,28 +120,52 @@ void mt_arena_drop(int64_t b) {
 }
 
 /* Returns true if this process may write to the block's bytes: the block has no token and no other
- * holder.  Takes the lock.
+ * holder.
  *
  * Another process can then get the block only from this one: by a token or a fork.  The swap proves
  * that the word and the holders had these values at one moment.  Without the swap, a holder that
  * sends the block and drops it between our two reads has a token and no bit, and both reads miss
  * it.  The new generation makes earlier tokens stale: the write replaces the value that they refer
  * to. */
-int mt_arena_own(int64_t b, int holds) {
+bool mt_arena_own_locked(uint32_t b, int holds) {
     mt_shared_block *block = BLOCK(b);
     bool ours = false;
-    pthread_mutex_lock(&mt_my.lock);
     if (!mt_my.me) ours = mt_my.copied[b] && mt_my.holds[b] == (uint32_t)holds;
     while (mt_my.me && !ours && mt_my.holds[b] == (uint32_t)holds) {
         mt_word w = load_word(&block->word), to = w;
         step();
-        if (w.count || !only(mt_holders((uint32_t)b), *mt_my.me)) break;
+        if (w.count || !only(mt_holders(b), *mt_my.me)) break;
         step();
         to.gen++;
         ours = change(&block->word, w, to);
     }
+    return ours;
+}
+
+int mt_arena_own(int64_t b, int holds) {
+    pthread_mutex_lock(&mt_my.lock);
+    bool ours = mt_arena_own_locked((uint32_t)b, holds);
     pthread_mutex_unlock(&mt_my.lock);
     return ours;
+}
+
+int mt_arena_make_exclusive(int64_t b, int holds, int apart) {
+    pthread_mutex_lock(&mt_my.lock);
+    bool own = mt_arena_own_locked((uint32_t)b, holds);
+    /* A guest's copies are private memory already. */
+    if (own && mt_my.me && mt_my.exclusive[b] == MT_SHARED) mt_my.exclusive[b] = MT_EXCLUSIVE;
+    if (!own && apart && mt_my.me && mt_my.holds[b] == (uint32_t)holds)
+        own = mt_arena_set_apart((uint32_t)b);
+    pthread_mutex_unlock(&mt_my.lock);
+    return own;
+}
+
+int mt_arena_end_exclusive(int64_t b) {
+    pthread_mutex_lock(&mt_my.lock);
+    if (mt_my.exclusive[b] == MT_EXCLUSIVE) mt_my.exclusive[b] = MT_SHARED;
+    bool ended = mt_my.exclusive[b] == MT_SHARED;
+    pthread_mutex_unlock(&mt_my.lock);
+    return ended;
 }
 
 int mt_arena_sole(int64_t b) {

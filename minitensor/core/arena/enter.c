@@ -27,7 +27,7 @@ static int map(int fd, int64_t reach) {
         mmap(NULL, (size_t)reach, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (arena == MAP_FAILED) return -errno;
     madvise(arena, (size_t)reach, MADV_DONTDUMP);
-    uint32_t *counts = calloc(MT_BLOCKS + MT_CHANNELS, sizeof *counts + sizeof(bool));
+    uint32_t *counts = calloc(MT_BLOCKS + MT_CHANNELS, sizeof *counts + sizeof(bool) + 1);
     if (!counts) {
         munmap(arena, (size_t)reach);
         return -ENOMEM;
@@ -40,6 +40,7 @@ static int map(int fd, int64_t reach) {
     mt_my.holds = counts;
     mt_my.uses = counts + MT_BLOCKS;
     mt_my.copied = (bool *)(mt_my.uses + MT_CHANNELS);
+    mt_my.exclusive = (uint8_t *)(mt_my.copied + MT_BLOCKS);
     return 0;
 }
 

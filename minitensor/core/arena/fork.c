@@ -43,6 +43,7 @@ static struct {
     int error; /* why there is no slot */
     copy *copies;
     uint32_t n;
+    bool seen; /* the child would see its parent's writes to arrays */
 } plan;
 
 static void share_with(mt_member child) {
@@ -84,9 +85,11 @@ static void copy_for_guest(void) {
 void mt_arena_before_fork(void) {
     pthread_mutex_lock(&mt_my.lock);
     plan.n = 0;
+    plan.seen = false;
     plan.error = mt_my.me ? mt_slot_reserve(&plan.place) : -ENXIO;
     if (plan.error == 0) {
         close(plan.place.fd); /* the anchor keeps the lock */
+        plan.seen = !mt_arena_set_all_apart();
         share_with(plan.place.member);
     } else if (mt_my.me)
         copy_for_guest(); /* a guest's child inherits its copies like all its memory */
@@ -109,6 +112,13 @@ void mt_arena_in_parent(void) {
     pthread_mutex_unlock(&mt_my.lock);
 }
 
+static void end_child(void) {
+    static const char text[] = "minitensor: [fork] the system refuses the child its copies of "
+                               "tensors or arrays; it ends, since their values would be others'\n";
+    if (write(2, text, sizeof text - 1) < 0) _exit(126);
+    _exit(127);
+}
+
 static void become_guest(void) {
     snprintf(mt_my.why_guest, sizeof mt_my.why_guest, "%s", mt_slot_refusal(plan.error));
     mt_my.me = NULL;
@@ -122,12 +132,8 @@ static void become_guest(void) {
         const mt_shared_block *block = &mt_my.arena->blocks[plan.copies[i].block];
         size_t size = (size_t)block->size;
         if (mremap(plan.copies[i].memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
-                   mt_my.data + block->offset) == MAP_FAILED) {
-            static const char text[] = "minitensor: [fork] the system refuses the child its copies "
-                                       "of tensors; it ends, since their values would be others'\n";
-            if (write(2, text, sizeof text - 1) < 0) _exit(126);
-            _exit(127);
-        }
+                   mt_my.data + block->offset) == MAP_FAILED)
+            end_child();
         mt_my.copied[plan.copies[i].block] = true;
     }
     forget_plan();
@@ -136,6 +142,7 @@ static void become_guest(void) {
 void mt_arena_in_child(void) {
     mt_mutex_init(&mt_my.lock);
     if (!mt_my.me) return;
+    if (plan.seen) end_child();
     if (plan.error == 0) mt_slot_settle(plan.place);
     else become_guest();
 }

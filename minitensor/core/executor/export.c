@@ -13,7 +13,7 @@ typedef struct {
  * Memory shared by name stays.  Returns MT_TIMEOUT if a task uses the storage.  Takes the lock. */
 static int leave_arena(mt_storage *s) {
     pthread_mutex_lock(&mt_exec.lock);
-    int64_t block = s->shared_mutable ? 0 : s->block;
+    int64_t block = s->shared_mutable || s->exclusive ? 0 : s->block;
     uint32_t writes = s->writes;
     const char *from = s->data;
     bool still = mt_storage_is_idle(s);
@@ -40,6 +40,19 @@ static int leave_arena(mt_storage *s) {
     return unchanged ? MT_OK : data ? MT_TIMEOUT : MT_MEMORY_ERROR;
 }
 
+/* Bytes from which a block that other processes have is mapped privately, not copied.  Read in
+ * whole, 38 MiB take 3.9 ms so and 8.9 ms copied; 1 MiB takes 0.12 and 0.06. */
+static const int64_t MAPPED_FROM = (int64_t)16 << 20;
+
+/* Returns true if no other process sees a write to the storage's memory, and none will while an
+ * array is exported.  The caller holds the lock, and exports an array then. */
+static bool make_exclusive(mt_storage *s) {
+    if (s->block && !s->shared_mutable && !s->exclusive && mt_storage_is_idle(s))
+        s->exclusive =
+            mt_arena_make_exclusive(s->block, 1 + s->array_views, s->nbytes >= MAPPED_FROM);
+    return !s->block || s->shared_mutable || s->exclusive;
+}
+
 /* Counts an export of the storage.  The caller holds the lock. */
 static void count_export(mt_storage *s, array_view *l, mt_memory *out) {
     mt_exec.looks++;
@@ -50,7 +63,7 @@ static void count_export(mt_storage *s, array_view *l, mt_memory *out) {
         s->array_views++;
         mt_arena_hold(s->block);
     }
-    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->shared_mutable};
+    *out = (mt_memory){l, s->data, s->nbytes, s->block && !s->shared_mutable && !s->exclusive};
 }
 
 bool mt_export_idle(const mt_tensor *t, mt_memory *out) {
@@ -58,7 +71,7 @@ bool mt_export_idle(const mt_tensor *t, mt_memory *out) {
     array_view *l = malloc(sizeof *l);
     if (!l) return false;
     pthread_mutex_lock(&mt_exec.lock);
-    bool idle = mt_storage_is_idle(s) && !s->error && s->data && !s->block;
+    bool idle = mt_storage_is_idle(s) && !s->error && s->data && (!s->block || s->exclusive);
     if (idle) count_export(s, l, out);
     pthread_mutex_unlock(&mt_exec.lock);
     if (!idle) free(l);
@@ -71,7 +84,7 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
     /* The lock is held from the last test until the export is counted. */
-    while (exclusive && s->block && !s->shared_mutable) {
+    while (exclusive && !make_exclusive(s)) {
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {
@@ -88,11 +101,13 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
 void mt_unexport(void *handle) {
     array_view *l = handle;
     pthread_mutex_lock(&mt_exec.lock);
-    atomic_fetch_sub(&l->storage->exports, 1);
-    if (l->block && l->block == l->storage->block) l->storage->array_views--;
+    mt_storage *s = l->storage;
+    bool last = atomic_fetch_sub(&s->exports, 1) == 1;
+    if (l->block && l->block == s->block) s->array_views--;
+    if (last && s->exclusive) s->exclusive = !mt_arena_end_exclusive(s->block);
     pthread_mutex_unlock(&mt_exec.lock);
     if (l->block) mt_arena_drop(l->block);
-    mt_storage_release(l->storage);
+    mt_storage_release(s);
     free(l);
 }
 

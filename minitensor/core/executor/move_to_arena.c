@@ -36,8 +36,10 @@ int mt_share(mt_ref ref, int shared_mutable) {
     while (is_moving(s) && mt_wait_progress(NULL, &deadline)) continue;
     uint32_t writes = s->writes;
     if (is_moving(s) || !mt_storage_is_idle(s)) status = MT_TIMEOUT;
-    else if (s->external || (!s->block && atomic_load(&s->exports))) status = MT_VALUE_ERROR;
-    bool there = s->block && (!shared_mutable || s->shared_mutable || mt_storage_make_sole(s));
+    else if (s->external || ((!s->block || s->exclusive) && atomic_load(&s->exports)))
+        status = MT_VALUE_ERROR;
+    bool there = s->block && !s->exclusive &&
+                 (!shared_mutable || s->shared_mutable || mt_storage_make_sole(s));
     if (status == MT_OK && there && shared_mutable) {
         s->shared_mutable = true;
         mt_arena_mark_mutable(s->block);
@@ -59,7 +61,7 @@ int mt_share(mt_ref ref, int shared_mutable) {
     s->moving = 0;
     pthread_cond_broadcast(&mt_exec.progress);
     bool unchanged = block > 0 && mt_storage_is_idle(s) && s->writes == writes &&
-                     (s->block || !atomic_load(&s->exports));
+                     ((s->block && !s->exclusive) || !atomic_load(&s->exports));
     if (unchanged) {
         mt_storage_leave(s);
         s->data = mt_arena_data(block);
@@ -83,7 +85,7 @@ int64_t mt_send(mt_ref ref, int64_t channel) {
     mt_storage *s = mt_t(ref)->storage;
     for (;;) {
         pthread_mutex_lock(&mt_exec.lock);
-        bool there = s->block > 0;
+        bool there = s->block > 0 && !s->exclusive;
         /* No write is in progress. */
         bool whole = !(s->writes & 1) && mt_reached(s->last_write);
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;

@@ -241,7 +241,13 @@ static PyObject *asnumpy(PyObject *const *given, Py_ssize_t n, PyObject *names) 
                            (PyObject *)e);
 }
 
-const mt_py_fast_entry mt_py_fast_host[] = {{"asnumpy", asnumpy}, {NULL, NULL}};
+/* _array(tensor, exclusive): the same; such memory is exclusive in any case. */
+static PyObject *array(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 ? asnumpy(given, 1, names) : NULL;
+}
+
+const mt_py_fast_entry mt_py_fast_host[] = {
+    {"asnumpy", asnumpy}, {"_array", array}, {NULL, NULL}};
 
 PyMethodDef mt_host_functions[] = {
     {"host", AS_METHOD(host), METH_FASTCALL,

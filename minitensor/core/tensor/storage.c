@@ -20,12 +20,12 @@ bool mt_storage_make_sole(const mt_storage *s) {
 void mt_storage_leave(mt_storage *s) {
     if (s->block) mt_arena_drop(s->block);
     else mt_block_free(s->device, s->data, s->nbytes);
-    s->reserved = false;
+    s->reserved = s->exclusive = false;
 }
 
 int mt_storage_own(mt_storage *s) {
     if (!s->data) return mt_storage_commit(s) ? MT_OK : MT_MEMORY_ERROR;
-    if (!s->block || s->shared_mutable || mt_storage_make_sole(s)) return MT_OK;
+    if (!s->block || s->exclusive || s->shared_mutable || mt_storage_make_sole(s)) return MT_OK;
     /* The storage has been sent and is likely to be sent again, so its copy is in the arena,
      * too. */
     int64_t block = mt_arena_alloc(s->nbytes);

@@ -40,6 +40,8 @@ struct mt_storage {
     /* busy: tasks and short reads that use the storage; array_views: NumPy arrays on its present
      * block. */
     int busy, array_views;
+    /* Arrays of this process write to the block, or did before a fork: it is not sent. */
+    atomic_bool exclusive;
     /* Increases when a task begins to write and when it ends; odd: a task is writing. */
     uint32_t writes;
     /* The error that the storage holds in place of a value. */

@@ -32,6 +32,19 @@ char *mt_message_open(int64_t token, int64_t nbytes, int64_t *held) {
     return NULL;
 }
 
+char *mt_buffer_open(int64_t token, int64_t nbytes, int64_t *held) {
+    char *data = mt_message_open(token, nbytes, held);
+    if (!data || *held < 0) return data;
+    bool fits = nbytes <= mt_arena_size(*held);
+    if (fits && mt_arena_make_exclusive(*held, 1, 0)) return data;
+    /* The message is being read twice, and no reader has the block alone yet. */
+    char *copy = fits ? malloc((size_t)nbytes) : NULL;
+    if (copy) memcpy(copy, data, (size_t)nbytes);
+    mt_arena_drop(*held);
+    *held = -(int64_t)(intptr_t)copy;
+    return copy;
+}
+
 void mt_message_close(int64_t *held) {
     if (*held > 0) mt_arena_drop(*held);
     else free((void *)(intptr_t)-*held);

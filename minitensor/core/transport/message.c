@@ -38,7 +38,7 @@ mt_extent mt_extent_of(mt_ref ref, int64_t small, int64_t low, int64_t high) {
                    .nbytes = s->nbytes,
                    .size = t->size,
                    .head = (int64_t)head_size(t->ndim),
-                   .in_arena = s->block > 0 && mt_arena_member(),
+                   .in_arena = s->block > 0 && !s->exclusive && mt_arena_member(),
                    .shared_mutable = s->shared_mutable,
                    .device = t->device,
                    .ready = mt_wait(ref, 0) == MT_OK};
