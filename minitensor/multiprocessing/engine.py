@@ -308,23 +308,25 @@ class Engine:
         for worker in self._workers.values():
             self._watch(worker)
         try:
-            while not (self._ending or self._is_finished()):
-                self._one_round()
+            while self._one_round():
+                pass
         except BaseException as error:
             self.broken = error
             raise
         finally:
             self._finish()
 
-    def _one_round(self) -> None:
-        """Hand out tasks; wait for what happens next, and act on it."""
-        self._news = False
+    def _one_round(self) -> bool:
+        """Hand out tasks, wait for what happens next, and act on it; return False at the end."""
+        self._news = False  # first: what is new from now on ends the wait at once
         while self._commands:
             self._commands.popleft()()
         while self._new_sources:
             self._sources.append(self._new_sources.popleft())
         self._maintain()
         self._hand_out()
+        if self._ending or self._is_finished():
+            return False
         self._asleep = True
         patience = self._patience()
         events = self._poll.poll(0 if self._news or self._ending else patience)
@@ -337,6 +339,7 @@ class Engine:
                 act(worker)
         if self._deadlines:
             self._end_late()
+        return True
 
     def _is_finished(self) -> bool:
         """Return whether the engine is closed, all tasks are done, and the workers have ended."""
