@@ -8,8 +8,9 @@ array in memory; "decoded" ones keep a core busy for some time, as an image does
 takes the batches.
 
 Each measurement runs in a process of its own, and the loaders take turns, so that a slow moment of
-the machine affects both.  A figure is the least time of a batch over blocks of batches and rounds.
-torch is optional.
+the machine affects both.  The time of a batch is the least over blocks of batches and rounds.  The
+time "of cores" is what all threads of the program and its workers need for a batch; it says more on
+a machine that does other work.  torch is optional.
 """
 
 from __future__ import annotations
@@ -76,21 +77,33 @@ def batches(package: str, case: Case, workers: int) -> Any:
     return data.batch(case.batch).create_tuple_iterator(num_epochs=1)
 
 
-def time_of_a_batch(package: str, case: Case, workers: int) -> float:
-    """Return the least microseconds of a batch over blocks of a twentieth of the epoch."""
+def cpu_seconds() -> float:
+    """Return the time that all threads of this process and of its children had a core."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    tasks = [task for pid in ("self", *children) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def measure(package: str, case: Case, workers: int) -> tuple[float, float]:
+    """Return the microseconds of a batch, and those of all processes' cores for it.
+
+    The first is the least over blocks of a twentieth of the epoch.
+    """
     rows = batches(package, case, workers)
     for _ in range(2 * workers):  # the workers have started
         next(rows)
-    block, found = max(case.batches // 20, 2 * workers), []
+    block, found, cores = max(case.batches // 20, 2 * workers), [], []
     while True:
-        begin = time.perf_counter()
-        if sum(1 for _ in zip(range(block), rows)) < block:
-            return min(found) * 1e6
+        begin, before = time.perf_counter(), cpu_seconds()
+        for _ in range(block):
+            if next(rows, None) is None:
+                return min(found) * 1e6, sum(cores) / len(cores) * 1e6
         found.append((time.perf_counter() - begin) / block)
+        cores.append((cpu_seconds() - before) / block)
 
 
 def epochs(count: int = 200) -> dict[str, list[int]]:
-    """Return descriptors, blocks of shared memory and resident KB after each tenth of the epochs."""
+    """Return descriptors, blocks of shared memory and resident KB in each tenth of the epochs."""
     import minitensor.dataset as ds
     from minitensor.multiprocessing import sharing_stats
 
@@ -122,29 +135,33 @@ def in_a_process(*arguments: str) -> Any:
 
 
 def compare(rounds: int, workers: list[int]) -> list[dict[str, Any]]:
-    """Return the least time of a batch for each case, number of workers and loader."""
+    """Return the least times for each case, number of workers and loader."""
     packages = ["minitensor", *(["torch"] if importlib.util.find_spec("torch") else [])]
     found = []
     for case in CASES:
         for count in workers:
-            times: dict[str, list[float]] = {name: [] for name in packages}
+            times: dict[str, list[list[float]]] = {name: [] for name in packages}
             for _ in range(rounds):
                 for name in packages:
                     times[name].append(in_a_process(name, case.name, str(count)))
-            least = {name: min(each) for name, each in times.items()}
+            least = {name: [min(each) for each in zip(*times[name])] for name in packages}
             found.append({"batch": case.name, "workers": count, **least})
     return found
 
 
+HEAD = """\
+| batch | workers | minitensor, us | torch | share | minitensor, us of cores | torch | share |
+|---|---:|---:|---:|---:|---:|---:|---:|"""
+
+
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| batch | workers | minitensor, us | torch, us | share |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    lines = [HEAD]
     for row in rows:
-        ours, theirs = row["minitensor"], row.get("torch")
-        other = "– | –" if theirs is None else f"{theirs:,.0f} | {ours / theirs:.2f}"
-        lines.append(f"| {row['batch']} | {row['workers']} | {ours:,.0f} | {other} |")
+        cells = [row["batch"], str(row["workers"])]
+        for ours, theirs in zip(row["minitensor"], row.get("torch", (None, None))):
+            cells.append(f"{ours:,.0f}")
+            cells += ["–", "–"] if theirs is None else [f"{theirs:,.0f}", f"{ours / theirs:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -160,7 +177,7 @@ def main() -> None:
     elif given.one:
         package, name, workers = given.one
         (case,) = (case for case in CASES if case.name == name)
-        print(time_of_a_batch(package, case, int(workers)))
+        print(json.dumps(measure(package, case, int(workers))))
     else:
         rows, left = compare(given.rounds, given.workers), in_a_process("epochs")
         if given.json:

@@ -34,7 +34,7 @@ if __name__ == '__main__':
     data = data.map(with_noise, "y").batch(8)
     batches = data.create_dict_iterator()
     weights = Tensor(np.zeros(3, np.float32))
-    for epoch in range(40):
+    for _ in range(40):
         train(batches, weights)
     print("weights:", [round(float(w), 1) for w in weights])
 
