@@ -7,6 +7,7 @@ The layers, each of which imports only from those below it:
     2  context, tensor, runtime                            tensors and where they lie
     3  ops, share_memory                                   functions of tensors
     4  multiprocessing                                     tensors between processes
+    5  dataset                                             data read by worker processes
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ from minitensor.tensor import Tensor, tensor
 __version__ = "0.1.0"
 __all__ = [
     "DeviceBusyError", "DeviceError", "DeviceLostError", "DeviceMemoryError", "StaleHandleError",
-    "Tensor", "backend", "context", "device_context", "errors", "foreign_threads", "fork",
-    "get_context", "get_current_device", "manual_seed", "multiprocessing", "ops", "runtime",
+    "Tensor", "backend", "context", "dataset", "device_context", "errors", "foreign_threads",
+    "fork", "get_context", "get_current_device", "manual_seed", "multiprocessing", "ops", "runtime",
     "set_context", "set_device", "set_seed", "tensor", "trace",
 ]  # fmt: skip
 __all__ += dtype.__all__
@@ -54,6 +55,7 @@ _MOVED = {"threads": "foreign_threads"}  # former names of modules
 
 
 if TYPE_CHECKING:  # with the function below, a type checker would accept any name
+    from minitensor import dataset as dataset
     from minitensor import multiprocessing as multiprocessing
     from minitensor.ops import manual_seed, set_seed
 else:

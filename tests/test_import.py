@@ -58,7 +58,8 @@ def test_import_starts_and_opens_nothing():
     assert seen["after"] == seen["before"]
     assert seen["standard"] == []
     # on demand
-    assert not [name for name in seen["all"] if name.startswith("minitensor.multiprocessing")]
+    late = "minitensor.multiprocessing", "minitensor.dataset"
+    assert not [name for name in seen["all"] if name.startswith(late)]
 
 
 def test_import_makes_no_device_busy(tmp_path):
@@ -74,7 +75,7 @@ def test_import_makes_no_device_busy(tmp_path):
     "module",
     [
         "minitensor", "minitensor.ops", "minitensor.multiprocessing", "minitensor.fork",
-        "minitensor.tensor",
+        "minitensor.tensor", "minitensor.dataset",
     ],
 )
 def test_each_module_may_be_the_first(module):
@@ -111,6 +112,11 @@ def test_dir_and_all_are_what_a_user_may_use() -> None:
             for name in found["all"]
             if name.startswith("_") or name in ("Any", "annotations", "import_module")
         ]
+
+
+def test_dataset_is_an_attribute() -> None:
+    program = "import minitensor; print(minitensor.dataset.NumpySlicesDataset([1]).get_col_names())"
+    assert python(program) == "['column_0']\n"
 
 
 def test_multiprocessing_is_an_attribute() -> None:
