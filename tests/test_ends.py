@@ -203,7 +203,7 @@ def main():
 """
     _, err, done = run(text)
     assert done == "queued\n"
-    assert err.count("Exception ignored in minitensor") == 2  # once, by the process whose they are
+    assert err.count("Exception ignored in minitensor") == 2  # by the process that queued them
 
 
 def test_a_program_that_loads_multiprocessing_late(run: Run) -> None:
@@ -225,7 +225,7 @@ def main():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("package", PACKAGES)
-def test_errors_that_nobody_read_are_told(run: Run, method: str, package: str) -> None:
+def test_errors_that_were_not_read_are_told(run: Run, method: str, package: str) -> None:
     out, err, _ = run("def end():\n    fails()", method, package)
     lines = err.splitlines()
     told = [line for line in lines if line.startswith("Exception ignored in minitensor: ")]

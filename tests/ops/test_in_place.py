@@ -1,4 +1,4 @@
-"""Operators such as +=, against NumPy: the value, the object, and who else sees the memory."""
+"""Operators such as +=, against NumPy: the value, the object, and the memory's other views."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_views_of_one_memory(target: Any, source: Any, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("other", [2, 3.5, True, "same", "wider"])
 def test_dtypes(name: str, dtype: str, other: Any) -> None:
-    """The result is that of the operator without `=`, in the dtype of the target, or an error."""
+    """Compare with the operator without `=`, in the dtype of the target, or expect an error."""
     values = np.array([1, 3, 2, 5, 7]).astype(dtype)
     t, array = Tensor(values), Tensor(values)
     if isinstance(other, str):
@@ -105,7 +105,7 @@ def test_broadcast_operands() -> None:
 
 
 def test_two_tensors_on_one_array() -> None:
-    """Their storages differ, and yet a write to one shows in the other."""
+    """A write to one shows in the other, although their storages differ."""
     array = np.arange(1000.0)
     expected = array.copy()
     expected[1:] += expected[:-1].copy()
