@@ -135,7 +135,7 @@ PARSERS = {
     config._count: "count", config._bytes: "size", config._switch: "switch",
     config._address: "address", str: "text",
 }  # fmt: skip
-BOUNDED = {  # whose parsers have bounds of their own
+BOUNDED = {  # variables with a parser that has bounds of its own
     "MINITENSOR_ASCEND_DEVICES": "cards",
     "MINITENSOR_INLINE_ELEMENTS": "long",
     "MINITENSOR_QUEUE_TASKS": "long",

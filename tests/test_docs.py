@@ -93,7 +93,7 @@ def test_named_files_and_make_targets_exist(page):
 
 
 def examples() -> list[doctest.DocTest]:
-    """Every docstring of the package that has an example; each begins with nothing imported."""
+    """Yield every docstring of the package with an example; each begins with nothing imported."""
     found = {}
     for module in pkgutil.walk_packages(minitensor.__path__, "minitensor."):
         name = module.name.rpartition(".")[2]

@@ -24,7 +24,7 @@ PAIRS = list(product(DTYPES, DTYPES))
 
 
 def expected(a: DType, b: DType) -> DType:
-    """NumPy's promotion, and the rules of ours that differ from it."""
+    """Return NumPy's promotion, but for our rules that differ from it."""
     kinds = {"integer" if d.kind in "iu" else d.kind for d in (a, b)}
     # an integer leaves the other one's dtype alone; NumPy widens it
     if kinds in ({"integer", "f"}, {"integer", "c"}):
@@ -144,7 +144,7 @@ def test_to_float(d: DType) -> None:
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
-    """setup.py generates the core from it, where NumPy need not be."""
+    """Import it without NumPy, as setup.py does to generate the core."""
     program = (
         "import runpy, sys; names = runpy.run_path(sys.argv[1]); promote = names['promote'];"
         "assert promote(names['int8'], names['uint8']) is names['int16'];"

@@ -41,7 +41,7 @@ class DLTensor(ctypes.Structure):
 
 
 class Consumer:
-    """Writes to what a capsule shows, for as long as it has the capsule."""
+    """A writer to the memory of a capsule, for as long as it has the capsule."""
 
     def __init__(self, capsule: Any) -> None:
         self.capsule = capsule
@@ -90,7 +90,7 @@ def test_dlpack_of_what_is_on_its_way() -> None:
 def test_a_forked_child_does_not_see_what_a_consumer_writes() -> None:
     t = journey(
         Tensor(np.ones(LARGE, np.float32))
-    )  # nobody else has it; a fork shares its memory all the same
+    )  # no other reference is left; a fork shares its memory all the same
     consumer = Consumer(t.__dlpack__())
     reader, writer = os.pipe()
 

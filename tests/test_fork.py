@@ -20,7 +20,7 @@ from minitensor.backend.core import lib
 
 
 def busy() -> Tensor:
-    """A value that a worker thread has still to make."""
+    """Return a tensor that a worker thread has still to compute."""
     return ops.exp(ops.log(Tensor(np.full(300_000, 2.0, np.float32))))
 
 
@@ -215,7 +215,7 @@ def test_participants_run_in_the_order_of_their_layers(caplog: pytest.LogCapture
     finally:
         for member in members:
             fork.unregister(member)
-    # of equal levels, who came last goes first
+    # of equal levels, the last one registered runs first
     before = ["before user", "before high", "failing", "before low"]
     assert steps == [*before, "parent low", "failing", "parent high", "parent user"]
 

@@ -29,7 +29,7 @@ PACKAGES = pytest.mark.parametrize(
 
 
 def busy() -> Tensor:
-    """A value that a worker thread has still to make."""
+    """Return a tensor that a worker thread has still to compute."""
     return ops.exp(ops.log(Tensor(np.full(300_000, 2.0, np.float32))))
 
 
@@ -38,7 +38,7 @@ def compute() -> float:
 
 
 def run(program: str, **env: str) -> tuple[int, str, str]:
-    """A program in an interpreter of its own: exit code, output, errors."""
+    """Run a program in an interpreter of its own; return exit code, output and errors."""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
         env={**os.environ, **env},
@@ -47,7 +47,7 @@ def run(program: str, **env: str) -> tuple[int, str, str]:
 
 
 class Thread(threading.Thread):
-    """A thread whose failure is the test's."""
+    """A thread that raises its error again at `finish`."""
 
     def __init__(self, target: Callable[[], object]) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ def test_from_a_signal_handler_while_the_main_thread_waits() -> None:
 
 
 def test_from_a_signal_handler_in_the_middle_of_a_fork() -> None:
-    """The first fork waits for a task that the handler lets end; the handler forks, too."""
+    """Fork in a handler that ends the task for which the first fork waits."""
     program = """
 import concurrent.futures.thread, os, signal, sys, threading
 import numpy as np
@@ -186,7 +186,7 @@ def test_workers_that_a_pool_replaces(package: object) -> None:
 # --- awkward moments ------------------------------------------------------------------------------
 @pytest.mark.parametrize("point", ["SUBMIT", "ALLOC"])
 def test_a_fork_passes_a_thread_that_is_held_at(point: str) -> None:
-    """It has nothing in hand yet and holds no lock."""
+    """The thread has taken nothing yet and holds no lock."""
     runtime.synchronize()
     runtime.empty_cache()  # or no memory would be asked of the system
     with held(getattr(lib, f"MT_POINT_{point}")) as hold:

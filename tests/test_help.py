@@ -39,13 +39,13 @@ FUNCTIONS = functions()
 
 
 def sections(text: str) -> dict[str, str]:
-    """The text of each section by its title."""
+    """Return the text of each section by its title."""
     parts = re.split(r"^(\w+):$", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2]))
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
-    """The names of a function's parameters; a method's object is none of them."""
+    """Return the names of a function's parameters, without a method's object."""
     names = list(inspect.signature(function).parameters)
     return [name for name in names if name != "self"]
 

@@ -210,7 +210,7 @@ REMEDY = "run `make .venv/.installed` or `pip install -e .` in the folder of the
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package with its core."""
+    """Return a copy of the package with its core."""
     left_out = shutil.ignore_patterns("__pycache__", "generated", "*.c", "*.o")
     return Path(shutil.copytree(ROOT / "minitensor", tmp_path / "minitensor", ignore=left_out))
 
@@ -224,7 +224,7 @@ ALONE = (
 
 
 def imported(package: Path, module: str = "minitensor") -> str:
-    """The last line that an import of the copy prints, or "" when it prints nothing."""
+    """Return the last line that an import of the copy prints, or "" when it prints nothing."""
     program = (
         f"{ALONE} sys.path.insert(0, {str(package.parent)!r}); import {module}; print(end='')"
     )
@@ -311,7 +311,7 @@ ONE_TEST = "def test_that_runs(): print('it ran')\n"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the package with its core and its C sources, our conftest.py and two tests."""
+    """Return a copy of the package, its core and C sources, our conftest.py and two tests."""
     left_out = shutil.ignore_patterns("__pycache__", "generated", "*.o")
     shutil.copytree(ROOT / "minitensor", tmp_path / "minitensor", ignore=left_out)
     for folder in ("tests", "tests/sharing"):
@@ -322,7 +322,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def run_pytest(tree: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run pytest in a tree: its exit code, its standard output, its errors."""
+    """Run pytest in a tree; return its exit code, its standard output and its errors."""
     program = f"{ALONE} import pytest; sys.exit(pytest.main())"
     command = [sys.executable, "-c", program, "-s", "-p", "no:cacheprovider", "-p", "no:randomly"]
     done = subprocess.run(

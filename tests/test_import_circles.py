@@ -138,7 +138,7 @@ def circle(edges: dict[str, set[str]]) -> list[str]:
 
 
 def test_no_circle_is_left() -> None:
-    """A package and its own modules count as told apart."""
+    """Count a package and its own modules as separate nodes."""
     edges = {name: {one.target for one in found} - {name} for name, found in graph().items()}
     assert circle(edges) == []
 

@@ -76,7 +76,7 @@ with held(lib.MT_POINT_SUBMIT) as hold:
     except KeyboardInterrupt:
         print("interrupted")
     thread.join()
-runtime.synchronize()  # and nobody is told twice
+runtime.synchronize()  # and no error is raised twice
 print(ops.cumsum(x, 0).asnumpy().real.tolist())
 """
     assert run(program) == (0, "interrupted\n[[1.0, 2.0], [4.0, 6.0]]\n", "")
@@ -84,7 +84,7 @@ print(ops.cumsum(x, 0).asnumpy().real.tolist())
 
 # --- in the middle of a fork ----------------------------------------------------------------------
 def test_the_wait_of_a_fork() -> None:
-    """It ends the wait, not the fork: what was still at work is the parent's."""
+    """Ctrl-C ends the wait, not the fork; the work under way stays the parent's."""
     program = """
 import os, signal, threading
 import minitensor

@@ -55,7 +55,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def layer(module: str) -> int | None:
-    """The layer of a module; None when nobody has said which."""
+    """Return the layer of a module; None when the map names none."""
     if module == "minitensor":
         return TOP
     parts = module.split(".")
@@ -66,7 +66,7 @@ def layer(module: str) -> int | None:
 
 
 def sources() -> dict[str, Path]:
-    """Every module of the package by name."""
+    """Return every module of the package by name."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -79,7 +79,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.stmt, bool]]:
-    """The import statements that run, and whether they stand in a function."""
+    """Yield the import statements that run, and whether they stand in a function."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child, inside
@@ -94,7 +94,7 @@ def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.stmt,
 def imports(
     name: str, text: str, package: bool, modules: set[str]
 ) -> Iterator[tuple[str, int, bool]]:
-    """What a module imports of ours: module, line, and whether in a function."""
+    """Yield what a module imports of ours: module, line, and whether in a function."""
     for node, inside in _statements(ast.parse(text)):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
@@ -364,7 +364,7 @@ def test_private_headers_stay_on_their_floor():
 
 
 def test_every_symbol_is_public_or_in_a_header_of_its_floor():
-    """What core.h does not declare is internal, and stands in a header beside its file."""
+    """Require a header beside its file for each symbol that core.h does not declare."""
     public = set(
         re.findall(r"\b(mt_\w+)\(", without_comments((CORE / "core.h").read_text(encoding="utf-8")))
     )

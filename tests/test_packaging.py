@@ -57,7 +57,7 @@ def pip(*words: object, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """The sources as a clone has them, without anything that was built."""
+    """Return the sources as a clone has them, without anything that was built."""
     tree = tmp_path / "sources"
     tree.mkdir()
     for name in FILES:

@@ -20,7 +20,7 @@ from minitensor.tensor import empty
 
 
 class Gate:
-    """A host call that waits until the test opens it."""
+    """A host call that waits until the test opens the gate."""
 
     def __init__(self) -> None:
         self.entered, self.open = threading.Event(), threading.Event()
@@ -360,7 +360,7 @@ def test_errors_that_were_read_leave_nothing_behind(n: int) -> None:
 
 
 def told() -> list[str]:
-    """What `synchronize` raises until it returns."""
+    """Return what `synchronize` raises until it returns."""
     texts = []
     while True:
         try:

@@ -95,7 +95,7 @@ def unusable(kind: str, folder: Path) -> str:
     path = folder / "trace"
     if kind == "folder":
         path.mkdir()
-    if kind == "a FIFO that nobody reads":
+    if kind == "a FIFO without a reader":
         os.mkfifo(path)
     if kind == "a link in a circle":
         path.symlink_to(path)
@@ -111,7 +111,7 @@ def unusable(kind: str, folder: Path) -> str:
     [
         "no such folder",
         "folder",
-        "a FIFO that nobody reads",
+        "a FIFO without a reader",
         "a link in a circle",
         "a full disk",
         "a long name",

@@ -45,7 +45,7 @@ def test_stubs_are_up_to_date(generator: ModuleType, stub: str) -> None:
 
 
 def run(module: str, *arguments: object) -> str:
-    """What a type checker of this environment prints, with the package where the tests find it."""
+    """Return what a type checker prints, with the package where the tests find it."""
     package = Path(minitensor.__file__).parent.parent
     environment = {**os.environ, "MYPYPATH": str(package) if (package / "docs").is_dir() else ""}
     done = subprocess.run(

@@ -19,27 +19,35 @@ find_python() { # prints an interpreter of version $1 that runs
     done
 }
 
-status=0
+environment() { # in the folder $2, of the interpreter $1, with the wheel
+    rm -rf "$2"
+    mkdir -p "$2"
+    "$1" -m venv "$2/venv"
+    "$2/venv/bin/python" -m pip -qq --disable-pip-version-check install "$wheel[test]"
+    touch "$2/.made"
+}
+
+here=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+versions=() making=() status=0
 for version in 3.10 3.11 3.12 3.13 3.14; do
-    [[ $(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') == "$version" ]] && continue
+    [[ $here == "$version" ]] && continue
     python=$(find_python "$version")
     if [[ -z $python ]]; then
         echo "· CPython $version: not here"
         continue
     fi
-    here=$work/$version
-    if [[ ! $here/.made -nt $wheel ]]; then
-        rm -rf "$here"
-        mkdir -p "$here"
-        "$python" -m venv "$here/venv"
-        "$here/venv/bin/python" -m pip -qq --disable-pip-version-check install "$wheel[test]"
-        touch "$here/.made"
-    fi
-    rm -rf "$here/run"
-    mkdir "$here/run"
-    cp -r tests examples pyproject.toml "$here/run"
+    versions+=("$version")
+    [[ $work/$version/.made -nt $wheel ]] && continue
+    environment "$python" "$work/$version" & # side by side: pip mostly waits
+    making+=($!)
+done
+for pid in ${making[@]+"${making[@]}"}; do wait "$pid"; done
+for version in ${versions[@]+"${versions[@]}"}; do
+    rm -rf "$work/$version/run"
+    mkdir "$work/$version/run"
+    cp -r tests examples pyproject.toml "$work/$version/run"
     echo "· CPython $version"
     # a bound: a hang is a failure
-    (cd "$here/run" && PATH="$here/venv/bin:$PATH" timeout --kill-after=10 "$seconds" "$@") || status=1
+    (cd "$work/$version/run" && PATH="$work/$version/venv/bin:$PATH" timeout --kill-after=10 "$seconds" "$@") || status=1
 done
 exit $status

@@ -43,14 +43,14 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Cards of this test's own."""
+    """Give this test cards of its own."""
     monkeypatch.setenv("MINITENSOR_ASCEND_LOCK_DIR", str(tmp_path / "locks"))
     return tmp_path / "locks"
 
 
 @pytest.fixture
 def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a program that computes on a card and then stays; returns once it has the card."""
+    """Start a program that computes on a card and then stays; return once it has the card."""
     started: list[subprocess.Popen[str]] = []
 
     def start(index: int = 0, program: str = HOLDER) -> subprocess.Popen[str]:
@@ -87,7 +87,7 @@ except DeviceBusyError as error:
 
 
 # --- two programs, one card -----------------------------------------------------------------------
-def test_the_second_program_is_told_who_has_the_card_and_what_to_do(
+def test_the_second_program_is_told_which_process_has_the_card_and_what_to_do(
     hold: Callable[..., subprocess.Popen[str]],
 ) -> None:
     holder = hold()

@@ -1,4 +1,4 @@
-"""A backend is found by its name, says what it lacks, and may be somebody else's."""
+"""A backend is found by its name, says what it lacks, and may come from another package."""
 
 from __future__ import annotations
 

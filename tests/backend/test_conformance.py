@@ -45,7 +45,7 @@ def device(request: pytest.FixtureRequest, ascend_of_this_process: None) -> Iter
 
 
 def input_dtypes(op: Op, first: bool = False) -> list[DType]:
-    """What the op takes: a dtype is taken when it can become a compute dtype of an allowed kind."""
+    """Return the dtypes that can become a compute dtype of a kind that the op allows."""
     if op.rule == "where" and first:
         return [dtype.bool_]
     allowed = []
@@ -109,7 +109,7 @@ LAYOUTS = {
 
 
 def on_device(array: np.ndarray, device: str) -> Tensor:
-    """A tensor of the very same layout as an array: over a copy of the array's base."""
+    """Return a tensor of the same layout as an array, on a copy of the array's base."""
     base = array if array.base is None else array.base
     if base.flags.c_contiguous and base.dtype == array.dtype and array.size:
         offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
@@ -198,7 +198,7 @@ def alone(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
 
 
 def in_a_pass(op: Op, tensors: list[Tensor], **params: Any) -> Tensor:
-    """The same, between other ops that wait in the queue with it."""
+    """Compute the op between other ops that wait in the queue with it."""
     with queued():
         return getattr(ops, op.name)(*[t.copy() for t in tensors], **params).copy()
 
@@ -317,7 +317,7 @@ def test_cast(source: DType, target: DType, device: str) -> None:
 @DEVICES
 @pytest.mark.parametrize("name", ["log", "add", "neg", "lt", "where", "sum", "amax", "isnan"])
 def test_bfloat16(name: str, device: str) -> None:
-    """NumPy lacks bfloat16 in most functions; what ml_dtypes' does in it is float32, rounded."""
+    """Compare with rounded float32: NumPy lacks bfloat16 in most functions."""
     if device == "NumPy":
         with pytest.raises(TypeError, match="got BFloat16"):
             Tensor([1.0], dtype=dtype.bfloat16, device=device)

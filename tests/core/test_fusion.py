@@ -26,7 +26,7 @@ def fusion(on: bool) -> Iterator[None]:
 
 
 def counted(function: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
-    """What the function returns, computed, and what became of the ops that it has queued."""
+    """Return what the function returns, computed, and what became of the ops that it queued."""
     runtime.synchronize()
     before = runtime.fusion_stats()
     with queued():
@@ -175,7 +175,7 @@ def test_a_reduction_of_what_others_see_or_over_other_axes() -> None:
         y = x * 2.0
         total = y.sum()
         columns = (x + 1.0).sum(axis=0)
-        ops.sum(x - 1.0)  # nobody asks for it
+        ops.sum(x - 1.0)  # a result that no call reads
         return y, total, columns
 
     y, total, columns = counted(program)[0]

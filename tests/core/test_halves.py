@@ -49,7 +49,7 @@ def half(request: pytest.FixtureRequest) -> np.dtype:
 
 
 def assert_same(actual: np.ndarray, expected: np.ndarray, among: np.ndarray | None = None) -> None:
-    """The same bits, but for what a NaN contains."""
+    """Require the same bits, but for what a NaN contains."""
     assert actual.dtype == expected.dtype and actual.shape == expected.shape
     unsigned = np.dtype(f"u{actual.dtype.itemsize}")
     same = actual.view(unsigned) == expected.view(unsigned)
@@ -74,13 +74,13 @@ def test_cast_from(half: np.dtype, target: DType, step: int) -> None:
 
 
 def view(x: np.ndarray) -> Tensor:
-    """A tensor of the array's strides."""
+    """Return a tensor of the array's strides."""
     step = x.strides[0] // x.itemsize
     return Tensor(x[::-1].copy())[::-1] if step < 0 else Tensor(np.repeat(x, step))[::step]
 
 
 def float_samples(d: DType) -> np.ndarray:
-    """Numbers of the half types, the middles between two of them, and the neighbours of these."""
+    """Return numbers of the half types, the middles between two, and the neighbours of these."""
     parts = [
         np.array(
             [
@@ -148,7 +148,7 @@ def test_item(half: np.dtype) -> None:
 
 
 def wide(op: Op, *arrays: np.ndarray) -> np.ndarray:
-    """What the op gives in double."""
+    """Return what the op gives in double."""
     function = precision.REFERENCES.get(op.name) or numpy_function(op)
     return np.asarray(function(*[a.astype(np.float64) for a in arrays]))
 
@@ -167,7 +167,7 @@ def test_all_numbers(half: np.dtype, op: Op) -> None:
 
 
 def numbers(half: np.dtype, n: int = 3000, seed: int = 0) -> np.ndarray:
-    """Numbers of all magnitudes, many of them near 1."""
+    """Return numbers of all magnitudes, many of them near 1."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(n).astype(half)
     every = precision.all_halves(half.type)

@@ -56,7 +56,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def assert_identical(actual: np.ndarray, expected: np.ndarray, message: str = "") -> None:
-    """The same numbers, the signs of zeros included; any NaN is NaN."""
+    """Require the same numbers, the signs of zeros included; any NaN equals any NaN."""
     np.testing.assert_array_equal(actual, expected, err_msg=message)
     numbers = ~np.isnan(expected)
     np.testing.assert_array_equal(
@@ -375,7 +375,7 @@ def test_long_reductions_whatever_the_number_of_threads(
     np.testing.assert_array_equal(some, (a > 1000).any(axis))
 
 
-# whose rows begin at lines of the cache, and inside of them
+# with rows that begin at lines of the cache, and inside of them
 @pytest.mark.parametrize("width", [1024, 1030])
 @pytest.mark.parametrize(
     ("kind", "rows"), [("i1", 4200), ("i2", 2100), ("f4", 1100), ("f8", 600), ("c16", 300)]

@@ -21,7 +21,7 @@ LARGE = LIMIT + 40_000  # more than what runs at its call
 
 @pytest.fixture
 def refused() -> Iterator[None]:
-    """No thread can be started: the workers that there were have ended with a fork."""
+    """Refuse threads; a fork has ended the workers that there were."""
     runtime.synchronize()
     assert in_child(lambda: 1) == "1"
     assert lib.mt_thread_count() == 0
@@ -39,7 +39,7 @@ def chain(n: int = LARGE) -> float:
 
 
 def waiting(gate: threading.Event) -> Tensor:
-    """A host call that waits for somebody, and so is nothing for its submitter to run."""
+    """Return a host call that waits for another thread, so that its submitter must not run it."""
     return ops.host_call(lambda: float(gate.wait(60)), [], shape=(), dtype="float32")
 
 
@@ -59,7 +59,7 @@ def test_an_op_on_an_idle_stream_is_done_at_its_call() -> None:
     x = Tensor(np.ones(LARGE))
     seen = threading.Event()
     ops.exp(x)
-    # it may wait for somebody, so it is left in the queue
+    # it may wait for another thread, so it is left in the queue
     ops.host_call(lambda: float(seen.set() or 0), [], shape=(), dtype="float32")
     assert not seen.is_set()
     assert runtime.current_stream().query() and seen.is_set()

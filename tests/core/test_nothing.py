@@ -1,7 +1,7 @@
 """Tensors without elements: every op, dtype and layout gives what NumPy gives.
 
 A view of no elements may begin past the end of its storage, go backwards through it, repeat itself
-with stride 0 or be an array's.  None of that may be looked at.
+with stride 0 or be an array's.  No op may read any of that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHAPES = [(0,), (0, 3), (3, 0), (2, 0, 3), (0, 0), (1, 0), (0, 1, 2)]
 
 
 def layouts(shape: tuple[int, ...], d: DType) -> Iterator[tuple[str, Tensor]]:
-    """Tensors of a shape without elements, by what they are views of."""
+    """Yield tensors of a shape without elements, by what they are views of."""
     array, wide = np.zeros(shape, d.numpy), tuple(n + 2 for n in shape)
     yield "its own", Tensor(array)
     yield "an array's", Tensor.from_numpy(array)

@@ -153,7 +153,7 @@ def test_a_number_that_waits_in_the_queue_is_kept() -> None:
 
 
 def test_an_exception_on_its_way_up_survives_the_death_of_a_tensor() -> None:
-    """Its memory is NumPy's, so giving it back calls Python."""
+    """Free a tensor on NumPy's memory, which calls Python, while an exception propagates."""
 
     class Owner(np.ndarray):
         def __del__(self) -> None:
@@ -209,7 +209,7 @@ print(result, os.waitpid(pid, 0)[1])
 
 
 @pytest.mark.parametrize("what", ["op", "death"])
-def test_who_has_the_gil_never_waits_for_a_fork(what: str) -> None:
+def test_a_holder_of_the_gil_never_waits_for_a_fork(what: str) -> None:
     """While a fork has the locks, another hook of it wants the GIL."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60,

@@ -1,4 +1,4 @@
-"""Pools whose pickles fail on arrival, and pools that end while tasks are under way."""
+"""Pools with pickles that fail on arrival, and pools that end while tasks are under way."""
 
 import concurrent.futures.process
 import gc
@@ -160,7 +160,7 @@ def test_an_executor_is_broken_by_what_cannot_be_unpickled(ctx):
 
 # --- the end --------------------------------------------------------------------------------------
 def test_the_end_while_results_fill_their_pipe():
-    """Small tasks, large results: the workers go on after the reader of results has ended."""
+    """The workers send large results after the reader of results has ended."""
     for _ in range(20):
         with mp.get_context("fork").Pool(4) as pool:
             next(pool.imap_unordered(targets.large, range(300)))

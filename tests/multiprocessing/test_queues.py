@@ -24,7 +24,7 @@ BIG = b"x" * 50_000  # four of them fill a socket, two a pipe
 
 @pytest.fixture(params=["packets", "standard pipe"])
 def fork(request, monkeypatch):
-    """The fork context, with our pipes and without."""
+    """Return the fork context, with our pipes and with the standard ones."""
     if request.param != "packets":
         monkeypatch.setattr(message_pipe, "available", lambda: False)
     return mp.get_context("fork")
@@ -32,7 +32,7 @@ def fork(request, monkeypatch):
 
 @pytest.fixture
 def handle():
-    """Has a function called on SIGUSR1."""
+    """Call a function on SIGUSR1."""
     before = signal.getsignal(signal.SIGUSR1)
     yield lambda act: signal.signal(signal.SIGUSR1, lambda *_: act())
     signal.signal(signal.SIGUSR1, before)
@@ -47,7 +47,7 @@ def make(context, name, maxsize):
 
 
 class Strikes:
-    """Raises a signal while it is pickled."""
+    """An object that raises a signal while it is pickled."""
 
     def __reduce__(self):
         strike()
@@ -55,7 +55,7 @@ class Strikes:
 
 
 class Receiver(threading.Thread):
-    """Takes what comes until None comes."""
+    """Take what comes until None comes."""
 
     def __init__(self, queue):
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class Receiver(threading.Thread):
 
 
 def run(program: str) -> str:
-    """Run a program, as the main module of a process of its own, whose signals nothing handles."""
+    """Run a program as the main module of a process that handles no signal."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
         capture_output=True, text=True, timeout=60,
@@ -106,8 +106,8 @@ def test_a_signal_handler_puts_at_each_line_of_a_put(fork, handle, name, maxsize
     queue.put(None)
     receiver.join()
     got = [item for item in receiver.got if item not in (BIG, 7)]
-    assert sorted(n for who, n in got if who == "inner") == list(range(1, inner + 1))
-    assert [n for who, n in got if who == "outer"] == list(range(outer + 1))
+    assert sorted(n for sender, n in got if sender == "inner") == list(range(1, inner + 1))
+    assert [n for sender, n in got if sender == "outer"] == list(range(outer + 1))
     assert len(receiver.got) == (10 if full else 0) + 1 + len(got) and inner == outer + 1 > 20
     if name != "SimpleQueue":
         assert queue.qsize() == 0
@@ -138,7 +138,10 @@ def test_a_finalizer_puts_inside_a_put(fork, name):
 @pytest.mark.parametrize("act", ["get", "qsize", "empty", "close"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_signal_handler_uses_the_queue_at_each_line(handle, name, act):
-    """Of a put and of a get; with a close the message is sent, or the put says that it is not."""
+    """Strike at each line of a put and of a get.
+
+    When the handler closes the queue, the message is sent, or the put raises.
+    """
     context = mp.get_context("fork")
 
     def inner(queue):
@@ -250,7 +253,7 @@ def test_a_storm_of_ctrl_c():
 
 
 class Unwelcome:
-    """Can't be unpickled; nor are the tensors after it."""
+    """An object that cannot be unpickled; the tensors after it are not, either."""
 
     def __init__(self, *content):
         self.content = content
@@ -434,7 +437,7 @@ def test_a_get_that_nothing_can_answer_raises(name):
 
 
 def test_a_queue_goes_on_when_a_child_has_inherited_what_waits():
-    """What waits for room is its putter's to send: a forked child doesn't send it a second time."""
+    """A message that waits for room is sent once, by the parent, not again by a forked child."""
     queue = mp.get_context("fork").Queue()
     for n in range(10):
         queue.put((n, BIG))

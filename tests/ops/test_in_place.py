@@ -1,102 +1,160 @@
-"""Methods that write in place have the values of their functions, and their memory is the same."""
+"""Operators such as +=, against NumPy: the value, the object, and the memory's other views."""
 
 from __future__ import annotations
 
-import doctest
-import math
+import operator
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minitensor import Tensor, ops
-from minitensor.ops import _LATER
+from minitensor import Tensor
+from minitensor.multiprocessing.reductions import ForkingPickler
 
-NAMES = _LATER["in_place"].split()
-BY_HAND = ("copy_", "fill_", "normal_", "uniform_", "zero_")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_the_help_runs(name: str) -> None:
-    said: list[str] = []
-    pytest.importorskip("scipy") if name in ("digamma_", "erfinv_") else None
-    (test,) = doctest.DocTestFinder().find(getattr(Tensor, name), name, module=False, globs={})
-    assert len(test.examples) >= 2
-    doctest.DocTestRunner(verbose=False).run(test, out=said.append)
-    assert "".join(said) == ""
-
-
-CASES: dict[str, tuple[Any, ...]] = {
-    **dict.fromkeys(("add_", "sub_", "mul_", "div_", "pow_", "remainder_", "fmod_"), (2,)),
-    "floor_divide_": (2,),
-    "clamp_": (0.3, None),
-    "lerp_": (Tensor([1.0, 1.0, 1.0]), 0.5),
-    "addcmul_": (Tensor([1.0, 2.0, 3.0]), Tensor([2.0, 4.0, 6.0])),
-    "addcdiv_": (Tensor([1.0, 2.0, 3.0]), Tensor([2.0, 4.0, 6.0])),
-    "masked_fill_": (Tensor([True, False, True]), 9.0),
-    "scatter_": (1, Tensor([[1]]), Tensor([[3.0]])),
-    "scatter_add_": (1, Tensor([[1]]), Tensor([[3.0]])),
-    "index_add_": (Tensor([1]), Tensor([[3.0, 4.0, 5.0]]), 0),
-    "addmm_": (Tensor([[1.0], [2.0]]), Tensor([[3.0, 4.0, 5.0]])),
-}
+NAMES = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor ilshift irshift".split()
+# by which a program may reach a part of a vector of 24 elements
+VIEWS: list[Any] = [
+    lambda a: a,
+    lambda a: a[1:],
+    lambda a: a[:-1],
+    lambda a: a[::2],
+    lambda a: a[::-1],
+    lambda a: a[3:11],
+    lambda a: a[11:19],
+    lambda a: a[12:13],
+    lambda a: a.reshape(4, 6),
+    lambda a: a.reshape(4, 6).T,
+    lambda a: a.reshape(4, 6)[:, 1:3],
+    lambda a: a.reshape(2, 3, 4)[1],
+    lambda a: a.reshape(24, 1)[2],
+]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in BY_HAND])
-def test_a_view_is_written_and_the_rest_stays(name: str) -> None:
-    pytest.importorskip("scipy") if name in ("digamma_", "erfinv_") else None
-    dtype = "int32" if name == "bitwise_not_" else "float32"
-    values = (np.arange(1, 13).reshape(2, 6) / (1 if dtype == "int32" else 16)).astype(dtype)
-    whole = Tensor(values)
-    part = whole[:, ::2]
-    expected = getattr(Tensor, name[:-1])(part.copy(), *CASES.get(name, ())).asnumpy()
-    assert getattr(part, name)(*CASES.get(name, ())) is part
-    np.testing.assert_array_equal(whole.asnumpy()[:, ::2], expected.astype(dtype))
-    np.testing.assert_array_equal(whole.asnumpy()[:, 1::2], values[:, 1::2])
-
-
-def test_methods_without_a_function() -> None:
-    t = Tensor([1.0, 2.0, 3.0, 4.0])
-    v = t[1:3]
-    assert v.copy_(Tensor([7, 8])) is v and t.tolist() == [1, 7, 8, 4]
-    assert v.fill_(Tensor([5.0])) is v and t.tolist() == [1, 5, 5, 4]
-    assert v.zero_() is v and t.tolist() == [1, 0, 0, 4]
-    ops.manual_seed(1)
-    big = ops.zeros(10_000)
-    assert big.uniform_(2, 3) is big and bool(((big >= 2) & (big < 3)).all())
-    assert big.normal_(3, 0.5) is big
-    assert abs(float(big.mean()) - 3) < 0.05 and abs(float(big.std()) - 0.5) < 0.05
-    half = ops.zeros(10, dtype="float16").normal_()
-    assert half.dtype == "float16" and bool((half != 0).any())
-
-
-def test_assign_and_its_kin() -> None:
-    t = Tensor([1.0, 2.0])
-    assert ops.assign(t, Tensor([3, 4])) is t and t.tolist() == [3, 4]
-    assert ops.assign_add(t, Tensor([1.0, 1.0])) is t and t.tolist() == [4, 5]
-    assert ops.assign_sub(t, 2) is t and t.tolist() == [2, 3]
+@given(st.sampled_from(VIEWS), st.sampled_from(VIEWS), st.sampled_from(["iadd", "imul", "isub"]))
+def test_views_of_one_memory(target: Any, source: Any, name: str) -> None:
+    array, t = np.arange(24.0), Tensor(np.arange(24.0))
+    try:
+        getattr(operator, name)(target(array), source(array))
+    except ValueError:
+        with pytest.raises(ValueError):
+            getattr(operator, name)(target(t), source(t))
+        return
+    getattr(operator, name)(target(t), source(t))
+    np.testing.assert_array_equal(t.asnumpy(), array)
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "text"),
-    [
-        (lambda: Tensor([1]).div_(2), TypeError, r"\[div_\] the result must fit"),
-        (lambda: Tensor([1]).exp_(), TypeError, r"\[exp_\] the result must fit"),
-        (lambda: Tensor([1.0]).add_([1.0, 2.0]), ValueError, r"\[add_\] a value of shape"),
-        (lambda: Tensor([1.0]).add_("no"), TypeError, r"\[add_\] "),
-        (lambda: Tensor([1.0, 2.0]).fill_(Tensor([1, 2])), ValueError, r"\[fill_\] value must be"),
-        (lambda: Tensor([1]).uniform_(), TypeError, r"\[uniform_\] the tensor must be"),
-        (lambda: Tensor([1]).normal_(), TypeError, r"\[normal_\] the tensor must be"),
-        (lambda: ops.assign([1], 2), TypeError, r"\[assign\] variable must be a tensor"),
-        (lambda: ops.assign_add(Tensor([1]), 0.5), TypeError, r"the result must fit"),
-        (lambda: ops.ones(3).expand(2, 3).add_(1), ValueError, r"\[add_\] the target is"),
-    ],
+    "dtype",
+    ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64", "complex64"],
 )
-def test_errors(call: Any, error: type[Exception], text: str) -> None:
-    with pytest.raises(error, match=text):
-        call()
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("other", [2, 3.5, True, "same", "wider"])
+def test_dtypes(name: str, dtype: str, other: Any) -> None:
+    """Compare with the operator without `=`, in the dtype of the target, or expect an error."""
+    values = np.array([1, 3, 2, 5, 7]).astype(dtype)
+    t, array = Tensor(values), Tensor(values)
+    if isinstance(other, str):
+        other = Tensor(np.array([2, 1, 3, 1, 2]).astype("int64" if other == "wider" else dtype))
+    plain = getattr(operator, name[1:] + ("_" if name in ("iand", "ior") else ""))
+    try:
+        expected = plain(array, other)
+    except TypeError:
+        with pytest.raises(TypeError):
+            getattr(operator, name)(t, other)
+        return
+    order = "biufc".index
+    if order(expected.dtype.kind.replace("u", "i")) > order(t.dtype.kind.replace("u", "i")):
+        with pytest.raises(TypeError, match="must fit into the tensor's dtype"):
+            getattr(operator, name)(t, other)
+        return
+    result = getattr(operator, name)(t, other)
+    assert result is t and t.dtype is array.dtype
+    np.testing.assert_array_equal(t.asnumpy(), expected.astype(dtype).asnumpy())
 
 
-def test_methods_chain() -> None:
-    t = Tensor([math.e])
-    t.log_().exp_()
-    assert float(t) == pytest.approx(math.e)
+@pytest.mark.parametrize("n", [0, 1, 10, 128, 129, 1024, 1025, 65_537, 1_100_000])
+def test_sizes(n: int) -> None:
+    array, t = np.arange(n, dtype=np.float32), Tensor(np.arange(n, dtype=np.float32))
+    alias = t
+    for value in (array.copy(), 3, 0.5):
+        array += value
+        t += Tensor(value) if isinstance(value, np.ndarray) else value
+        array *= 2
+        t *= 2
+    assert t is alias
+    np.testing.assert_array_equal(t.asnumpy(), array)
+
+
+def test_broadcast_operands() -> None:
+    array = np.arange(12.0).reshape(3, 4)
+    t = Tensor(array)
+    t += Tensor(np.arange(4.0))
+    t *= t[:, :1]
+    t -= t[1]
+    array += np.arange(4.0)
+    array *= array[:, :1].copy()
+    array -= array[1].copy()
+    np.testing.assert_array_equal(t.asnumpy(), array)
+    row = t[0]
+    with pytest.raises(ValueError):
+        row += t
+    with pytest.raises(ValueError, match="broadcast view"):
+        t.broadcast_to((2, 3, 4)).__iadd__(1)
+
+
+def test_two_tensors_on_one_array() -> None:
+    """A write to one shows in the other, although their storages differ."""
+    array = np.arange(1000.0)
+    expected = array.copy()
+    expected[1:] += expected[:-1].copy()
+    later = Tensor.from_numpy(array[1:])
+    later += Tensor.from_numpy(array[:-1])
+    np.testing.assert_array_equal(array, expected)
+
+
+def test_others_keep_their_values() -> None:
+    t = Tensor(np.arange(50_000.0))
+    sent = ForkingPickler.loads(ForkingPickler.dumps(t))
+    copy, increment = t.copy(), t * 1
+    t += 1
+    t += increment
+    sent *= 3
+    sent += sent
+    np.testing.assert_array_equal(copy.asnumpy(), np.arange(50_000.0))
+    np.testing.assert_array_equal(t.asnumpy(), 2 * np.arange(50_000.0) + 1)
+    np.testing.assert_array_equal(sent.asnumpy(), 6 * np.arange(50_000.0))
+
+
+def test_an_array_on_the_memory_sees_the_write() -> None:
+    t = Tensor(np.arange(5.0))
+    shown = np.asarray(t.asnumpy())
+    t += 1
+    assert t.tolist() == [1, 2, 3, 4, 5]
+    array = np.arange(300_000.0)
+    Tensor.from_numpy(array).__iadd__(1)
+    assert array[0] == 1 and array[-1] == 300_000 and shown.shape == (5,)
+
+
+def test_a_division_by_zero_leaves_an_error() -> None:
+    t = Tensor([1, 2])
+    t //= Tensor([1, 0])
+    with pytest.raises(ZeroDivisionError):
+        t.tolist()
+
+
+class Right:
+    def __radd__(self, other: object) -> str:
+        return "radd"
+
+    __rmul__ = __radd__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_foreign_operands(name: str) -> None:
+    for wrong in (None, "a", {}):
+        with pytest.raises(TypeError):
+            getattr(operator, name)(Tensor([1.0]), wrong)
+    if name in ("iadd", "imul"):
+        assert getattr(operator, name)(Tensor([1.0]), Right()) == "radd"

@@ -1,4 +1,4 @@
-"""Indexing against NumPy, whose rules it follows."""
+"""Indexing by NumPy's rules, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_mixed(shape: tuple[int, ...], data: st.DataObject) -> None:
     )
     t[as_tensors(key)] = Tensor(values)
     places = np.arange(array.size).reshape(shape)[key]
-    # who writes last to one place is nobody's promise
+    # NumPy leaves open which value is the last one written to a place
     assume(np.unique(places).size == places.size or values.ndim == 0)
     array[key] = values
     np.testing.assert_array_equal(t.asnumpy(), array)
@@ -170,11 +170,11 @@ def test_what_only_the_value_tells_rises_where_it_is_read() -> None:
 
 
 def held(gate: threading.Event, value: np.ndarray) -> Tensor:
-    """A tensor has its value when the gate opens; an earlier wait fails and does not hang."""
+    """Return a tensor that has its value when the gate opens; an earlier wait raises."""
 
     def compute() -> np.ndarray:
         if not gate.wait(20):
-            raise TimeoutError("somebody waited for a value that only came after them")
+            raise TimeoutError("a wait came before the value for which it waited")
         return value
 
     return ops.host_call(compute, [], shape=value.shape, dtype=Tensor(value).dtype)

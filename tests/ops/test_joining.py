@@ -78,7 +78,7 @@ def test_grids() -> None:
     "dtype", ["bool", "int8", "uint16", "float16", "bfloat16", "float32", "complex128"]
 )
 def test_every_dtype_and_device(dtype: str, device: str) -> None:
-    """On a device without the kernels, the same ops take another way."""
+    """Test also a device without the kernels, where the same ops run in NumPy."""
     array = numbered((3, 4)) % 5
     t = Tensor(array, dtype, device=device)
 

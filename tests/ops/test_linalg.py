@@ -150,7 +150,7 @@ def test_on_ascend() -> None:
 
 @given(st.data())
 def test_einsum_of_drawn_equations(data: st.DataObject) -> None:
-    """NumPy decides whether an equation is right, and its result; lengths of 1 broadcast."""
+    """Let NumPy decide whether an equation is valid, and its result; lengths of 1 broadcast."""
     lengths = {c: data.draw(st.integers(0, 3)) for c in "abcd"}
     terms = data.draw(st.lists(st.text("abcd", max_size=3), min_size=1, max_size=3))
     shapes = [

@@ -282,7 +282,7 @@ def test_layer_norm_keeps_the_inputs_dtype() -> None:
 def reference_cross_entropy(
     x: np.ndarray, y: np.ndarray, w: np.ndarray, ignore: int, smoothing: float
 ) -> tuple[np.ndarray, float]:
-    """Element by element, from the formula: losses of (N, C, L) logits, and their weighted mean."""
+    """Return the losses of (N, C, L) logits and their weighted mean, element by element."""
     logs = np.log(softmax(x.astype(np.float64), 1))
     loss, weight = np.zeros(y.shape), np.zeros(y.shape)
     for n, position in np.ndindex(y.shape):

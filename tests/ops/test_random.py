@@ -18,7 +18,7 @@ from minitensor.ops import random
 
 
 def in_a_child(function: Callable[[], Any]) -> bytes:
-    """What `function` returns in a forked child."""
+    """Return what `function` returns in a forked child."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -190,7 +190,7 @@ def test_forks_at_once_from_several_threads_get_numbers_of_their_own() -> None:
         assert len(drawn) == 4 == len(set(drawn))
 
 
-# A program of its own.  Between our hook and the fork itself somebody else's hook forks, as a
+# A program of its own.  Between our hook and the fork itself a hook of another library forks, as a
 # signal handler may; the child of that inner fork comes out in the middle of the outer one, and
 # finishes it for itself.
 INSIDE = """

@@ -21,7 +21,7 @@ WORD = (1 << 32) - 1
 
 
 def philox(counter: list[np.ndarray], key: list[int]) -> list[np.ndarray]:
-    """Philox 4x32-10 of its paper, on arrays of counters."""
+    """Compute Philox 4x32-10 as its paper defines it, on arrays of counters."""
     a, b, c, d = (np.asarray(word, np.uint64) for word in counter)
     k0, k1 = key
     for _ in range(10):
@@ -55,7 +55,7 @@ def test_the_reference_gives_the_published_answers() -> None:
 
 
 def words(n: int, per_block: int) -> list[np.ndarray]:
-    """The words of the blocks that a draw of n elements needs, in the present state."""
+    """Return the words of the blocks that a draw of n elements needs, in the present state."""
     key, number, _ = ops.get_rng_state()
     groups = -(-n // (128 * per_block))
     blocks = np.arange(128 * groups, dtype=np.uint64)
@@ -203,7 +203,7 @@ def test_the_other_draws_are_as_defined(isa: str) -> None:
     np.testing.assert_array_equal(ops.uniform((n,), -2.0, 3.0).asnumpy(), expected)
 
 
-# These stay the same in all later versions; who changes one changes every program's numbers.
+# These stay the same in all later versions: a change of one changes the numbers of programs.
 KNOWN = {
     "rand": (lambda: ops.rand(3), [0.02643197774887085, 0.8009558916091919, 0.09536904096603394]),
     "rand64": (
@@ -287,13 +287,16 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
 
 
 def chi_squared(counts: np.ndarray, expected: Any) -> float:
-    """Deviations from what chi-squared has on average, in standard deviations."""
+    """Return how far chi-squared is from its mean, in standard deviations."""
     value = ((counts - expected) ** 2 / expected).sum()
     return float((value - (counts.size - 1)) / math.sqrt(2 * (counts.size - 1)))
 
 
 def kolmogorov_smirnov(sample: np.ndarray, cdf: Any) -> float:
-    """The largest distance from a distribution, times the root of the size; above 1.95 in 0.1 %."""
+    """Return the largest distance from a distribution, times the root of the size.
+
+    It is above 1.95 in 0.1 % of all samples.
+    """
     x = np.sort(sample.astype(np.float64))
     expected, steps = cdf(x), np.arange(x.size + 1) / x.size
     return float(

@@ -226,7 +226,7 @@ def test_extremes_and_their_places(size: int, dtype: str, isa: str) -> None:
     "shape", [(5,), (4096,), (4097,), (2 * LONG + 1,), (1000, 7), (7, 1000), (9, 300, 5)]
 )
 def test_the_spread_of_far_values(shape: tuple[int, ...], isa: str) -> None:
-    """The mean is a million times the deviation: squares alone would cancel."""
+    """Test values with a mean of a million deviations: sums of squares would cancel."""
     values = np.random.default_rng(6).standard_normal(shape) + 1e6
     for t in layouts(values):
         for axis in (None, *range(values.ndim)):
@@ -272,7 +272,7 @@ def test_every_spelling_of_a_call_means_the_same() -> None:
 
 @pytest.mark.parametrize("n", [1000, 40_000])
 def test_any_of_an_error_is_the_error(n: int) -> None:
-    """The call looks at the first elements, and an error has no memory."""
+    """Test an error as operand: the call reads first elements, and an error has no memory."""
     wrong = Tensor(np.ones(n, np.int64)) // Tensor(np.zeros(n, np.int64))
     for t in (wrong, wrong + 1, (wrong + 1) * 2):
         with pytest.raises(ZeroDivisionError):

@@ -94,7 +94,7 @@ def test_channels_count_their_users() -> None:
 
 
 def one_life(channel: int, kept: int, writer: int) -> None:
-    """Every operation there is, some twice."""
+    """Call every operation, some twice."""
     for _ in range(2):
         block = lib.mt_arena_alloc(20_000)
         os.write(writer, lib.mt_arena_send(block, channel).to_bytes(8, "little"))
@@ -111,7 +111,7 @@ def one_life(channel: int, kept: int, writer: int) -> None:
 
 
 def test_death_at_every_step() -> None:
-    """A child is killed at its first step, the next at its second, until a child ends its work."""
+    """Kill a child at its first step, the next at its second, until a child ends its work."""
     channel, kept = lib.mt_channel_new(), lib.mt_arena_alloc(5000)
     step, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
@@ -152,7 +152,7 @@ class Pause:
         self.stands = os.WIFSTOPPED(os.waitpid(self._pid, os.WUNTRACED)[1])
 
     def end(self) -> str:
-        """It goes on; what came of it."""
+        """Let the child go on; return what it wrote."""
         if self.stands:
             os.kill(self._pid, signal.SIGCONT)
             os.waitpid(self._pid, 0)
@@ -161,7 +161,7 @@ class Pause:
 
 
 def pauses(act: Callable[[], object]) -> Iterator[Pause]:
-    """Children that stand still, one at its first step, the next at its second, and so on."""
+    """Yield stopped children: one at its first step, the next at its second, and so on."""
     for step in itertools.count(1):
         pause = Pause(act, step)
         if not pause.stands:
@@ -172,7 +172,7 @@ def pauses(act: Callable[[], object]) -> Iterator[Pause]:
 
 
 def test_a_token_sent_during_a_recount_is_counted() -> None:
-    """In a family of its own, where each token is one that was never used before."""
+    """Send tokens that were never used before, in a family of its own."""
     program = """
 import os, sys
 sys.path[:0] = sys.argv[1:]

@@ -143,7 +143,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def stranger() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """A program of another family, which has sent one message."""
+    """Start programs of another family, which have sent one message each."""
     programs = []
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
@@ -232,8 +232,8 @@ time.sleep(1000)  # until the whole group is killed
 """
 
 
-def who_has(inode: int) -> list[str]:
-    """The processes that have a file of memory open or mapped."""
+def processes_with(inode: int) -> list[str]:
+    """Return the processes that have a file of memory open or mapped."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -245,7 +245,7 @@ def who_has(inode: int) -> list[str]:
             opened = any(os.stat(f"{folder}/{fd}").st_ino == inode
                          and "memfd" in os.readlink(f"{folder}/{fd}")
                          for fd in os.listdir(folder))  # fmt: skip
-        except OSError:  # it has ended meanwhile, or is somebody else's
+        except OSError:  # it has ended meanwhile, or belongs to another user
             continue
         if mapped or opened:
             found.append(pid)
@@ -264,12 +264,12 @@ def test_the_memory_of_a_killed_family_is_gone() -> None:
                               env=own_family())  # fmt: skip
     assert family.stdout is not None
     inode = int(family.stdout.readline())
-    assert len(who_has(inode)) == 4
+    assert len(processes_with(inode)) == 4
     os.killpg(family.pid, signal.SIGKILL)
     assert family.stdout.read() == ""  # all of them have ended
     family.wait()
     deadline = time.monotonic() + 60
-    while who_has(inode):  # or are about to: the last descriptors
+    while processes_with(inode):  # or are about to: the last descriptors
         assert time.monotonic() < deadline
     assert in_dev_shm() <= before
 

@@ -36,7 +36,7 @@ ROOT = os.geteuid() == 0
 
 
 def program(text: str, *arguments: str, **options: Any) -> str:
-    """What a program of a family of its own prints."""
+    """Return what a program of a family of its own prints."""
     prelude = """
         import ctypes, os, pickle, resource, signal, sys
         import numpy as np
@@ -57,7 +57,7 @@ def program(text: str, *arguments: str, **options: Any) -> str:
 
 
 def told(life: Callable[[], str]) -> tuple[int, int]:
-    """A forked child that says what it came to; its pid and where to read that."""
+    """Fork a child that writes what `life` returns; return its pid and where to read that."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -232,7 +232,7 @@ def test_a_guest_says_why_it_shares_nothing(no_places: Callable[[int], None]) ->
     assert heard(told(life)) == "['MemoryError True', 'RuntimeError True']"
 
 
-def test_nobody_can_count_a_guest(no_places: Callable[[int], None]) -> None:
+def test_a_guest_is_not_counted(no_places: Callable[[int], None]) -> None:
     """A queue that a guest has may always be put to: its messages are kept, and a `get` waits."""
     context = mp.get_context("fork")
     queue = context.Queue()
@@ -301,7 +301,7 @@ def test_a_spawned_process_is_handed_its_place(
 def test_a_process_that_dies_before_it_begins_leaves_nothing(method: str) -> None:
     context = mp.get_context(method)
     before = stats()
-    process = context.Process(target=targets.same, args=(large(), targets.KillsWhoUnpickles()))
+    process = context.Process(target=targets.same, args=(large(), targets.KillsItsReceiver()))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -581,7 +581,7 @@ def test_exec_is_a_death() -> None:
 
 
 def test_the_first_process_is_missed_when_it_is_killed() -> None:
-    """Although what it has forked lives on."""
+    """Kill the first process; its children live on."""
     assert program("""
         r, w = os.pipe()
         ready, go = os.pipe()

@@ -57,7 +57,7 @@ def test_a_damaged_message_is_an_error(n: int, data: st.DataObject) -> None:
 
 
 class Nested:
-    """Pickles itself to bytes of their own, inside of the message that it goes into."""
+    """An object that pickles itself to bytes, which the message contains."""
 
     def __init__(self, t: Tensor) -> None:
         self.t = t
@@ -108,7 +108,7 @@ def test_a_process_started_while_a_message_is_pickled_is_no_part_of_it(method: s
 
 
 class Puts:
-    """Pickled, puts a tensor on a queue that has other readers."""
+    """An object that, when pickled, puts a tensor on a queue with other readers."""
 
     def __init__(self, queue: Any, t: Tensor) -> None:
         self.queue, self.t = queue, t

@@ -57,7 +57,7 @@ def shared(n: int) -> tuple[Tensor, np.ndarray]:
 
 
 def bytes_of(t: Tensor) -> np.ndarray:
-    """What another process would see now: a look that waits for nothing."""
+    """Return what another process would see now, without waiting."""
     return core.array(t._ref)
 
 
@@ -210,8 +210,7 @@ def test_a_result_comes_after_the_write(ctx: Any) -> None:
     pool = ctx.Pool(2, initializer=targets.keep, initargs=(t,))
     for row in pool.imap_unordered(targets.fill_row, range(8)):
         assert (bytes_of(t)[row] == row + 1).all()
-    # and not killed before each worker has received the tensor, whose reference would stay in
-    # flight
+    # Not killed before each worker has received the tensor: its reference would stay in flight.
     pool.close()
     pool.join()
     assert (t.asnumpy() == np.arange(1, 9)[:, None]).all()

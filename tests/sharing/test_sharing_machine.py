@@ -23,7 +23,7 @@ small = st.integers(1, 5)
 
 
 class Twin:
-    """A tensor, and a view on an array that has to have the same values and the same aliases."""
+    """A tensor beside a view on an array with the same values and the same aliases."""
 
     def __init__(self, tensor: Tensor, base: np.ndarray, low: int, high: int) -> None:
         self.tensor, self.base, self.low, self.high = tensor, base, low, high

@@ -85,16 +85,16 @@ class Model:
         self.plane = [int(p[0] == "unborn") if grows else i % 2 for i, p in enumerate(told)]
 
     def part(self, holders: frozenset[int], plane: int, planes: int) -> set[int]:
-        """What a reader of the set sees in one plane, of so many."""
+        """Return the holders that a reader of one plane sees, when it knows of so many planes."""
         return {i for i in holders if self.plane[i] == plane < planes}
 
     def seen(self, s: State) -> set[int]:
-        """What a reader of the set sees that does not have to see one moment."""
+        """Return the holders that a reader of all planes sees at once."""
         return {i for i in s.holders if self.plane[i] < s.planes}
 
     # --- words ------------------------------------------------------------------------------------
     def change(self, now: Word, expected: Word, **to: object) -> Word | None:
-        """A compare-and-swap: the new word, or None."""
+        """Compare and swap; return the new word, or None."""
         seq = expected.seq + (self.mutation != "the word has no seq")
         return expected._replace(seq=seq,
             **to) if now == expected else None  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ class Model:
         yield from getattr(self, p.program[0])(s, i, p)
 
     def go(self, s: State, i: int, pc: int, *regs: object, **to: object) -> State:
-        """`s` with process i at step pc of its operation (-1: the operation is over)."""
+        """Return `s` with process i at step pc of its operation (-1: the operation is over)."""
         p = s.processes[i]
         more = {name: to.pop(name) for name in ("holds", "gen", "copied") if name in to}
         more |= {"value": to.pop("sees")} if "sees" in to else {}
@@ -158,11 +158,11 @@ class Model:
             yield self.go(s, i, -1, mail=(*s.mail, (t, s.tokens[t].gen, p.gen, p.value)))
 
     def peek(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Claims a message that will be claimed again: its bytes are kept."""
+        """Claim a message that will be claimed again: its bytes are kept."""
         return self.claim(s, i, p)
 
     def claim(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Takes a message and makes its reference one of ours."""
+        """Take a message and make its reference one of this process."""
         if p.pc == 0:
             if s.mail:
                 yield self.go(
@@ -238,7 +238,7 @@ class Model:
             yield from self.maybe_free(s, i, p)
 
     def write(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """In place if nobody else has the block, else in a copy: then it lets go of the block."""
+        """Write in place if no other process has the block, else to a copy, and drop the block."""
         if p.pc >= 10 or not p.holds:
             yield from self.drop(s, i, p)
         elif p.pc == 0:
@@ -250,7 +250,7 @@ class Model:
             others = self.part(s.holders - {i}, p.pc - 2, p.regs[1])  # type: ignore[arg-type]
             yield self.go(s, i, p.pc + 1, *p.regs) if not others else self.leave(s, i)
         else:
-            before: Word = s.block if self.mutation == "who writes does not swap" else p.regs[0]  # type: ignore[assignment]
+            before: Word = s.block if self.mutation == "a write does not swap" else p.regs[0]  # type: ignore[assignment]
             gen = before.gen + (self.mutation != "a write keeps the generation")
             word = self.change(s.block, before, gen=gen)
             yield (
@@ -266,11 +266,11 @@ class Model:
         return self.go(s, i, 10, holders=s.holders - {i}, holds=0, gen=-1, sees=-1)
 
     def unborn(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """It waits for `fork`."""
+        """Wait for `fork`."""
         return iter(())
 
     def fork(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """The next process gets what this one holds: a place, a bit, a step of the word."""
+        """Give the next process what this one holds: a place, a bit, a step of the word."""
         child = unborn(s)
         late = self.mutation == "a bit is set before there is its plane"
         if p.pc == 0:
@@ -288,7 +288,7 @@ class Model:
             yield s._replace(processes=put(s.processes, child, born), planes=2)
 
     def fork_guest(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """A fork without a place for the child: it gets a copy, which is made before."""
+        """Fork without a place for the child, which gets a copy made before the fork."""
         child = unborn(s)
         if p.pc == 0:
             yield self.go(s, i, 1, s.value, p.value) if p.holds else self.go(s, i, -1)
@@ -298,12 +298,12 @@ class Model:
             yield s._replace(processes=put(s.processes, child, born))
 
     def look(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """A guest reads what it has inherited."""
+        """Read, as a guest, what was inherited."""
         late = self.mutation == "a guest's copy is made after the fork"
         yield self.go(s, i, -1, copied=(s.value, p.copied[1]) if late else p.copied)
 
     def exec(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """The member is gone, as if it had been killed; the next process is what it has become."""
+        """End the member as if it was killed; the next process is the program it has become."""
         missed = self.mutation != "exec is no death"
         s = s._replace(processes=put(s.processes, i, Process((), dead=missed)))
         j = unborn(s)
@@ -312,7 +312,7 @@ class Model:
 
     # --- a guest ----------------------------------------------------------------------------------
     def copy_out(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Reads while the token flies, and ends it; or reads what lives before and after."""
+        """Read while the token is in flight, and end it; else read a block that stays live."""
         if p.pc == 0:
             if s.mail:
                 yield self.go(s, i, 1, *s.mail[0], mail=s.mail[1:])
@@ -347,7 +347,7 @@ class Model:
             yield self.go(s, i, -1, copied=(agreed(read), value)) if sure else self.go(s, i, -1)
 
     def guest_send(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Writes a block that only the message holds."""
+        """Write a block that only the message holds."""
         if p.pc == 0:
             if s.block.state == FREE:
                 block = self.change(s.block, s.block, state=OWNED, owner=WARDEN)
@@ -372,7 +372,7 @@ class Model:
                 yield self.go(s, i, -1, mail=(*s.mail, message))  # type: ignore[arg-type]
 
     def maybe_free(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Steps 10 to 14: the word, how many planes there are, the holders in each, the swap."""
+        """Run steps 10 to 14: read the word, the number of planes and the holders in each; swap."""
         early = self.mutation == "the planes are counted before the word is read"
         if p.pc == 10 + early:
             if s.block.state != LIVE or s.block.count:
@@ -395,7 +395,7 @@ class Model:
 
     # --- the reaper -------------------------------------------------------------------------------
     def reap(self, s: State, i: int, p: Process) -> Iterator[State]:
-        """Buries one dead process after the other, and sets the count right."""
+        """Reap one dead process after the other, and correct the count."""
         spared = {0} if self.mutation == "the first process is not missed" else set()
         dead = [j for j, q in enumerate(s.processes) if q.dead and j not in s.buried | spared]
         if p.pc == 0:
@@ -427,7 +427,7 @@ class Model:
             )
             yield self.go(s, i, 10, block=word, buried=s.buried | {d})  # type: ignore[operator]
         elif p.pc == 20:  # recount
-            if self.mutation == "nobody recounts":
+            if self.mutation == "no reaper recounts":
                 yield self.go(s, i, 0)
             else:
                 yield self.go(s, i, 21, s.mark)
@@ -440,9 +440,9 @@ class Model:
             early = self.mutation == "a recount takes the mark before the words"
             yield self.go(s, i, 23, p.regs[0], p.regs[1] if early else s.mark)
         elif p.pc == 23:
-            nobodys = self.mutation == "a recount leaves out what the warden owns"
+            left_out = self.mutation == "a recount leaves out what the warden owns"
             flying = [word for word in s.tokens[: p.regs[1]] if word.state != FREE]
-            n = len(flying) - sum(word.owner == WARDEN for word in flying) * nobodys
+            n = len(flying) - sum(word.owner == WARDEN for word in flying) * left_out
             yield self.go(s, i, 24, p.regs[0], n)
         elif p.pc == 24:
             before, flies = p.regs  # type: ignore[misc]
@@ -475,7 +475,7 @@ class Model:
         if unburied := {i for i, p in enumerate(s.processes) if p.dead} - s.buried:
             return f"{unburied} are dead, and no process reaps them"
         # No process can go on.  The recount comes again with each reaping, when there is no holder.
-        if self.mutation != "nobody recounts" and s.block.state == LIVE and not s.holders:
+        if self.mutation != "no reaper recounts" and s.block.state == LIVE and not s.holders:
             s = s._replace(
                 block=s.block._replace(count=sum(word.state == LIVE for word in s.tokens))
             )
@@ -508,7 +508,7 @@ class Model:
         return s._replace(processes=put(s.processes, i, dead))
 
     def explore(self, limit: int = 3_000_000) -> tuple[int, str]:
-        """Every state that can be reached: how many, and what is wrong ("": nothing)."""
+        """Return how many states can be reached, and what is wrong in one ("": nothing)."""
         seen, todo = {self.start}, [self.start]
         while todo:
             s = todo.pop()
@@ -553,12 +553,12 @@ def renumbered(s: State) -> State:
 
 
 def unborn(s: State) -> int:
-    """The next process that is not there yet."""
+    """Return the next process that has not been started."""
     return next(j for j, p in enumerate(s.processes) if p.program[:1] == ("unborn",))
 
 
 def agreed(read: list[int]) -> int:
-    """What two halves make."""
+    """Return the value that all halves have; -1 if they differ."""
     return read[0] if len(set(read)) == 1 else -1
 
 
@@ -608,11 +608,11 @@ MUTATIONS = {  # and where each shows
     "a token flies before it is counted": "sent and dropped, claimed and dropped",
     "a claim sets its bit after the token has landed": "sent and dropped, claimed and dropped",
     "a sweep does not set its bit": "swept while it may be claimed",
-    "nobody recounts": "sent and dropped, claimed and dropped",
+    "no reaper recounts": "sent and dropped, claimed and dropped",
     "the word has no seq": "two receivers",
     "a second claim does not step the word": "swept while it may be claimed",
     "a recount takes the mark before the words": "sent and dropped, claimed and dropped",
-    "who writes does not swap": "written while it is forwarded",
+    "a write does not swap": "written while it is forwarded",
     "a write keeps the generation": "unpickled twice",
     "a fork does not step the word": "forked",
     "the first process is not missed": "the first process dies",

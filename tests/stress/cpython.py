@@ -6,9 +6,9 @@ The tests are those of the running interpreter. They are copied to a temporary f
 `multiprocessing` becomes `minitensor.multiprocessing` in one of two copies, and nothing of them
 stays. Some of the tests start interpreters that ignore PYTHONPATH, so the run happens in a
 temporary environment that knows the paths, and in a folder where the packages lie too. The test
-classes run side by side, with -k those whose name has the part; a test that fails is run once more,
-alone, for ours and for the standard package. Exits with 1 when one that passes for the standard
-package does not for ours.
+classes run side by side, with -k those that have the part in their name; a test that fails runs
+once more, alone, for ours and for the standard package. The exit code is 1 when a test that passes
+for the standard package fails for ours.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def copy_tests(folder: Path, package: str, ours: bool) -> None:
 
 
 def make_environment(folder: Path) -> Path:
-    """An environment whose interpreter finds the copies, our package and what is installed here."""
+    """Make an environment that finds the copies, our package and what is installed here."""
     venv.create(folder / "environment", symlinks=True)
     python = folder / "environment" / "bin" / "python"
     program = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -78,7 +78,7 @@ def make_environment(folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> Path:
-    """A working folder from which everything can be imported without any path."""
+    """Make a working folder from which everything can be imported without any path."""
     folder.mkdir()
     for source in [ROOT, folder.parent, *map(Path, site.getsitepackages())]:
         for path in source.glob("*"):

@@ -305,7 +305,7 @@ def _without_descriptors(writer: int) -> None:
 
 
 def _after(change: Callable[[int], None]) -> Callable[[Tensor, int, str], str]:
-    """By a process that has changed what it needs to give its child a place."""
+    """Fork in a process that has changed what it needs to give its child a place."""
 
     def by_changed(x: Tensor, k: int, plan: str) -> str:
         return _told(x, k, plan, lambda writer: (change(writer), by_fork(x, k, plan))[1])
@@ -314,7 +314,7 @@ def _after(change: Callable[[int], None]) -> Callable[[Tensor, int, str], str]:
 
 
 def without_a_place(x: Tensor, k: int, plan: str) -> str:
-    """A guest of the shared memory: what it inherits is copied."""
+    """Fork a guest of the shared memory, which gets copies."""
     lib.mt_arena_refuse_places(errno.EMFILE)
     try:
         return by_fork(x, k, plan)
@@ -332,7 +332,7 @@ fork_chaos.child(1, fork_chaos.full(k), k, sys.argv[3])
 
 
 def by_exec(x: Tensor, k: int, plan: str) -> str:
-    """The child becomes another program, with work and shared memory in its hands."""
+    """Let a child become another program while it has queued work and shared memory."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -345,7 +345,7 @@ def by_exec(x: Tensor, k: int, plan: str) -> str:
 
 
 def stopped(x: Tensor, k: int, plan: str) -> str:
-    """It stands still for a while, anywhere; what it holds meanwhile stops nobody else."""
+    """Stop a child for a while, at any place; what it holds meanwhile stops no other process."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -361,7 +361,7 @@ def stopped(x: Tensor, k: int, plan: str) -> str:
 
 
 def _listen(queue: object, writer: int, k: int) -> None:
-    """Interrupts the parent, which puts, and says what came from where."""
+    """Interrupt the parent, which puts, and report what came from where."""
     came, interrupts = Counter[str](), 5
     while True:
         if interrupts:
@@ -406,7 +406,7 @@ def handler_puts(x: Tensor, k: int, plan: str) -> str:
 
 
 def _end(t: Tensor, writer: int, k: int, how: int) -> None:
-    """Queues work and ends: by a return, an exit, an exception, or as the package's children do."""
+    """Queue work and end: by a return, an exit, an exception, or as the package's children do."""
     for _ in range(10):
         t += k
         tell = lambda a: (os.write(writer, b"x"), a)[1]  # noqa: E731
@@ -422,7 +422,7 @@ def _end(t: Tensor, writer: int, k: int, how: int) -> None:
 
 
 def with_work_left(x: Tensor, k: int, plan: str) -> str:
-    """What a process has queued is done when it has ended, however Python has ended it."""
+    """Require that queued work is done when a process has ended, however Python ended it."""
     context, how = minitensor.multiprocessing.get_context("fork"), k % 4
     t = Tensor(np.zeros(SIZE, np.float32)).share_memory_()
     reader, writer = os.pipe()
@@ -439,7 +439,7 @@ def with_work_left(x: Tensor, k: int, plan: str) -> str:
 
 
 def killed_at_any_moment(x: Tensor, k: int, plan: str) -> str:
-    """The parent kills it: before, in, or after its hooks."""
+    """Kill a child: before, in, or after its hooks."""
     pid = os.fork()
     if pid == 0:
         while True:
@@ -507,7 +507,7 @@ def disturb(stop: threading.Event, seed: int, failures: list[str]) -> None:
                 if dice.random() < 0.3:
                     try:
                         runtime.synchronize()
-                    except ZeroDivisionError:  # the other thread's, who is told, too
+                    except ZeroDivisionError:  # the other thread's error
                         pass
                 if dice.random() < 0.05:
                     runtime.empty_cache()

@@ -126,7 +126,7 @@ def consume(second: Any, log: int, seed: int) -> None:
 
 
 def add(t: Tensor, lock: Any, log: int, seed: int) -> None:
-    """Add to what all write to, and die outside of the lock, which a killed holder would keep."""
+    """Add to the memory that all write to; die outside of the lock, which would stay taken."""
     dice = random.Random(seed)
     for _ in range(dice.randrange(1, 20)):
         with lock:
@@ -146,7 +146,7 @@ ROLES = ["produce", "produce", "forward", "forward", "consume", "consume", "add"
 
 
 def exchange(kills: int, seed: int, with_guests: bool) -> bool:
-    """Whether all went right until so many had died, and after."""
+    """Return whether all went right until so many had died, and after."""
     context, dice = mp.get_context("fork"), random.Random(seed)
     lib.mt_arena_reap()
     before, descriptors = mp.sharing_stats(), len(os.listdir("/proc/self/fd"))
@@ -282,13 +282,13 @@ def exchange(kills: int, seed: int, with_guests: bool) -> bool:
 
 
 def compare(lines: list[list[str]], arrived_here: list[int]) -> tuple[set[int], set[int], int]:
-    """What was acknowledged, what has arrived, and how often something came once more."""
+    """Compare what was acknowledged with what has arrived; count what arrived twice."""
     acknowledged = {int(number) for kind, number in lines if kind == "p"}
     came = [int(number) for kind, number in lines if kind == "c"] + arrived_here
     return acknowledged, set(came), len(came) - len(set(came))
 
 
-# --- a family whose first process is gone --------------------------------------------------------
+# --- a family without its first process ----------------------------------------------------------
 def produce_beyond(first: Any, log: int, begin: int, alive: int) -> None:
     for number in range(begin, begin + 60):
         if number == begin + 40:
@@ -299,7 +299,7 @@ def produce_beyond(first: Any, log: int, begin: int, alive: int) -> None:
 
 
 def witness(held: Tensor, log: int, alive: int, over: int) -> None:
-    """Outlive all others, and look at the books."""
+    """Outlive all others, and check the arena's invariants."""
     os.read(alive, 1)
     os.read(over, 1)
     while mp.sharing_stats()["processes"] > 1:  # the alarm ends it

@@ -20,7 +20,7 @@ from minitensor import Tensor
 
 
 def messages() -> list[tuple[Any, float]]:
-    """What travels, and the sum of its numbers."""
+    """Return what travels, and the sum of its numbers."""
     tensor = Tensor(np.full(50_000, 2.0, np.float32))
     return [
         ((1, 2), 3.0),

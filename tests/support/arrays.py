@@ -1,4 +1,4 @@
-"""Small arrays whose elements tell where they come from."""
+"""Small arrays with elements that tell where they come from."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def in_child(check: Callable[[], object]) -> str:
-    """Forks; what the check returns or raises in the child, as text."""
+    """Fork; return what the check returns or raises in the child, as text."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -22,7 +22,7 @@ def large(value: float = 1.0) -> Tensor:
 
 
 def in_arena(value: float) -> Tensor:
-    """Return a tensor whose storage lies in the shared memory."""
+    """Return a tensor with its storage in the shared memory."""
     return pickle.loads(dumps(large(value)))
 
 

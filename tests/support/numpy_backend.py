@@ -1,4 +1,4 @@
-"""A backend that somebody else might write: everything by NumPy, nothing in C.
+"""A backend as another package might have it: everything by NumPy, nothing in C.
 
 It has a name, says what it lacks, and launches tasks.  Memory, streams, events and the fork
 protocol come from the framework.
@@ -17,7 +17,7 @@ __all__ = ["NumPyBackend"]
 
 
 class NumPyBackend(Backend):
-    """Two devices of 1 GiB each, which know no bfloat16."""
+    """A backend of two devices of 1 GiB each, without bfloat16."""
 
     name = "NumPy"
     dtypes = frozenset(dtype.name for dtype in DTYPES) - {"bfloat16"}

@@ -55,7 +55,7 @@ REFERENCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def reference(name: str, x: np.ndarray) -> np.ndarray:
-    """The function's values in the next wider format."""
+    """Return the function's values in the next wider format."""
     with np.errstate(all="ignore"):
         return REFERENCES[name](x.astype(WIDER[x.dtype.type]))
 
@@ -83,7 +83,7 @@ def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
-    """float64 values of all magnitudes, and more of them where functions are hard."""
+    """Return float64 values of all magnitudes, and more of them where functions are hard."""
     edges = np.array([0.0, 1, 0.5, 5e-324, 2.2250738585072014e-308, 1.79e308, 709.782712893384,
         709.79, 745.13, 745.14,
                       710.4758600739439, 1023.9999, 1024, 1074, 1074.5, 1075, 0.34657359027997264,
@@ -100,7 +100,7 @@ def sample64(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def all_halves(kind: type) -> np.ndarray:
-    """All numbers of a half type."""
+    """Return all numbers of a half type."""
     return np.arange(2**16, dtype=np.uint16).view(kind)
 
 
@@ -127,7 +127,7 @@ def powers(rng: np.random.Generator, n: int, kind: type) -> tuple[np.ndarray, np
 
 
 def power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a ** b in the next wider format."""
+    """Return a ** b in the next wider format."""
     wider = WIDER[a.dtype.type]
     with np.errstate(all="ignore"):
         return np.asarray(np.power(a.astype(wider), b.astype(wider)))

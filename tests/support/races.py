@@ -15,7 +15,7 @@ from minitensor.backend.core import lib
 
 
 class Held:
-    """The next thread that comes to a point of the core (`enum mt_point`) waits there."""
+    """A point of the core (`enum mt_point`) at which the next thread waits."""
 
     def __init__(self, point: int) -> None:
         self._reached, reached = os.pipe()
@@ -25,12 +25,12 @@ class Held:
         lib.mt_hold_at(point, reached, go)
 
     def wait(self) -> None:
-        """Until a thread is there."""
+        """Wait until a thread is there."""
         assert select.select([self._reached], [], [], 30)[0], "no thread came to the point"
         os.read(self._reached, 1)
 
     def go(self) -> None:
-        """Lets it go on."""
+        """Let the thread go on."""
         os.write(self._go, b"!")
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ class Held:
 
 @contextmanager
 def held(point: int) -> Iterator[Held]:
-    """Holds the next thread at `point`; the body has to let it go before it ends."""
+    """Hold the next thread at `point`; the body has to let it go before it ends."""
     hold = Held(point)
     try:
         yield hold

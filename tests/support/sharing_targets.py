@@ -78,7 +78,7 @@ def holds_until_killed(queue: Any, ready: Any) -> None:
 
 
 def echo_doubled(there: Any, back: Any, n: int) -> None:
-    """Answers with twice the tensor, and leaves what else came as it is."""
+    """Answer with twice the tensor, and leave what else came as it is."""
     for _ in range(n):
         message = there.get()
         back.put(message * 2 if isinstance(message, Tensor) else [message[0] * 2, *message[1:]])
@@ -97,8 +97,8 @@ def who_are_you(there: Any, back: Any, argument: Tensor) -> None:
     back.put(second * 2)
 
 
-class KillsWhoUnpickles:
-    """The process that unpickles it ends there."""
+class KillsItsReceiver:
+    """An object that kills the process that unpickles it."""
 
     def __reduce__(self) -> Any:
         return _kill_me, ()
@@ -113,7 +113,7 @@ def answers_twice(end: Any) -> None:
 
 
 class Gate:
-    """Unpickled, waits until the other end of its pipe is closed."""
+    """An object that, when unpickled, waits until the other end of its pipe is closed."""
 
     def __init__(self, end: Any) -> None:
         self.end = end

@@ -10,7 +10,7 @@ from minitensor import Tensor
 
 
 class Named(Tensor):
-    """It has a __dict__ and wants an argument."""
+    """A subclass with a __dict__ and an argument."""
 
     def __init__(self, data: Any, name: str) -> None:
         super().__init__(data)
@@ -38,7 +38,7 @@ class Mixed(Mixin, Named):
 
 
 class Stateful(Named):
-    """Its own state wins."""
+    """A subclass with a state of its own, which pickling keeps."""
 
     def __getstate__(self) -> Any:
         return ["state", self.name]
@@ -48,14 +48,14 @@ class Stateful(Named):
 
 
 class Reduced(Named):
-    """Its own reduced form wins."""
+    """A subclass with a reduced form of its own, which pickling keeps."""
 
     def __reduce__(self) -> Any:
         return Reduced, (self.tolist(), self.name + " again")
 
 
 class Extended(Named):
-    """It adds to what Tensor says."""
+    """A subclass that adds to the reduced form of Tensor."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         function, arguments, state = super().__reduce_ex__(protocol)
@@ -79,7 +79,7 @@ class WithNew(Tensor):
 
 
 def describe(t: Any) -> tuple[Any, ...]:
-    """What must survive a journey."""
+    """Return what must arrive unchanged."""
     names = ("name", "scale", "unit", "made")
     return (
         type(t).__name__,
@@ -91,6 +91,6 @@ def describe(t: Any) -> tuple[Any, ...]:
 
 
 def add_to_the_first(things: list[Any]) -> list[Any]:
-    """Adds 1 to the first in place: the descriptions of all, and the things themselves."""
+    """Add 1 to the first in place; return the descriptions of all, and the things themselves."""
     things[0] += 1
     return [*map(describe, things), *things]

@@ -9,7 +9,7 @@ import minitensor.multiprocessing as mp
 
 
 def make(kind, seed=0):
-    """A value of the kind, different for each seed."""
+    """Return a value of the kind, different for each seed."""
     array = np.arange(6, dtype=np.float32).reshape(2, 3) + seed
     if kind == "array":
         return array
@@ -19,13 +19,13 @@ def make(kind, seed=0):
 
 
 def payload(kind, seed=0):
-    """Values in a nest, one of them twice."""
+    """Return nested values, one of them twice."""
     value = make(kind, seed)
     return {"list": [value, ("tuple", value)], "deep": {"er": [make(kind, seed + 1)]}, "none": None}
 
 
 def plain(thing):
-    """The same nest with lists of numbers in place of values, to be compared with ==."""
+    """Return the same nest with lists of numbers in place of values, for ==."""
     if isinstance(thing, dict):
         return {key: plain(item) for key, item in thing.items()}
     if isinstance(thing, (list, tuple)):
@@ -102,7 +102,7 @@ def put_family(sink, seen):
 
 
 def nested_pool(sink):
-    """A child that uses our package's defaults in its turn."""
+    """Use our package's defaults in a child."""
     with mp.Pool(1) as pool:
         sink.put(pool.apply(identity, (41,)) + 1)
 
@@ -111,7 +111,7 @@ WORKER, PARENT = "worker", "parent"
 
 
 class Arrives:
-    """Raises where it is unpickled: in a worker, or in the process that started it."""
+    """An object that raises where it is unpickled: in a worker, or in its parent."""
 
     def __init__(self, where, error, *content):
         self.where, self.error, self.content = where, error, content
@@ -123,7 +123,7 @@ class Arrives:
 
 
 class WantsTwo(Exception):
-    """Can be pickled, and not unpickled."""
+    """An exception that can be pickled, and not unpickled."""
 
     def __init__(self, first, second):
         super().__init__(f"{first} {second}")

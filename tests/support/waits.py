@@ -32,7 +32,7 @@ sent = 0.0
 
 
 def asleep(ident: int) -> bool:
-    """Does the main thread sleep, inside some function, and want nothing of the interpreter?"""
+    """Return whether the main thread sleeps in one of the functions, without the GIL."""
     place = None
     for _ in range(50):
         frame = sys._current_frames()[ident]
@@ -109,7 +109,7 @@ def fork() -> None:
 
 
 def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
-    """Another thread forks, which takes until the stuck task ends."""
+    """Wait while another thread forks, which takes until the stuck task ends."""
     from minitensor.backend import lifecycle
 
     forking = threading.Thread(target=lambda: in_child(lambda: None))
@@ -123,7 +123,7 @@ def at_the_gate(then: Callable[[], object]) -> Callable[[], object]:
 
 
 def child(*held: object) -> Any:
-    """A process that ends when the wait is over, and holds a queue meanwhile."""
+    """Start a process that holds a queue, and ends when the wait is over."""
     process = mp.Process(target=_child, args=held)
     process.start()
     return process
