@@ -391,7 +391,7 @@ class ArrayKernel(NamedTuple):
     # every dtype.  The dtype is that of the first input, or of the output if there is no input.
     kinds: str
     # The cost of an element of the inputs, and of the outputs, as in COSTS.
-    cost: tuple[int, int] = (1, 1)
+    cost: tuple[int, int] = (10, 10)
 
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
@@ -416,11 +416,11 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("nonzero", "mask", "*", (10, 0)),
     ArrayKernel("mask_fill", "mask", "*", (2, 0)),
     ArrayKernel("mask_put", "mask", "*", (20, 0)),
-    ArrayKernel("matmul", "matmul", "f"),
-    ArrayKernel("sort", "sort", "biuf", (200, 0)),
-    ArrayKernel("topk", "sort", "biuf", (50, 0)),
+    ArrayKernel("matmul", "matmul", "f", (1, 1)),
+    ArrayKernel("sort", "sort", "biuf", (120, 0)),
+    ArrayKernel("topk", "sort", "biuf", (25, 0)),
     ArrayKernel("median", "sort", "biuf", (60, 0)),
-    ArrayKernel("searchsorted", "sort", "biuf", (0, 50)),
+    ArrayKernel("searchsorted", "sort", "biuf", (0, 200)),
     ArrayKernel("scan", "scan", "biuf", (15, 0)),
     ArrayKernel("softmax", "softmax", "biuf", (15, 0)),
     ArrayKernel("layer_norm", "softmax", "f", (10, 0)),
@@ -430,10 +430,9 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
 # most 255.  The core finds out by it which tasks are short (core/executor/effort.c).
 _COSTS: dict[int, str] = {
     2: "sqrt exp exp2 expm1 log log1p true_divide reciprocal sigmoid lerp clamp var std",
-    4: "rsqrt log2 log10 sin cos tanh erf",
+    4: "rsqrt log2 log10 sin cos tanh erf floor_divide remainder fmod",
     14: "tan asin acos atan sinh cosh atan2 hypot",
     20: "pow asinh acosh atanh",
-    200: "floor_divide remainder fmod",
 }
 COSTS: dict[str, int] = {name: cost for cost, names in _COSTS.items() for name in names.split()}
 
