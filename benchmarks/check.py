@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet import Case, Fleet, duration, machine, progress, ratio
-from processes import imports, queued
+from processes import imports, queued, submissions
 from sections import CHAINS, MATRIX, POSITIVE_DEFINITE, size
 
 FLOOR = "copy"
@@ -59,6 +59,9 @@ IMPORT = 1.3  # time and memory of `import minitensor`, relative to NumPy's
 # Peak memory of a program that queues a million small ops, relative to one that queues 100,000;
 # both fill the queue.
 QUEUED = 1.2
+# Time of a call whose work is queued: on 10^8 elements relative to 10^4, the worst of several ops;
+# of a view in a chain of 10^4 relative to a view of one tensor.
+SUBMITTED = 1.5
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,16 @@ def programs(rounds: int, only: str) -> Iterator[Verdict]:
         yield Verdict(
             what, "10^5 small ops", QUEUED, many / few, f"{many:.0f} MiB to {few:.0f} MiB"
         )
+    what = "submission: a call on 10^8 elements"
+    views = "submission: a view, in a chain of 10^4"
+    if only in what or only in views:
+        found = submissions()
+        chain, single = found.pop("T")
+        note = f"{duration(chain)} to {duration(single)}"
+        yield Verdict(views, "a view of one tensor", SUBMITTED, chain / single, note)
+        call, (large, small) = max(found.items(), key=lambda one: one[1][0] / one[1][1])
+        note = f"{call}: {duration(large)} to {duration(small)}"
+        yield Verdict(what, "on 10^4 elements", SUBMITTED, large / small, note)
 
 
 def table(verdicts: list[Verdict]) -> str:

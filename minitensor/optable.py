@@ -404,7 +404,7 @@ class ArrayKernel(NamedTuple):
     # if there is no input.
     kinds: str
     # The cost of an element of the inputs, and of the outputs, as in COSTS.
-    cost: tuple[int, int] = (1, 1)
+    cost: tuple[int, int] = (10, 10)
 
 
 ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
@@ -429,12 +429,12 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
     ArrayKernel("nonzero", "mask", "*", (10, 0)),
     ArrayKernel("mask_fill", "mask", "*", (2, 0)),
     ArrayKernel("mask_put", "mask", "*", (20, 0)),
-    ArrayKernel("matmul", "matmul", "fh"),
-    ArrayKernel("sort", "sort", "biufh", (100, 0)),
-    ArrayKernel("topk", "sort", "biufh", (30, 0)),
+    ArrayKernel("matmul", "matmul", "fh", (1, 1)),
+    ArrayKernel("sort", "sort", "biufh", (120, 0)),
+    ArrayKernel("topk", "sort", "biufh", (25, 0)),
     ArrayKernel("median", "sort", "biufh", (60, 0)),
-    ArrayKernel("unique", "sort", "biufh", (100, 0)),
-    ArrayKernel("searchsorted", "sort", "biufh", (0, 50)),
+    ArrayKernel("unique", "sort", "biufh", (120, 0)),
+    ArrayKernel("searchsorted", "sort", "biufh", (0, 200)),
     ArrayKernel("scan", "scan", "biufh", (15, 0)),
     ArrayKernel("softmax", "softmax", "biufh", (15, 0)),
     ArrayKernel("layer_norm", "softmax", "fh", (10, 0)),
@@ -444,9 +444,9 @@ ARRAY_KERNELS: tuple[ArrayKernel, ...] = (
 # most 255.  The core finds out by it which tasks are short (core/executor/effort.c).
 _COSTS: dict[int, str] = {
     2: "sqrt exp exp2 expm1 log log1p true_divide reciprocal sigmoid lerp clamp var std",
-    4: "rsqrt log2 log10 sin cos tanh erf",
+    4: "rsqrt log2 log10 sin cos tanh erf floor_divide remainder fmod",
     14: "tan asin acos atan sinh cosh atan2 hypot",
-    20: "pow asinh acosh atanh floor_divide remainder fmod",
+    20: "pow asinh acosh atanh",
 }
 COSTS: dict[str, int] = {name: cost for cost, names in _COSTS.items() for name in names.split()}
 

@@ -271,6 +271,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < rounds; i++) {
         /* Refuses some threads, or all for a while. */
         mt_refuse_threads(rand_r(&seed) % 3 ? 0 : rand_r(&seed) % 50 - 1);
+        /* Ops run at their call, or for a while all of them go to a worker or a waiter. */
+        mt_set_inline_limit(rand_r(&seed) % 2 ? 0 : 1 << 18);
         fork_once(&seed, 2);
         compute(&seed);
     }
