@@ -78,6 +78,8 @@ enum {
         Py_END_ALLOW_THREADS                                                                       \
     }
 
+/* py_calls.c */
+
 /* Finds the number of the user's line; false: an exception. */
 bool mt_py_site(uint32_t *site);
 
@@ -88,6 +90,10 @@ mt_ref mt_py_end_of(mt_ref call);
 /* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
 PyObject *mt_py_finished(mt_ref ref);
 
+/* Releases a count, and keeps an exception that is on its way. */
+void mt_py_give_back(mt_ref ref);
+
+/* py_operators.c */
 PyObject *mt_py_cast(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 /* py_fast.c */
