@@ -106,6 +106,7 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
 
 
+@operators.fast
 def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the matrix product, as `numpy.matmul` does.
 
@@ -128,9 +129,6 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
         >>> print(ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])))
         [[11.]]
     """
-    result = operators.matmul(input, other)
-    if result is not None:
-        return result
     a, b = _tensors("matmul", (input, other))
     if not (a is input and b is other):
         return matmul(a, b)
@@ -167,6 +165,7 @@ def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Te
         raise
 
 
+@operators.fast
 def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the product of two matrices.
 
@@ -217,6 +216,7 @@ def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     return _ranked_product("bmm", (3, 3), a, b)
 
 
+@operators.fast
 def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     """Return the product of a matrix and a vector.
 
@@ -239,6 +239,7 @@ def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     return _ranked_product("mv", (2, 1), input, vec)
 
 
+@operators.fast
 def dot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the sum of products over the last dimension of one and the last but one of the other.
 

@@ -111,7 +111,8 @@ PyObject *mt_py_fast_function(PyObject *module, PyObject *const *given, Py_ssize
 
 /* Up to one without a name. */
 extern const mt_py_fast_entry mt_py_fast_views[], mt_py_fast_numbers[], mt_py_fast_input[],
-    mt_py_fast_convert[], mt_py_fast_create[], mt_py_fast_host[];
+    mt_py_fast_convert[], mt_py_fast_create[], mt_py_fast_host[], mt_py_fast_indexing[],
+    mt_py_fast_joining[], mt_py_fast_sums[], mt_py_fast_products[];
 
 /* py_index.c: slots of the type */
 PyObject *mt_py_getitem(PyObject *self, PyObject *key);
@@ -159,9 +160,6 @@ PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* reductions(functions): a dict of function and method for each reduction, which call the function
  * of this name for all but the common calls. */
 PyObject *mt_py_reductions(PyObject *module, PyObject *by_name);
-/* matmul(a, b): the product of two tensors; None: NumPy has to multiply. */
-PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n);
-
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */

@@ -194,27 +194,73 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
 
 /* --- products of matrices --------------------------------------------------------------------- */
 
-/* Returns NULL without an exception if NumPy has to multiply. */
-static PyObject *product(PyObject *a, PyObject *b) {
-    mt_ref x = mt_py_ref(a), y = mt_py_ref(b), result = 0;
-    if (x && y) {
-        MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_matmul(mt_t(x), mt_t(y)))
-    }
-    return result ? mt_py_finished(result) : NULL;
+/* Returns the product of two tensors, 0 after an exception or if NumPy has to multiply. */
+static mt_ref multiply(mt_ref x, mt_ref y) {
+    mt_ref result;
+    MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_matmul(mt_t(x), mt_t(y)))
+    return result < 0 ? mt_py_end_of(result) : result;
 }
+
+static mt_ref in_dtype(mt_ref x, int dtype) {
+    mt_ref result;
+    MT_PY_CALL(keeps_gil(x), result = mt_cast(x, dtype))
+    return result < 0 ? mt_py_end_of(result) : result;
+}
+
+/* The product of halves: of float32, rounded once. */
+static mt_ref multiply_halves(mt_ref x, mt_ref y) {
+    mt_ref a = in_dtype(x, MT_DT_float32), b = a ? in_dtype(y, MT_DT_float32) : 0;
+    mt_ref wide = b ? multiply(a, b) : 0, result = wide ? in_dtype(wide, mt_t(x)->dtype) : 0;
+    if (a) mt_py_give_back(a);
+    if (b) mt_py_give_back(b);
+    if (wide) mt_py_give_back(wide);
+    return result;
+}
+
+/* Returns NULL without an exception if NumPy has to multiply, or something is wrong. */
+static PyObject *product(PyObject *a, PyObject *b) {
+    enum { FEW = 1 << 14 }; /* elements of halves, beyond which NumPy multiplies in any case */
+    mt_ref x = mt_py_ref(a), y = mt_py_ref(b);
+    if (!x || !y) return NULL;
+    const mt_tensor *t = mt_t(x), *u = mt_t(y);
+    bool halves = t->dtype == u->dtype && t->device == u->device && t->ndim && u->ndim &&
+                  MT_COMPUTE[t->dtype] == MT_DT_float32 && t->dtype != MT_DT_float32;
+    mt_ref result = !halves                            ? multiply(x, y)
+                    : t->size <= FEW && u->size <= FEW ? multiply_halves(x, y)
+                                                       : 0;
+    return result ? mt_py_wrap(result) : NULL;
+}
+
+static PyObject *matmul(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && !names ? product(given[0], given[1]) : NULL;
+}
+
+/* Returns the number of dimensions of a tensor; 0: it is none, or has none. */
+static int rank(PyObject *o) {
+    mt_ref ref = mt_py_ref(o);
+    return ref ? mt_t(ref)->ndim : 0;
+}
+
+static PyObject *dot(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    if (n != 2 || names || !rank(given[0]) || !rank(given[1]) || rank(given[1]) > 2) return NULL;
+    return product(given[0], given[1]);
+}
+
+static PyObject *mm(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && rank(given[0]) == 2 && rank(given[1]) == 2 ? matmul(given, n, names) : NULL;
+}
+
+static PyObject *mv(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && rank(given[0]) == 2 && rank(given[1]) == 1 ? matmul(given, n, names) : NULL;
+}
+
+const mt_py_fast_entry mt_py_fast_products[] = {
+    {"matmul", matmul}, {"dot", dot}, {"mm", mm}, {"mv", mv}, {NULL, NULL}};
 
 static PyObject *slot_matmul(PyObject *a, PyObject *b) {
     PyObject *result = product(a, b);
     if (result || PyErr_Occurred()) return result;
     return PyObject_CallMethod(mt_py_ref(a) ? a : b, "_matmul", "(OO)", a, b);
-}
-
-PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
-    if (n != 2) return PyErr_Format(PyExc_TypeError, "[matmul] takes 2 operands, got %zd", n);
-    PyObject *result = product(given[0], given[1]);
-    if (result || PyErr_Occurred()) return result;
-    Py_RETURN_NONE;
 }
 
 /* --- one function, one method and their entries for each op; one slot for each operator ------- */

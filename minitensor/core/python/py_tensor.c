@@ -252,9 +252,6 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h. "
      " "
      "Return None if the core can't do it."},
-    {"matmul", AS_METHOD(mt_py_matmul), METH_FASTCALL,
-     "matmul($module, a, b, /)\n--\n\nReturn the product of two tensors; None if NumPy has to "
-     "multiply."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "
