@@ -58,7 +58,7 @@ PyObject *mt_py_ints(int n, const int64_t *values);
 int mt_py_dtype(PyObject *dtype);
 
 /* Sorts the arguments of a call: values[i] is that of parameters[i] (up to a NULL), or NULL; the
- * first `positional` may be given by position.  Returns false if Python has to say what is wrong. */
+ * first `positional` may be given by position.  False: Python has to say what is wrong. */
 bool mt_py_arguments(PyObject *const *given, Py_ssize_t n, PyObject *names, int positional,
                      const char *const *parameters, PyObject **values);
 
