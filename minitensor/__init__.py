@@ -18,18 +18,15 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from minitensor import (
-    backend,
-    context,
-    device_context,
-    dtype,
-    errors,
-    foreign_threads,
-    fork,
-    ops,
-    runtime,
-    trace,
-)
+# NumPy comes first.  CPython takes memory for frames in chunks, and gives a chunk back when its
+# first function returns.  In the depth of the imports below, NumPy's import would lie across the
+# end of a chunk: 1,500 calls of mmap and munmap.
+try:
+    import numpy  # noqa: F401
+except ModuleNotFoundError:
+    pass  # backend/extension.py says what to do
+
+from minitensor import backend, context, dtype, errors, foreign_threads, fork, ops, trace
 from minitensor import share_memory as _share_memory  # noqa: F401  (gives Tensor a method)
 from minitensor.context import get_context, get_current_device, set_context, set_device
 from minitensor.dtype import *  # noqa: F403
@@ -56,7 +53,9 @@ _MOVED = {"threads": "foreign_threads"}  # former names of modules
 
 if TYPE_CHECKING:  # with the function below, a type checker would accept any name
     from minitensor import dataset as dataset
+    from minitensor import device_context as device_context
     from minitensor import multiprocessing as multiprocessing
+    from minitensor import runtime as runtime
     from minitensor.ops import manual_seed, set_seed
 else:
 
@@ -64,7 +63,7 @@ else:
         if name in ("manual_seed", "set_seed"):  # ops imports them at the first access
             return getattr(ops, name)
         if not name.startswith("_") and (module := _submodule(_MOVED.get(name, name))) is not None:
-            return module  # such as multiprocessing, which imports the standard package
+            return module  # such as runtime, or multiprocessing, which imports the standard one
         raise errors.no_name(__name__, name, _names)
 
 

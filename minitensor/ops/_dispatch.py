@@ -239,16 +239,14 @@ def host_direct(
     op: str,
     function: Callable[..., Any],
     inputs: Sequence[Tensor],
-    shape: Sequence[int],
-    dtype: DType,
+    outputs: Sequence[tuple[Sequence[int], DType]],
     steps: int,
-) -> Tensor:
-    """Return the result of `host` with `direct`, for a function that has its own np.errstate."""
-    outputs = [(shape, dtype)]
+) -> list[Tensor]:
+    """Return the results of `host_many` with `direct`, of a function with its own np.errstate."""
     results = operators.host(op, None, function, inputs, outputs)
     if results is None:
         results = host_many(op, function, inputs, outputs, steps=steps, direct=True)
-    return results[0]
+    return results
 
 
 # --- arguments ------------------------------------------------------------------------------------

@@ -218,6 +218,7 @@ def tile(input: TensorLike, dims: AxisLike) -> Tensor:
     return reshape(broadcast_to(source, pairs).copy(), shape)
 
 
+@operators.fast
 @axis_aliases
 def repeat_interleave(
     input: TensorLike, repeats: ShapeLike, axis: SupportsIndex | None = None

@@ -106,6 +106,7 @@ def _matmul_shape(op: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int,
     return (*batch, *([left[-2]] if len(a) > 1 else []), *([right[-1]] if len(b) > 1 else []))
 
 
+@operators.fast
 def matmul(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the matrix product, as `numpy.matmul` does.
 
@@ -128,9 +129,6 @@ def matmul(input: TensorLike, other: TensorLike) -> Tensor:
         >>> print(ops.matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]])))
         [[11.]]
     """
-    result = operators.matmul(input, other)
-    if result is not None:
-        return result
     a, b = _tensors("matmul", (input, other))
     if not (a is input and b is other):
         return matmul(a, b)
@@ -167,6 +165,7 @@ def _ranked_product(op: str, ranks: Sequence[int], input: Any, other: Any) -> Te
         raise
 
 
+@operators.fast
 def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the product of two matrices.
 
@@ -217,6 +216,7 @@ def bmm(input: TensorLike, mat2: TensorLike) -> Tensor:
     return _ranked_product("bmm", (3, 3), a, b)
 
 
+@operators.fast
 def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     """Return the product of a matrix and a vector.
 
@@ -239,6 +239,7 @@ def mv(input: TensorLike, vec: TensorLike) -> Tensor:
     return _ranked_product("mv", (2, 1), input, vec)
 
 
+@operators.fast
 def dot(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the sum of products over the last dimension of one and the last but one of the other.
 
@@ -683,26 +684,30 @@ def _lapack(function: Callable[..., Any], dtype: DType) -> Callable[..., Any]:
 _ufuncs: Any = getattr(np.linalg, "_umath_linalg", None)
 
 
-@functools.cache
-def _routine(name: str, inputs: int, error: str, real: bool) -> Callable[..., Any] | None:
-    """Return a routine that takes inputs and output; None if NumPy lacks it.
-
-    As in NumPy, it computes in float64, or complex128.  It raises LinAlgError with `error`, or
-    never if that is "".
-    """
-    ufunc = getattr(_ufuncs, name, None)
-    if ufunc is None:
-        return None
+def _under(error: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that raises LinAlgError with `error` when LAPACK fails, or never if ""."""
 
     def fail(kind: str, flag: int) -> None:
         raise np.linalg.LinAlgError(error)
 
-    letter = "d" if real else "D"
-    call = functools.partial(ufunc, signature=f"{letter * inputs}->{letter}")
     # LAPACK's failure arrives as an invalid operation.
     invalid = "call" if error else "ignore"
     others = dict.fromkeys(("over", "divide", "under"), "ignore")
-    return quiet(call, call=fail, invalid=invalid, **others)
+    return quiet(function, call=fail, invalid=invalid, **others)
+
+
+@functools.cache
+def _routine(name: str, signature: str, error: str) -> Callable[..., Any] | None:
+    """Return a routine that takes inputs and outputs; None if NumPy lacks it.
+
+    As in NumPy, it computes in float64, or complex128.
+    """
+    ufunc = getattr(_ufuncs, name, None)
+    return None if ufunc is None else _under(error, functools.partial(ufunc, signature=signature))
+
+
+def _is_routine(dtype: DType, inputs: list[Tensor]) -> bool:
+    return dtype.itemsize > 2 and builtins.all([t.dtype is dtype for t in inputs])
 
 
 def _solved(
@@ -716,10 +721,11 @@ def _solved(
     steps: int,
 ) -> Tensor:
     """Return what a routine, or the public function of NumPy around it, computes of matrices."""
-    if dtype.itemsize > 2 and builtins.all([t.dtype is dtype for t in inputs]):
-        routine = _routine(name, len(inputs), error, dtype.kind == "f")
+    if _is_routine(dtype, inputs):
+        letter = "d" if dtype.kind == "f" else "D"
+        routine = _routine(name, f"{letter * len(inputs)}->{letter}", error)
         if routine is not None:
-            return host_direct(op, routine, inputs, shape, dtype, steps)
+            return host_direct(op, routine, inputs, [(shape, dtype)], steps)[0]
     return host(op, _lapack(public, dtype), inputs, shape, dtype, steps=steps)
 
 
@@ -837,6 +843,31 @@ def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
     return _solved("solve", name, "Singular matrix", function, [a, b], shape, dtype, steps)
 
 
+@functools.lru_cache(maxsize=64)
+def _below(rows: int, columns: int) -> np.ndarray:
+    return np.tri(rows, columns, -1, dtype=np.bool_)
+
+
+@functools.cache
+def _qr(letter: str) -> Callable[..., Any] | None:
+    """Return a function that factors an array into two others; None if NumPy lacks the routines."""
+    factor, orthonormal = (getattr(_ufuncs, name, None) for name in ("qr_r_raw", "qr_reduced"))
+    if factor is None or orthonormal is None:
+        return None
+    first, second = f"{letter}->{letter}", f"{letter}{letter}->{letter}"
+
+    def compute(a: np.ndarray, q: np.ndarray, r: np.ndarray) -> None:
+        rows, columns = r.shape[-2:]
+        work = a.astype(letter)  # a copy, in which the routine leaves R and what makes Q
+        scales = factor(work, signature=first)
+        orthonormal(work, scales, q, signature=second)
+        np.copyto(r, work[..., :rows, :], casting="same_kind")
+        lower = _below if rows * columns <= 1 << 12 else _below.__wrapped__
+        np.copyto(r, 0, where=lower(rows, columns))
+
+    return _under("Incorrect argument found while performing QR factorization", compute)
+
+
 def qr(input: Any) -> tuple[Tensor, Tensor]:
     """Return Q with orthonormal columns and R upper triangular, with Q @ R == input.
 
@@ -860,14 +891,13 @@ def qr(input: Any) -> tuple[Tensor, Tensor]:
     if t.ndim < 2:
         raise ValueError(f"[qr] input must have at least two dimensions, got shape {t.shape}")
     *batch, m, n = t.shape
-    dtype, k = to_float(t.dtype), builtins.min(m, n)
-    q, r = host_many(
-        "qr",
-        _lapack(np.linalg.qr, dtype),
-        [t],
-        [((*batch, m, k), dtype), ((*batch, k, n), dtype)],
-        steps=_cubed(t, 4),
-    )
+    dtype, k, steps = to_float(t.dtype), builtins.min(m, n), _cubed(t, 4)
+    outputs = [((*batch, m, k), dtype), ((*batch, k, n), dtype)]
+    routine = _qr("d" if dtype.kind == "f" else "D") if _is_routine(dtype, [t]) else None
+    if routine is not None:
+        q, r = host_direct("qr", routine, [t], outputs, steps)
+    else:
+        q, r = host_many("qr", _lapack(np.linalg.qr, dtype), [t], outputs, steps=steps)
     return q, r
 
 
@@ -898,13 +928,14 @@ def svd(input: TensorLike) -> tuple[Tensor, Tensor, Tensor]:
     *batch, m, n = t.shape
     dtype, k = to_float(t.dtype), builtins.min(m, n)
     real = {complex64: float32, complex128: float64}.get(dtype, dtype)
-    u, s, v = host_many(
-        "svd",
-        lambda a: np.linalg.svd(_wide(a.astype(dtype.numpy, copy=False)), full_matrices=False),
-        [t],
-        [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)],
-        steps=_cubed(t, 32),
-    )
+    outputs = [((*batch, m, k), dtype), ((*batch, k), real), ((*batch, k, n), dtype)]
+    signature = "d->ddd" if dtype.kind == "f" else "D->DdD"
+    routine = _routine("svd_s", signature, "SVD did not converge")
+    if routine is not None and _is_routine(dtype, [t]):
+        u, s, v = host_direct("svd", routine, [t], outputs, _cubed(t, 32))
+    else:
+        function = _lapack(functools.partial(np.linalg.svd, full_matrices=False), dtype)
+        u, s, v = host_many("svd", function, [t], outputs, steps=_cubed(t, 32))
     return s, u, v.mT
 
 

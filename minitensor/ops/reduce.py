@@ -507,6 +507,7 @@ def logsumexp(input: TensorLike, axis: AxisLike | None = None, keepdims: bool = 
     )
 
 
+@operators.fast
 @axis_aliases
 def count_nonzero(
     input: TensorLike, axis: AxisLike | None = None, keepdims: bool = False
@@ -616,6 +617,8 @@ def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool)
     if t.dtype.kind == "f" and t.dtype.itemsize == 2:
         return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
     f = elementwise.FUNCTIONS
+    if ord == 2 and t.dtype.kind == "f":
+        return f["sqrt"](_reduce("sum", f["square"](t), axes, keepdims))
     size = f["abs"](t) * 1.0
     if ord == 2:
         return f["sqrt"](_reduce("sum", size * size, axes, keepdims))
@@ -668,6 +671,7 @@ def _matrix_norm(t: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
     return host("norm", compute, [t], shape, dtype, steps=8 * t.size * longest + 1)
 
 
+@operators.fast
 @aliases(input="A")
 @axis_aliases
 def norm(  # noqa: N803

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import numpy as np
 
+from minitensor.backend.core import operators
 from minitensor.dtype import bool_, int64
 from minitensor.ops._dispatch import (
     aliases,
@@ -62,15 +63,7 @@ def _integers(op: str, value: Any, like: Tensor) -> Tensor:
     return index
 
 
-def _quick_gather(t: Any, axis: Any, index: Any) -> Tensor | None:
-    """Return the result of `gather` for the most frequent arguments; None for others."""
-    if t.__class__ is not Tensor or axis.__class__ is not int:
-        return None
-    if axis < 0:
-        axis += t.ndim
-    return index_op(GATHER, "gather", t, None, axis, (axis,), index)
-
-
+@operators.fast
 @aliases(input="input_params", index="input_indices")
 @axis_aliases
 def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIndex) -> Tensor:
@@ -95,9 +88,6 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
         >>> print(ops.gather(Tensor([10, 20, 30]), Tensor([2, 0]), 0))
         [30 10]
     """
-    result = _quick_gather(input_params, axis, input_indices)
-    if result is not None:
-        return result
     t = as_tensor(input_params, "gather")
     axis = normalize_axis("gather", axis, t.ndim)
     index = _integers("gather", input_indices, t)
@@ -114,6 +104,7 @@ def gather(input_params: TensorLike, input_indices: TensorLike, axis: SupportsIn
     )
 
 
+@operators.fast
 @axis_aliases
 def take(input: TensorLike, indices: TensorLike, axis: SupportsIndex | None = None) -> Tensor:
     """Return the slices along `axis` that indices name, or elements of the flattened tensor.
@@ -142,6 +133,7 @@ def take(input: TensorLike, indices: TensorLike, axis: SupportsIndex | None = No
     return gather(t.ravel(), indices, 0) if axis is None else gather(t, indices, axis)
 
 
+@operators.fast
 @axis_aliases
 def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> Tensor:
     """Return the slices along `axis` that a vector of indices names.
@@ -165,10 +157,6 @@ def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> T
         [[2]
          [4]]
     """
-    if index.__class__ is Tensor and index.ndim == 1:
-        result = _quick_gather(input, axis, index)
-        if result is not None:
-            return result
     t = as_tensor(input, "index_select")
     vector = _integers("index_select", index, t)
     if vector.ndim != 1:
@@ -176,6 +164,7 @@ def index_select(input: TensorLike, axis: SupportsIndex, index: TensorLike) -> T
     return gather(t, vector, axis)
 
 
+@operators.fast
 @axis_aliases
 def gather_elements(input: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
     """Return, for each place of `index`, the element whose coordinate along `dim` is the index.
@@ -249,6 +238,7 @@ def gather_d(x: TensorLike, dim: SupportsIndex, index: TensorLike) -> Tensor:
     return gather_elements(x, dim, index)
 
 
+@operators.fast
 @axis_aliases
 def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -> Tensor:
     """Return the elements whose coordinate along `dim` is the index; an alias of `gather_elements`.

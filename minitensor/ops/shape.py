@@ -647,6 +647,7 @@ def broadcast_tensors(*tensors: TensorLike) -> list[Tensor]:
     return [broadcast_to(t, shape) for t in several]
 
 
+@operators.fast
 @axis_aliases
 def flip(input: TensorLike, dims: AxisLike | None = None) -> Tensor:
     """Return a view that is reversed along some dimensions.

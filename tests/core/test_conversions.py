@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import threading
@@ -270,3 +271,60 @@ def test_ranges(ends: Any, step: Any, dtype: Any) -> None:
     assert outcome(ops.arange, *arguments) == outcome(slow, *arguments)
     keywords = {"dtype": dtype, **({"step": step[0]} if step else {})}
     assert outcome(ops.arange, *ends, **keywords) == outcome(slow, *ends, **keywords)
+
+
+OPERANDS = st.sampled_from(
+    [np.arange(3.0), np.arange(3, dtype=np.int8), np.array(2), np.ones((2, 3), np.float32),
+     np.arange(6.0)[::-2], np.ones(4), np.zeros((0, 3)), np.array([1, 2, 3], ">i4"),
+     np.array(["a"]), np.float32(1.5), [1, 2, 3], [[1.5], [2]], (True, False, True), [], [None],
+     [[1], [2, 3]], 2**70, [2**63], "x", None]
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(
+    other=OPERANDS,
+    dtype=st.sampled_from(["bool", "int8", "float16", "float32", "float64", "complex64"]),
+    operator=st.sampled_from(["__add__", "__rsub__", "__eq__", "__lt__", "__and__", "__pow__"]),
+)
+def test_operands_that_are_data(other: Any, dtype: str, operator: str) -> None:
+    t = Tensor(np.array([[1, 0, 2], [3, 1, 1]])).astype(dtype)
+    expected = other
+    if isinstance(other, (np.ndarray, list, tuple)):
+        with contextlib.suppress(TypeError, ValueError):
+            expected = made(other)
+    assert outcome(getattr(t, operator), other) == outcome(getattr(t, operator), expected)
+    u, v = t.copy(), t.copy()
+    assert outcome(lambda: u.__iadd__(other)) == outcome(lambda: v.__iadd__(expected))
+    assert u.tolist() == v.tolist()
+
+
+def assigned(t: Tensor, key: Any, value: Any) -> Any:
+    t = t.copy()
+    t[key] = value
+    return t
+
+
+@pytest.mark.filterwarnings("ignore")
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(
+    value=OPERANDS,
+    dtype=st.sampled_from(["bool", "int8", "float32", "complex64"]),
+    key=st.sampled_from(
+        [..., 0, slice(None), (0, 1), (slice(None), 1), (..., None), 5, "a", [1, 0], (0, [1, 0, 2]),
+         np.array([True, False]), None]
+    ),
+)  # fmt: skip
+def test_values_that_are_data(value: Any, dtype: str, key: Any) -> None:
+    t = Tensor(np.array([[1, 0, 2], [3, 1, 1]])).astype(dtype)
+
+    def slowly() -> Tensor:
+        u = t.copy()
+        u._setitem(key, value)  # type: ignore[attr-defined]
+        return u
+
+    assert outcome(assigned, t, key, value) == outcome(slowly)
+    mask = Tensor([[True, False, True], [False, True, True]])
+    expected = outcome(lambda: (u := t.copy(), u._setitem(mask, value))[0])  # type: ignore
+    assert outcome(assigned, t, mask, value) == expected

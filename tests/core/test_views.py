@@ -18,6 +18,7 @@ from minitensor import Tensor, ops
 NAMES = (
     "reshape", "view", "ravel", "contiguous", "broadcast_to", "expand", "permute", "transpose",
     "swapaxes", "expand_dims", "unsqueeze", "squeeze", "split", "chunk", "unbind",
+    "flip",
 )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-/* From tensors to other dtypes and to Python: the fast ways of astype, cast, copy and tolist. */
+/* From tensors to other dtypes and to Python: the fast ways of astype, cast, copy,
+ * contiguous and tolist. */
 #include "executor/submit.h"
 #include "python/py_core.h"
 
@@ -44,6 +45,13 @@ static PyObject *astype(PyObject *const *given, Py_ssize_t n, PyObject *names) {
 static PyObject *copy(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     mt_ref x = n == 1 && !names ? mt_py_ref(given[0]) : 0;
     return x ? cast_to(x, mt_t(x)->dtype) : NULL;
+}
+
+static PyObject *contiguous(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    mt_ref x = n == 1 && !names ? mt_py_ref(given[0]) : 0;
+    if (!x || !mt_contiguous(mt_t(x))) return x ? cast_to(x, mt_t(x)->dtype) : NULL;
+    Py_INCREF(given[0]);
+    return given[0];
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */
@@ -103,5 +111,6 @@ static PyObject *tolist(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     return list;
 }
 
-const mt_py_fast_entry mt_py_fast_convert[] = {
-    {"cast", cast}, {"astype", astype}, {"copy", copy}, {"tolist", tolist}, {NULL, NULL}};
+const mt_py_fast_entry mt_py_fast_convert[] = {{"cast", cast},     {"astype", astype},
+                                               {"copy", copy},     {"contiguous", contiguous},
+                                               {"tolist", tolist}, {NULL, NULL}};

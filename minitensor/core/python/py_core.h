@@ -58,7 +58,7 @@ PyObject *mt_py_ints(int n, const int64_t *values);
 int mt_py_dtype(PyObject *dtype);
 
 /* Sorts the arguments of a call: values[i] is that of parameters[i] (up to a NULL), or NULL; the
- * first `positional` may be given by position.  Returns false if Python has to say what is wrong. */
+ * first `positional` may be given by position.  False: Python has to say what is wrong. */
 bool mt_py_arguments(PyObject *const *given, Py_ssize_t n, PyObject *names, int positional,
                      const char *const *parameters, PyObject **values);
 
@@ -78,6 +78,8 @@ enum {
         Py_END_ALLOW_THREADS                                                                       \
     }
 
+/* py_calls.c */
+
 /* Finds the number of the user's line; false: an exception. */
 bool mt_py_site(uint32_t *site);
 
@@ -88,6 +90,10 @@ mt_ref mt_py_end_of(mt_ref call);
 /* Returns the Tensor of what a call of the core has returned; NULL: an exception. */
 PyObject *mt_py_finished(mt_ref ref);
 
+/* Releases a count, and keeps an exception that is on its way. */
+void mt_py_give_back(mt_ref ref);
+
+/* py_operators.c */
 PyObject *mt_py_cast(PyObject *module, PyObject *const *given, Py_ssize_t n);
 
 /* py_fast.c */
@@ -105,7 +111,8 @@ PyObject *mt_py_fast_function(PyObject *module, PyObject *const *given, Py_ssize
 
 /* Up to one without a name. */
 extern const mt_py_fast_entry mt_py_fast_views[], mt_py_fast_numbers[], mt_py_fast_input[],
-    mt_py_fast_convert[], mt_py_fast_create[], mt_py_fast_host[];
+    mt_py_fast_convert[], mt_py_fast_create[], mt_py_fast_host[], mt_py_fast_indexing[],
+    mt_py_fast_joining[], mt_py_fast_sums[], mt_py_fast_products[];
 
 /* py_index.c: slots of the type */
 PyObject *mt_py_getitem(PyObject *self, PyObject *key);
@@ -153,9 +160,6 @@ PyObject *mt_py_mask_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 /* reductions(functions): a dict of function and method for each reduction, which call the function
  * of this name for all but the common calls. */
 PyObject *mt_py_reductions(PyObject *module, PyObject *by_name);
-/* matmul(a, b): the product of two tensors; None: NumPy has to multiply. */
-PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n);
-
 extern PyMethodDef mt_op_functions[], mt_op_methods[];
 
 /* Up to one that is 0. */

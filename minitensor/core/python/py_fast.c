@@ -123,9 +123,10 @@ static PyType_Spec SPEC = {"minitensor.backend._operators.fast_function", sizeof
                            Py_TPFLAGS_DEFAULT | HAS_VECTORCALL | IS_METHOD, SLOTS};
 
 static mt_py_fast find(const char *name) {
-    static const mt_py_fast_entry *const families[] = {mt_py_fast_views,  mt_py_fast_numbers,
-                                                       mt_py_fast_input,  mt_py_fast_convert,
-                                                       mt_py_fast_create, mt_py_fast_host};
+    static const mt_py_fast_entry *const families[] = {
+        mt_py_fast_views,  mt_py_fast_numbers, mt_py_fast_input,    mt_py_fast_convert,
+        mt_py_fast_create, mt_py_fast_host,    mt_py_fast_indexing, mt_py_fast_joining,
+        mt_py_fast_sums,   mt_py_fast_products};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const mt_py_fast_entry *e = families[i]; e->name; e++)
             if (strcmp(e->name, name) == 0) return e->function;

@@ -10,9 +10,9 @@
  * returns None if the op can't run so; nothing has happened then, and the op goes the general way
  * (backend/core.py).  Only devices whose other tasks NumPy computes (MT_DEVICE_NUMPY) have it.
  *
- * The fast way of asnumpy() is here, too, and from_array(), the short way of from_numpy().  The first returns an
- * array whose base is an object that counts one export of the memory; the object's end is the
- * export's. */
+ * The fast way of asnumpy() is here, too, and from_array(), the short way of from_numpy().  The
+ * first returns an array whose base is an object that counts one export of the memory; the object's
+ * end is the export's. */
 #include "python/py_numpy.h"
 
 #include <stdio.h>

@@ -95,16 +95,14 @@ static bool number_of(PyObject *value, mt_tensor *number) {
     return true;
 }
 
-/* Assigns to a view: 0; -1: an exception; 1: the value is for Python. */
-static int assign(PyObject *target, PyObject *value) {
-    mt_ref to = ((tensor_object *)target)->ref, from = mt_py_ref(value), result;
-    mt_tensor number;
-    if (from) {
-        const mt_tensor *a = mt_t(to), *b = mt_t(from);
+/* Assigns a tensor or a number on the stack to a view: 0; -1: an exception; 1: Python has to. */
+static int assign(PyObject *target, mt_ref from) {
+    mt_ref to = ((tensor_object *)target)->ref, result;
+    const mt_tensor *a = mt_t(to), *b = mt_t(from);
+    if (!b->weak) {
         if (a->storage == b->storage || a->device != b->device) return 1;
         mt_assigns(to, from);
-    } else if (number_of(value, &number)) from = mt_ref_of(&number);
-    else return 1;
+    }
     bool keep =
         mt_keeps_gil() && mt_t(to)->size <= MT_PY_LITTLE && mt_t(from)->size <= MT_PY_LITTLE;
     MT_PY_CALL(keep, result = mt_copy(to, from))
@@ -120,18 +118,20 @@ int mt_py_setitem(PyObject *self, PyObject *key, PyObject *value) {
         PyErr_Format(PyExc_TypeError, "[setitem] a tensor's elements can't be deleted");
         return -1;
     }
-    PyObject *target = ref ? basic(mt_t(ref), key) : NULL;
-    int status = target ? assign(target, value) : PyErr_Occurred() ? -1 : 1;
-    Py_XDECREF(target);
-    if (status <= 0) return status;
     mt_tensor number;
-    mt_ref from = mt_py_ref(value);
+    mt_ref from = mt_py_ref(value), made = 0;
     if (!from && number_of(value, &number)) from = mt_ref_of(&number);
-    PyObject *done = from ? mt_py_by_tensor(self, key, from) : NULL;
-    if (!done && !PyErr_Occurred())
+    if (!from && ref) from = made = mt_py_from_data(value, -1, mt_t(ref)->device);
+    PyObject *target = ref && from ? basic(mt_t(ref), key) : NULL, *done = NULL;
+    int status = target ? assign(target, from) : PyErr_Occurred() ? -1 : 1;
+    if (status > 0 && from) done = mt_py_by_tensor(self, key, from);
+    if (status > 0 && !done && !PyErr_Occurred())
         done = PyObject_CallMethod(self, "_setitem", "(OO)", key, value);
+    if (status > 0) status = done ? 0 : -1;
+    Py_XDECREF(target);
     Py_XDECREF(done);
-    return done ? 0 : -1;
+    if (made) mt_py_give_back(made);
+    return status;
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 #include "api/indexing.h"
 #include "api/masking.h"
 #include "generated/array_codes.h"
-#include "python/py_core.h"
+#include "python/py_views.h"
 
 /* index_op(kernel, op, base, value or None, ahead, dims, *indices) */
 PyObject *mt_py_index_op(PyObject *module, PyObject *const *given, Py_ssize_t n) {
@@ -105,3 +105,81 @@ PyObject *mt_py_by_tensor(PyObject *self, PyObject *key, mt_ref value) {
     MT_PY_CALL(keep, result = mt_index_op(&call))
     return result ? mt_py_finished(result) : NULL;
 }
+
+/* --- fast ways of gather and its relatives (see py_fast.c) ------------------------------------ */
+
+/* Takes elements along an axis; `along`: as gather_elements. */
+static PyObject *take_at(const char *op, PyObject *input, PyObject *indices, PyObject *axis,
+                         bool along) {
+    mt_ref base = mt_py_ref(input), by = mt_py_ref(indices), result;
+    int dim;
+    if (!base || !by || !mt_py_axis(axis, mt_t(base)->ndim, &dim)) return NULL;
+    mt_tensor *index = mt_t(by);
+    mt_index_call call = {.kernel = MT_ARRAY_gather,
+                          .op = op,
+                          .base = mt_t(base),
+                          .n = 1,
+                          .index = &index,
+                          .dims = &dim,
+                          .ahead = along ? -1 : dim};
+    bool keep = mt_keeps_gil() && mt_t(base)->size <= MT_PY_LITTLE && index->size <= MT_PY_LITTLE;
+    MT_PY_CALL(keep, result = mt_index_op(&call))
+    return result ? mt_py_finished(result) : NULL;
+}
+
+/* Reads three arguments of a tensor, an axis and indices; false: Python has to. */
+static bool read_three(PyObject *const *given, Py_ssize_t n, PyObject *names,
+                       const char *const *parameters, PyObject **v) {
+    return mt_py_arguments(given, n, names, 3, parameters, v) && v[0] && v[1] && v[2];
+}
+
+static PyObject *gather(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input_params", "input_indices", "axis", NULL};
+    PyObject *v[3];
+    return read_three(given, n, names, PARAMETERS, v) ? take_at("gather", v[0], v[1], v[2], false)
+                                                      : NULL;
+}
+
+static PyObject *index_select(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "axis", "index", NULL};
+    PyObject *v[3];
+    if (!read_three(given, n, names, PARAMETERS, v)) return NULL;
+    mt_ref index = mt_py_ref(v[2]);
+    return index && mt_t(index)->ndim == 1 ? take_at("gather", v[0], v[2], v[1], false) : NULL;
+}
+
+static PyObject *gather_elements(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "dim", "index", NULL};
+    PyObject *v[3];
+    return read_three(given, n, names, PARAMETERS, v)
+               ? take_at("gather_elements", v[0], v[2], v[1], true)
+               : NULL;
+}
+
+static PyObject *take_along_dim(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "indices", "dim", NULL};
+    PyObject *v[3];
+    return read_three(given, n, names, PARAMETERS, v)
+               ? take_at("gather_elements", v[0], v[1], v[2], true)
+               : NULL;
+}
+
+/* take(input, indices, axis=None): None takes a vector's only axis, or Python flattens. */
+static PyObject *take(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "indices", "axis", NULL};
+    PyObject *v[3], *zero, *result;
+    if (!mt_py_arguments(given, n, names, 3, PARAMETERS, v) || !v[0] || !v[1]) return NULL;
+    if (v[2] && v[2] != Py_None) return take_at("gather", v[0], v[1], v[2], false);
+    mt_ref input = mt_py_ref(v[0]);
+    if (!input || mt_t(input)->ndim != 1 || !(zero = PyLong_FromLong(0))) return NULL;
+    result = take_at("gather", v[0], v[1], zero, false);
+    Py_DECREF(zero);
+    return result;
+}
+
+const mt_py_fast_entry mt_py_fast_indexing[] = {{"gather", gather},
+                                                {"index_select", index_select},
+                                                {"gather_elements", gather_elements},
+                                                {"take_along_dim", take_along_dim},
+                                                {"take", take},
+                                                {NULL, NULL}};

@@ -86,7 +86,8 @@ static bool read_leaf(PyObject *leaf, char kind, bool to_float32, number *to) {
     return !beyond;
 }
 
-/* Stores the leaves in C order, `step` bytes apart.  Returns where the next one belongs, or NULL. */
+/* Stores the leaves in C order, `step` bytes apart.  Returns where the next one belongs; NULL: one
+ * is beyond the kind. */
 static char *read_leaves(const list_data *l, PyObject *data, int depth, bool to_float32, int step,
                          char *to) {
     number leaf;

@@ -1,6 +1,6 @@
 /* concat and stack of everyday operands, in one call from Python: join(op, tensors, axis, stacked)
  * of the module. */
-#include "python/py_core.h"
+#include "python/py_views.h"
 #include "api/arrays.h"
 #include "generated/array_codes.h"
 
@@ -68,3 +68,37 @@ PyObject *mt_py_join(PyObject *module, PyObject *const *given, Py_ssize_t n) {
     if (tensors != given[1]) Py_XDECREF(tensors);
     return result;
 }
+
+/* The fast way of repeat_interleave(input, repeats, axis=None) with one number of repeats. */
+static PyObject *repeat_interleave(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    static const char *const PARAMETERS[] = {"input", "repeats", "axis", NULL};
+    PyObject *v[3];
+    int64_t shape[MT_MAX_NDIM], times, row = 1;
+    int axis = 0;
+    if (!mt_py_arguments(given, n, names, 3, PARAMETERS, v) || !v[0] || !v[1]) return NULL;
+    mt_ref ref = mt_py_ref(v[0]), result;
+    mt_tensor *t = ref ? mt_t(ref) : NULL;
+    bool whole = !v[2] || v[2] == Py_None;
+    if (!t || !mt_contiguous(t) || !mt_py_int(v[1], &times) || times < 0) return NULL;
+    if (!whole && !mt_py_axis(v[2], t->ndim, &axis)) return NULL;
+    int ndim = whole ? 1 : t->ndim;
+    for (int d = 0; d < ndim; d++) shape[d] = whole ? t->size : t->shape[d];
+    int64_t length = shape[axis];
+    if (__builtin_mul_overflow(length, times, &shape[axis]) || mt_size(ndim, shape) < 0)
+        return NULL;
+    for (int d = axis; d < ndim; d++) row *= shape[d];
+    mt_param numbers[3] = {{.i = length}, {.i = row}, {.i = times}};
+    mt_array_call call = {.kernel = MT_ARRAY_repeat,
+                          .op = "repeat_interleave",
+                          .n_in = 1,
+                          .in = &t,
+                          .param = numbers,
+                          .n_param = 3};
+    if (!mt_array_kernel_has(call.kernel, t->device, t->dtype)) return NULL;
+    MT_PY_CALL(mt_keeps_gil() && t->size <= MT_PY_LITTLE && mt_size(ndim, shape) <= MT_PY_LITTLE,
+               result = mt_array_op(&call, t->device, t->dtype, ndim, shape))
+    return mt_py_finished(result);
+}
+
+const mt_py_fast_entry mt_py_fast_joining[] = {{"repeat_interleave", repeat_interleave},
+                                               {NULL, NULL}};

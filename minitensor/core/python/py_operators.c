@@ -30,71 +30,6 @@
 
 static bool keeps_gil(mt_ref x) { return mt_t(x)->size <= MT_PY_LITTLE && mt_keeps_gil(); }
 
-/* --- the end of a call ------------------------------------------------------------------------ */
-
-enum { SITES = 256 };
-
-/* Lines that queued work of late: by their code objects, which are held so that no other one can
- * come to lie where one was. */
-static struct {
-    PyObject *code;
-    int line;
-    uint32_t site;
-} sites[SITES];
-
-bool mt_py_site(uint32_t *site) {
-    *site = 0;
-    PyFrameObject *frame = PyEval_GetFrame();
-    if (!frame) return true; /* no line of Python: a thread of C calls */
-    PyObject *code = (PyObject *)PyFrame_GetCode(frame);
-    int line = PyFrame_GetLineNumber(frame),
-        i = (int)(((uintptr_t)code / 32 + (unsigned)line) % SITES);
-    if (sites[i].code != code || sites[i].line != line) {
-        PyObject *number = PyObject_CallFunctionObjArgs(python.site, (PyObject *)frame, NULL);
-        long n = number ? PyLong_AsLong(number) : 0;
-        Py_XDECREF(number);
-        if (!number || n < 0) Py_DECREF(code);
-        if (!number) return false;
-        *site = (uint32_t)(n < 0 ? -1 - n : n);
-        if (n < 0) return true;
-        PyObject *before = sites[i].code;
-        sites[i].code = code, sites[i].line = line, sites[i].site = *site;
-        Py_XDECREF(before);
-        return true;
-    }
-    *site = sites[i].site;
-    Py_DECREF(code);
-    return true;
-}
-
-mt_ref mt_py_end_of(mt_ref call) {
-    uint32_t site;
-    int status = mt_call_status(call) == MT_QUEUE && python.synchronous != Py_True
-                     ? MT_TIMEOUT
-                     : MT_RUNTIME_ERROR;
-    if (status == MT_TIMEOUT && !mt_py_site(&site)) {
-        mt_call_drop(call);
-        return 0;
-    }
-    while (status == MT_TIMEOUT) {
-        Py_BEGIN_ALLOW_THREADS status = mt_submit(call, site, MT_SLICE_MS);
-        Py_END_ALLOW_THREADS if (status == MT_TIMEOUT && PyErr_CheckSignals() < 0) {
-            Py_BEGIN_ALLOW_THREADS mt_call_drop(call);
-            Py_END_ALLOW_THREADS return 0;
-        }
-    }
-    if (status == MT_OK) return mt_call_end(call);
-    PyObject *end = PyObject_CallFunction(python.complete, "L", (long long)call);
-    mt_ref ref = end ? PyLong_AsLongLong(end) : 0;
-    Py_XDECREF(end);
-    return PyErr_Occurred() ? 0 : ref;
-}
-
-PyObject *mt_py_finished(mt_ref ref) {
-    if (ref < 0) ref = mt_py_end_of(ref);
-    return ref ? mt_py_wrap(ref) : NULL;
-}
-
 /* --- calls of ops ----------------------------------------------------------------------------- */
 
 static PyObject *dispatch_slow(int op, bool is_operator, int n, PyObject *const *operands) {
@@ -136,13 +71,24 @@ static PyObject *unary(int op, PyObject *a, bool is_operator) {
     return mt_py_finished(result);
 }
 
+/* Returns a new tensor of data (an array, a list) that is the other operand of x; 0: it is not such
+ * data, or x is a number. */
+static mt_ref data_beside(mt_ref x, PyObject *data) {
+    return x && !mt_t(x)->weak ? mt_py_from_data(data, -1, mt_t(x)->device) : 0;
+}
+
 static PyObject *binary(int op, PyObject *a, PyObject *b, bool is_operator) {
     mt_tensor numbers[2];
-    mt_ref x = reference(a, &numbers[0]), y = reference(b, &numbers[1]), result;
+    mt_ref x = reference(a, &numbers[0]), y = reference(b, &numbers[1]), made = 0, result;
+    if (!x) x = made = data_beside(y, a);
+    else if (!y) y = made = data_beside(x, b);
+    if (PyErr_Occurred()) return NULL;
     if (!x || !y || (mt_t(x)->weak && mt_t(y)->weak))
         return dispatch_slow(op, is_operator, 2, (PyObject *[]){a, b});
     MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_binary(op, x, y))
-    return mt_py_finished(result);
+    PyObject *end = mt_py_finished(result);
+    if (made) mt_py_give_back(made);
+    return end;
 }
 
 static PyObject *ternary(int op, PyObject *const *operands) {
@@ -163,11 +109,16 @@ static PyObject *ternary(int op, PyObject *const *operands) {
  * (ops/elementwise.py), which also refuses results that do not fit. */
 static PyObject *in_place(int op, PyObject *a, PyObject *b) {
     mt_tensor number;
-    mt_ref x = mt_py_ref(a), y = reference(b, &number), result = 0;
-    bool keep = x && y && keeps_gil(x) && keeps_gil(y);
+    mt_ref x = mt_py_ref(a), y = reference(b, &number), made = 0, result = 0;
+    if (!y) y = made = data_beside(x, b);
+    if (PyErr_Occurred()) return NULL;
+    bool keep = x && y && keeps_gil(x) && keeps_gil(y), failed = false;
     if (x && y) {
         MT_PY_CALL(keep, result = mt_binary_in_place(op, x, y))
     }
+    if (result < 0) result = mt_py_end_of(result), failed = !result;
+    if (made) mt_py_give_back(made);
+    if (failed) return NULL;
     if (!result) {
         PyObject *value = binary(op, a, b, true), *end = value;
         if (value && value != Py_NotImplemented) {
@@ -181,7 +132,6 @@ static PyObject *in_place(int op, PyObject *a, PyObject *b) {
         }
         return end;
     }
-    if (result < 0 && !(result = mt_py_end_of(result))) return NULL;
     MT_PY_CALL(keep, mt_release(result))
     Py_INCREF(a);
     return a;
@@ -244,27 +194,73 @@ static bool operands_of(const char *op, int n, const char *const *names, PyObjec
 
 /* --- products of matrices --------------------------------------------------------------------- */
 
-/* Returns NULL without an exception if NumPy has to multiply. */
-static PyObject *product(PyObject *a, PyObject *b) {
-    mt_ref x = mt_py_ref(a), y = mt_py_ref(b), result = 0;
-    if (x && y) {
-        MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_matmul(mt_t(x), mt_t(y)))
-    }
-    return result ? mt_py_finished(result) : NULL;
+/* Returns the product of two tensors, 0 after an exception or if NumPy has to multiply. */
+static mt_ref multiply(mt_ref x, mt_ref y) {
+    mt_ref result;
+    MT_PY_CALL(keeps_gil(x) && keeps_gil(y), result = mt_matmul(mt_t(x), mt_t(y)))
+    return result < 0 ? mt_py_end_of(result) : result;
 }
+
+static mt_ref in_dtype(mt_ref x, int dtype) {
+    mt_ref result;
+    MT_PY_CALL(keeps_gil(x), result = mt_cast(x, dtype))
+    return result < 0 ? mt_py_end_of(result) : result;
+}
+
+/* The product of halves: of float32, rounded once. */
+static mt_ref multiply_halves(mt_ref x, mt_ref y) {
+    mt_ref a = in_dtype(x, MT_DT_float32), b = a ? in_dtype(y, MT_DT_float32) : 0;
+    mt_ref wide = b ? multiply(a, b) : 0, result = wide ? in_dtype(wide, mt_t(x)->dtype) : 0;
+    if (a) mt_py_give_back(a);
+    if (b) mt_py_give_back(b);
+    if (wide) mt_py_give_back(wide);
+    return result;
+}
+
+/* Returns NULL without an exception if NumPy has to multiply, or something is wrong. */
+static PyObject *product(PyObject *a, PyObject *b) {
+    enum { FEW = 1 << 14 }; /* elements of halves, beyond which NumPy multiplies in any case */
+    mt_ref x = mt_py_ref(a), y = mt_py_ref(b);
+    if (!x || !y) return NULL;
+    const mt_tensor *t = mt_t(x), *u = mt_t(y);
+    bool halves = t->dtype == u->dtype && t->device == u->device && t->ndim && u->ndim &&
+                  MT_COMPUTE[t->dtype] == MT_DT_float32 && t->dtype != MT_DT_float32;
+    mt_ref result = !halves                            ? multiply(x, y)
+                    : t->size <= FEW && u->size <= FEW ? multiply_halves(x, y)
+                                                       : 0;
+    return result ? mt_py_wrap(result) : NULL;
+}
+
+static PyObject *matmul(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && !names ? product(given[0], given[1]) : NULL;
+}
+
+/* Returns the number of dimensions of a tensor; 0: it is none, or has none. */
+static int rank(PyObject *o) {
+    mt_ref ref = mt_py_ref(o);
+    return ref ? mt_t(ref)->ndim : 0;
+}
+
+static PyObject *dot(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    if (n != 2 || names || !rank(given[0]) || !rank(given[1]) || rank(given[1]) > 2) return NULL;
+    return product(given[0], given[1]);
+}
+
+static PyObject *mm(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && rank(given[0]) == 2 && rank(given[1]) == 2 ? matmul(given, n, names) : NULL;
+}
+
+static PyObject *mv(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    return n == 2 && rank(given[0]) == 2 && rank(given[1]) == 1 ? matmul(given, n, names) : NULL;
+}
+
+const mt_py_fast_entry mt_py_fast_products[] = {
+    {"matmul", matmul}, {"dot", dot}, {"mm", mm}, {"mv", mv}, {NULL, NULL}};
 
 static PyObject *slot_matmul(PyObject *a, PyObject *b) {
     PyObject *result = product(a, b);
     if (result || PyErr_Occurred()) return result;
     return PyObject_CallMethod(mt_py_ref(a) ? a : b, "_matmul", "(OO)", a, b);
-}
-
-PyObject *mt_py_matmul(PyObject *module, PyObject *const *given, Py_ssize_t n) {
-    (void)module;
-    if (n != 2) return PyErr_Format(PyExc_TypeError, "[matmul] takes 2 operands, got %zd", n);
-    PyObject *result = product(given[0], given[1]);
-    if (result || PyErr_Occurred()) return result;
-    Py_RETURN_NONE;
 }
 
 /* --- one function, one method and their entries for each op; one slot for each operator ------- */

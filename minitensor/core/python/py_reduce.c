@@ -224,3 +224,55 @@ PyObject *mt_py_reductions(PyObject *module, PyObject *by_name) {
     Py_XDECREF(home);
     return made;
 }
+
+/* --- sums of something else: fast ways (see py_fast.c) ---------------------------------------- */
+
+/* Returns the sum of all elements of what a call of the core has returned, which is given back; a
+ * reference, or 0 after an exception. */
+static mt_ref whole_sum(mt_ref of, bool keep) {
+    mt_ref sum;
+    if (of < 0) of = mt_py_end_of(of);
+    if (!of) return 0;
+    int ndim = mt_t(of)->ndim;
+    uint64_t axes = ndim ? ~(uint64_t)0 >> (64 - ndim) : 0;
+    MT_PY_CALL(keep, sum = mt_reduce(MT_OP_sum, of, axes, 0, -1, 0))
+    if (sum < 0) sum = mt_py_end_of(sum);
+    mt_py_give_back(of);
+    return sum;
+}
+
+/* Returns the only argument, if that is a tensor of a dtype with kernels; 0: Python has to. */
+static mt_ref only_tensor(PyObject *const *given, Py_ssize_t n, PyObject *names, bool *keep) {
+    mt_ref x = n == 1 && !names ? mt_py_ref(given[0]) : 0;
+    if (!x || !MT_HAS_KERNELS[mt_t(x)->dtype] || !mt_t(x)->storage) return 0;
+    if (!(mt_devices[mt_t(x)->device].flags & MT_DEVICE_NATIVE)) return 0;
+    *keep = mt_t(x)->size <= MT_PY_LITTLE && mt_keeps_gil();
+    return x;
+}
+
+static PyObject *count_nonzero(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    mt_tensor zero = {.size = 1, .device = -1, .weak = MT_ON_STACK, .dtype = MT_DT_int64};
+    bool keep;
+    mt_ref x = only_tensor(given, n, names, &keep), found;
+    if (!x) return NULL;
+    MT_PY_CALL(keep, found = mt_binary(MT_OP_ne, x, mt_ref_of(&zero)))
+    found = whole_sum(found, keep);
+    return found ? mt_py_wrap(found) : NULL;
+}
+
+/* norm(t): the root of the sum of squares, of floats. */
+static PyObject *norm(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    bool keep;
+    mt_ref x = only_tensor(given, n, names, &keep), squares, root;
+    if (!x || MT_KIND[mt_t(x)->dtype] != 'f') return NULL;
+    MT_PY_CALL(keep, squares = mt_unary(MT_OP_square, x))
+    mt_ref sum = whole_sum(squares, keep);
+    if (!sum) return NULL;
+    MT_PY_CALL(keep, root = mt_unary(MT_OP_sqrt, sum))
+    PyObject *result = mt_py_finished(root);
+    mt_py_give_back(sum);
+    return result;
+}
+
+const mt_py_fast_entry mt_py_fast_sums[] = {
+    {"count_nonzero", count_nonzero}, {"norm", norm}, {NULL, NULL}};

@@ -6,22 +6,13 @@ static freefunc deallocate; /* Tensor's */
 
 /* --- the type --------------------------------------------------------------------------------- */
 
-static void give_back(mt_ref ref) {
-    if (mt_keeps_gil() && mt_release_promptly(mt_t(ref))) return;
-    PyObject *kind, *error,
-        *where; /* what is on its way up is not for a function that Python runs for the core */
-    PyErr_Fetch(&kind, &error, &where);
-    Py_BEGIN_ALLOW_THREADS mt_release(ref);
-    Py_END_ALLOW_THREADS PyErr_Restore(kind, error, where);
-}
-
 static void dealloc(PyObject *self) {
     tensor_object *t = (tensor_object *)self;
     PyTypeObject *type = Py_TYPE(self);
     if (t->weak) PyObject_ClearWeakRefs(self);
     Py_XDECREF(t->shape);
     Py_XDECREF(t->dtype);
-    if (t->ref) give_back(t->ref);
+    if (t->ref) mt_py_give_back(t->ref);
     (type == (PyTypeObject *)python.tensor ? deallocate
                                            : (freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
@@ -186,7 +177,7 @@ static PyObject *become(PyObject *module, PyObject *const *given, Py_ssize_t n) 
     t->ref = ref;
     Py_CLEAR(t->shape);
     Py_CLEAR(t->dtype);
-    if (before) give_back(before);
+    if (before) mt_py_give_back(before);
     Py_INCREF(given[0]);
     return given[0];
 }
@@ -261,9 +252,6 @@ static PyMethodDef MODULE_FUNCTIONS[] = {
      "mask_op($module, what, op, base, mask, value, /)\n--\n\nChoose by a mask: see api/masking.h. "
      " "
      "Return None if the core can't do it."},
-    {"matmul", AS_METHOD(mt_py_matmul), METH_FASTCALL,
-     "matmul($module, a, b, /)\n--\n\nReturn the product of two tensors; None if NumPy has to "
-     "multiply."},
     {"array", array, METH_O,
      "array($module, ref)\n--\n\nReturn a tensor's memory as an array, valid while the tensor is "
      "held "

@@ -103,13 +103,6 @@ static PyObject *ravel(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     return t ? reshape_to(t, 1, (int64_t[]){t->size}) : NULL;
 }
 
-static PyObject *contiguous(PyObject *const *given, Py_ssize_t n, PyObject *names) {
-    const mt_tensor *t = first(given, n, names, 1, 1);
-    if (!t || !mt_contiguous(t)) return NULL;
-    Py_INCREF(given[0]);
-    return given[0];
-}
-
 static PyObject *broadcast(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     const mt_tensor *t = first(given, n, names, 2, MT_MAX_NDIM);
     int64_t shape[MT_MAX_NDIM], strides[MT_MAX_NDIM];
@@ -163,6 +156,24 @@ static PyObject *swapaxes(PyObject *const *given, Py_ssize_t n, PyObject *names)
     int a, b;
     if (!t || !mt_py_axis(given[1], t->ndim, &a) || !mt_py_axis(given[2], t->ndim, &b)) return NULL;
     return swap(t, a, b);
+}
+
+static PyObject *flip(PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    const mt_tensor *t = first(given, n, names, 2, 2);
+    int64_t axes[MT_MAX_NDIM], strides[MT_MAX_NDIM], offset;
+    int count = t ? mt_py_read_ints(given + 1, 1, axes) : -1, seen = 0;
+    if (count < 0) return NULL;
+    offset = t->offset;
+    memcpy(strides, t->strides, (size_t)t->ndim * sizeof *strides);
+    for (int i = 0; i < count; i++) {
+        if (axes[i] < -t->ndim || axes[i] >= t->ndim) return NULL;
+        int d = (int)(axes[i] < 0 ? axes[i] + t->ndim : axes[i]);
+        if (seen >> d & 1) return NULL;
+        seen |= 1 << d;
+        if (t->shape[d] > 1) offset += (t->shape[d] - 1) * strides[d];
+        strides[d] = -strides[d];
+    }
+    return mt_py_view(t, t->ndim, t->shape, strides, offset);
 }
 
 PyObject *mt_py_reversed(const mt_tensor *t) {
@@ -266,12 +277,12 @@ const mt_py_fast_entry mt_py_fast_views[] = {{"reshape", reshape},
                                              {"view", reshape},
                                              {"ravel", ravel},
                                              {"Tensor.flatten", ravel},
-                                             {"contiguous", contiguous},
                                              {"broadcast_to", broadcast_to},
                                              {"expand", broadcast},
                                              {"permute", permute},
                                              {"transpose", transpose},
                                              {"swapaxes", swapaxes},
+                                             {"flip", flip},
                                              {"expand_dims", expand_dims},
                                              {"unsqueeze", expand_dims},
                                              {"squeeze", squeeze},
