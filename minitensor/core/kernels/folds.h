@@ -131,6 +131,13 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
 #define BETTER(a, b, WINS) (((a) == (a)) & (((b)WINS(a)) | IS_NAN(b)))
 #define IS_NAN(a) ((a) != (a))
 
+/* Stores counts. */
+static void count_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
+                         double divisor) {
+    (void)aux, (void)count, (void)divisor;
+    memcpy(out, acc, (size_t)n * sizeof(int64_t));
+}
+
 /* Stores the indices of the extremes. */
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
                        double divisor) {
@@ -200,11 +207,15 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
 #define ARG_FOLDS(name, s)                                                                         \
     {name##_##s##_start, arg_##name##_##s##_accumulate_run, arg_##name##_##s##_accumulate_rows,    \
      arg_##name##_##s##_merge, arg_finish}
+#define COUNT_FOLDS(s)                                                                             \
+    {count_##s##_start, count_##s##_accumulate_run, count_##s##_accumulate_rows,                   \
+     count_##s##_merge, count_finish}
 #define VAR_FOLDS(s, finish)                                                                       \
     {var_##s##_start, var_##s##_accumulate_run, var_##s##_accumulate_rows, var_##s##_merge, finish}
 #define ROW(s)                                                                                     \
     [MT_SUM] = FOLDS(sum_##s), [MT_PROD] = FOLDS(prod_##s), [MT_MIN] = FOLDS(min_##s),             \
-    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s)
+    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s),    \
+    [MT_COUNT] = COUNT_FOLDS(s)
 #define FLOAT_ROW(s)                                                                               \
     ROW(s), [MT_VAR] = VAR_FOLDS(s, var_##s##_finish), [MT_STD] = VAR_FOLDS(s, std_##s##_finish)
 #define MT_FOLD_TABLE                                                                              \
