@@ -18,19 +18,6 @@
  * MT_FOLD_BLOCK). */
 enum { LANES = 32, FEW_LANES = 8 };
 
-/* Puts L running values, which are a power of two up to LANES, together in the first: STEP combines
- * those at j and `to`, from the larger distance to the least.  Each loop has a fixed length. */
-#define HALVE(L, j, to, ...)                                                                       \
-    HALF(L, 32, j, to, __VA_ARGS__)                                                                \
-    HALF(L, 16, j, to, __VA_ARGS__)                                                                \
-    HALF(L, 8, j, to, __VA_ARGS__)                                                                 \
-    HALF(L, 4, j, to, __VA_ARGS__)                                                                 \
-    HALF(L, 2, j, to, __VA_ARGS__)
-#define HALF(L, width, j, to, ...)                                                                 \
-    for (int j = 0, to = width / 2; L >= width && j < width / 2; j++, to++) {                      \
-        __VA_ARGS__;                                                                               \
-    }
-
 /* Prefetches the memory of a run: conversions keep the processor too busy to look far enough
  * ahead (this saves an eighth of the time of a float32 sum from memory).  Prefetches past the
  * end have no effect. */
