@@ -35,7 +35,7 @@ Rule = Literal["same", "float", "compare", "logical", "test", "bitwise", "where"
 * bitwise: as same (its expressions exist for integers and bools only)
 * where: the first input is a bool, the others promote
 * sum: (reductions) integers and bools widen to 64 bits, signed or unsigned
-* index: (reductions) returns int64
+* index: (reductions) returns int64, a position or a count
 """
 
 
@@ -386,6 +386,9 @@ REDUCTIONS: tuple[Op, ...] = (
        "Return the variance: the mean of the squared distances from the mean."),
     Op("std", 1, "float", "b - a", "np.std(a, axis=axis, ddof=ddof, keepdims=keepdims)",
        "Return the standard deviation: the square root of the variance."),
+    Op("count_nonzero", 1, "index", {"biuf": "a + (b != 0)"},
+       "np.count_nonzero(a, axis=axis, keepdims=keepdims)",
+       "Return how many elements are not zero.", complex=True),
 )
 
 

@@ -531,7 +531,7 @@ def count_nonzero(
         >>> print(ops.count_nonzero(Tensor([[0, 1], [2, 3]]), axis=1))
         [1 2]
     """
-    return sum(as_tensor(input, "count_nonzero") != 0, axis, keepdims)
+    return _reduce("count_nonzero", input, axis, keepdims)
 
 
 _SCAN, _SOFTMAX = ARRAY_CODES["scan"], ARRAY_CODES["softmax"]
@@ -617,11 +617,10 @@ def vector_norm(op: str, t: Tensor, ord: float | str, axes: Any, keepdims: bool)
     if t.dtype.kind == "f" and t.dtype.itemsize == 2:
         return vector_norm(op, _wide(t), ord, axes, keepdims).astype(t.dtype)
     f = elementwise.FUNCTIONS
-    if ord == 2 and t.dtype.kind == "f":
-        return f["sqrt"](_reduce("sum", f["square"](t), axes, keepdims))
-    size = f["abs"](t) * 1.0
+    t = t.astype(to_float(t.dtype), copy=False)
+    size = t if ord == 2 and t.dtype.kind == "f" else f["abs"](t)
     if ord == 2:
-        return f["sqrt"](_reduce("sum", size * size, axes, keepdims))
+        return f["sqrt"](_reduce("sum", f["square"](size), axes, keepdims))
     if ord in (math.inf, -math.inf):
         return _reduce("amax" if ord > 0 else "amin", size, axes, keepdims)
     if ord == 0:

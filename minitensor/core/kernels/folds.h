@@ -18,19 +18,6 @@
  * MT_FOLD_BLOCK). */
 enum { LANES = 32, FEW_LANES = 8 };
 
-/* Puts L running values, which are a power of two up to LANES, together in the first: STEP combines
- * those at j and `to`, from the larger distance to the least.  Each loop has a fixed length. */
-#define HALVE(L, j, to, ...)                                                                       \
-    HALF(L, 32, j, to, __VA_ARGS__)                                                                \
-    HALF(L, 16, j, to, __VA_ARGS__)                                                                \
-    HALF(L, 8, j, to, __VA_ARGS__)                                                                 \
-    HALF(L, 4, j, to, __VA_ARGS__)                                                                 \
-    HALF(L, 2, j, to, __VA_ARGS__)
-#define HALF(L, width, j, to, ...)                                                                 \
-    for (int j = 0, to = width / 2; L >= width && j < width / 2; j++, to++) {                      \
-        __VA_ARGS__;                                                                               \
-    }
-
 /* Prefetches the memory of a run: conversions keep the processor too busy to look far enough
  * ahead (this saves an eighth of the time of a float32 sum from memory).  Prefetches past the
  * end have no effect. */
@@ -131,6 +118,13 @@ static void sum_f64_finish(const void *acc, const void *aux, void *out, int64_t 
 #define BETTER(a, b, WINS) (((a) == (a)) & (((b)WINS(a)) | IS_NAN(b)))
 #define IS_NAN(a) ((a) != (a))
 
+/* Stores counts. */
+static void count_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
+                         double divisor) {
+    (void)aux, (void)count, (void)divisor;
+    memcpy(out, acc, (size_t)n * sizeof(int64_t));
+}
+
 /* Stores the indices of the extremes. */
 static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, int64_t count,
                        double divisor) {
@@ -200,11 +194,15 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
 #define ARG_FOLDS(name, s)                                                                         \
     {name##_##s##_start, arg_##name##_##s##_accumulate_run, arg_##name##_##s##_accumulate_rows,    \
      arg_##name##_##s##_merge, arg_finish}
+#define COUNT_FOLDS(s)                                                                             \
+    {count_##s##_start, count_##s##_accumulate_run, count_##s##_accumulate_rows,                   \
+     count_##s##_merge, count_finish}
 #define VAR_FOLDS(s, finish)                                                                       \
     {var_##s##_start, var_##s##_accumulate_run, var_##s##_accumulate_rows, var_##s##_merge, finish}
 #define ROW(s)                                                                                     \
     [MT_SUM] = FOLDS(sum_##s), [MT_PROD] = FOLDS(prod_##s), [MT_MIN] = FOLDS(min_##s),             \
-    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s)
+    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s),    \
+    [MT_COUNT] = COUNT_FOLDS(s)
 #define FLOAT_ROW(s)                                                                               \
     ROW(s), [MT_VAR] = VAR_FOLDS(s, var_##s##_finish), [MT_STD] = VAR_FOLDS(s, std_##s##_finish)
 #define MT_FOLD_TABLE                                                                              \

@@ -64,6 +64,7 @@ static int family_of(int op) {
            : op == MT_OP_argmax                  ? MT_ARGMAX
            : op == MT_OP_var                     ? MT_VAR
            : op == MT_OP_std                     ? MT_STD
+           : op == MT_OP_count_nonzero           ? MT_COUNT
                                                  : MT_FAMILIES;
 }
 

@@ -11,6 +11,19 @@
 #define IVDEP _Pragma("GCC ivdep")
 #endif
 
+/* Puts L running values, a power of two up to 32, together in the first: STEP combines
+ * those at j and `to`, from the larger distance to the least.  Each loop has a fixed length. */
+#define HALVE(L, j, to, ...)                                                                       \
+    HALF(L, 32, j, to, __VA_ARGS__)                                                                \
+    HALF(L, 16, j, to, __VA_ARGS__)                                                                \
+    HALF(L, 8, j, to, __VA_ARGS__)                                                                 \
+    HALF(L, 4, j, to, __VA_ARGS__)                                                                 \
+    HALF(L, 2, j, to, __VA_ARGS__)
+#define HALF(L, width, j, to, ...)                                                                 \
+    for (int j = 0, to = width / 2; L >= width && j < width / 2; j++, to++) {                      \
+        __VA_ARGS__;                                                                               \
+    }
+
 #define MT_PART_NAME(table, part) table##_##part
 #define MT_PART(table, part) MT_PART_NAME(table, part) /* for example mt_loops_avx2_folds */
 

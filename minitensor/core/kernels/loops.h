@@ -36,7 +36,18 @@ typedef struct {
 /* A long run is folded in blocks that are merged in order, so several threads give the same
  * result as one. */
 enum { MT_FOLD_BLOCK = 1 << 16 };
-enum { MT_SUM, MT_PROD, MT_MIN, MT_MAX, MT_ARGMIN, MT_ARGMAX, MT_VAR, MT_STD, MT_FAMILIES };
+enum {
+    MT_SUM,
+    MT_PROD,
+    MT_MIN,
+    MT_MAX,
+    MT_ARGMIN,
+    MT_ARGMAX,
+    MT_VAR,
+    MT_STD,
+    MT_COUNT,
+    MT_FAMILIES
+};
 
 /* Transposes a block: `rows` and `columns` are those of dst, whose rows begin dst_row bytes
  * apart. */

@@ -109,17 +109,30 @@ static product product_at(const matmul_job *job, int64_t i) {
                                  int64_t out_row, bool first) {                                    \
         NAME##_rows(m, PANEL_VECTORS, inner, a, a_row, a_column, b, b_row, out, out_row, first);   \
     }                                                                                              \
+    /* The last elements are a whole vector whose first ones have been added already. */           \
     static T NAME##_dot(const char *a, const char *b, int64_t n) {                                 \
         FUSED                                                                                      \
         NAME sum[DOT_VECTORS] = {{0}};                                                             \
-        int64_t i = 0, step = DOT_VECTORS * NAME##_LANES;                                          \
+        int64_t i = 0, lanes = NAME##_LANES, step = DOT_VECTORS * lanes;                           \
+        T total = 0, lane[NAME##_LANES], x, y;                                                     \
         for (; i + step <= n;                                                                      \
              i += step, a += DOT_VECTORS * MT_VECTOR, b += DOT_VECTORS * MT_VECTOR)                \
             for (int v = 0; v < DOT_VECTORS; v++)                                                  \
                 sum[v] = ((const NAME *)a)[v] * ((const NAME *)b)[v] + sum[v];                     \
+        for (; i + lanes <= n; i += lanes, a += MT_VECTOR, b += MT_VECTOR)                         \
+            sum[0] = *(const NAME *)a * *(const NAME *)b + sum[0];                                 \
+        if (i < n && n >= lanes) {                                                                 \
+            int64_t back = (lanes - (n - i)) * (int64_t)sizeof(T);                                 \
+            NAME p = *(const NAME *)(a - back) * *(const NAME *)(b - back), none = {0};            \
+            for (int l = 0; l < (int)NAME##_LANES; l++) lane[l] = l < lanes - (n - i) ? 0 : p[l];  \
+            memcpy(&none, lane, sizeof none);                                                      \
+            sum[1] = sum[1] + none;                                                                \
+            i = n;                                                                                 \
+        }                                                                                          \
         sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);                                            \
-        T total = 0, x, y;                                                                         \
-        for (int l = 0; l < (int)NAME##_LANES; l++) total += sum[0][l];                            \
+        memcpy(lane, &sum[0], sizeof lane);                                                        \
+        HALVE((int)NAME##_LANES, l, to, lane[l] += lane[to])                                       \
+        total = lane[0];                                                                           \
         for (; i < n; i++, a += sizeof(T), b += sizeof(T)) {                                       \
             memcpy(&x, a, sizeof x);                                                               \
             memcpy(&y, b, sizeof y);                                                               \
