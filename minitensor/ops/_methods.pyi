@@ -363,12 +363,18 @@ class TensorMethods:
         """Return the slices whose coordinates the last dimension of `indices` holds."""
     def ge(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater or equal."""
+    def gelu(self) -> Tensor:
+        """Return input * Phi(input), with Phi the normal distribution."""
     def greater(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater."""
     def greater_equal(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater or equal."""
     def gt(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater."""
+    def hardsigmoid(self) -> Tensor:
+        """Return min(max(input + 3, 0), 6) / 6."""
+    def hardswish(self) -> Tensor:
+        """Return input * hardsigmoid(input)."""
     def hypot(self, other: TensorLike) -> Tensor:
         """Return sqrt(input**2 + other**2), without overflow in between."""
     @overload
@@ -501,6 +507,8 @@ class TensorMethods:
         """Return the least element over `axis`; NaN if one is NaN."""
     def minimum(self, other: TensorLike) -> Tensor:
         """Return the smaller of two numbers; NaN if one is NaN."""
+    def mish(self) -> Tensor:
+        """Return input * tanh(log(1 + exp(input)))."""
     def mm(self, mat2: TensorLike) -> Tensor:
         """Return the product of two matrices."""
     def moveaxis(self, source: AxisLike, destination: AxisLike) -> Tensor:
@@ -644,6 +652,8 @@ class TensorMethods:
         """Return the logistic function, 1 / (1 + exp(-input))."""
     def sign(self) -> Tensor:
         """Return -1, 0 or 1 for the sign of a number; NaN stays NaN."""
+    def silu(self) -> Tensor:
+        """Return input * sigmoid(input)."""
     def sin(self) -> Tensor:
         """Return the sine of an angle in radians."""
     def sinh(self) -> Tensor:
@@ -656,6 +666,8 @@ class TensorMethods:
         dims: SupportsIndex = ...,
     ) -> Tensor:
         """Return exp(input) divided by its sum along `axis`, without overflow."""
+    def softplus(self) -> Tensor:
+        """Return log(1 + exp(input)); above 20 the input itself."""
     def sort(
         self,
         axis: SupportsIndex = -1,
