@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["erf", "sigmoid", "floor_divide", "mean", "argmin", "argmax"]
+__all__ = ["erf", "sigmoid", "gelu", "mish", "floor_divide", "mean", "argmin", "argmax"]
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -21,6 +21,20 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-a)), computed in double precision."""
     with np.errstate(over="ignore"):
         return (1 / (1 + np.exp(-a.astype(np.float64)))).astype(a.dtype)
+
+
+def gelu(a: np.ndarray) -> np.ndarray:
+    """Return a * Phi(a), with Phi the normal distribution, computed in double precision."""
+    wide = a.astype(np.float64)
+    return (wide * 0.5 * (erf(wide * math.sqrt(0.5)) + 1)).astype(a.dtype)
+
+
+def mish(a: np.ndarray) -> np.ndarray:
+    """Return a * tanh(log(1 + exp(a))), computed in double precision."""
+    wide = a.astype(np.float64)
+    e = np.exp(np.minimum(wide, 30))
+    n = e * (e + 2)
+    return (wide * (n / (n + 2))).astype(a.dtype)
 
 
 def floor_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1503,7 +1503,7 @@ def min(
 def minimum(input: TensorLike, other: TensorLike) -> Tensor:
     """Return the smaller of two numbers; NaN if one is NaN."""
 def mish(input: TensorLike) -> Tensor:
-    """Return input * tanh(softplus(input))."""
+    """Return input * tanh(log(1 + exp(input)))."""
 def mm(input: TensorLike, mat2: TensorLike) -> Tensor:
     """Return the product of two matrices."""
 def moveaxis(input: TensorLike, source: AxisLike, destination: AxisLike) -> Tensor:

@@ -484,6 +484,8 @@ class TensorMethods:
         """Return the greatest common divisor."""
     def ge(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater or equal."""
+    def gelu(self) -> Tensor:
+        """Return input * Phi(input), with Phi the normal distribution."""
     def greater(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater."""
     def greater_equal(self, other: TensorLike) -> Tensor:
@@ -494,6 +496,10 @@ class TensorMethods:
         """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
     def hsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
         """Split a tensor along the second axis, a vector along the first, as tensor_split does."""
+    def hardsigmoid(self) -> Tensor:
+        """Return min(max(input + 3, 0), 6) / 6."""
+    def hardswish(self) -> Tensor:
+        """Return input * hardsigmoid(input)."""
     def hypot(self, other: TensorLike) -> Tensor:
         """Return sqrt(input**2 + other**2), without overflow in between."""
     def i0(self) -> Tensor:
@@ -680,6 +686,8 @@ class TensorMethods:
         """Return the least element over `axis`; NaN if one is NaN."""
     def minimum(self, other: TensorLike) -> Tensor:
         """Return the smaller of two numbers; NaN if one is NaN."""
+    def mish(self) -> Tensor:
+        """Return input * tanh(log(1 + exp(input)))."""
     def mm(self, mat2: TensorLike) -> Tensor:
         """Return the product of two matrices."""
     def moveaxis(self, source: AxisLike, destination: AxisLike) -> Tensor:
@@ -923,6 +931,8 @@ class TensorMethods:
         """Write what `sign` returns to the tensor, and return the tensor."""
     def signbit(self) -> Tensor:
         """Return True where the sign bit is set, also of -0.0 and NaN."""
+    def silu(self) -> Tensor:
+        """Return input * sigmoid(input)."""
     def sin(self) -> Tensor:
         """Return the sine of an angle in radians."""
     def sin_(self) -> Tensor:
@@ -939,6 +949,8 @@ class TensorMethods:
         dims: SupportsIndex = ...,
     ) -> Tensor:
         """Return exp(input) divided by its sum along `axis`, without overflow."""
+    def softplus(self) -> Tensor:
+        """Return log(1 + exp(input)); above 20 the input itself."""
     def sort(
         self,
         axis: SupportsIndex = -1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -157,6 +158,66 @@ def div(
     except WRONG as error:
         name_op(error, "div")
         raise
+
+
+@named
+def gelu(input: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """Return input * Phi(input), with Phi the normal distribution.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        approximate: "none", or "tanh" for the approximation of Hendrycks and Gimpel (2016).
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: `approximate` is another one.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.gelu(Tensor([0.0, 10.0])))
+        [ 0. 10.]
+    """
+    if approximate == "none":
+        return FUNCTIONS["gelu"](input)
+    if approximate != "tanh":
+        raise ValueError(f"[gelu] approximate must be 'none' or 'tanh', got {approximate!r}")
+    x = as_tensor(input, "gelu")
+    factor = 2 * math.sqrt(2 / math.pi)  # 1 + tanh(y) is 2 * sigmoid(2 * y)
+    return x * FUNCTIONS["sigmoid"](x * (FUNCTIONS["square"](x) * (0.044715 * factor) + factor))
+
+
+@named
+def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tensor:
+    """Return log(1 + exp(beta * input)) / beta.
+
+    Args:
+        input: a tensor-like of any shape; bool, int, uint or float.
+        beta: the factor of the input; not 0.
+        threshold: where beta * input is above it, the result is the input itself.
+
+    Returns:
+        A new tensor of the input's shape; float32 for integers and bools.
+
+    Raises:
+        TypeError: the input is not tensor-like, or is complex.
+        ValueError: beta is 0.
+
+    Example:
+        >>> from minitensor import Tensor, ops
+        >>> print(ops.softplus(Tensor([-200.0, 30.0])))
+        [ 0. 30.]
+    """
+    if beta == 0:
+        raise ValueError(f"[softplus] beta must not be 0, got {beta}")
+    if beta == 1 and threshold == 20:
+        return FUNCTIONS["softplus"](input)
+    x = as_tensor(input, "softplus")
+    y = x * beta
+    rest = FUNCTIONS["log1p"](FUNCTIONS["exp"](-_abs(y)))  # exp can't overflow
+    return _where(y > threshold, x, (FUNCTIONS["maximum"](y, 0) + rest) / beta)
 
 
 def _truncated(input: Any, other: Any, rounding_mode: str) -> Tensor:

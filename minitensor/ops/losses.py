@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitensor.ops import reduce
-from minitensor.ops._dispatch import as_tensor, host_many, named
+from minitensor.ops._dispatch import array_op, as_tensor, host_many, named
 from minitensor.ops.elementwise import FUNCTIONS
 from minitensor.ops.nn import _float, _pair, _wide, log_softmax, logsigmoid
+from minitensor.optable import ARRAY_CODES
 from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -260,6 +261,29 @@ def _picked(
     return loss, factor
 
 
+_CROSS_ENTROPY = ARRAY_CODES["cross_entropy"]
+_REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
+
+
+def _of_classes(
+    op: str,
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    logits: bool,
+) -> Tensor | None:
+    """Return the loss of rows by the kernel; None where the ops of the table take it."""
+    if x.ndim > 2 or reduction not in _REDUCTIONS:
+        return None
+    rows, classes = (x, target) if x.ndim == 2 else (x.reshape(1, -1), target.reshape(1))
+    shape = target.shape if reduction == "none" else ()
+    numbers = _REDUCTIONS[reduction], ignore_index, logits
+    operands = (rows, classes) if weight is None else (rows, classes, weight)
+    return array_op(_CROSS_ENTROPY, op, x.dtype.code, shape, numbers, *operands)
+
+
 @named
 def nll_loss(
     inputs: TensorLike,
@@ -295,6 +319,9 @@ def nll_loss(
     if y.dtype.kind not in "iu":
         raise TypeError(f"[nll_loss] target must be of integers, got {y.dtype}")
     factors = _class_weight("nll_loss", logs, weight, logs.shape[_classes("nll_loss", x, y)])
+    found = _of_classes("nll_loss", x, y, factors, ignore_index, reduction, False)
+    if found is not None:
+        return found
     loss, factor = _picked("nll_loss", logs, y, factors, ignore_index)
     return _reduced(loss, reduction, "nll_loss", factor).astype(x.dtype, copy=False)
 
@@ -346,6 +373,11 @@ def cross_entropy(
     axis = 0 if x.ndim == 1 else 1
     classes = x.shape[axis]
     factors = _class_weight("cross_entropy", x, weight, classes)
+    if y.dtype.kind in "iu" and not label_smoothing:
+        _classes("cross_entropy", x, y)
+        found = _of_classes("cross_entropy", source, y, factors, ignore_index, reduction, True)
+        if found is not None:
+            return found
     logs = log_softmax(x, axis)
     scaled = logs if factors is None else logs * factors.reshape([-1] + [1] * (x.ndim - axis - 1))
     factor = None

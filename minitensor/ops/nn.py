@@ -7,7 +7,7 @@ or exponentials exceed it: functions that add up compute halves in float32 and r
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -33,17 +33,16 @@ if TYPE_CHECKING:
     from minitensor.typing import ShapeLike, TensorLike
 
 __all__ = [
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus",
-    "softsign", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softmax", "log_softmax",
-    "softmin", "dropout", "layer_norm", "linear", "dense", "embedding", "normalize",
-    "cosine_similarity",
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "softsign", "logsigmoid",
+    "hardtanh", "softmax", "log_softmax", "softmin", "dropout", "layer_norm", "linear", "dense",
+    "embedding", "normalize", "cosine_similarity",
 ]  # fmt: skip
 
-_where, _exp, _log, _tanh = (FUNCTIONS[name] for name in ("where", "exp", "log", "tanh"))
+_where, _exp, _log = (FUNCTIONS[name] for name in ("where", "exp", "log"))
 _maximum, _minimum, _expm1, _log1p, _abs = (
     FUNCTIONS[name] for name in ("maximum", "minimum", "expm1", "log1p", "abs")
 )
-_sigmoid, _erf, _sqrt = (FUNCTIONS[name] for name in ("sigmoid", "erf", "sqrt"))
+_sigmoid, _square, _sqrt = (FUNCTIONS[name] for name in ("sigmoid", "square", "sqrt"))
 
 
 def _float(value: Any, op: str) -> Tensor:
@@ -127,6 +126,8 @@ def leaky_relu(input: TensorLike, alpha: float = 0.2) -> Tensor:
         [-0.5  2. ]
     """
     x = _float(input, "leaky_relu")
+    if 0 < alpha <= 1:
+        return _maximum(x, x * alpha)
     return _where(x > 0, x, x * alpha)
 
 
@@ -200,104 +201,6 @@ def selu(input_x: TensorLike) -> Tensor:
     return elu(input_x, 1.6732632423543772) * 1.0507009873554805
 
 
-def gelu(input: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
-    """Return input * Phi(input), with Phi the normal distribution.
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-        approximate: "none", or "tanh" for the approximation of Hendrycks and Gimpel (2016).
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-        ValueError: `approximate` is another one.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.gelu(Tensor([0.0, 10.0])))
-        [ 0. 10.]
-    """
-    x = _float(input, "gelu")
-    if approximate == "none":
-        return x * (_erf(x / math.sqrt(2)) + 1) * 0.5
-    if approximate != "tanh":
-        raise ValueError(f"[gelu] approximate must be 'none' or 'tanh', got {approximate!r}")
-    return x * 0.5 * (_tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
-
-
-def silu(input: TensorLike) -> Tensor:
-    """Return input * sigmoid(input).
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.silu(Tensor([0.0, 100.0])))
-        [  0. 100.]
-    """
-    x = _float(input, "silu")
-    return x * _sigmoid(x)
-
-
-def softplus(input: TensorLike, beta: float = 1, threshold: float = 20) -> Tensor:
-    """Return log(1 + exp(beta * input)) / beta.
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-        beta: the factor of the input; not 0.
-        threshold: where beta * input is above it, the result is the input itself.
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-        ValueError: beta is 0.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.softplus(Tensor([-200.0, 30.0])))
-        [ 0. 30.]
-    """
-    if beta == 0:
-        raise ValueError(f"[softplus] beta must not be 0, got {beta}")
-    x = _float(input, "softplus")
-    y = x * beta
-    return _where(
-        y > threshold, x, (_maximum(y, 0) + _log1p(_exp(-_abs(y)))) / beta
-    )  # exp can't overflow
-
-
-def mish(input: TensorLike) -> Tensor:
-    """Return input * tanh(softplus(input)).
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.mish(Tensor([0.0, 30.0])))
-        [ 0. 30.]
-    """
-    x = _float(input, "mish")
-    return x * _tanh(softplus(x))
-
-
 def softsign(x: TensorLike) -> Tensor:
     """Return x / (1 + |x|).
 
@@ -366,47 +269,6 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
             f"[hardtanh] min_val must not be above max_val, got {min_val} and {max_val}"
         )
     return clamp(input, min_val, max_val)
-
-
-def hardsigmoid(input: TensorLike) -> Tensor:
-    """Return min(max(input + 3, 0), 6) / 6.
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.hardsigmoid(Tensor([-3.0, 0.0, 3.0])))
-        [0.  0.5 1. ]
-    """
-    return relu6(_float(input, "hardsigmoid") + 3) / 6
-
-
-def hardswish(input: TensorLike) -> Tensor:
-    """Return input * hardsigmoid(input).
-
-    Args:
-        input: a tensor-like of any shape; bool, int, uint or float.
-
-    Returns:
-        A new tensor of the input's shape; float32 for integers and bools.
-
-    Raises:
-        TypeError: the input is not tensor-like, or is complex.
-
-    Example:
-        >>> from minitensor import Tensor, ops
-        >>> print(ops.hardswish(Tensor([-3.0, 3.0])))
-        [-0.  3.]
-    """
-    x = _float(input, "hardswish")
-    return x * hardsigmoid(x)
 
 
 def _shifted(input: Any, axis: Any, op: str) -> tuple[Tensor, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 import numpy as np
 
 from minitensor.backend.core import operators
-from minitensor.dtype import bool_, int64
+from minitensor.dtype import bfloat16, bool_, float16, float32, int64
 from minitensor.ops._dispatch import (
     aliases,
     array_op,
@@ -265,6 +265,9 @@ def take_along_dim(input: TensorLike, indices: TensorLike, dim: SupportsIndex) -
     return gather_elements(input, dim, indices)
 
 
+_SUMMED = {float16: float32, bfloat16: float32, bool_: int64}
+
+
 def _columns(index: Tensor) -> tuple[Any, ...]:
     """Return the dimensions that rows of coordinates index, and a view of each coordinate."""
     n = index.shape[-1]
@@ -274,7 +277,14 @@ def _columns(index: Tensor) -> tuple[Any, ...]:
 def _written(
     op: str, kernel: int, t: Tensor, values: Tensor, ahead: int, dims: Any, *index: Any
 ) -> Tensor | None:
-    """Return a copy of `t` with values at the places that indices name; None without a kernel."""
+    """Return a copy of `t` with values at the places that indices name; None without a kernel.
+
+    Sums of a half type are added in float32 and rounded once; of bools they are True from one on.
+    """
+    wide = _SUMMED.get(t.dtype) if kernel == SCATTER_ADD else None
+    if wide is not None:
+        found = _written(op, kernel, t.astype(wide), values.astype(wide), ahead, dims, *index)
+        return None if found is None else found.astype(t.dtype)
     result = t.copy()
     return index_op(kernel, op, result, values, ahead, dims, *index)
 

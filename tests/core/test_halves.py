@@ -25,6 +25,8 @@ HALVES = [np.dtype(kind) for kind in precision.HALVES]
 REAL = [d for d in DTYPES if d.kind != "c"]
 UNARY = [op for op in ELEMENTWISE if op.inputs == 1 and "f" in op.kinds]
 BINARY = [op for op in ELEMENTWISE if op.inputs == 2 and "f" in op.kinds]
+# Of several steps in float32, whose errors are far below a half's.
+COMPOSED = ["silu", "mish", "softplus", "hardsigmoid", "hardswish"]
 # float32 has the digits to round the results of these once.
 EXACT = ["add", "sub", "mul", "true_divide", "maximum", "minimum"]
 
@@ -159,9 +161,15 @@ def test_all_numbers(half: np.dtype, op: Op) -> None:
     actual, expected = getattr(ops, op.name)(Tensor(x)).asnumpy(), wide(op, x)
     if expected.dtype == bool:
         assert_same(actual, expected)
-    elif op.name in precision.REFERENCES:
+    elif op.name in precision.REFERENCES or op.name in COMPOSED:
         assert actual.dtype == half
         assert precision.ulps(actual, expected).max() < 0.51
+    elif op.name == "gelu":  # 1 + erf(x) loses digits where erf(x) is near -1
+        near = np.isfinite(expected)
+        rounded = 0.51 * 2.0 ** -(10 if half == np.float16 else 7) * np.abs(expected) + 2.0**-25
+        lost = 2.0**-22 * np.abs(x.astype(np.float64)) + rounded
+        assert (np.abs(actual.astype(np.float64) - expected) <= lost)[near].all()
+        assert_same(actual, expected.astype(half), among=~near)
     else:
         assert_same(actual, expected.astype(half), among=expected != 0)
 

@@ -213,3 +213,21 @@ def test_a_broadcast_target_is_refused() -> None:
     for key in (Tensor([0, 1]), Tensor([True, False, True])):
         with pytest.raises(ValueError, match="must have its own memory"):
             t[key] = 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "bool"])
+def test_sums_of_small_types_at_places(dtype: str) -> None:
+    """A half type is added in float32 and rounded once; bools are or-ed."""
+    rng = np.random.default_rng(0)
+    start, values = rng.random(20) < 0.3, rng.random(5000) < 0.01
+    if dtype != "bool":
+        start, values = rng.random(20), rng.random(5000)
+    i = rng.integers(0, 20, 5000)
+    t, v = Tensor(start).astype(dtype), Tensor(values).astype(dtype)
+    exact = t.astype("float64").asnumpy()
+    np.add.at(exact, i, v.astype("float64").asnumpy())
+    expected = Tensor(exact).astype(dtype).astype("float64").asnumpy()
+    for got in (ops.scatter_add(t, 0, Tensor(i), v), ops.index_add(t, Tensor(i), v, 0)):
+        assert got.dtype == t.dtype
+        actual = got.astype("float64").asnumpy()
+        np.testing.assert_allclose(actual, expected, rtol=0 if dtype == "bool" else 2.0**-8)

@@ -313,6 +313,34 @@ def test_cross_entropy_of_classes(
     )
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1), (9, 600), (700, 40)])
+def test_cross_entropy_of_rows(shape: tuple[int, int], dtype: str) -> None:
+    """The kernel's rows: below and above a tile and what a thread takes at once, in any layout."""
+    rng = np.random.default_rng(3)
+    x = (rng.standard_normal(shape) * 5).astype(dtype)
+    y = rng.integers(0, shape[1], shape[0])
+    y[rng.random(shape[0]) < 0.2] = -100
+    w = rng.random(shape[1]).astype(dtype) + np.array(0.5, dtype)
+    rtol = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-12}[dtype]
+    for isa in settings.isa_names():
+        settings.set_isa(isa)
+        for factors in (np.ones_like(w), w):
+            wide = factors.astype(np.float64)
+            loss, mean = reference_cross_entropy(x[:, :, None], y[:, None], wide, -100, 0)
+            expected = {"none": loss[:, 0], "sum": loss.sum(), "mean": mean}
+            weight = None if factors is not w else Tensor(w)
+            logs = np.log(softmax(x.astype(np.float64), 1)).astype(dtype)
+            for t in (Tensor(x), Tensor(np.repeat(x, 2, 1))[:, ::2], Tensor(x.T.copy()).T):
+                for reduction, value in expected.items():
+                    got = ops.cross_entropy(t, Tensor(y), weight, reduction=reduction)
+                    assert got.dtype == dtype
+                    np.testing.assert_allclose(got.asnumpy(), value, rtol=rtol, atol=rtol)
+                    got = ops.nll_loss(Tensor(logs), Tensor(y), weight, reduction=reduction)
+                    np.testing.assert_allclose(got.asnumpy(), value, rtol=rtol, atol=rtol)
+    settings.set_isa("")
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("wrong", [-1, 2, 5, -101])
 @pytest.mark.parametrize("device", ["CPU", "Ascend"])

@@ -1,10 +1,12 @@
-/* softmax, log_softmax and logsumexp along an axis, and layer_norm over the last dimensions.
+/* softmax, log_softmax and logsumexp along an axis, the cross entropy of classes, and layer_norm
+ * over the last dimensions.
  *
  * A row is read from memory once and stays in the cache for the steps, which are the core's own
  * folds and kernels: the greatest element, the exponentials of the distances from it, their sum in
  * double, the quotients.  Where the axis is not the last one, a tile of neighbouring columns takes
  * the place of a row, and each step goes over its rows.  A row of a half type is computed in
  * float32, in memory of its own, and rounded once. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/threadpool.h"
@@ -79,27 +81,34 @@ static const char *soft_input(const soft *s, int64_t outer) {
     return from;
 }
 
-/* Computes one row, of contiguous elements x, to `to`. */
-static void soft_row(const soft *s, const char *x, char *to) {
+/* Returns the sum of the exponentials of the distances from the greatest element of a row, which
+ * goes to `top`; the exponentials go to `kept`, if it is given. */
+static double sum_of_row(const soft *s, const char *x, char *kept, double *top) {
     union {
         char bytes[MT_TILE * 8];
         double aligned;
     } tile;
-    double top, sum, unused, rounded;
+    double sum, unused, rounded;
     int64_t n = s->length;
     s->greatest->accumulate_run(&rounded, NULL, x, n, 0);
-    top = value_of(s, &rounded);
-    if (s->mode == LOGSUMEXP && !(fabs(top) < INFINITY)) top = top != top ? top : 0;
+    *top = value_of(s, &rounded);
+    if (s->mode == LOGSUMEXP && !(fabs(*top) < INFINITY)) *top = *top != *top ? *top : 0;
     s->sum->start(&sum, &unused, 1);
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < MT_TILE ? n - i : MT_TILE;
-        char *e = s->mode == SOFTMAX ? to + i * s->size : tile.bytes;
-        shift(s, e, x + i * s->size, top, m);
+        char *e = kept ? kept + i * s->size : tile.bytes;
+        shift(s, e, x + i * s->size, *top, m);
         s->exponential(e, e, NULL, NULL, m);
         s->sum->accumulate_run(&sum, &unused, e, m, i);
     }
     s->sum->finish(&sum, &unused, &rounded, 1, n, 1);
-    sum = value_of(s, &rounded);
+    return value_of(s, &rounded);
+}
+
+/* Computes one row, of contiguous elements x, to `to`. */
+static void soft_row(const soft *s, const char *x, char *to) {
+    int64_t n = s->length;
+    double top, sum = sum_of_row(s, x, s->mode == SOFTMAX ? to : NULL, &top);
     if (s->mode == SOFTMAX && s->dtype == MT_DT_float32) divide_f32(to, sum, n);
     else if (s->mode == SOFTMAX) divide_f64(to, sum, n);
     else if (s->mode == LOGSUMEXP) {
@@ -183,6 +192,12 @@ static void soft_columns(void *job, int64_t begin, int64_t end) {
     }
 }
 
+static void find_steps(soft *s) {
+    s->greatest = mt_fold_find(MT_OP_amax, s->dtype), s->sum = mt_fold_find(MT_OP_sum, s->dtype);
+    s->exponential = mt_kernel_find(MT_OP_exp, s->dtype);
+    s->logarithm = mt_kernel_find(MT_OP_log, s->dtype);
+}
+
 /* in: of at least one dimension; out: of its shape, in C order; of logsumexp one element for each
  * row of an input whose last axis is contiguous and of the result's dtype; of a half type the axis
  * is the last one; param: the mode, the axis. */
@@ -197,9 +212,7 @@ MT_ARRAY_KERNEL(softmax) {
               .inner = 1};
     atomic_init(&s.status, MT_OK);
     if (in->size == 0) return MT_OK;
-    s.greatest = mt_fold_find(MT_OP_amax, s.dtype), s.sum = mt_fold_find(MT_OP_sum, s.dtype);
-    s.exponential = mt_kernel_find(MT_OP_exp, s.dtype),
-    s.logarithm = mt_kernel_find(MT_OP_log, s.dtype);
+    find_steps(&s);
     s.length = in->shape[s.axis];
     for (int d = s.axis + 1; d < in->ndim; d++) s.inner *= in->shape[d];
     s.tiles = (s.inner + SOFT_COLUMNS - 1) / SOFT_COLUMNS;
@@ -208,6 +221,106 @@ MT_ARRAY_KERNEL(softmax) {
             grain = (1 << 14) / (s.length * width);
     mt_parallel(outer * s.tiles, grain > 0 ? grain : 1, s.inner > 1 ? soft_columns : soft_rows, &s);
     return atomic_load(&s.status);
+}
+
+/* --- cross entropy ---------------------------------------------------------------------------- */
+
+enum { LOSSES, LOSS_SUM, LOSS_MEAN };
+
+typedef struct {
+    soft s;
+    const mt_array *target, *weight; /* the weights of the classes; or NULL */
+    int64_t ignored;
+    bool logits; /* not logarithms of probabilities */
+    double *losses, *factors;
+} entropy;
+
+static int64_t class_of(const entropy *e, int64_t row) {
+    int64_t step = e->target->strides[0], found;
+    mt_cast_fn cast = mt_cast_find(e->target->dtype, MT_DT_int64);
+    cast((char *)&found, sizeof found, e->target->data + row * step, step, 1);
+    return found;
+}
+
+static double weight_of(const entropy *e, int64_t class) {
+    double weight = 1;
+    if (!e->weight) return weight;
+    int64_t step = e->weight->strides[0];
+    mt_cast_fn cast = mt_cast_find(e->weight->dtype, MT_DT_float64);
+    cast((char *)&weight, sizeof weight, e->weight->data + class * step, step, 1);
+    return weight;
+}
+
+/* Computes the losses of rows [begin, end), and the weights of their classes. */
+static void loss_rows(void *job, int64_t begin, int64_t end) {
+    entropy *e = job;
+    const soft *s = &e->s;
+    int64_t step = s->in->strides[1];
+    mt_cast_fn cast = mt_cast_find(s->in->dtype, s->dtype);
+    char *copy = malloc((size_t)(s->length * s->size) + 1);
+    for (int64_t row = begin; row < end && copy; row++) {
+        int64_t class = class_of(e, row);
+        e->losses[row] = e->factors[row] = 0;
+        if (class == e->ignored) continue;
+        if (class < 0 || class >= s->length) {
+            atomic_store(&e->s.status, MT_INDEX_ERROR);
+            break;
+        }
+        const char *x = soft_input(s, row);
+        double top = 0, log_sum = 0;
+        if (s->in->dtype != s->dtype || step != s->size || (uintptr_t)x % (size_t)s->size) {
+            cast(copy, s->size, x, step, s->length);
+            x = copy;
+        }
+        if (e->logits) log_sum = log_of(sum_of_row(s, x, NULL, &top));
+        e->factors[row] = weight_of(e, class);
+        e->losses[row] = (log_sum - (value_of(s, x + class * s->size) - top)) * e->factors[row];
+    }
+    if (!copy) atomic_store(&e->s.status, MT_MEMORY_ERROR);
+    free(copy);
+}
+
+/* in: rows of logits or of logarithms of probabilities; the class of each row, of ints; the weights
+ * of the classes, if the call has them.  out: the losses, or one number.  param: LOSSES, LOSS_SUM
+ * or LOSS_MEAN; the class that does not count; whether logits. */
+MT_ARRAY_KERNEL(cross_entropy) {
+    const mt_array *in = &a->in[0], *out = &a->out[0];
+    int64_t rows = in->shape[0], what = a->param[0].i, grain;
+    entropy e = {.s = {.in = in, .out = out, .mode = LOG_SOFTMAX, .axis = 1},
+                 .target = &a->in[1],
+                 .weight = a->n_in > 2 ? &a->in[2] : NULL,
+                 .ignored = a->param[1].i,
+                 .logits = a->param[2].i != 0};
+    e.s.dtype = MT_COMPUTE[in->dtype], e.s.size = MT_ITEMSIZE[e.s.dtype];
+    e.s.length = in->shape[1];
+    find_steps(&e.s);
+    atomic_init(&e.s.status, MT_OK);
+    e.losses = malloc((size_t)(2 * rows + 1) * sizeof *e.losses), e.factors = e.losses + rows;
+    if (!e.losses) return MT_MEMORY_ERROR;
+    grain = (1 << 14) / (e.s.length > 0 ? e.s.length : 1);
+    mt_parallel(rows, grain > 0 ? grain : 1, loss_rows, &e);
+    int status = atomic_load(&e.s.status);
+    mt_cast_fn store = mt_cast_find(MT_DT_float64, out->dtype);
+    if (status == MT_OK && what == LOSSES)
+        store(out->data, MT_ITEMSIZE[out->dtype], (char *)e.losses, sizeof *e.losses, rows);
+    else if (status == MT_OK) {
+        double sum = 0, factors = 0;
+        for (int64_t i = 0; i < rows; i++) sum += e.losses[i], factors += e.factors[i];
+        if (what == LOSS_MEAN) sum /= factors;
+        store(out->data, MT_ITEMSIZE[out->dtype], (char *)&sum, sizeof sum, 1);
+    }
+    for (int64_t i = 0; i < rows && status == MT_INDEX_ERROR; i++) {
+        int64_t class = class_of(&e, i);
+        if (class == e.ignored || (class >= 0 && class < e.s.length)) continue;
+        snprintf(a->why, MT_WHY,
+                 "target must be from 0 to %lld for %lld classes, or be ignore_index, %lld, got "
+                 "%lld",
+                 (long long)e.s.length - 1, (long long)e.s.length, (long long)e.ignored,
+                 (long long)class);
+        break;
+    }
+    free(e.losses);
+    return status;
 }
 
 /* --- layer_norm ------------------------------------------------------------------------------- */

@@ -234,6 +234,16 @@ INLINE float mt_sigmoidf(float x) {
 INLINE float mt_sigmoid_specialf(float x) { return x > 0 ? 1 : mt_exp_specialf(x); }
 INLINE double mt_sigmoid_special(double x) { return x > 0 ? 1 : mt_exp_special(x); }
 
+/* tanh(log(1 + e)) is n / (n + 2) with n = e (e + 2). */
+INLINE double mt_mish(double x) {
+    double e = mt_exp(x > 20 ? 20 : x), n = e * (e + 2);
+    return x * (n / (n + 2));
+}
+INLINE float mt_mishf(float x) {
+    float e = mt_expf(x > 20 ? 20 : x), n = e * (e + 2);
+    return x * (n / (n + 2));
+}
+
 INLINE double mt_tanh(double x) {
     double a = fabs(x), z = a * a, small = a + a * z * POLY(z, MT_POLY_TANH);
     double large = 1 - 2 / (mt_exp_or_nan(2 * (a > 20 ? 20 : a)) + 1);
