@@ -1,8 +1,9 @@
 """Tensors that travel between processes.
 
 The modules are layers in this order: the family's shared memory (`arena`), the processes that use a
-queue (`channel`), a tensor's form in a message (`pickling`), and that of other libraries' arrays
-(`buffers`, `arrays`), and the pickler that uses them (`pickler`). The standard package's pickler calls `reduce` for each tensor.
+queue (`channel`), a tensor's form in a message (`pickling`), that of other libraries' arrays
+(`buffers`, `arrays`), and the pickler that uses them (`pickler`). The standard package's pickler
+calls `reduce` for each tensor.
 """
 
 from __future__ import annotations
