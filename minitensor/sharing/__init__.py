@@ -20,12 +20,13 @@ from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .buffers import held_bytes
 from .channel import Channel
 from .pickler import pickled
-from .pickling import apart, make_shared, pack, reduce, sharing_stats
+from .pickling import apart, inline_bytes, make_shared, pack, reduce, sharing_stats
 
 __all__ = [
     "Channel",
     "have_arena",
     "held_bytes",
+    "inline_bytes",
     "make_shared",
     "pack",
     "pickled",

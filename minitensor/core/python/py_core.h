@@ -117,6 +117,9 @@ Py_ssize_t mt_py_length(PyObject *self);
 extern PyMethodDef mt_host_functions[];
 bool mt_py_host_ready(PyObject *module);
 
+/* py_packets.c */
+bool mt_py_packets_ready(PyObject *module);
+
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t n);
