@@ -17,9 +17,11 @@ message that no process takes is released with the queue.
 A packet lists the references of its message. A sender that fails, and a receiver that cannot use a
 message it took, end these references at once (`Packet.drop`, `discard`). A KeyboardInterrupt may
 rise after any call of a function, also between the call that sends and the statement that notes it.
-It cannot rise between a step of a C iterator and the assignment of its value. So each send, read
-and count is a loop of one step, `for packet.gone in starmap(os.writev, ...): break`: it is noted if
-and only if it was done.
+It cannot rise between a step of a C iterator and the assignment of its value. So each send and
+count is a loop of one step, `for packet.gone in starmap(os.writev, ...): break`: it is noted if and
+only if it was done. A read is one call of C, which notes what it read (`take_packet`). A small
+message of plain values, or of one tensor that fits in it, has no references; one call of C pickles
+it, and one sends it (`core/python/py_packets.c`).
 
 What it guarantees. A message arrives once, whole, or not at all. A reader killed at any moment
 takes at most one message with it, the one that it had already received. A writer killed at any
@@ -40,15 +42,21 @@ import struct
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import chain, starmap
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from operator import itemgetter
 from typing import Any
 
-from minitensor.backend.core import ffi, lib
-from minitensor.sharing import Channel, have_arena, held_bytes, room_text, why_no_arena
+from minitensor.backend.core import ffi, lib, operators
+from minitensor.sharing import (
+    Channel,
+    have_arena,
+    held_bytes,
+    inline_bytes,
+    room_text,
+    why_no_arena,
+)
 
 from .reductions import ForkingPickler, dumps
 
@@ -67,7 +75,10 @@ FORMAT = 1
 _PLAIN, _INSIDE, _IN_BLOCK = 4 * FORMAT, 4 * FORMAT + 1, 4 * FORMAT + 2
 _PLAIN_HEAD = bytes([_PLAIN])
 _BLOCK = struct.Struct("<qq")  # token and size of the block that contains the message
-_LONGEST = 8 + PACKET
+# One call each, which a signal can't divide (core/python/py_packets.c).
+small_message = operators.small_message
+send_packet, take_packet = operators.send_packet, operators.take_packet
+QUICK = ForkingPickler is reduction.ForkingPickler  # the program pickles as the package does
 _made = itemgetter(0)  # of a token's list: the token, or a negative status
 
 
@@ -106,16 +117,10 @@ class PacketEnd(Connection):
         super().__init__(handle, readable, writable)
         self.channel = channel
         self._awake_ms = _AWAKE_MS
-        self._reads = iter(partial(os.read, handle, _LONGEST), None)  # each step is a read
 
     def __reduce__(self) -> tuple[Any, ...]:
         handle = reduction.DupFd(self.fileno())
         return _rebuild, (handle, self.readable, self.writable, self.channel)
-
-    def _close(self) -> None:
-        # From now on a read raises.
-        self._reads = iter(self._check_closed, None)  # type: ignore[attr-defined]
-        super()._close()  # type: ignore[misc]
 
     # --- writing ----------------------------------------------------------------------------------
     def fill(self, packet: Packet, message: Any, head: bytes = b"") -> None:
@@ -201,6 +206,10 @@ class PacketEnd(Connection):
         if self._handle is None or not self._writable:  # inline: a call costs more than the test
             self._check_closed()  # type: ignore[attr-defined]
             self._check_writable()  # type: ignore[attr-defined]
+        if QUICK:
+            message = small_message(obj, inline_bytes())
+            if message is not None and send_packet(self._handle, 0, message):
+                return
         packet = Packet()
         try:
             tokens: list[list[int]] = []
@@ -221,10 +230,7 @@ class PacketEnd(Connection):
             EOFError: every writer is closed.
             OSError: this end is closed.
         """
-        try:
-            for taken[0] in self._reads:
-                break
-        except BlockingIOError:
+        if not take_packet(self._handle, 0, taken):
             return False
         if not taken[0]:
             raise EOFError

@@ -28,7 +28,9 @@ unbounded queue counts places for `qsize` only, and works without the count wher
 semaphores (`places.py`).
 
 The order in `put` is: the test for a closed queue, then a place, then the pickle. A full queue
-raises Full before any work is done for the message.
+raises Full before any work is done for the message. A small message (`message_pipe.py`) is pickled
+first, and takes its place in the call that sends it; if that call finds no place or no room, the
+put begins again in the general way.
 
 Two cases are reported as in the standard queue, through `_on_queue_feeder_error`, because programs
 and CPython's own tests rely on it. A queue that overrides this hook gets every error. And an
@@ -56,12 +58,12 @@ from multiprocessing.util import Finalize, register_after_fork
 from queue import Empty, Full
 from typing import Any
 
-from minitensor.sharing import pickler
+from minitensor.sharing import inline_bytes, pickler
 
 from . import message_pipe, reductions
 from ._alias import fall_back
 from .feeder import Feeder
-from .message_pipe import Packet, PacketEnd
+from .message_pipe import QUICK, Packet, PacketEnd, send_packet, small_message, take_packet
 from .places import NoLock, Uncounted, limit, places
 from .reductions import ForkingPickler, dumps
 from .waiting import take
@@ -114,6 +116,10 @@ class Queue(_standard.Queue):
             self._sem,
         )
         self._buffer = self._feeder.waiting
+        self._places = getattr(self._sem._semlock, "handle", 0)
+        self._quick = (
+            QUICK and isinstance(self._writer, PacketEnd) and self._unfinished_tasks is None
+        )
         # Each step of these iterators is one acquisition or release; the loop of one step notes it
         # (message_pipe.py).
         self._takes = iter(self._sem.acquire, Ellipsis)
@@ -136,6 +142,12 @@ class Queue(_standard.Queue):
         """
         if self._closed:
             raise ValueError(f"[Queue.put] the queue is closed: {self!r}; put before close()")
+        if self._quick and not self._buffer:
+            message = small_message(obj, inline_bytes())
+            if message is not None:
+                self._sent = True
+                if send_packet(self._writer._handle, self._places, message):
+                    return
         packet = Packet()
         try:
             takes = self._takes
@@ -200,16 +212,19 @@ class Queue(_standard.Queue):
             return super().get(block, timeout)
         if self._closed:
             raise ValueError(f"[Queue.get] the queue is closed: {self!r}; get before close()")
-        deadline = None
-        if not block or timeout is not None:
-            deadline = time.monotonic() + (max(0.0, timeout or 0.0) if block else 0.0)
         taken: list[Any] = [None, False]  # the packet; False until its place is released, then None
         try:
-            take(self._reader, deadline, taken)
-            if taken[0] is None:
-                raise Empty
-            for taken[1] in self._frees:
-                break
+            if not take_packet(self._reader._handle, self._places, taken):
+                deadline = None
+                if not block or timeout is not None:
+                    deadline = time.monotonic() + (max(0.0, timeout or 0.0) if block else 0.0)
+                take(self._reader, deadline, taken)
+                if taken[0] is None:
+                    raise Empty
+                for taken[1] in self._frees:
+                    break
+            elif not taken[0]:
+                raise EOFError
             return ForkingPickler.loads(message_pipe.unpack(taken[0]))
         except BaseException:
             try:  # inline, as in `put`

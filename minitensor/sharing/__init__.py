@@ -1,8 +1,9 @@
 """Tensors that travel between processes.
 
 The modules are layers in this order: the family's shared memory (`arena`), the processes that use a
-queue (`channel`), a tensor's form in a message (`pickling`), and that of other libraries' arrays
-(`buffers`, `arrays`), and the pickler that uses them (`pickler`). The standard package's pickler calls `reduce` for each tensor.
+queue (`channel`), a tensor's form in a message (`pickling`), that of other libraries' arrays
+(`buffers`, `arrays`), and the pickler that uses them (`pickler`). The standard package's pickler
+calls `reduce` for each tensor.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from .arena import Start, have_arena, reap, room_text, start_of, why_no_arena
 from .buffers import held_bytes
 from .channel import Channel
 from .pickler import pickled
-from .pickling import apart, make_shared, pack, reduce, sharing_stats
+from .pickling import apart, inline_bytes, make_shared, pack, reduce, sharing_stats
 
 __all__ = [
     "Channel",
     "have_arena",
     "held_bytes",
+    "inline_bytes",
     "make_shared",
     "pack",
     "pickled",

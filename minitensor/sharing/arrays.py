@@ -16,6 +16,7 @@ tensors on one storage arrive so, unless each is less than half of it.
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import sys
 from collections.abc import Callable
@@ -51,8 +52,8 @@ def reducers(given: dict[type, Reducer]) -> dict[type, Reducer]:
     torch, jax = libraries()
     # A library that is being imported has not all of its names yet.
     for name in ("Tensor", "UntypedStorage"):
-        kind = getattr(torch, name, None)
-        standard = given.get(kind) if kind is not None else None
+        kind: Any = getattr(torch, name, None)
+        standard = given.get(kind)
         if standard is not None and standard.__module__.partition(".")[0] == "torch":
             reducer = _reduce_torch if name == "Tensor" else _reduce_storage
             ours[kind] = partial(reducer, torch, standard)
@@ -102,7 +103,7 @@ def _reduce_torch(torch: Any, standard: Reducer, t: Any) -> Any:
 
 
 def _torch(kind: Any, dtype: Any, requires_grad: bool, storage: Any, at: Any) -> Any:
-    torch = sys.modules["torch"]
+    torch: Any = importlib.import_module("torch")
     t = torch.empty(0, dtype=dtype).set_(storage, *at)
     if kind is not torch.Tensor:
         return kind(t, requires_grad)
@@ -117,8 +118,7 @@ def _reduce_storage(torch: Any, standard: Reducer, storage: Any) -> Any:
 
 
 def _storage(data: Any) -> Any:
-    import torch
-
+    torch: Any = importlib.import_module("torch")
     if not len(data):
         return torch.UntypedStorage(0)
     return torch.frombuffer(data, dtype=torch.uint8).untyped_storage()
@@ -137,6 +137,4 @@ def _reduce_jax(x: Any) -> Any:
 
 
 def _jax(value: np.ndarray) -> Any:
-    import jax
-
-    return jax.device_put(value)
+    return importlib.import_module("jax").device_put(value)

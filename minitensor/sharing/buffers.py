@@ -30,7 +30,7 @@ from minitensor.backend.core import ffi, lib
 from minitensor.errors import StaleHandleError
 
 from .arena import Start, address, is_here
-from .pickling import inline_bytes, note_token, readers, read_from_family
+from .pickling import inline_bytes, note_token, read_from_family, readers
 
 __all__ = ["around", "held_bytes", "opened", "place"]
 

@@ -41,7 +41,7 @@ from typing import Any
 
 from minitensor import config, trace
 from minitensor.backend import core
-from minitensor.backend.core import complete, ffi, lib
+from minitensor.backend.core import complete, ffi, lib, operators
 from minitensor.dtype import uint8
 from minitensor.errors import StaleHandleError
 from minitensor.tensor import Tensor, _checked, as_device, empty, wrap
@@ -353,6 +353,10 @@ def make_shared(t: Tensor) -> None:
 def _receive(packed: bytes, address: str | None = None) -> Tensor:
     """Return the tensor of packed bytes; `address` is the sender's arena if it has the value."""
     device = _cpu.activate()
+    if address is None and type(packed) is bytes:  # from core/python/py_packets.c
+        small: Tensor | None = operators.small_tensor(device, packed)
+        if small is not None:
+            return small
     here = address is None or is_here(address)
     given: Any = device, ffi.from_buffer(packed), len(packed)
     receive, given = (lib.mt_receive, given) if here else (_receive_from, (address, *given))

@@ -310,7 +310,8 @@ def child_says(function: Callable[[], object]) -> Any:
 def test_a_fork_copies_the_values_of_received_arrays(ctx: Any) -> None:
     queue = ctx.Queue()
     queue.put((np.zeros(N), np.full(N, 7.0)))
-    a, b = queue.get()
+    received = list(queue.get())
+    a, b = received
     seen, wrote = os.pipe(), os.pipe()
 
     def child() -> tuple[float, ...]:
@@ -336,7 +337,8 @@ def test_a_fork_copies_the_values_of_received_arrays(ctx: Any) -> None:
     for fd in (*seen, *wrote, pid_reader, pid_writer):
         os.close(fd)
     # The memory is used again, and seen by others, after the arrays are gone.
-    del a, b
+    received.clear()
+    a = b = None
     gc.collect()
     for value in (1, 2, 3):
         queue.put((np.full(N, value), np.full(N, value)))
@@ -359,7 +361,8 @@ def test_a_tensor_and_its_array_stay_one_memory_after_a_fork(ctx: Any) -> None:
     assert (float(t[0]), float(a[0])) == (1, 1)
     t += 2
     assert (a[0], float(t[1])) == (3, 3)
-    del a
+    a = None
+    gc.collect()
     queue.put(t)  # the pages are private: a copy is sent
     assert float(queue.get().sum()) == 3 * LARGE
 

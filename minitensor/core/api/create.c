@@ -49,7 +49,8 @@ mt_ref mt_zero_pages(int device, int dtype, int ndim, const int64_t *shape) {
         if (t) mt_tensor_release(t);
         return 0;
     }
-    mt_block_zero(t->storage->data, t->storage->nbytes);
+    if (t->storage->block) memset(t->storage->data, 0, (size_t)t->storage->nbytes);
+    else mt_block_zero(t->storage->data, t->storage->nbytes);
     return mt_ref_of(t);
 }
 

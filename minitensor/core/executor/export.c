@@ -71,7 +71,8 @@ bool mt_export_idle(const mt_tensor *t, mt_memory *out) {
     array_view *l = malloc(sizeof *l);
     if (!l) return false;
     pthread_mutex_lock(&mt_exec.lock);
-    bool idle = mt_storage_is_idle(s) && !s->error && s->data && (!s->block || s->exclusive);
+    bool idle = mt_storage_is_idle(s) && !s->error && s->data &&
+                (!s->block || s->exclusive || (s->born && make_exclusive(s)));
     if (idle) count_export(s, l, out);
     pthread_mutex_unlock(&mt_exec.lock);
     if (!idle) free(l);
@@ -84,7 +85,7 @@ int mt_export(mt_ref tensor, int exclusive, mt_memory *out) {
     if (!l) return MT_MEMORY_ERROR;
     pthread_mutex_lock(&mt_exec.lock);
     /* The lock is held from the last test until the export is counted. */
-    while (exclusive && !make_exclusive(s)) {
+    while ((exclusive || s->born) && !make_exclusive(s)) {
         pthread_mutex_unlock(&mt_exec.lock);
         int status = leave_arena(s);
         if (status != MT_OK) {

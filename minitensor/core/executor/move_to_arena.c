@@ -68,6 +68,7 @@ int mt_share(mt_ref ref, int shared_mutable) {
         s->block = block;
         s->array_views = 0;
         s->shared_mutable = shared_mutable;
+        if (!shared_mutable) mt_storage_travels(s);
     }
     pthread_mutex_unlock(&mt_exec.lock);
     if (block < 0) return (int)-block;
@@ -77,7 +78,10 @@ int mt_share(mt_ref ref, int shared_mutable) {
 }
 
 int mt_is_shared(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->shared_mutable; }
-int mt_in_arena(mt_ref ref) { return mt_t(ref)->storage && mt_t(ref)->storage->block > 0; }
+int mt_in_arena(mt_ref ref) {
+    const mt_storage *s = mt_t(ref)->storage;
+    return s && s->block > 0 && !s->born;
+}
 
 /* Returns a token of the tensor's storage, which first moves into the arena unless it is there
  * already; on failure returns the negative status. */
@@ -89,6 +93,10 @@ int64_t mt_send(mt_ref ref, int64_t channel) {
         /* No write is in progress. */
         bool whole = !(s->writes & 1) && mt_reached(s->last_write);
         int64_t token = !whole ? -MT_TIMEOUT : there ? mt_arena_send(s->block, channel) : 0;
+        if (token > 0 && s->born) {
+            s->born = false;
+            mt_storage_travels(s);
+        }
         pthread_mutex_unlock(&mt_exec.lock);
         if (token) return token;
         int status = mt_share(ref, 0);

@@ -132,6 +132,9 @@ mt_ref mt_py_from_data(PyObject *data, int dtype, int device);
 extern PyMethodDef mt_host_functions[];
 bool mt_py_host_ready(PyObject *module);
 
+/* py_packets.c */
+bool mt_py_packets_ready(PyObject *module);
+
 /* py_arrays.c */
 PyObject *mt_py_array_op(PyObject *module, PyObject *const *given, Py_ssize_t n);
 PyObject *mt_py_array_pair(PyObject *module, PyObject *const *given, Py_ssize_t n);

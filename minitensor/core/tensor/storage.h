@@ -42,6 +42,8 @@ struct mt_storage {
     int busy, array_views;
     /* Arrays of this process write to the block, or did before a fork: it is not sent. */
     atomic_bool exclusive;
+    /* No other process has had the block: its first journey copies nothing (storage.c). */
+    atomic_bool born;
     /* Increases when a task begins to write and when it ends; odd: a task is writing. */
     uint32_t writes;
     /* The error that the storage holds in place of a value. */
@@ -62,6 +64,18 @@ static const int64_t MT_AT_THE_CALL = (int64_t)1 << 30;
  * commit would cost more than it saves. */
 static const int64_t MT_AT_ONCE = 1024;
 
+/* By the bit length of a size: how many storages are born in the arena before the next one has to
+ * travel (storage.c). */
+extern atomic_int mt_travel[64];
+enum { MT_BORN_FROM = 1 << 16 }; /* bytes; a copy of less costs less than a block */
+
+/* Returns true if the storage may be born in the arena. */
+static inline bool mt_storage_may_travel(const mt_storage *s) {
+    return s->nbytes >= MT_BORN_FROM &&
+           atomic_load_explicit(&mt_travel[63 - __builtin_clzll((uint64_t)s->nbytes)],
+                                memory_order_relaxed) > 0;
+}
+
 /* Returns a new storage without memory, with one count; NULL: no memory. */
 static inline mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
     /* malloc, since glibc serves calloc without the cache of the thread. */
@@ -74,18 +88,27 @@ static inline mt_storage *mt_storage_new(mt_device *device, int64_t nbytes) {
  * Python. */
 void mt_storage_release(mt_storage *storage);
 
+/* Commits the storage's memory as a block of the arena, where storages of its size travel.  Returns
+ * false if they don't, or if there is no room. */
+bool mt_storage_born(mt_storage *storage);
+
 /* Commits the reserved memory, unless it is committed.  Returns false if the system has none. */
 static inline bool mt_storage_commit(mt_storage *s) {
-    return s->data || (s->data = mt_block_commit(s->device, s->nbytes));
+    return s->data || mt_storage_born(s) || (s->data = mt_block_commit(s->device, s->nbytes));
 }
+
+/* Notes that storages of this size travel: later ones are born in the arena. */
+void mt_storage_travels(const mt_storage *storage);
 
 /* Reserves memory for the storage, unless it is reserved; with `commit` also commits it.
  * Returns false if the device or the system has none now. */
 static inline bool mt_storage_reserve(mt_storage *s, bool commit) {
-    if (!s->reserved)
-        s->reserved = mt_block_reserve(s->device, s->nbytes,
-                                       commit || s->nbytes <= MT_AT_ONCE ? &s->data : NULL);
-    return s->reserved && (!(commit || s->nbytes >= MT_AT_THE_CALL) || mt_storage_commit(s));
+    if (!s->reserved && !s->block) {
+        bool at_once = (commit && !mt_storage_may_travel(s)) || s->nbytes <= MT_AT_ONCE;
+        s->reserved = mt_block_reserve(s->device, s->nbytes, at_once ? &s->data : NULL);
+    }
+    return (s->reserved || s->block) &&
+           (!(commit || s->nbytes >= MT_AT_THE_CALL) || mt_storage_commit(s));
 }
 
 /* Prepares the storage for a write: commits its memory, and copies a block that other processes
