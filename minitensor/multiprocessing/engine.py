@@ -204,7 +204,7 @@ class Engine:
         self._failures = 0  # workers in a row that ended without having done anything
         self._tries = 0  # those of them that were not initialized
         self._start_at = 0.0  # when the next worker may be started
-        self._deadlines = False  # whether the present wait ends by itself
+        self._deadlines = False  # whether a worker, or the task that it runs, may have a deadline
         self._watched: dict[int, tuple[Callable[[_Worker], None], _Worker]] = {}
         self._poll = select.poll()
         self._wake_r, self._wake_w = socketpair()
@@ -356,11 +356,13 @@ class Engine:
 
     def _patience(self) -> float | None:
         """Return the milliseconds until something is to be done without an event; None: never."""
-        soonest = min(map(_deadline, self._workers.values()), default=math.inf)
-        if len(self._workers) < self._wanted() and self._start_at:
+        soonest = math.inf
+        if self._deadlines:
+            soonest = min(map(_deadline, self._workers.values()), default=math.inf)
+            self._deadlines = soonest < math.inf
+        if self._start_at and len(self._workers) < self._wanted():
             soonest = min(soonest, self._start_at)
-        self._deadlines = soonest < math.inf
-        return max(0, 1000 * (soonest - time.monotonic()) + 1) if self._deadlines else None
+        return max(0, 1000 * (soonest - time.monotonic()) + 1) if soonest < math.inf else None
 
     def _finish(self) -> None:
         """End all workers and all tasks."""
@@ -646,6 +648,7 @@ class Engine:
             return
         if not worker.has:
             worker.since = time.monotonic()
+            self._deadlines |= task.limit is not None
         worker.has.append(task)
         worker.given += 1
         self._list(worker)
@@ -674,12 +677,14 @@ class Engine:
         except task_pipe.Gone:
             self._unwatch(worker.results.fileno())
             worker.end_by = time.monotonic() + GRACE
+            self._deadlines = True
         if 2 * taken > worker.ahead:  # it works off its tasks faster than it is given new ones
             worker.ahead = min(2 * worker.ahead, AHEAD)
 
     def _take_result(self, worker: _Worker, message: Message) -> None:
         if message.number == task_pipe.READY:
             worker.ready, worker.since, self._tries = True, time.monotonic(), 0
+            self._deadlines = True
             self.broken = None
             self._list(worker)
             return
@@ -705,6 +710,8 @@ class Engine:
         if now > worker.since + LONG:
             worker.ahead = 1
         worker.since = now
+        if worker.has and worker.has[0].limit is not None:
+            self._deadlines = True
         if not good and message.text:
             value = self._told(value, message.text, worker, str(task))
         self._list(worker)

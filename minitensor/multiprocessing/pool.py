@@ -44,24 +44,21 @@ FED = 64  # tasks that a thread reads ahead from an iterable
 class _PoolTask(Task):
     """A chunk of a call."""
 
-    __slots__ = ("index", "job", "size")
+    __slots__ = ("index", "job", "limit")
 
     def __init__(
         self, job: Any, index: int, function: Any, args: Any, kwds: Any = {}, size: int = 1  # noqa: B006
     ) -> None:
         self.function, self.args, self.kwds = function, args, kwds
-        self.job, self.index, self.size = job, index, size
+        self.job, self.index = job, index
+        limit = job.task_timeout
+        self.limit = None if limit is None else limit * size
 
     def done(self, good: bool, value: Any) -> None:
         self.job._set(self.index, (good, value))
 
     def begins(self) -> bool:
         return not self.job.dropped
-
-    @property
-    def limit(self) -> float | None:  # type: ignore[override]
-        each = self.job.task_timeout
-        return None if each is None else each * self.size
 
     def __str__(self) -> str:
         return f"task {self.index} of {self.job.what}"

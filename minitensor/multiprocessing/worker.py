@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import fcntl
 import os
 import signal
 import threading
@@ -194,8 +195,6 @@ def _end_by_interrupt() -> None:
 
 def _watch(lifeline: Connection) -> None:
     """Have this process killed when the pool's process ends; write last words to the pool."""
-    import fcntl
-
     handle = lifeline.fileno()
     os.set_blocking(handle, False)
     try:
