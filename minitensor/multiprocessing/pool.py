@@ -33,29 +33,38 @@ from . import _default
 from ._alias import fall_back
 from .cores import cores
 from .engine import Engine, Task
+from .progress import Progress, Show, shower
 
 __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
 
 INIT, RUN, CLOSE, TERMINATE = "INIT", "RUN", "CLOSE", "TERMINATE"
+SHOWN = 100  # chunks at least of a call whose progress is shown, if it has so many tasks
 FED = 64  # tasks that a thread reads ahead from an iterable
 
 
 class _PoolTask(Task):
     """A chunk of a call."""
 
-    __slots__ = ("index", "job", "limit")
+    __slots__ = ("index", "job", "limit", "size")
 
     def __init__(
         self, job: Any, index: int, function: Any, args: Any, kwds: Any = {}, size: int = 1  # noqa: B006
     ) -> None:
         self.function, self.args, self.kwds = function, args, kwds
-        self.job, self.index = job, index
+        self.job, self.index, self.size = job, index, size
         limit = job.task_timeout
         self.limit = None if limit is None else limit * size
 
     def done(self, good: bool, value: Any) -> None:
-        self.job._set(self.index, (good, value))
+        job = self.job
+        try:
+            if job.show is not None:
+                job.show.add(self.size)  # before a waiting `get` returns
+        finally:
+            job._set(self.index, (good, value))
+        if job.show is not None and job._is_over():
+            job.show.close()
 
     def begins(self) -> bool:
         return not self.job.dropped
@@ -70,6 +79,7 @@ class _Job:
     dropped = False
     task_timeout: float | None = None
     what = ""
+    show: Show | None = None
     _engine: Engine
     _cache: dict[int, Any]
     _job: int
@@ -135,6 +145,8 @@ class ApplyResult(_Job, _standard.ApplyResult):
 
     def _fail(self, error: BaseException) -> None:
         if not self._is_over():
+            if self.show is not None:
+                self.show.close()
             self._end(False, error)
 
 
@@ -178,6 +190,8 @@ class IMapIterator(_Job, _standard.IMapIterator):
                 self._cache.pop(self._job)
                 self._pool = None
                 self._cond.notify_all()
+        if self.show is not None:
+            self.show.close()
 
 
 class IMapUnorderedIterator(IMapIterator, _standard.IMapUnorderedIterator):
@@ -377,9 +391,19 @@ class Pool(_standard.Pool):
         chunksize: int | None = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
-        """Return the list of `func(x)` for each x of an iterable."""
-        return self.map_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+        """Return the list of `func(x)` for each x of an iterable.
+
+        Args:
+            func, iterable, chunksize: as of the standard pool.
+            task_timeout: the seconds that one task may run; the pool's, by default.
+            progress: True for a bar (tqdm's) or a line on stderr; a function for a call with a
+                Progress after each chunk, in a thread of the pool.
+        """
+        return self.map_async(
+            func, iterable, chunksize, task_timeout=task_timeout, progress=progress
+        ).get()
 
     def starmap(
         self,
@@ -388,9 +412,12 @@ class Pool(_standard.Pool):
         chunksize: int | None = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
-        """Return the list of `func(*args)` for each tuple of an iterable."""
-        return self.starmap_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+        """Return the list of `func(*args)` for each tuple of an iterable; otherwise as `map`."""
+        return self.starmap_async(
+            func, iterable, chunksize, task_timeout=task_timeout, progress=progress
+        ).get()
 
     def map_async(
         self,
@@ -401,10 +428,18 @@ class Pool(_standard.Pool):
         error_callback: Any = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Begin a `map`; return an AsyncResult."""
         return self._map_async(
-            func, iterable, _standard.mapstar, chunksize, callback, error_callback, task_timeout
+            func,
+            iterable,
+            _standard.mapstar,
+            chunksize,
+            callback,
+            error_callback,
+            task_timeout,
+            progress,
         )
 
     def starmap_async(
@@ -416,10 +451,18 @@ class Pool(_standard.Pool):
         error_callback: Any = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Begin a `starmap`; return an AsyncResult."""
         return self._map_async(
-            func, iterable, _standard.starmapstar, chunksize, callback, error_callback, task_timeout
+            func,
+            iterable,
+            _standard.starmapstar,
+            chunksize,
+            callback,
+            error_callback,
+            task_timeout,
+            progress,
         )
 
     def _map_async(
@@ -431,6 +474,7 @@ class Pool(_standard.Pool):
         callback: Any = None,
         error_callback: Any = None,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         self._check_running()
         if not hasattr(iterable, "__len__"):
@@ -438,7 +482,8 @@ class Pool(_standard.Pool):
         length = len(iterable)
         if chunksize is None:
             if task_timeout is None and self._task_timeout is None:
-                chunksize = -(-length // (4 * self._processes))
+                chunks = 4 * self._processes
+                chunksize = -(-length // (max(chunks, SHOWN) if progress else chunks))
             else:
                 chunksize = 1  # so that the limit ends one task and no other
         if length == 0:
@@ -447,21 +492,37 @@ class Pool(_standard.Pool):
         what = "map" if mapper is _standard.mapstar else "starmap"
         result._begin(self, what, func, task_timeout)
         if length:
+            result.show = shower(progress, length, result.what)
             self._feed(result, func, iterable, mapper, chunksize)
         return result
 
     def imap(
-        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int = 1,
+        *,
+        task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Return an iterator of `func(x)` for each x of an iterable, in its order."""
-        return self._imap(IMapIterator(self), "imap", func, iterable, chunksize, task_timeout)
+        return self._imap(
+            IMapIterator(self), "imap", func, iterable, chunksize, task_timeout, progress
+        )
 
     def imap_unordered(
-        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int = 1,
+        *,
+        task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Return an iterator of `func(x)` for each x of an iterable, as they are computed."""
+        result = IMapUnorderedIterator(self)
         return self._imap(
-            IMapUnorderedIterator(self), "imap_unordered", func, iterable, chunksize, task_timeout
+            result, "imap_unordered", func, iterable, chunksize, task_timeout, progress
         )
 
     def _imap(
@@ -472,12 +533,15 @@ class Pool(_standard.Pool):
         iterable: Any,
         chunksize: int,
         task_timeout: float | None,
+        progress: bool | Callable[[Progress], object] | None,
     ) -> Any:
         try:
             self._check_running()
             if chunksize < 1:
                 raise ValueError(f"[{what}] chunksize must be at least 1, got {chunksize}")
             result._begin(self, what, func, task_timeout)
+            length = len(iterable) if hasattr(iterable, "__len__") else None
+            result.show = shower(progress, length, result.what)
             mapper = None if chunksize == 1 else _standard.mapstar
             self._feed(result, func, iterable, mapper, chunksize)
         except BaseException:
