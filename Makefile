@@ -2,7 +2,8 @@
 # `make` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-cpython chaos chaos-sharing chaos-work sanitize lint \
-        accuracy docs bench bench-everyday bench-check bench-fork bench-interrupts bench-transport wheel clean
+        accuracy docs bench bench-everyday bench-check bench-fork bench-interrupts \
+        bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=

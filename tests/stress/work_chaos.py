@@ -183,10 +183,10 @@ class Round:
                 self.outcomes[value].append(value)
         for number in sorted(left):
             may = self.tasks[number][1] or ()
-            fitting = [e for e in errors if isinstance(e, may)] or errors
-            if fitting:
-                errors.remove(fitting[0])
-                self.outcomes[number].append(fitting[0])
+            for error in [e for e in errors if isinstance(e, may)] or errors[:1]:
+                errors.remove(error)
+                self.outcomes[number].append(error)
+                break
         for error in errors:
             self.outcomes[-1].append(error)
 
