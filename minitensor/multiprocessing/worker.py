@@ -74,10 +74,8 @@ def current_worker() -> CurrentWorker | None:
         >>> import minitensor.multiprocessing as mp
         >>> mp.current_worker() is None
         True
-        >>> def rank():
-        ...     return mp.current_worker().rank
         >>> with mp.get_context("fork").Pool(1) as pool:
-        ...     pool.apply(rank)
+        ...     pool.apply(mp.current_worker).rank
         0
     """
     return _current

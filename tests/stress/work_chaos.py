@@ -141,7 +141,7 @@ class Round:
 
     def run_pool(self, size: int, each: int | None) -> None:
         with self.context.Pool(size, maxtasksperchild=each) as pool:
-            outside = Killer(pool._pool, self.rng.random() < 0.5, self.rng.randrange(1 << 30))
+            outside = Killer(pool, self.rng.random() < 0.5, self.rng.randrange(1 << 30))
             calls = []
             things = [*self.things]
             while things:
@@ -254,10 +254,13 @@ class Begin:
 
 
 class Killer:
-    """A thread that kills workers from outside, idle or busy."""
+    """A thread that kills workers from outside, idle or busy.
 
-    def __init__(self, workers: list[Any], active: bool, seed: int) -> None:
-        self._workers, self._rng = workers, random.Random(seed)
+    It spares those that are being initialized: too many of them in a row end a pool.
+    """
+
+    def __init__(self, pool: Any, active: bool, seed: int) -> None:
+        self._engine, self._rng = pool._engine, random.Random(seed)
         self._over, self._count = threading.Event(), 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         if active:
@@ -265,9 +268,11 @@ class Killer:
 
     def _run(self) -> None:
         while not self._over.wait(self._rng.uniform(0.005, 0.1)) and self._count < 5:
-            with contextlib.suppress(IndexError, ProcessLookupError, TypeError):
+            # IndexError: there is none; RuntimeError: one was just replaced
+            with contextlib.suppress(IndexError, RuntimeError, ProcessLookupError):
+                ready = [one for one in self._engine._workers.values() if one.ready]
                 number = self._rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-                os.kill(self._rng.choice([*self._workers]).pid, number)
+                os.kill(self._rng.choice(ready).process.pid, number)
                 self._count += 1
 
     def end(self) -> int:
