@@ -153,8 +153,8 @@ class Engine:
     Raises:
         OSError: a process can't be started.
 
-    The methods may be called in any thread. `submit`, `feed`, `wake` and `terminate(wait=False)`
-    may also be called in a signal handler.
+    The methods may be called in any thread. `submit`, `feed`, `has_more`, `wake` and
+    `terminate(wait=False)` may also be called in a signal handler.
 
     Example:
         >>> import minitensor.multiprocessing as mp
@@ -194,6 +194,7 @@ class Engine:
         self._commands: deque[Callable[[], None]] = deque()
         self._closing = self._ending = self._ended = False
         self._asleep = self._news = False
+        self._room = True  # whether a task more would be handed out, or a worker started for it
         # What belongs to the engine's thread:
         self._waiting: deque[Task] = deque()  # taken back, to be handed out first
         self._back: deque[Task] = deque()  # being taken back
@@ -226,7 +227,7 @@ class Engine:
     def submit(self, task: Task) -> None:
         """Have a task run.  Its `done` is called later, also if the engine has ended."""
         self._submitted.append(task)
-        self.wake()
+        self.has_more()
         if self._ended:
             self._fail_rest()
 
@@ -235,7 +236,7 @@ class Engine:
 
         Args:
             tasks: an iterator that never waits; None stands for "none yet", and the program calls
-                `wake` when there is one.
+                `has_more` when there is one, and `wake` at the end.
             abandon: is called in place of all further tasks when the engine ends.
         """
 
@@ -244,8 +245,14 @@ class Engine:
         if self._ended:
             self._fail_rest()
 
+    def has_more(self) -> None:
+        """Say that there is a task more; it is looked at when a worker has room for it."""
+        self._news = True
+        if self._room:
+            self.wake()
+
     def wake(self) -> None:
-        """Have the engine look for news."""
+        """Have the engine look for news at once."""
         self._news = True
         if self._asleep:
             with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it has ended
@@ -327,6 +334,9 @@ class Engine:
         self._hand_out()
         if self._ending or self._is_finished():
             return False
+        self._room = bool(
+            self._idle or self._partly or self.broken or len(self._workers) < self.size
+        )
         self._asleep = True
         patience = self._patience()
         events = self._poll.poll(0 if self._news or self._ending else patience)
@@ -504,11 +514,11 @@ class Engine:
         tasks += sum(len(worker.has) for worker in self._workers.values())
         return self.size if self._sources else min(self.size, tasks)
 
-    def _slow_down(self, error: Exception) -> None:
+    def _slow_down(self, error: Exception | None = None) -> None:
         """Wait before the next start; if no worker is left, fail the tasks by `error`."""
         self._failures += 1
         self._start_at = time.monotonic() + min(SLOWEST, 0.05 * 2 ** min(self._failures, 10))
-        if not any(worker.ready for worker in self._workers.values()):
+        if error is not None and not any(worker.ready for worker in self._workers.values()):
             self.broken = error
 
     def _take_leave(self, worker: _Worker) -> None:
@@ -522,9 +532,7 @@ class Engine:
         if worker.did_something or (worker.leaving and worker.ready):
             self._failures, self._start_at = 0, 0.0
         elif worker.ready:
-            self._failures += 1
-            if self._failures > TRIES:
-                self._slow_down(RuntimeError(f"[{self.name}] its workers keep ending"))
+            self._slow_down()
         else:
             self._tries += 1
             if self._tries >= TRIES:
@@ -555,6 +563,7 @@ class Engine:
             if self._ending:
                 error = CancelledError(f"[{self.name}] it was terminated while it ran {task}")
             _done(task, False, error)
+            worker.did_something = True
         worker.has.clear()
         for handle in (worker.leave, worker.results.fileno()):
             self._unwatch(handle)

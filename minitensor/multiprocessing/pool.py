@@ -78,7 +78,7 @@ class _Job:
 
     dropped = False
     task_timeout: float | None = None
-    what = ""
+    _called: tuple[str, Any] = "", None  # the way to call, and the function
     show: Show | None = None
     _engine: Engine
     _cache: dict[int, Any]
@@ -87,7 +87,13 @@ class _Job:
     def _begin(self, pool: Pool, what: str, function: Any, task_timeout: float | None) -> None:
         self._engine = pool._engine
         self.task_timeout = pool._task_timeout if task_timeout is None else task_timeout
-        self.what = f"{what}({getattr(function, '__qualname__', function)})"
+        self._called = what, function
+
+    @property
+    def what(self) -> str:
+        """What errors call the call."""
+        way, function = self._called
+        return f"{way}({getattr(function, '__qualname__', None) or type(function).__qualname__})"
 
     def _is_over(self) -> bool:
         return self._job not in self._cache
@@ -249,7 +255,7 @@ class _Feeder:
             for task in self._tasks:
                 self._count += 1
                 self._ready.append(task)
-                self._engine.wake()
+                self._engine.has_more()
                 while len(self._ready) >= FED and not self._job._is_over():
                     self._room.clear()
                     self._full = True
