@@ -122,13 +122,6 @@ def test_a_remote_traceback_names_its_worker(pool: Any) -> None:
     assert "task 0 of map(fail)" in text and "raise LookupError(text)" in text
 
 
-def test_a_worker_that_left_its_descriptors_to_a_grandchild(pool: Any) -> None:
-    """The end of such a worker can't be told by the end of its pipes."""
-    said = pool._ctx.SimpleQueue() if pool._ctx.get_start_method() == "fork" else None
-    if said is None:
-        pytest.skip("a queue reaches the workers of this pool by a fork only")
-
-
 def test_a_worker_that_leaves_its_descriptors_to_a_grandchild(pool: Any, tmp_path: Any) -> None:
     """No pipe of such a worker ends with it."""
     path = tmp_path / "pid"
