@@ -1,8 +1,9 @@
 # The commands of the project. Each target makes what it needs, from a fresh clone on.
 # `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing sanitize lint accuracy docs \
-        bench bench-everyday bench-check bench-fork bench-interrupts bench-transport wheel clean
+.PHONY: help demo test test-pythons test-cpython chaos chaos-sharing chaos-work sanitize lint \
+        accuracy docs bench bench-everyday bench-check bench-fork bench-interrupts \
+        bench-transport wheel clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -42,6 +43,9 @@ chaos: .venv/.installed ## fork in every way while threads work, N times: N=500 
 
 chaos-sharing: .venv/.installed ## kill processes that exchange tensors: N=500 SEED=1
 	@$(BIN)/python tests/stress/sharing_chaos.py -n $(N) --seed $(SEED)
+
+chaos-work: .venv/.installed ## kill, stop and crash workers of pools: N=500 SEED=1
+	@$(BIN)/python tests/stress/work_chaos.py -n $(N) --seed $(SEED)
 
 sanitize: .venv/.installed ## test the C core under ThreadSanitizer, AddressSanitizer and UBSan
 	@tools/sanitize.sh $(BIN)/python

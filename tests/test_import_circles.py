@@ -34,6 +34,7 @@ LAZY = {  # an import in a function: why it waits until the function is called
     "multiprocessing.context -> minitensor.multiprocessing.pipes": "on demand, as there",
     "multiprocessing.context -> minitensor.multiprocessing.pool": "on demand, as there",
     "multiprocessing.context -> minitensor.multiprocessing.queues": "on demand, as there",
+    "multiprocessing.progress -> tqdm.auto": "for a bar alone, where it is installed",
     "multiprocessing.places -> multiprocessing.synchronize": "fails where there are no semaphores",
     "ops.elementwise -> ml_dtypes": "a program without bfloat16 does not need it",
     "ops.random -> hashlib": "loads OpenSSL",

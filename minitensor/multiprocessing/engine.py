@@ -153,8 +153,8 @@ class Engine:
     Raises:
         OSError: a process can't be started.
 
-    The methods may be called in any thread. `submit`, `feed`, `wake` and `terminate(wait=False)`
-    may also be called in a signal handler.
+    The methods may be called in any thread. `submit`, `feed`, `has_more`, `wake` and
+    `terminate(wait=False)` may also be called in a signal handler.
 
     Example:
         >>> import minitensor.multiprocessing as mp
@@ -194,6 +194,7 @@ class Engine:
         self._commands: deque[Callable[[], None]] = deque()
         self._closing = self._ending = self._ended = False
         self._asleep = self._news = False
+        self._room = True  # whether a task more would be handed out, or a worker started for it
         # What belongs to the engine's thread:
         self._waiting: deque[Task] = deque()  # taken back, to be handed out first
         self._back: deque[Task] = deque()  # being taken back
@@ -204,7 +205,7 @@ class Engine:
         self._failures = 0  # workers in a row that ended without having done anything
         self._tries = 0  # those of them that were not initialized
         self._start_at = 0.0  # when the next worker may be started
-        self._deadlines = False  # whether the present wait ends by itself
+        self._deadlines = False  # whether a worker, or the task that it runs, may have a deadline
         self._watched: dict[int, tuple[Callable[[_Worker], None], _Worker]] = {}
         self._poll = select.poll()
         self._wake_r, self._wake_w = socketpair()
@@ -226,7 +227,7 @@ class Engine:
     def submit(self, task: Task) -> None:
         """Have a task run.  Its `done` is called later, also if the engine has ended."""
         self._submitted.append(task)
-        self.wake()
+        self.has_more()
         if self._ended:
             self._fail_rest()
 
@@ -235,7 +236,7 @@ class Engine:
 
         Args:
             tasks: an iterator that never waits; None stands for "none yet", and the program calls
-                `wake` when there is one.
+                `has_more` when there is one, and `wake` at the end.
             abandon: is called in place of all further tasks when the engine ends.
         """
 
@@ -244,8 +245,14 @@ class Engine:
         if self._ended:
             self._fail_rest()
 
+    def has_more(self) -> None:
+        """Say that there is a task more; it is looked at when a worker has room for it."""
+        self._news = True
+        if self._room:
+            self.wake()
+
     def wake(self) -> None:
-        """Have the engine look for news."""
+        """Have the engine look for news at once."""
         self._news = True
         if self._asleep:
             with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it has ended
@@ -327,6 +334,9 @@ class Engine:
         self._hand_out()
         if self._ending or self._is_finished():
             return False
+        self._room = bool(
+            self._idle or self._partly or self.broken or len(self._workers) < self.size
+        )
         self._asleep = True
         patience = self._patience()
         events = self._poll.poll(0 if self._news or self._ending else patience)
@@ -356,11 +366,13 @@ class Engine:
 
     def _patience(self) -> float | None:
         """Return the milliseconds until something is to be done without an event; None: never."""
-        soonest = min(map(_deadline, self._workers.values()), default=math.inf)
-        if len(self._workers) < self._wanted() and self._start_at:
+        soonest = math.inf
+        if self._deadlines:
+            soonest = min(map(_deadline, self._workers.values()), default=math.inf)
+            self._deadlines = soonest < math.inf
+        if self._start_at and len(self._workers) < self._wanted():
             soonest = min(soonest, self._start_at)
-        self._deadlines = soonest < math.inf
-        return max(0, 1000 * (soonest - time.monotonic()) + 1) if self._deadlines else None
+        return max(0, 1000 * (soonest - time.monotonic()) + 1) if soonest < math.inf else None
 
     def _finish(self) -> None:
         """End all workers and all tasks."""
@@ -502,11 +514,11 @@ class Engine:
         tasks += sum(len(worker.has) for worker in self._workers.values())
         return self.size if self._sources else min(self.size, tasks)
 
-    def _slow_down(self, error: Exception) -> None:
+    def _slow_down(self, error: Exception | None = None) -> None:
         """Wait before the next start; if no worker is left, fail the tasks by `error`."""
         self._failures += 1
         self._start_at = time.monotonic() + min(SLOWEST, 0.05 * 2 ** min(self._failures, 10))
-        if not any(worker.ready for worker in self._workers.values()):
+        if error is not None and not any(worker.ready for worker in self._workers.values()):
             self.broken = error
 
     def _take_leave(self, worker: _Worker) -> None:
@@ -520,9 +532,7 @@ class Engine:
         if worker.did_something or (worker.leaving and worker.ready):
             self._failures, self._start_at = 0, 0.0
         elif worker.ready:
-            self._failures += 1
-            if self._failures > TRIES:
-                self._slow_down(RuntimeError(f"[{self.name}] its workers keep ending"))
+            self._slow_down()
         else:
             self._tries += 1
             if self._tries >= TRIES:
@@ -553,6 +563,7 @@ class Engine:
             if self._ending:
                 error = CancelledError(f"[{self.name}] it was terminated while it ran {task}")
             _done(task, False, error)
+            worker.did_something = True
         worker.has.clear()
         for handle in (worker.leave, worker.results.fileno()):
             self._unwatch(handle)
@@ -646,6 +657,7 @@ class Engine:
             return
         if not worker.has:
             worker.since = time.monotonic()
+            self._deadlines |= task.limit is not None
         worker.has.append(task)
         worker.given += 1
         self._list(worker)
@@ -674,12 +686,14 @@ class Engine:
         except task_pipe.Gone:
             self._unwatch(worker.results.fileno())
             worker.end_by = time.monotonic() + GRACE
+            self._deadlines = True
         if 2 * taken > worker.ahead:  # it works off its tasks faster than it is given new ones
             worker.ahead = min(2 * worker.ahead, AHEAD)
 
     def _take_result(self, worker: _Worker, message: Message) -> None:
         if message.number == task_pipe.READY:
             worker.ready, worker.since, self._tries = True, time.monotonic(), 0
+            self._deadlines = True
             self.broken = None
             self._list(worker)
             return
@@ -705,6 +719,8 @@ class Engine:
         if now > worker.since + LONG:
             worker.ahead = 1
         worker.since = now
+        if worker.has and worker.has[0].limit is not None:
+            self._deadlines = True
         if not good and message.text:
             value = self._told(value, message.text, worker, str(task))
         self._list(worker)

@@ -31,16 +31,19 @@ __all__ = ["ProcessPoolExecutor"]
 
 
 class _FutureTask(Task):
-    __slots__ = ("future", "limit")
+    __slots__ = ("future", "limit", "running")
 
     def __init__(
         self, future: Future[Any], limit: float | None, function: Any, args: Any, kwds: Any
     ) -> None:
         self.future, self.limit = future, limit
+        self.running: bool | None = None  # None: it has not begun; False: it was cancelled before
         self.function, self.args, self.kwds = function, args, kwds
 
     def begins(self) -> bool:
-        return self.future.running() or self.future.set_running_or_notify_cancel()
+        if self.running is None:
+            self.running = self.future.set_running_or_notify_cancel()
+        return self.running
 
     def done(self, good: bool, value: Any) -> None:
         if not self.begins():

@@ -33,35 +33,41 @@ from . import _default
 from ._alias import fall_back
 from .cores import cores
 from .engine import Engine, Task
+from .progress import Progress, Show, shower
 
 __all__ = _standard.__all__
 __getattr__, __dir__ = fall_back(__name__, _standard)
 
 INIT, RUN, CLOSE, TERMINATE = "INIT", "RUN", "CLOSE", "TERMINATE"
+SHOWN = 100  # chunks at least of a call whose progress is shown, if it has so many tasks
 FED = 64  # tasks that a thread reads ahead from an iterable
 
 
 class _PoolTask(Task):
     """A chunk of a call."""
 
-    __slots__ = ("index", "job", "size")
+    __slots__ = ("index", "job", "limit", "size")
 
     def __init__(
         self, job: Any, index: int, function: Any, args: Any, kwds: Any = {}, size: int = 1  # noqa: B006
     ) -> None:
         self.function, self.args, self.kwds = function, args, kwds
         self.job, self.index, self.size = job, index, size
+        limit = job.task_timeout
+        self.limit = None if limit is None else limit * size
 
     def done(self, good: bool, value: Any) -> None:
-        self.job._set(self.index, (good, value))
+        job = self.job
+        try:
+            if job.show is not None:
+                job.show.add(self.size)  # before a waiting `get` returns
+        finally:
+            job._set(self.index, (good, value))
+        if job.show is not None and job._is_over():
+            job.show.close()
 
     def begins(self) -> bool:
         return not self.job.dropped
-
-    @property
-    def limit(self) -> float | None:  # type: ignore[override]
-        each = self.job.task_timeout
-        return None if each is None else each * self.size
 
     def __str__(self) -> str:
         return f"task {self.index} of {self.job.what}"
@@ -72,7 +78,8 @@ class _Job:
 
     dropped = False
     task_timeout: float | None = None
-    what = ""
+    _called: tuple[str, Any] = "", None  # the way to call, and the function
+    show: Show | None = None
     _engine: Engine
     _cache: dict[int, Any]
     _job: int
@@ -80,7 +87,13 @@ class _Job:
     def _begin(self, pool: Pool, what: str, function: Any, task_timeout: float | None) -> None:
         self._engine = pool._engine
         self.task_timeout = pool._task_timeout if task_timeout is None else task_timeout
-        self.what = f"{what}({getattr(function, '__qualname__', function)})"
+        self._called = what, function
+
+    @property
+    def what(self) -> str:
+        """What errors call the call."""
+        way, function = self._called
+        return f"{way}({getattr(function, '__qualname__', None) or type(function).__qualname__})"
 
     def _is_over(self) -> bool:
         return self._job not in self._cache
@@ -138,6 +151,8 @@ class ApplyResult(_Job, _standard.ApplyResult):
 
     def _fail(self, error: BaseException) -> None:
         if not self._is_over():
+            if self.show is not None:
+                self.show.close()
             self._end(False, error)
 
 
@@ -181,6 +196,8 @@ class IMapIterator(_Job, _standard.IMapIterator):
                 self._cache.pop(self._job)
                 self._pool = None
                 self._cond.notify_all()
+        if self.show is not None:
+            self.show.close()
 
 
 class IMapUnorderedIterator(IMapIterator, _standard.IMapUnorderedIterator):
@@ -238,7 +255,7 @@ class _Feeder:
             for task in self._tasks:
                 self._count += 1
                 self._ready.append(task)
-                self._engine.wake()
+                self._engine.has_more()
                 while len(self._ready) >= FED and not self._job._is_over():
                     self._room.clear()
                     self._full = True
@@ -380,9 +397,19 @@ class Pool(_standard.Pool):
         chunksize: int | None = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
-        """Return the list of `func(x)` for each x of an iterable."""
-        return self.map_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+        """Return the list of `func(x)` for each x of an iterable.
+
+        Args:
+            func, iterable, chunksize: as of the standard pool.
+            task_timeout: the seconds that one task may run; the pool's, by default.
+            progress: True for a bar (tqdm's) or a line on stderr; a function for a call with a
+                Progress after each chunk, in a thread of the pool.
+        """
+        return self.map_async(
+            func, iterable, chunksize, task_timeout=task_timeout, progress=progress
+        ).get()
 
     def starmap(
         self,
@@ -391,9 +418,12 @@ class Pool(_standard.Pool):
         chunksize: int | None = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
-        """Return the list of `func(*args)` for each tuple of an iterable."""
-        return self.starmap_async(func, iterable, chunksize, task_timeout=task_timeout).get()
+        """Return the list of `func(*args)` for each tuple of an iterable; otherwise as `map`."""
+        return self.starmap_async(
+            func, iterable, chunksize, task_timeout=task_timeout, progress=progress
+        ).get()
 
     def map_async(
         self,
@@ -404,10 +434,18 @@ class Pool(_standard.Pool):
         error_callback: Any = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Begin a `map`; return an AsyncResult."""
         return self._map_async(
-            func, iterable, _standard.mapstar, chunksize, callback, error_callback, task_timeout
+            func,
+            iterable,
+            _standard.mapstar,
+            chunksize,
+            callback,
+            error_callback,
+            task_timeout,
+            progress,
         )
 
     def starmap_async(
@@ -419,10 +457,18 @@ class Pool(_standard.Pool):
         error_callback: Any = None,
         *,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Begin a `starmap`; return an AsyncResult."""
         return self._map_async(
-            func, iterable, _standard.starmapstar, chunksize, callback, error_callback, task_timeout
+            func,
+            iterable,
+            _standard.starmapstar,
+            chunksize,
+            callback,
+            error_callback,
+            task_timeout,
+            progress,
         )
 
     def _map_async(
@@ -434,6 +480,7 @@ class Pool(_standard.Pool):
         callback: Any = None,
         error_callback: Any = None,
         task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         self._check_running()
         if not hasattr(iterable, "__len__"):
@@ -441,7 +488,8 @@ class Pool(_standard.Pool):
         length = len(iterable)
         if chunksize is None:
             if task_timeout is None and self._task_timeout is None:
-                chunksize = -(-length // (4 * self._processes))
+                chunks = 4 * self._processes
+                chunksize = -(-length // (max(chunks, SHOWN) if progress else chunks))
             else:
                 chunksize = 1  # so that the limit ends one task and no other
         if length == 0:
@@ -450,21 +498,37 @@ class Pool(_standard.Pool):
         what = "map" if mapper is _standard.mapstar else "starmap"
         result._begin(self, what, func, task_timeout)
         if length:
+            result.show = shower(progress, length, result.what)
             self._feed(result, func, iterable, mapper, chunksize)
         return result
 
     def imap(
-        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int = 1,
+        *,
+        task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Return an iterator of `func(x)` for each x of an iterable, in its order."""
-        return self._imap(IMapIterator(self), "imap", func, iterable, chunksize, task_timeout)
+        return self._imap(
+            IMapIterator(self), "imap", func, iterable, chunksize, task_timeout, progress
+        )
 
     def imap_unordered(
-        self, func: Any, iterable: Any, chunksize: int = 1, *, task_timeout: float | None = None
+        self,
+        func: Any,
+        iterable: Any,
+        chunksize: int = 1,
+        *,
+        task_timeout: float | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
     ) -> Any:
         """Return an iterator of `func(x)` for each x of an iterable, as they are computed."""
+        result = IMapUnorderedIterator(self)
         return self._imap(
-            IMapUnorderedIterator(self), "imap_unordered", func, iterable, chunksize, task_timeout
+            result, "imap_unordered", func, iterable, chunksize, task_timeout, progress
         )
 
     def _imap(
@@ -475,12 +539,15 @@ class Pool(_standard.Pool):
         iterable: Any,
         chunksize: int,
         task_timeout: float | None,
+        progress: bool | Callable[[Progress], object] | None,
     ) -> Any:
         try:
             self._check_running()
             if chunksize < 1:
                 raise ValueError(f"[{what}] chunksize must be at least 1, got {chunksize}")
             result._begin(self, what, func, task_timeout)
+            length = len(iterable) if hasattr(iterable, "__len__") else None
+            result.show = shower(progress, length, result.what)
             mapper = None if chunksize == 1 else _standard.mapstar
             self._feed(result, func, iterable, mapper, chunksize)
         except BaseException:

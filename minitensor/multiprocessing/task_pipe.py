@@ -183,10 +183,11 @@ def read(reader: Connection, waits: bool = False) -> Message | None:
             raise Gone from error
     taken: list[Any] = [None]
     try:
-        if waits:
-            reader.read(taken)
-        elif not reader.read_now(taken):
-            return None
+        while not reader.read_now(taken):
+            if not waits:
+                return None
+            reader._awake_ms = 0  # a worker that polled actively would take the pool's core
+            reader.wait(None)
         return Message(taken[0])
     except (EOFError, OSError) as error:
         raise Gone from error

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import fcntl
 import os
 import signal
 import threading
@@ -73,10 +74,8 @@ def current_worker() -> CurrentWorker | None:
         >>> import minitensor.multiprocessing as mp
         >>> mp.current_worker() is None
         True
-        >>> def rank():
-        ...     return mp.current_worker().rank
         >>> with mp.get_context("fork").Pool(1) as pool:
-        ...     pool.apply(rank)
+        ...     pool.apply(mp.current_worker).rank
         0
     """
     return _current
@@ -194,8 +193,6 @@ def _end_by_interrupt() -> None:
 
 def _watch(lifeline: Connection) -> None:
     """Have this process killed when the pool's process ends; write last words to the pool."""
-    import fcntl
-
     handle = lifeline.fileno()
     os.set_blocking(handle, False)
     try:

@@ -122,11 +122,31 @@ def test_a_remote_traceback_names_its_worker(pool: Any) -> None:
     assert "task 0 of map(fail)" in text and "raise LookupError(text)" in text
 
 
-def test_a_worker_that_left_its_descriptors_to_a_grandchild(pool: Any) -> None:
-    """The end of such a worker can't be told by the end of its pipes."""
-    said = pool._ctx.SimpleQueue() if pool._ctx.get_start_method() == "fork" else None
-    if said is None:
-        pytest.skip("a queue reaches the workers of this pool by a fork only")
+def test_a_worker_that_leaves_its_descriptors_to_a_grandchild(pool: Any, tmp_path: Any) -> None:
+    """No pipe of such a worker ends with it."""
+    path = tmp_path / "pid"
+    try:
+        with pytest.raises(mp.WorkerLostError):
+            pool.apply(targets.leaves_a_grandchild, (str(path),))
+        is_whole(pool)
+    finally:
+        os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+def test_an_exception_that_is_no_exception(pool: Any) -> None:
+    with pytest.raises(targets.Unusual, match="no"):
+        pool.apply(targets.raise_unusual)
+    is_whole(pool)
+
+
+def test_a_callback_that_raises_harms_nothing(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr("threading.excepthook", reported.append)
+    assert pool.apply_async(abs, (-1,), callback=targets.fail).get() == 1
+    assert pool.map_async(abs, [-1, 2], callback=targets.fail).get() == [1, 2]
+    until(lambda: [type(args.exc_value) for args in reported] == [LookupError] * 2)
 
 
 # --- cancel ---------------------------------------------------------------------------------------
@@ -184,13 +204,11 @@ def test_an_initializer_that_fails_ends_the_pool(ctx: Any) -> None:
 
 
 def test_initializers_that_end_their_worker(ctx: Any) -> None:
-    for fault in (targets.killed, targets.Deadly()):
-        initializer, given = (targets.killed, ()) if callable(fault) else (abs, (fault,))
-        if ctx.get_start_method() == "fork" and given:
-            continue  # a fork pickles nothing
-        with ctx.Pool(1, initializer, given) as pool:
-            with pytest.raises(mp.InitializerError, match="ended before they were initialized"):
-                pool.apply(abs, (-1,))
+    pickles = ctx.get_start_method() != "fork"
+    initializer, given = (abs, (targets.Deadly(),)) if pickles else (targets.killed, ())
+    with ctx.Pool(1, initializer, given) as pool:
+        with pytest.raises(mp.InitializerError, match="ended before they were initialized"):
+            pool.apply(abs, (-1,))
 
 
 def test_an_initializer_that_cannot_be_pickled() -> None:

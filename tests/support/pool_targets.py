@@ -116,16 +116,6 @@ def fail_once(counter: object) -> None:
         raise LookupError("the first")
 
 
-def wait_for(event: object, value: object = None) -> object:
-    event.wait(60)  # type: ignore[attr-defined]
-    return value
-
-
-def say_and_wait(said: object, event: object) -> None:
-    said.put(os.getpid())  # type: ignore[attr-defined]
-    event.wait(60)  # type: ignore[attr-defined]
-
-
 def append_line(path: str, line: object) -> object:
     """Note that a task has begun."""
     with open(path, "a") as file:
@@ -143,14 +133,21 @@ def inner_pool(method: str, n: int) -> list[int]:
         return pool.map(abs, range(-n, 0))
 
 
-def has_forked(said: object) -> None:
-    """Have a grandchild that keeps all descriptors, then die."""
+def leaves_a_grandchild(path: str) -> None:
+    """Die, and leave a process that has all descriptors of this one."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(writer)
-        os.read(reader, 1)
-        os._exit(0)
-    said.put(pid)  # type: ignore[attr-defined]
-    said.put(writer)  # type: ignore[attr-defined]
-    time.sleep(60)
+        os.read(reader, 1)  # until it is killed: it has the other end, too
+    with open(path, "w") as file:
+        file.write(str(pid))
+    os.close(writer)
+    killed()
+
+
+class Unusual(BaseException):
+    """Not an Exception."""
+
+
+def raise_unusual() -> None:
+    raise Unusual("no")
