@@ -45,8 +45,7 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from minitensor import fork
-from minitensor.multiprocessing import get_context
+from minitensor import fork, multiprocessing
 
 from .collation import Memory
 from .errors import SampleError, dead, failed, in_one_line
@@ -56,6 +55,7 @@ from .randomness import TASK, Reading
 __all__ = ["Item", "Task", "Workers", "read_item"]
 
 GRACE = 1.0  # seconds for a worker to end by itself
+get_context: Any = multiprocessing.get_context
 _LOOK = 0.5  # seconds between two looks at workers that neither answer nor close their pipe
 _PLACES = TASK + 1  # of `Reading.at`
 
@@ -165,7 +165,7 @@ class Workers:
     ) -> None:
         self._nodes, self._seed, self._seeds = nodes, seed, seeds
         self._ahead = count * prefetch
-        self._context: Any = get_context()  # type: ignore[operator]
+        self._context = get_context()
         self._at = self._context.RawArray("q", [-1] * (count * _PLACES))
         self._workers: dict[Connection, _Worker] = {}  # by the pipe of their answers
         self._owner = os.getpid()
@@ -190,9 +190,9 @@ class Workers:
         self._workers[answers] = worker = _Worker(process, to_tasks, answers, offset)
         try:
             process.start()
-        except Exception as error:
-            if process.pid is not None:
-                raise
+        except (AssertionError, OSError):  # a daemon may have no children; no process is left
+            raise
+        except Exception as error:  # whatever the pipeline's own methods raise
             raise SampleError(
                 f"[dataset] the pipeline can't be sent to a worker: {in_one_line(error)}; define "
                 "sources and functions at the top of a module, or use the start method fork"
