@@ -115,7 +115,7 @@ class _Run:
 
 
 def _read(node: Node, stage: int, item: Item, reading: Reading, memory: Memory) -> Task:
-    task = Task(None)
+    task = Task(stage, item)
     try:
         task.answer = memory.finish(read_item(node, stage, item, reading))
     except Exception as error:
