@@ -4,8 +4,8 @@
 
 Both loaders read the same source with the same number of worker processes: batches of 64 KB (16
 samples of 4 KB) and of 38 MB (64 images of 3 x 224 x 224 float32).  "free" samples are views of an
-array in memory; "decoded" ones unpack 64 KB or 256 KB first (some 0.4 and 1.5 ms).  The consumer only
-takes the batches.
+array in memory; "decoded" ones unpack 64 KB or 256 KB first (some 0.4 and 1.5 ms).  The consumer
+only takes the batches.
 
 Each measurement runs in a process of its own, and the loaders take turns, so that a slow moment of
 the machine affects both.  The time of a batch is the least over blocks of batches and rounds.  The

@@ -13,9 +13,10 @@ from minitensor.tensor import Tensor
 
 from . import config
 from .collation import Memory
+from .computing import Filter
 from .config import checked
 from .errors import Failure, failed
-from .nodes import Epoch, Filter, Node, parts
+from .nodes import Epoch, Node, parts
 from .progress import Progress, progress_of
 from .randomness import Reading, kept
 from .workers import Item, Task, Workers, read_item
