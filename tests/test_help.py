@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import minitensor
-from minitensor import Tensor, context, ops, runtime
+from minitensor import Tensor, context, dataset, ops, runtime
 
 VERB = re.compile(r"[A-Z][a-z]+(?=[ ,])")
 NOUNS = {"The", "A", "An", "This", "True", "False", "It", "What", "Whether"}
@@ -26,7 +26,10 @@ def functions() -> dict[str, Callable[..., Any]]:
     methods = {f"Tensor.{name}": it for name, it in members(Tensor).items() if callable(it)}
     of_package = {name: getattr(minitensor, name) for name in minitensor.__all__}
     found |= methods | {n: f for n, f in of_package.items() if inspect.isfunction(f)}
-    for module in (context, runtime):
+    for kind in (dataset.Dataset, dataset.TupleIterator):
+        named = {f"{kind.__name__}.{name}": it for name, it in members(kind).items()}
+        found |= {name: it for name, it in named.items() if callable(it)}
+    for module in (context, runtime, dataset.config):
         for name in module.__all__:
             if inspect.isfunction(getattr(module, name)):
                 found.setdefault(

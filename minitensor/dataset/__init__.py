@@ -1,16 +1,16 @@
 """Pipelines of data, read by worker processes: MindSpore's `mindspore.dataset`.
 
 The modules are layers in this order: `config`, `samplers` and `randomness`; `collation` (rows to
-tensors); `nodes` (what to read, and how); `workers` (who reads); `iterators`; `pipeline` and
-`sources`, the public classes.
+tensors); `nodes` and `computing` (what to read, and how); `workers` (who reads); `iterators`;
+`pipeline` and `sources`, the public classes.
 """
 
 from __future__ import annotations
 
 from . import config
+from .computing import BatchInfo
 from .errors import SampleError
 from .iterators import DictIterator, TupleIterator
-from .nodes import BatchInfo
 from .pipeline import Dataset, zip
 from .randomness import sample_seed
 from .samplers import (

@@ -76,7 +76,8 @@ def set_prefetch_size(size: int) -> None:
     """Set how many results a worker may be ahead of the iterator.
 
     Args:
-        size: an int of at least 1; a result is one batch, or one row of a pipeline without `batch`.
+        size: an int of at least 1; a result is one batch, or, in a pipeline without `batch`, the
+            rows that a worker reads in some 2 ms, at most 64.
 
     Raises:
         TypeError: the size is no int.

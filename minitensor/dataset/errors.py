@@ -63,10 +63,13 @@ class Failure(NamedTuple):
     def error(self, root: Node, cause: BaseException | None = None) -> SampleError:
         """Return the exception to raise; `cause` is the one of this process, if there is one."""
         if cause is None and self.traceback:
-            remote = RemoteTraceback(self.traceback)
-            cause = remote if self.pickled is None else pickle.loads(self.pickled)
-            if cause is not remote:
-                cause.__cause__ = remote
+            cause = remote = RemoteTraceback(self.traceback)
+            try:
+                if self.pickled is not None:
+                    cause = pickle.loads(self.pickled)
+                    cause.__cause__ = remote
+            except Exception:  # its class is unknown here, for example: the text stands for it
+                cause = remote
         at = self.at
         error = SampleError(
             f"[dataset] {_what(root, at)}: {self.text}", at[INDEX], at[POSITION], at[EPOCH]

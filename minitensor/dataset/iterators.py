@@ -13,9 +13,10 @@ from minitensor.tensor import Tensor
 
 from . import config
 from .collation import Memory
+from .computing import Filter
 from .config import checked
 from .errors import Failure, failed
-from .nodes import Epoch, Filter, Node, parts
+from .nodes import Epoch, Node, parts
 from .progress import Progress, progress_of
 from .randomness import Reading, kept
 from .workers import Item, Task, Workers, read_item
@@ -55,8 +56,6 @@ class _Run:
         self.stages: list[Node] = [root, *filters]
         self.seed, self.shared = seed, shared
         self.draws = any(node.runs_code for node in nodes)
-        # Keys that are rows are read one by one, each when it is due.
-        self.at_once = 1 if root.begins_samples() or any(n.needs_rows for n in nodes) else _AT_ONCE
         count = max(node.processes for node in nodes) if options.processes else 0
         self.workers = None
         if count:
@@ -93,11 +92,13 @@ class _Run:
         """Read in the calling thread."""
         node, memory = self.stages[stage], self.memory if stage == 0 else Memory("arrays")
         reading = Reading(self.seed, [-1] * 5, memory.array, self.draws)
+        # Keys that are rows are read one by one, each when it is due.
+        one_by_one = node.begins_samples() or any(part.needs_rows for part in parts(node))
         waiting: deque[Item | None] = deque()
         items = iter(items)
         while True:
             if not waiting:
-                waiting.extend(islice(items, self.at_once))
+                waiting.extend(islice(items, 1 if one_by_one else _AT_ONCE))
                 if not waiting:
                     return
             done: list[Task | None] = []
@@ -115,7 +116,7 @@ class _Run:
 
 
 def _read(node: Node, stage: int, item: Item, reading: Reading, memory: Memory) -> Task:
-    task = Task(None)
+    task = Task(stage, item)
     try:
         task.answer = memory.finish(read_item(node, stage, item, reading))
     except Exception as error:

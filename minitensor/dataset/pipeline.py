@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .computing import Batch, BatchInfo, Filter, Map
 from .config import checked
 from .iterators import DictIterator, Iterating, TupleIterator
 from .nodes import (
-    Batch,
-    BatchInfo,
     Columns,
     Concat,
-    Filter,
-    Map,
     Node,
     Project,
     Rename,

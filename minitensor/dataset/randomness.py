@@ -26,8 +26,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.random  # noqa: F401  (NumPy and ops load them late: here once, not in each worker)
 
-from minitensor import ops
+from minitensor.ops.random import get_rng_state, set_rng_state
 
 __all__ = [
     "BATCH", "EPOCH", "INDEX", "POSITION", "TASK", "Reading", "kept", "mixed", "sample_seed",
@@ -106,13 +107,13 @@ def kept(needed: bool = True) -> Iterator[None]:
     if not needed:
         yield
         return
-    of_python, of_numpy, of_ops = random.getstate(), np.random.get_state(), ops.get_rng_state()
+    of_python, of_numpy, of_ops = random.getstate(), np.random.get_state(), get_rng_state()
     try:
         yield
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
-        ops.set_rng_state(of_ops)
+        set_rng_state(of_ops)
         _current = None
 
 
@@ -156,8 +157,8 @@ class Reading:
             if first or generator.is_used():
                 seed = seed or self.of_sample()
                 generator.seed(seed & 0xFFFFFFFFFFFFFFFF)
-        if first or ops.get_rng_state()[1:] != (0, 0):
-            ops.set_rng_state((seed or self.of_sample(), 0, 0))
+        if first or get_rng_state()[1:] != (0, 0):
+            set_rng_state((seed or self.of_sample(), 0, 0))
 
     def of_sample(self) -> int:
         """Return a seed of the sample that is being read."""

@@ -23,6 +23,7 @@ answers its tasks in their order.  So the program knows, for each worker, which 
 * `self.at` is memory that all processes see.  A worker writes there which task and which sample it
   reads, so that the program can tell which sample a killed worker was reading.
 * When a worker dies, the task that it was at has failed.  Its other tasks go to a new worker.
+* Rows without a batch share messages: as many as a worker reads in some 2 ms.
 * A fork closes the program's ends of the pipes in the child (`_after_fork`): a pipe has one owner
   at each end, and both sides see the other's death as the end of the pipe.
 
@@ -35,6 +36,7 @@ An idle worker costs no time.
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -45,8 +47,7 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from minitensor import fork
-from minitensor.multiprocessing import get_context
+from minitensor import fork, multiprocessing
 
 from .collation import Memory
 from .errors import SampleError, dead, failed, in_one_line
@@ -56,7 +57,9 @@ from .randomness import TASK, Reading
 __all__ = ["Item", "Task", "Workers", "read_item"]
 
 GRACE = 1.0  # seconds for a worker to end by itself
+get_context: Any = multiprocessing.get_context
 _LOOK = 0.5  # seconds between two looks at workers that neither answer nor close their pipe
+_SECONDS, _ROWS = 0.002, 64  # of rows that share a message
 _PLACES = TASK + 1  # of `Reading.at`
 
 
@@ -87,15 +90,15 @@ def _work(
                       memory.array, seeds)  # fmt: skip
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks, inbox, reading), daemon=True).start()
-    while (task := inbox.get()) is not None:
-        answer = _answer(nodes, task, reading, memory)
+    while (message := inbox.get()) is not None:
+        begin = time.perf_counter()
+        found = _answers(nodes, message, reading, memory)
+        seconds = time.perf_counter() - begin
         try:
-            answers.send(answer)
+            _reply(answers, seconds, found, reading)
         except OSError:  # the program has closed the pipe
             return
-        except Exception as error:  # the row can't be pickled
-            answers.send(failed(error, reading.at))
-        del task, answer  # or the block of this batch would stay while the next one is read
+        del message, found  # or the block of this batch would stay while the next one is read
 
 
 def _ignore(signum: int, frame: Any) -> None:
@@ -116,26 +119,47 @@ def _receive(tasks: Connection, inbox: Any, reading: Reading) -> None:
     os._exit(1)
 
 
-def _answer(nodes: list[Node], task: Any, reading: Reading, memory: Memory) -> Any:
-    """Return the row of a task as a tuple, or its failure."""
-    reading.at[TASK] += 1
+def _answers(nodes: list[Node], message: Any, reading: Reading, memory: Memory) -> list[Any]:
+    """Return the rows of a message's tasks, each as a tuple or its failure."""
+    if isinstance(message, Exception):
+        return [failed(message, reading.at)]
+    stage, items = message
+    found: list[Any] = []
+    for item in items:
+        reading.at[TASK] += 1
+        try:
+            found.append(memory.finish(read_item(nodes[stage], stage, Item(*item), reading)))
+        except Exception as error:
+            found.append(failed(error, reading.at))
+    return found
+
+
+def _reply(answers: Connection, seconds: float, found: list[Any], reading: Reading) -> None:
+    """Send rows; one that can't be pickled becomes its failure."""
     try:
-        if isinstance(task, Exception):
-            raise task
-        stage, *item = task
-        return memory.finish(read_item(nodes[stage], stage, Item(*item), reading))
+        answers.send((seconds, found))
+    except OSError:
+        raise
+    except Exception:
+        answers.send((seconds, [_as_sendable(row, reading) for row in found]))
+
+
+def _as_sendable(row: Any, reading: Reading) -> Any:
+    try:
+        pickle.dumps(row)
     except Exception as error:
         return failed(error, reading.at)
+    return row
 
 
 # --- in the program -------------------------------------------------------------------------------
 class Task:
     """A row to be read; `answer` is its tuple or its failure, `cause` this process's exception."""
 
-    __slots__ = ("answer", "cause", "message")
+    __slots__ = ("answer", "cause", "item", "stage")
 
-    def __init__(self, message: Any) -> None:
-        self.message: Any = message
+    def __init__(self, stage: int, item: Item) -> None:
+        self.stage, self.item = stage, item
         self.answer: Any = None
         self.cause: BaseException | None = None
 
@@ -143,8 +167,8 @@ class Task:
 class _Worker:
     def __init__(self, process: Any, tasks: Connection, answers: Connection, offset: int) -> None:
         self.process, self.tasks, self.answers, self.offset = process, tasks, answers, offset
-        self.given: deque[Task] = deque()  # not answered yet
-        self.answered = 0
+        self.given: deque[list[Task]] = deque()  # the messages that are not answered yet
+        self.answered = 0  # tasks
 
 
 _all: weakref.WeakSet[Workers] = weakref.WeakSet()
@@ -165,9 +189,10 @@ class Workers:
     ) -> None:
         self._nodes, self._seed, self._seeds = nodes, seed, seeds
         self._ahead = count * prefetch
-        self._context: Any = get_context()  # type: ignore[operator]
+        self._context = get_context()
         self._at = self._context.RawArray("q", [-1] * (count * _PLACES))
         self._workers: dict[Connection, _Worker] = {}  # by the pipe of their answers
+        self._seconds = _SECONDS  # that a row took in the last message
         self._owner = os.getpid()
         _all.add(self)
         try:
@@ -190,9 +215,9 @@ class Workers:
         self._workers[answers] = worker = _Worker(process, to_tasks, answers, offset)
         try:
             process.start()
-        except Exception as error:
-            if process.pid is not None:
-                raise
+        except (AssertionError, OSError):  # a daemon may have no children; no process is left
+            raise
+        except Exception as error:  # whatever the pipeline's own methods raise
             raise SampleError(
                 f"[dataset] the pipeline can't be sent to a worker: {in_one_line(error)}; define "
                 "sources and functions at the top of a module, or use the start method fork"
@@ -204,30 +229,48 @@ class Workers:
 
     def answers(self, stage: int, items: Iterable[Item | None]) -> Iterator[Task | None]:
         """Yield the tasks of items, answered, in order; None stands for itself."""
+        batches = self._nodes[stage].begins_samples()
         window: deque[Task | None] = deque()
+        unsent: list[Task] = []
         for item in items:
-            window.append(None if item is None else self._submit((stage, *item)))
-            if len(window) >= self._ahead:
+            if item is None:
+                window.append(None)
+            else:
+                task = Task(stage, item)
+                window.append(task)
+                unsent.append(task)
+            rows = 1 if batches else self._rows_of_a_message()
+            if len(unsent) >= rows:
+                self._submit(unsent)
+                unsent = []
+            while len(window) >= self._ahead * rows:
                 yield self._finished(window.popleft())
+        if unsent:
+            self._submit(unsent)
         while window:
             yield self._finished(window.popleft())
 
-    def _submit(self, message: Any) -> Task:
-        task = Task(message)
+    def _rows_of_a_message(self) -> int:
+        """Return how many rows take some `_SECONDS` to read; a message of its own costs 0.1 ms."""
+        return min(max(int(_SECONDS / self._seconds), 1), _ROWS)
+
+    def _submit(self, tasks: list[Task]) -> None:
+        if not self._workers:
+            self._start(0)
         if all(worker.given for worker in self._workers.values()):
             self._collect(0)
-        self._send(min(self._workers.values(), key=_load), task)
-        return task
+        self._send(min(self._workers.values(), key=_load), tasks)
 
-    def _send(self, worker: _Worker, task: Task) -> None:
-        worker.given.append(task)
+    def _send(self, worker: _Worker, tasks: list[Task]) -> None:
+        worker.given.append(tasks)
         try:
-            worker.tasks.send(task.message)
+            worker.tasks.send((tasks[0].stage, [tuple(task.item) for task in tasks]))
         except OSError:  # it has died; its answers will end
             pass
-        except Exception as error:  # the key, which is a row, can't be pickled
+        except Exception as error:  # a key, which is a row, can't be pickled
             worker.given.pop()
-            task.answer = failed(error, [task.message[1], task.message[2], -1, -1, -1])
+            for task in tasks:
+                task.answer = failed(error, [task.item.epoch, task.item.position, -1, -1, -1])
 
     def _finished(self, task: Task | None) -> Task | None:
         while task is not None and task.answer is None:
@@ -247,28 +290,38 @@ class Workers:
 
     def _receive(self, worker: _Worker) -> None:
         try:
-            answer = worker.answers.recv()
+            seconds, found = worker.answers.recv()
         except (EOFError, ConnectionError):
             self._lost(worker)
             return
         except Exception as error:  # the answer can't be unpickled
-            at = self._at[worker.offset : worker.offset + _PLACES]
-            answer = failed(error, at)
-        worker.given.popleft().answer = answer
-        worker.answered += 1
+            failure = failed(error, self._at[worker.offset : worker.offset + _PLACES])
+            seconds, found = 0.0, [failure]
+        tasks = worker.given.popleft()
+        if len(found) < len(tasks):  # the message as a whole has failed
+            found = found * len(tasks)
+        for task, answer in zip(tasks, found):
+            task.answer = answer
+        worker.answered += len(tasks)
+        self._seconds = max(seconds / len(tasks), 1e-9)
 
     def _lost(self, worker: _Worker) -> None:
         """Fail the task that a dead worker was at, and give its other tasks to a new one."""
         self._remove(worker, time.monotonic() + 1.5 * GRACE)
         at = self._at[worker.offset : worker.offset + _PLACES]
-        began = at[TASK] == worker.answered
         process, given = worker.process, worker.given
+        began = at[TASK] >= worker.answered
         if given and (began or at[TASK] < 0):
-            given.popleft().answer = dead(process.pid, process.exitcode, at, began)
+            place = at[TASK] - worker.answered if began else 0
+            victim = given[0].pop(min(place, len(given[0]) - 1))
+            victim.answer = dead(process.pid, process.exitcode, at, began)
         process.close()
+        if at[TASK] < 0 and not given:  # a new one would not live longer
+            return
         new = self._start(worker.offset)
-        for task in given:
-            self._send(new, task)
+        for tasks in given:
+            if tasks:
+                self._send(new, tasks)
 
     def _remove(self, worker: _Worker, deadline: float) -> None:
         """Close a worker's pipes, and wait until it has ended; kill it after the deadline."""

@@ -149,6 +149,32 @@ def test_each_task_of_dying_workers_is_answered_once() -> None:
     assert sum(isinstance(one, ds.SampleError) for one in found) == 10
 
 
+@pytest.mark.parametrize("how", ["dies", "is not for the post", "is unknown here"])
+def test_rows_that_share_a_message_fail_alone(how: str, monkeypatch: Any) -> None:
+    """Messages of 64 rows, from the second one on; one row in fifty fails."""
+    monkeypatch.setattr(engine, "_SECONDS", 1e9)
+
+    def some_fail(n: Any) -> Any:
+        if n % 50 == 25 and how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if n % 50 == 25:
+            return {"a": samples.Refused() if "post" in how else samples.Unknown()}
+        return n
+
+    rows = over(samples.Numbers(300)).map(some_fail, "n").create_tuple_iterator(num_epochs=1)
+    with rows:
+        found = outcomes(rows)
+    assert len(found) == 300
+    bad = [i for i, one in enumerate(found) if isinstance(one, ds.SampleError)]
+    assert [one for one in found if not isinstance(one, ds.SampleError)] == [
+        i for i in range(300) if i not in bad
+    ]
+    if how == "is unknown here":  # the message as a whole can't be read
+        assert {*range(25, 300, 50)} <= {*bad}
+    else:
+        assert bad == [*range(25, 300, 50)]
+
+
 def _die_at_thirds(n: Any) -> Any:
     if n % 3 == 2:
         os.kill(os.getpid(), signal.SIGKILL)

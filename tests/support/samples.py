@@ -81,6 +81,13 @@ class Refused:
         raise TypeError("not for the post")
 
 
+class Unknown:
+    """An object that can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return raise_odd, ()
+
+
 class Odd(Exception):
     def __init__(self, one: int, two: int) -> None:
         super().__init__("odd")
