@@ -317,6 +317,42 @@ def test_reductions_across_rows(shape: tuple[int, int], kind: str, isa: str) -> 
                 )
 
 
+LENGTHS = [*range(1, 35), 63, 64, 65, 96, 127, 128, 129, 160, 255, 256, 257, 300, 4095, 4096, 4097]
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i1", "u2", "i4", "u8", "?"])
+def test_reductions_of_runs_of_every_length(kind: str, isa: str) -> None:
+    rng = np.random.default_rng(33)
+    for n in LENGTHS:
+        a = (rng.integers(-60, 60, (3, n)) * rng.integers(0, 2, (3, n))).astype(kind)
+        if kind[0] == "f":
+            a[1] = a[1] / 7
+            a[2, rng.integers(0, n)] = INF
+        t = Tensor(a)
+        names = ["sum", "amax", "amin", "argmax", "argmin", "count_nonzero"]
+        with np.errstate(all="ignore"):
+            for name in [*names, *(["var", "std"] if kind[0] == "f" else [])]:
+                wanted = getattr(np, name)(a, axis=1)
+                actual = getattr(ops, name)(t, axis=1).asnumpy()
+                if kind[0] == "f" and name in ("sum", "var", "std"):
+                    room = 1e-5 if kind == "f4" else 1e-13
+                    np.testing.assert_allclose(actual, wanted, rtol=room, atol=room, err_msg=name)
+                else:
+                    assert_identical(actual, wanted, f"{name} of {n}")
+
+
+@pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 63, 64, 65, 100, 316])
+def test_dot_products_of_every_length(length: int, kind: type, isa: str) -> None:
+    """What lies before a vector must not count, not even as 0 times an infinity."""
+    rng = np.random.default_rng(34)
+    a, v = rng.integers(-9, 9, (6, length)).astype(kind), rng.integers(-9, 9, length).astype(kind)
+    assert_identical((Tensor(a) @ Tensor(v)).asnumpy(), a @ v)
+    a[::2, -1], a[1, 0] = NAN, INF
+    v[0] = 1
+    assert_identical((Tensor(a) @ Tensor(v)).asnumpy(), np.array([sum(r * v) for r in a]))
+
+
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda t: t.__name__)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_one_nan_is_the_extreme_wherever_it_stands(kind: type, axis: int, isa: str) -> None:

@@ -165,7 +165,10 @@ static void run_results(void *job, int64_t first, int64_t last) {
     mt_pass_tile done;
     int size = MT_ITEMSIZE[p->values[p->result[p->n - 1]].dtype],
         result = MT_ITEMSIZE[mt_fold_result(p->reduce)];
-    int64_t per_run = MT_TILE / p->count > 0 ? MT_TILE / p->count : 1;
+    bool ready = p->n_values == 1 && p->values[0].tile == MT_NO_TILE;
+    int64_t some = (ready ? RUN : MT_TILE) / p->count, per_run = some > MT_TILE ? MT_TILE
+                                                                 : some > 0     ? some
+                                                                                : 1;
     mt_walk out = p->results;
     mt_walk_seek(&out, first);
     begin(&w, p, first * p->count);

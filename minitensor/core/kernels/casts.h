@@ -7,19 +7,14 @@
  *
  * Why floats are compared before they are converted.  C leaves the conversion of NaN and of
  * values out of range undefined.  Here the result is that of NumPy on x86-64 (the smallest
- * integer, narrowed by dropping bits), on every machine. */
+ * integer, narrowed by dropping bits), on every machine.  One comparison of the size is enough:
+ * the smallest integer is also the result of those numbers below the limit that it excludes. */
 typedef uint8_t boolean; /* an element of dtype bool: 0 or 1 */
 
 /* Return x as an integer, as NumPy on x86-64 converts it. */
-static inline int64_t float_to_i64(double x) {
-    return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
-}
-static inline int32_t float_to_i32(double x) {
-    return x > -0x1p31 - 1 && x < 0x1p31 ? (int32_t)x : INT32_MIN;
-}
-static inline int32_t float_to_i32f(float x) {
-    return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN;
-}
+static inline int64_t float_to_i64(double x) { return fabs(x) < 0x1p63 ? (int64_t)x : INT64_MIN; }
+static inline int32_t float_to_i32(double x) { return fabs(x) < 0x1p31 ? (int32_t)x : INT32_MIN; }
+static inline int32_t float_to_i32f(float x) { return fabsf(x) < 0x1p31f ? (int32_t)x : INT32_MIN; }
 static inline uint64_t float_to_u64(double x) {
     if (x >= 0x1p63) return x < 0x1p64 ? (uint64_t)x : 0;
     return (uint64_t)float_to_i64(x);

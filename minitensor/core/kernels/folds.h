@@ -55,8 +55,7 @@ static void sum_f64_start(void *acc, void *aux, int64_t n) {
         for (i = L; i + L <= n; i += L)                                                            \
             for (int j = 0; j < L; j++) TWO_SUM(s[j], e[j], v[i + j]);                             \
         int seen = L - (int)(n - i);                                                               \
-        if (i < n)                                                                                 \
-            IVDEP for (int j = 0; j < L; j++) {                                                    \
+        if (i < n) IVDEP for (int j = 0; j < L; j++) {                                             \
                 double b = v[n - L + j], more = j < seen ? -0.0 : b;                               \
                 TWO_SUM(s[j], e[j], more);                                                         \
             }                                                                                      \
@@ -201,7 +200,7 @@ static void arg_finish(const void *acc, const void *aux, void *out, int64_t n, i
     {var_##s##_start, var_##s##_accumulate_run, var_##s##_accumulate_rows, var_##s##_merge, finish}
 #define ROW(s)                                                                                     \
     [MT_SUM] = FOLDS(sum_##s), [MT_PROD] = FOLDS(prod_##s), [MT_MIN] = FOLDS(min_##s),             \
-    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s),    \
+    [MT_MAX] = FOLDS(max_##s), [MT_ARGMIN] = ARG_FOLDS(min, s), [MT_ARGMAX] = ARG_FOLDS(max, s),   \
     [MT_COUNT] = COUNT_FOLDS(s)
 #define FLOAT_ROW(s)                                                                               \
     ROW(s), [MT_VAR] = VAR_FOLDS(s, var_##s##_finish), [MT_STD] = VAR_FOLDS(s, std_##s##_finish)

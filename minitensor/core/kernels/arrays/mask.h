@@ -157,6 +157,7 @@ static void nonzero_blocks(void *job, int64_t begin, int64_t end) {
             for (int d = last - 1; d >= 0; d--)
                 at[d] = rest % m->shape->shape[d], rest /= m->shape->shape[d];
             const uint8_t *mask = m->mask + from;
+#define NONZERO_STEP(J) out[k] = column + (J), k += mask[J] != 0;
 #define NONZERO_PLACE(J)                                                                           \
     {                                                                                              \
         int64_t *p = out + k * place;                                                              \
@@ -165,7 +166,11 @@ static void nonzero_blocks(void *job, int64_t begin, int64_t end) {
         k += mask[J] != 0;                                                                         \
     }
             const int64_t end = limit;
-            MASK_STEPS(NONZERO_PLACE, NONZERO_PLACE)
+            if (last == 0) {
+                MASK_STEPS(NONZERO_STEP, NONZERO_STEP)
+            } else {
+                MASK_STEPS(NONZERO_PLACE, NONZERO_PLACE)
+            }
             from += n;
         }
     }

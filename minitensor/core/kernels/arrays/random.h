@@ -71,10 +71,10 @@ typedef struct draw {
     const mt_array *out;
 } draw;
 
-/* Vectors of 64-bit lanes, each a word of a block; the upper half of a lane may hold anything, since
- * a multiplication ignores it.  Compilers make three multiplications of one where they can't know
- * that, so x86 has them by name.  PACK stores the lower halves of the lanes of one or two vectors,
- * 8 words. */
+/* Vectors of 64-bit lanes, each a word of a block; the upper half of a lane may hold anything,
+ * since a multiplication ignores it.  Compilers make three multiplications of one where they can't
+ * know that, so x86 has them by name.  PACK stores the lower halves of the lanes of one or two
+ * vectors, 8 words. */
 #if defined(MT_X86) && defined(__AVX512F__)
 #include <immintrin.h>
 typedef __m512i lanes;

@@ -81,10 +81,11 @@ FLOAT_DIVISION(double, uint64_t, , ROUND, 0x1p50, MT_DIVISOR_MAX, mt_yes)
 /* --- integers --------------------------------------------------------------------------------- */
 /* Returns an integer of less than 2^51 as a double. */
 INLINE double mt_double_of(int64_t x) { return from_bits(bits(ROUND) + (uint64_t)x) - ROUND; }
+#define WIDE_TO_F(x) mt_double_of((int64_t)(x))
 #define SMALL_IS_RARE(a, b) ((b) == 0)
-/* 2^51 is added to a signed number first. */
+/* 2^51 is added to a signed number first.  b is compared as a double, for which SSE2 has a mask. */
 #define WIDE_IS_RARE(a, b, add, most)                                                              \
-    (((((uint64_t)(a) + (add)) | ((uint64_t)(b) + (add))) >> (most)) | mt_yes((b) == 0))
+    (((((uint64_t)(a) + (add)) | ((uint64_t)(b) + (add))) >> (most)) | mt_yes(WIDE_TO_F(b) == 0))
 #define SIGNED_IS_RARE(a, b) WIDE_IS_RARE(a, b, (uint64_t)1 << 51, 52)
 #define UNSIGNED_IS_RARE(a, b) WIDE_IS_RARE(a, b, 0, 51)
 /* The product of r and y is below 0 where their signs differ. */
@@ -111,7 +112,6 @@ INLINE double mt_double_of(int64_t x) { return from_bits(bits(ROUND) + (uint64_t
 #define MIDDLE(T, UT, suffix)                                                                      \
     INTEGER_DIVISION(T, UT, suffix, double, (double), ROUND, bits, SMALL_IS_RARE)
 #define WIDE_BITS(z) (bits(z) - bits(ROUND))
-#define WIDE_TO_F(x) mt_double_of((int64_t)(x))
 #define WIDE(T, UT, suffix, IS_RARE)                                                               \
     INTEGER_DIVISION(T, UT, suffix, double, WIDE_TO_F, ROUND, WIDE_BITS, IS_RARE)
 SMALL(int8_t, uint8_t, _i8)

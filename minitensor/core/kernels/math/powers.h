@@ -1,8 +1,8 @@
 /* pow: a part of elementary.h, which defines its tools.
  *
  * a^b = 2^(b log2 a).  The logarithm is multiplied by b, up to a thousand, so a float64 needs it to
- * 65 bits: each value on the way to it is two numbers, `h` and the rest `l`.  For float32, double is
- * enough.
+ * 65 bits: each value on the way to it is two numbers, `h` and the rest `l`.  For float32,
+ * double is enough.
  *
  * The exponents 2, 3, 1, 0, -1, 0.5 and -0.5 are multiplications, divisions and roots, in every
  * kernel and beside any other exponent: mt_pow_simple.  A block of elements with one such exponent
