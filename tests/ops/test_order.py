@@ -17,7 +17,9 @@ DTYPES = [
 ]  # fmt: skip
 # Below and above: a network of vectors (16, 32, 64), insertion (40), a tile (512), many samples
 # (1024), short digits (128, 2048), shared rows (2**16).
-LENGTHS = [1, 2, 16, 17, 32, 33, 40, 41, 64, 65, 128, 129, 513, 1023, 1024, 2049, 2**16 - 1, 2**16 + 3]
+LENGTHS = [
+    1, 2, 16, 17, 32, 33, 40, 41, 64, 65, 128, 129, 513, 1023, 1024, 2049, 2**16 - 1, 2**16 + 3
+]  # fmt: skip
 
 
 @pytest.fixture(params=settings.isa_names())
