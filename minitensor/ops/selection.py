@@ -16,7 +16,6 @@ from minitensor.dtype import bfloat16, bool_, float16, float32, int64
 from minitensor.ops._dispatch import (
     aliases,
     array_op,
-    array_op_into,
     array_pair,
     as_ints,
     as_tensor,
@@ -42,7 +41,7 @@ from minitensor.ops.indexing import (
 )
 from minitensor.ops.shape import broadcast_tensors
 from minitensor.optable import ARRAY_CODES
-from minitensor.tensor import Tensor, empty
+from minitensor.tensor import Tensor
 
 if TYPE_CHECKING:
     from minitensor.typing import TensorLike
@@ -696,13 +695,16 @@ def unique(input: TensorLike, return_inverse: bool = True) -> Tensor | tuple[Ten
         [1 3] [1 0 1]
     """
     t = as_tensor(input, "unique")
-    if t.size < _LONG:
-        targets = [empty((t.size,), t.dtype, t._device), empty((), int64, t._device)]
-        if return_inverse:
-            targets.append(empty(t.shape, int64, t._device))
-        if array_op_into(_UNIQUE, "unique", tuple(targets), (), t.ravel()) is not None:
-            found = getitem(targets[0], slice(int(targets[1]))).copy()
-            return (found, targets[2]) if return_inverse else found
+    n = t.size
+    if n < _LONG:
+        codes = t.dtype.code, _INT64
+        pair = array_pair(_UNIQUE, "unique", codes, (n + 1,), (bool(return_inverse),), t.ravel())
+        if pair is not None:
+            count = int(pair[1][n])
+            found = pair[0][:count]
+            if 2 * count < n:  # a view would keep the memory of all elements
+                found = found.copy()
+            return (found, pair[1][:n].reshape(t.shape)) if return_inverse else found
     if not return_inverse:
         return Tensor(np.unique(_comparable(t._value())), t.dtype, device=t.device)
     values, inverse = np.unique(_comparable(t._value()), return_inverse=True)

@@ -16,8 +16,10 @@ DTYPES = [
     "float32", "float64",
 ]  # fmt: skip
 # Below and above: a network of vectors (16, 32, 64), insertion (40), a tile (512), many samples
-# (1024), counting (2048), shared rows (2**16).
-LENGTHS = [1, 2, 16, 17, 32, 33, 40, 41, 64, 65, 511, 513, 1023, 1024, 2049, 2**16 - 1, 2**16 + 3]
+# (1024), short digits (128, 2048), shared rows (2**16).
+LENGTHS = [
+    1, 2, 16, 17, 32, 33, 40, 41, 64, 65, 128, 129, 513, 1023, 1024, 2049, 2**16 - 1, 2**16 + 3
+]  # fmt: skip
 
 
 @pytest.fixture(params=settings.isa_names())

@@ -295,8 +295,9 @@ MT_ARRAY_KERNEL(cross_entropy) {
     e.s.length = in->shape[1];
     find_steps(&e.s);
     atomic_init(&e.s.status, MT_OK);
-    e.losses = malloc((size_t)(2 * rows + 1) * sizeof *e.losses), e.factors = e.losses + rows;
+    e.losses = malloc((size_t)(2 * rows + 1) * sizeof *e.losses);
     if (!e.losses) return MT_MEMORY_ERROR;
+    e.factors = e.losses + rows;
     grain = (1 << 14) / (e.s.length > 0 ? e.s.length : 1);
     mt_parallel(rows, grain > 0 ? grain : 1, loss_rows, &e);
     int status = atomic_load(&e.s.status);

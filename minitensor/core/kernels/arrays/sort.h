@@ -150,12 +150,13 @@ MT_ARRAY_KERNEL(topk) {
 /* out: the lower median and its position, with length 1 along the axis; of the first NaN. */
 MT_ARRAY_KERNEL(median) { return run_order(a, MEDIAN, 1, false); }
 
-/* in: a vector of fewer than 2^32 elements; out: the elements that differ, in order, with room for
- * all; how many there are, of int64; for each element the position of its equal, of int64, if the
- * call has a third output. */
+/* in: a vector of n elements, fewer than 2^32; out, with n + 1 elements each: the elements that
+ * differ, in order; of int64 for each element the position of its equal, if param says so, and as
+ * the last one how many there are. */
 MT_ARRAY_KERNEL(unique) {
     const mt_array *in = &a->in[0];
     int64_t n = in->size, found = 0, size = MT_ITEMSIZE[in->dtype];
+    int64_t *inverse = (int64_t *)a->out[1].data;
     uint64_t *x = n ? malloc(room_of(n) * sizeof *x) : NULL;
     sort_row r = {in->data, n, in->strides[0], &ORDERS[in->dtype], false};
     sorted_items order;
@@ -167,9 +168,9 @@ MT_ARRAY_KERNEL(unique) {
                      (order.exact || key_at(&r, at) == key_at(&r, last));
         if (!equal) memcpy(a->out[0].data + size * found++, r.data + at * r.stride, (size_t)size);
         last = at;
-        if (a->n_out > 2) ((int64_t *)a->out[2].data)[at] = found - 1;
+        if (a->param[0].i) inverse[at] = found - 1;
     }
-    *(int64_t *)a->out[1].data = found;
+    inverse[n] = found;
     free(x);
     return status;
 }

@@ -228,6 +228,8 @@ static int sort_row_of(const sort_row *r, uint64_t *x, sorted_items *sorted) {
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
+enum { RANK_SORTED = 128, RANK_BITS = 8 }; /* rows that are sorted; the digit of other short ones */
+
 /* An element: its key, in the row's direction, and its position. */
 typedef struct {
     uint64_t key;
@@ -237,24 +239,23 @@ typedef struct {
 /* Finds the element at a rank of a row.  Returns a status. */
 static int at_rank(const sort_row *r, int64_t rank, chosen *found) {
     uint64_t keys[MT_TILE], mask = r->flip ? UINT64_MAX : 0, least, greatest,
-                            few[2 * (FEW_ITEMS + LANES)];
-    if (r->n <= DIGITS) {
-        uint64_t *x = r->n <= FEW_ITEMS ? few : malloc(room_of(r->n) * sizeof *x);
+                            few[2 * (RANK_SORTED + LANES)];
+    if (r->n <= RANK_SORTED) {
         sorted_items order;
-        int status = x ? sort_row_of(r, x, &order) : MT_MEMORY_ERROR;
+        int status = sort_row_of(r, few, &order);
         if (status == MT_OK) found->place = place_of(&order, rank);
         if (status == MT_OK) found->key = key_at(r, found->place);
-        if (x != few) free(x);
         return status;
     }
     range_of(r, 0, r->n, &least, &greatest);
-    int varying = bits_of(greatest - least),
-        shift = varying < DIGIT_BITS ? 0 : varying - DIGIT_BITS;
+    int digit_bits = r->n <= DIGITS ? RANK_BITS : DIGIT_BITS, varying = bits_of(greatest - least),
+        shift = varying < digit_bits ? 0 : varying - digit_bits;
     if (!varying) {
         *found = (chosen){least, rank};
         return MT_OK;
     }
-    uint32_t count[2][DIGITS] = {{0}};
+    uint32_t count[2][DIGITS];
+    for (int i = 0; i < 2; i++) memset(count[i], 0, sizeof **count << digit_bits);
     for (int64_t i = 0, n; i < r->n; i += n) {
         n = r->n - i < MT_TILE ? r->n - i : MT_TILE;
         r->order->keys(keys, r->data + i * r->stride, r->stride, n);
@@ -264,8 +265,9 @@ static int at_rank(const sort_row *r, int64_t rank, chosen *found) {
     for (int64_t here; rank >= (here = (int64_t)count[0][digit] + count[1][digit]); digit++)
         rank -= here;
     int64_t m = (int64_t)count[0][digit] + count[1][digit], at = 0;
-    uint64_t *some = malloc(2 * ((size_t)m + 1) * sizeof *some), *places = some + m + 1;
+    uint64_t *some = m < RANK_SORTED ? few : malloc(2 * ((size_t)m + 1) * sizeof *some);
     if (!some) return MT_MEMORY_ERROR;
+    uint64_t *places = some + m + 1;
     for (int64_t i = 0, n; i < r->n && at < m; i += n) {
         n = r->n - i < MT_TILE ? r->n - i : MT_TILE;
         r->order->keys(keys, r->data + i * r->stride, r->stride, n);
@@ -278,7 +280,7 @@ static int at_rank(const sort_row *r, int64_t rank, chosen *found) {
     sort_row rest = {(const char *)some, m, sizeof *some, &ORDERS[MT_DT_uint64], false};
     int status = at_rank(&rest, rank, found);
     if (status == MT_OK) found->place = (int64_t)places[found->place];
-    free(some);
+    if (some != few) free(some);
     return status;
 }
 
