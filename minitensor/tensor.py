@@ -382,7 +382,7 @@ class Tensor(Exchange):
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise TypeError("[iter] the tensor must have a dimension, got shape ()")
-        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+        return map(self.__getitem__, range(self.shape[0]))  # type: ignore[attr-defined]
 
     def __contains__(self, value: Any) -> bool:
         found = self == value

@@ -811,7 +811,8 @@ def cholesky(input: TensorLike, upper: bool = False) -> Tensor:
 
 
 def _solve_vector(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(a, b[:, None])[..., 0]
+    # NumPy 1 takes an array of one dimension less than the matrices for vectors.
+    return np.linalg.solve(a, np.broadcast_to(b[:, None], (*a.shape[:-1], 1)))[..., 0]
 
 
 def solve(A: TensorLike, B: TensorLike) -> Tensor:  # noqa: N803
