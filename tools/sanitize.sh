@@ -21,7 +21,12 @@ rm -rf minitensor/backend/_core.abi3.so
 compiler=("${CC:-gcc}" -std=c11 -O1 -g -fwrapv -fno-strict-aliasing -D_GNU_SOURCE -Wall -Wextra -Werror -I$core)
 stress() { # its name: it runs in three orders
     local seed begin=$SECONDS
-    for seed in 1 2 3; do timeout --kill-after=5 300 "./stress-$1" "${ROUNDS:-100}" $seed; done
+    for seed in 1 2 3; do
+        timeout --kill-after=5 600 "./stress-$1" "${ROUNDS:-100}" $seed || {
+            echo "· stress under $1, order $seed: exit code $? (124: it did not end in 600 s)"
+            return 1
+        }
+    done
     echo "· stress under $1: $((SECONDS - begin)) s"
 }
 thread() {
