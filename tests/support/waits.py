@@ -21,10 +21,11 @@ import numpy as np
 from children import in_child
 
 import minitensor.multiprocessing
-from minitensor import Tensor, context, ops, runtime
+from minitensor import Tensor, config, context, ops, runtime
 from minitensor.backend.core import lib
 
-BIG = 100_000  # elements: more than run at the call
+# Elements: more than run at the call.
+BIG = config.get("MINITENSOR_INLINE_ELEMENTS") + 1000
 mp: Any = minitensor.multiprocessing.get_context("fork")
 entered, go = threading.Event(), threading.Event()  # the stuck task runs; it may end
 released = mp.Event()  # the children may end

@@ -2,9 +2,8 @@
  *
  * The problem.  A hand-off to a worker costs some 5 to 10 us.  An op of less work than some 20 us
  * is done sooner in its submitter's thread, but the number of its elements tells little: a row of a
- * large matrix is copied in a microsecond, and as many elements as an addition does in that time
- * take a sort for a millisecond.  A long op must go to the worker, or its submitter would stand
- * still.  And ops that run at their call, one by one, are no chain that a worker could fuse.
+ * large matrix is copied in a microsecond, and what an addition does in 20 us takes a sort
+ * milliseconds.  A long op must go to the worker, or its submitter would stand still.  And ops that run at their call, one by one, are no chain that a worker could fuse.
  *
  * The solution.  The effort of a task is an estimate in additions of float32, some 0.1 ns each:
  * elements that it reads or makes, by the cost of its op in the op table.  Up to inline_limit, a
