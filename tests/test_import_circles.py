@@ -40,6 +40,8 @@ LAZY = {  # an import in a function: why it waits until the function is called
     "ops.random -> hashlib": "loads OpenSSL",
     "ops.ufuncs -> scipy.special": "SciPy is optional, and takes longer than minitensor",
     "share_memory -> minitensor.sharing": "imports the standard multiprocessing",
+    "sharing.arrays -> jax": "for a message with such an array alone",
+    "sharing.arrays -> torch": "for a message with such a tensor alone",
     "sharing.arena -> multiprocessing.reduction": "for a process that is spawned alone",
     "tensor -> copy": "to copy a subclass alone",
     "trace -> json": "a tenth of what importing minitensor takes, for a trace file alone",
