@@ -46,18 +46,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from multiprocessing import util
-from multiprocessing.connection import Connection
 from multiprocessing.pool import RemoteTraceback
-from socket import AF_UNIX, SOCK_STREAM, socketpair
+from socket import socketpair
 from typing import Any
 
-from minitensor import fork, runtime
+from minitensor import runtime
 
-from . import task_pipe
+from . import handles, task_pipe
 from .cores import cores
+from .handles import Task, Worker, deadline
 from .task_pipe import Message
-from .worker import WORDS, Place, work
+from .worker import WORDS
 from .worker_errors import InitializerError, TaskTimeoutError, WorkerLostError, ending
 
 __all__ = ["Engine", "Task"]
@@ -69,73 +68,6 @@ LONG = 0.002  # seconds; a worker has only one task in advance after one that to
 TRIES = 3  # workers in a row that may fail to initialize
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL when an engine is terminated
 SLOWEST = 5.0  # seconds at most until a worker that did nothing is replaced
-
-
-class Task:
-    """A call for a worker.
-
-    Args:
-        function, args, kwds: what the worker calls.
-
-    `limit` has the seconds that it may run; None for no limit.
-    """
-
-    __slots__ = ("function", "args", "kwds", "number")
-    limit: float | None = None
-
-    def __init__(self, function: Any, args: Any = (), kwds: Any = {}) -> None:  # noqa: B006
-        self.function, self.args, self.kwds = function, args, kwds
-
-    def begins(self) -> bool:
-        """Return whether it is still to run; called when a worker is to get it."""
-        return True
-
-    def done(self, good: bool, value: Any) -> None:
-        """Take the value, or the exception; called once, in the engine's thread."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        """Return what errors call the task."""
-        return f"a call of {getattr(self.function, '__qualname__', self.function)}"
-
-
-class _Worker:
-    """A worker as the engine sees it: its process, its pipes and its tasks."""
-
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
-        tasks, self.tasks = task_pipe.pipe()
-        self.results, results = task_pipe.pipe()
-        mine, theirs = socketpair(AF_UNIX, SOCK_STREAM)
-        self.lifeline = Connection(mine.detach())
-        # The ends that the process gets; the engine keeps `unread`, to take tasks back.
-        self.theirs = tasks, results, Connection(theirs.detach())
-        self.unread = tasks if task_pipe.takes_back(tasks) else None
-        self.process: Any = None
-        self.leave = -1  # the descriptor that tells its end
-        self.pidfd = -1
-        self.has: deque[Task] = deque()  # the task that runs, then those in advance
-        self.given = 0
-        self.since = 0.0  # when the running task was begun, at the latest
-        self.ready = False
-        self.did_something = False
-        self.end_by = math.inf  # when it is killed, because it has closed its pipe
-        self.leaving = False  # it has got its END
-        self.ahead = 1  # the tasks that it may have in advance
-        self.listed = False  # in the engine's list of workers with room
-        self.verdict: Exception | None = None  # the error of the running task, if it is ended
-
-    def ends(self) -> list[Connection]:
-        """Return the ends that the engine keeps."""
-        kept = [self.tasks, self.results, self.lifeline]
-        return kept if self.unread is None else [*kept, self.unread]
-
-    def close(self) -> None:
-        for end in self.ends():
-            task_pipe.close(end)
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
 
 
 class Engine:
@@ -199,14 +131,14 @@ class Engine:
         self._waiting: deque[Task] = deque()  # taken back, to be handed out first
         self._back: deque[Task] = deque()  # being taken back
         self._sources: deque[_Source] = deque()
-        self._workers: dict[int, _Worker] = {}  # by rank
-        self._idle: deque[_Worker] = deque()
-        self._partly: deque[_Worker] = deque()
+        self._workers: dict[int, Worker] = {}  # by rank
+        self._idle: deque[Worker] = deque()
+        self._partly: deque[Worker] = deque()
         self._failures = 0  # workers in a row that ended without having done anything
         self._tries = 0  # those of them that were not initialized
         self._start_at = 0.0  # when the next worker may be started
         self._deadlines = False  # whether a worker, or the task that it runs, may have a deadline
-        self._watched: dict[int, tuple[Callable[[_Worker], None], _Worker]] = {}
+        self._watched: dict[int, tuple[Callable[[Worker], None], Worker]] = {}
         self._poll = select.poll()
         self._wake_r, self._wake_w = socketpair()
         self._wake_r.setblocking(False)
@@ -214,7 +146,7 @@ class Engine:
         self._wakes = self._wake_r.fileno()
         self._poll.register(self._wakes, select.POLLIN)
         self._thread = threading.Thread(target=self._run, name=f"{name}Engine", daemon=True)
-        _engines.add(self)
+        handles.owners.add(self)
         try:
             if not lazy:
                 self._start_first()
@@ -368,7 +300,7 @@ class Engine:
         """Return the milliseconds until something is to be done without an event; None: never."""
         soonest = math.inf
         if self._deadlines:
-            soonest = min(map(_deadline, self._workers.values()), default=math.inf)
+            soonest = min(map(deadline, self._workers.values()), default=math.inf)
             self._deadlines = soonest < math.inf
         if self._start_at and len(self._workers) < self._wanted():
             soonest = min(soonest, self._start_at)
@@ -434,51 +366,30 @@ class Engine:
             worker.close()
         self._close_wakes()
 
+    def forked(self) -> list[Worker]:
+        """Close what wakes the engine, in a forked child; return the workers, whose ends it has."""
+        self._wake_r.close()
+        self._wake_w.close()
+        return [*self._workers.values()]
+
     def _close_wakes(self) -> None:
         self._asleep = False
         self._wake_r.close()
         self._wake_w.close()
-        _engines.discard(self)
+        handles.owners.discard(self)
 
-    def _start(self, rank: int) -> _Worker:
+    def _start(self, rank: int) -> Worker:
         """Start a worker."""
-        worker = _Worker(rank)
-        masks = sys.platform != "win32" and getattr(self._context, "_name", "") != "forkserver"
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
-        try:
-            place = Place(
-                *worker.theirs, rank, self.size, self._threads, self._initializer, self._initargs,
-                {*before} - {signal.SIGINT} if masks else None,
-            )  # fmt: skip
-            worker.process = process = self._make(self._context, target=work, args=(place,))
-            process.name = process.name.replace("Process", "PoolWorker")
-            process.daemon = True
-            _starting.worker = worker
-            process.start()
-        except BaseException:
-            worker.close()
-            raise
-        finally:
-            _starting.worker = None
-            if masks:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            for end in worker.theirs:
-                if end is not worker.unread:
-                    task_pipe.close(end)
-            worker.theirs = ()  # type: ignore[assignment]
-        util.debug("added worker")
+        worker = Worker(rank)
+        worker.start(
+            self._context, self._make, self.size, self._threads, self._initializer, self._initargs
+        )
         return worker
 
-    def _watch(self, worker: _Worker) -> None:
-        # A process that the worker forked has the sentinel, too; the process's own descriptor tells
-        # the worker's end for sure. A fork server's sentinel does as well, and has the exit code.
-        worker.leave = worker.process.sentinel
-        if getattr(self._context, "_name", "") in ("fork", "spawn") and hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):
-                worker.pidfd = worker.leave = os.pidfd_open(worker.process.pid)
+    def _watch(self, worker: Worker) -> None:
         for handle, act in (
             (worker.results.fileno(), self._take_results),
-            (worker.leave, self._take_leave),
+            (worker.leave(self._context), self._take_leave),
         ):
             self._watched[handle] = act, worker
             self._poll.register(handle, select.POLLIN)
@@ -521,7 +432,7 @@ class Engine:
         if error is not None and not any(worker.ready for worker in self._workers.values()):
             self.broken = error
 
-    def _take_leave(self, worker: _Worker) -> None:
+    def _take_leave(self, worker: Worker) -> None:
         """Settle the tasks of a worker that has ended; another one takes its place."""
         process = worker.process
         process.join(1)
@@ -544,7 +455,7 @@ class Engine:
                     )
                 )
 
-    def _settle(self, worker: _Worker) -> None:
+    def _settle(self, worker: Worker) -> None:
         """Read what a dead worker left; each of its tasks is done, or waits again."""
         self._take_results(worker)
         self._take_back(worker)
@@ -565,13 +476,13 @@ class Engine:
             _done(task, False, error)
             worker.did_something = True
         worker.has.clear()
-        for handle in (worker.leave, worker.results.fileno()):
+        for handle in (worker.leave(self._context), worker.results.fileno()):
             self._unwatch(handle)
         worker.close()
         del self._workers[worker.rank]
         self.processes.remove(process)
 
-    def _last_words(self, worker: _Worker) -> str:
+    def _last_words(self, worker: Worker) -> str:
         with contextlib.suppress(OSError, EOFError):
             if worker.lifeline.poll():
                 return os.read(worker.lifeline.fileno(), WORDS).decode(errors="replace").strip()
@@ -595,7 +506,7 @@ class Engine:
         while self._idle and self._steal():
             pass
 
-    def _free_worker(self) -> _Worker | None:
+    def _free_worker(self) -> Worker | None:
         while self._idle:
             worker = self._idle.popleft()
             if not worker.has and self._may_get(worker):
@@ -607,7 +518,7 @@ class Engine:
                 return worker
         return None
 
-    def _may_get(self, worker: _Worker) -> bool:
+    def _may_get(self, worker: Worker) -> bool:
         return (
             not worker.leaving
             and self._workers.get(worker.rank) is worker
@@ -615,7 +526,7 @@ class Engine:
             and worker.given != self._tasks_per_worker
         )
 
-    def _list(self, worker: _Worker) -> None:
+    def _list(self, worker: Worker) -> None:
         """Note that a worker may have room for tasks."""
         if not worker.has:
             self._idle.append(worker)
@@ -639,7 +550,7 @@ class Engine:
             self._sources.rotate(-1)
         return None
 
-    def _give(self, worker: _Worker, task: Task) -> None:
+    def _give(self, worker: Worker, task: Task) -> None:
         task.number = next(self._numbers)
         try:
             sent = task_pipe.send(
@@ -663,18 +574,18 @@ class Engine:
         self._list(worker)
         self._dismiss_if_worn(worker)
 
-    def _dismiss_if_worn(self, worker: _Worker) -> None:
+    def _dismiss_if_worn(self, worker: Worker) -> None:
         if worker.given == self._tasks_per_worker and not worker.leaving:
             self._dismiss(worker)
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _dismiss(self, worker: Worker) -> None:
         """Have a worker end after its tasks; if its pipe is full, it is told later."""
         try:
             worker.leaving = task_pipe.send(worker.tasks, task_pipe.END, waits=False)
         except task_pipe.Gone:
             worker.leaving = True
 
-    def _take_results(self, worker: _Worker) -> None:
+    def _take_results(self, worker: Worker) -> None:
         """Take the results that a worker has sent."""
         taken = 0
         try:
@@ -690,7 +601,7 @@ class Engine:
         if 2 * taken > worker.ahead:  # it works off its tasks faster than it is given new ones
             worker.ahead = min(2 * worker.ahead, AHEAD)
 
-    def _take_result(self, worker: _Worker, message: Message) -> None:
+    def _take_result(self, worker: Worker, message: Message) -> None:
         if message.number == task_pipe.READY:
             worker.ready, worker.since, self._tries = True, time.monotonic(), 0
             self._deadlines = True
@@ -727,7 +638,7 @@ class Engine:
         self._dismiss_if_worn(worker)
         _done(task, good, value)
 
-    def _told(self, error: Any, text: str, worker: _Worker, what: str) -> Any:
+    def _told(self, error: Any, text: str, worker: Worker, what: str) -> Any:
         """Return an exception with the worker's traceback as its cause."""
         error.__cause__ = RemoteTraceback(
             f'\n"""\nIn {worker.process.name} (rank {worker.rank}, process {worker.process.pid}), '
@@ -735,7 +646,7 @@ class Engine:
         )
         return error
 
-    def _take_back(self, worker: _Worker) -> None:
+    def _take_back(self, worker: Worker) -> None:
         """Take back the tasks that a worker has not begun; they wait again, as the first."""
         if worker.unread is None:
             return
@@ -761,7 +672,7 @@ class Engine:
                     return True
         return False
 
-    def _end_task(self, worker: _Worker, error: Exception) -> bool:
+    def _end_task(self, worker: Worker, error: Exception) -> bool:
         """End the running task of a worker by killing it; return False if it was done meanwhile."""
         task = worker.has[0]
         self._take_back(worker)
@@ -777,7 +688,7 @@ class Engine:
         """End the tasks that have reached their limit, and workers that can't give results."""
         now = time.monotonic()
         for worker in [*self._workers.values()]:
-            if now < _deadline(worker):
+            if now < deadline(worker):
                 continue
             if worker.end_by <= now:
                 worker.end_by = math.inf
@@ -808,15 +719,6 @@ class Engine:
                     _done(task, False, CancelledError(f"[{self.name}] {task} was cancelled"))
 
 
-def _deadline(worker: _Worker) -> float:
-    """Return the time at which a worker, or the task that it runs, is to be ended."""
-    if worker.has and worker.ready and worker.verdict is None:
-        limit = worker.has[0].limit
-        if limit is not None:
-            return min(worker.since + limit, worker.end_by)
-    return worker.end_by
-
-
 def _done(task: Task, good: bool, value: Any) -> None:
     """Tell a task its outcome; what its callbacks raise is reported, and harms nothing."""
     try:
@@ -825,32 +727,3 @@ def _done(task: Task, good: bool, value: Any) -> None:
         threading.excepthook(
             threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
         )
-
-
-# --- forks ----------------------------------------------------------------------------------------
-class _Starting(threading.local):
-    worker: _Worker | None = None  # the one that this thread starts
-
-
-_starting = _Starting()
-_engines: set[Engine] = set()
-
-
-def _after_in_child() -> None:
-    """Close the ends that a forked child inherits, except those that it is to use."""
-    mine = _starting.worker
-    _starting.worker = None
-    theirs = () if mine is None else mine.theirs
-    for engine in [*_engines]:
-        for worker in [*engine._workers.values(), *([mine] if mine else [])]:
-            if worker.pidfd >= 0:
-                os.close(worker.pidfd)
-            for end in worker.ends():
-                if end not in theirs and not end.closed:
-                    task_pipe.close(end)
-        engine._wake_r.close()
-        engine._wake_w.close()
-    _engines.clear()
-
-
-fork.register(after_in_child=_after_in_child, name="pools", level=4)

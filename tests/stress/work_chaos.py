@@ -299,6 +299,9 @@ def main(faults: int, seed: int, methods: list[str]) -> int:
     rng, done, tasks, wrong = random.Random(seed), 0, 0, 0
     path = f"/tmp/work-chaos-{os.getpid()}"
     print(f"seed {seed}", flush=True)
+    for method in methods:  # which start servers and trackers that stay
+        with mp.get_context(method).Pool(1) as pool:
+            pool.apply(abs, (-1,))
     started, before = time.monotonic(), None
     while done < faults:
         method = methods[0] if rng.random() < 0.8 else rng.choice(methods)
