@@ -492,14 +492,14 @@ class TensorMethods:
         """Return True where the first operand is greater or equal."""
     def gt(self, other: TensorLike) -> Tensor:
         """Return True where the first operand is greater."""
-    def heaviside(self, values: TensorLike) -> Tensor:
-        """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
-    def hsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
-        """Split a tensor along the second axis, a vector along the first, as tensor_split does."""
     def hardsigmoid(self) -> Tensor:
         """Return min(max(input + 3, 0), 6) / 6."""
     def hardswish(self) -> Tensor:
         """Return input * hardsigmoid(input)."""
+    def heaviside(self, values: TensorLike) -> Tensor:
+        """Return 0 where input is negative, 1 where it is positive, and `values` where it is 0."""
+    def hsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+        """Split a tensor along the second axis, a vector along the first, as tensor_split does."""
     def hypot(self, other: TensorLike) -> Tensor:
         """Return sqrt(input**2 + other**2), without overflow in between."""
     def i0(self) -> Tensor:

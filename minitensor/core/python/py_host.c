@@ -246,8 +246,7 @@ static PyObject *array(PyObject *const *given, Py_ssize_t n, PyObject *names) {
     return n == 2 ? asnumpy(given, 1, names) : NULL;
 }
 
-const mt_py_fast_entry mt_py_fast_host[] = {
-    {"asnumpy", asnumpy}, {"_array", array}, {NULL, NULL}};
+const mt_py_fast_entry mt_py_fast_host[] = {{"asnumpy", asnumpy}, {"_array", array}, {NULL, NULL}};
 
 PyMethodDef mt_host_functions[] = {
     {"host", AS_METHOD(host), METH_FASTCALL,

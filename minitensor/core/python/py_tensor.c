@@ -296,8 +296,7 @@ PyMODINIT_FUNC PyInit__operators(void) {
     if (!mt_tensor_base) mt_tensor_base = make_type();
     if (!loaded) loaded = PySet_New(NULL);
     if (module && all && mt_tensor_base && loaded && mt_py_host_ready(module) &&
-        mt_py_packets_ready(module) &&
-        PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
+        mt_py_packets_ready(module) && PyModule_AddObjectRef(module, "LOADED", loaded) == 0 &&
         PyModule_AddObjectRef(module, "FUNCTIONS", all) == 0 &&
         PyModule_AddObjectRef(module, "TensorBase", (PyObject *)mt_tensor_base) == 0) {
         Py_DECREF(all);
