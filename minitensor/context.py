@@ -113,6 +113,11 @@ def current_device() -> Device:
     return device
 
 
+def is_current(device: Device) -> bool:
+    """Return True if a new tensor has been made on this device because it is the current one."""
+    return device is _current
+
+
 def _used() -> bool:
     """Return True if this process has computed on the current device since its start or fork."""
     if _current is None or _current.id is None:

@@ -517,7 +517,7 @@ def _copy_in(source: np.ndarray, device: Device) -> Tensor:
     """Return a new tensor with an array's values."""
     host = device if device.backend.host_visible else as_device("CPU")
     t = empty(source.shape, from_numpy(source.dtype), host)
-    if device is context.current_device() and len(device.backend.dtypes) == len(DTYPES):
+    if context.is_current(device) and len(device.backend.dtypes) == len(DTYPES):
         operators.current_device(t._device_id)  # which the fast way takes from now on
     if source.size:
         np.copyto(core.array(t._ref), source)

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.skipif(
 LAZY = {  # an import in a function: why it waits until the function is called
     "backend -> importlib.metadata": "an eighth of what importing minitensor takes",
     "backend.host_tasks -> minitensor.oracles": "for an op without a kernel alone",
-    "backend.host_tasks -> minitensor.special": "for an op without a kernel alone",
     "dataset.progress -> tqdm.auto": "optional, and for a bar alone",
     "dtype -> ml_dtypes": "a program without bfloat16 does not need it",
     "dtype -> numpy": "the build reads dtypes in an environment without NumPy",

@@ -122,11 +122,8 @@ def test_views_in_one_message_stay_views(way: Any, n: int) -> None:
 def test_no_bytes_are_copied_in_a_message() -> None:
     t = Named(np.zeros(50_000, np.float32), "x")
     first = message(t)
-    assert (
-        first.asnumpy().ctypes.data
-        == t.asnumpy().ctypes.data
-        == message(first).asnumpy().ctypes.data
-    )
+    places = {np.asarray(one).ctypes.data for one in (t, first, message(first))}
+    assert len(places) == 1
     t.share_memory_()
     other = standard_message(t)
     other += 1

@@ -183,19 +183,21 @@ def hook():  # runs when the core's locks are taken, and lets others have the GI
         time.sleep(0)  # until the other thread reaches the step that must not wait with the GIL
 
 os.register_at_fork(before=hook)
+import numpy as np
 import minitensor
-from minitensor import Tensor
-x = Tensor([1.0, 2.0])
+from minitensor import Tensor, ops
+from minitensor.backend.core import operators
+from minitensor.sharing import pickling
+x, y, a = Tensor([1.0, 2.0]), Tensor([2.0, 4.0]), np.array([2.0, 4.0])
+m, k = Tensor([[2.0, 4.0], [1.0, 1.0]]), Tensor([0, 1])
+identity, packed = Tensor([[1.0, 0.0], [0.0, 1.0]]), bytes(pickling.reduce(y)[1][0])
 junk = [Tensor([float(n)]) for n in range(100)]
 
 def compute():
     go.wait()
     at_it.append(1)
-    if sys.argv[1] == "op":
-        result.append((x + x).tolist())
-    else:
-        junk.clear()
-        result.append([2.0, 4.0])
+    value = eval(sys.argv[1])
+    result.append(value.tolist() if isinstance(value, (Tensor, np.ndarray)) else [2.0, 4.0])
 
 result = []
 thread = threading.Thread(target=compute)
@@ -208,11 +210,23 @@ print(result, os.waitpid(pid, 0)[1])
 """
 
 
-@pytest.mark.parametrize("what", ["op", "death"])
+CALLS = {  # of a value [2.0, 4.0], by each file of core/python
+    "op": "x + x", "death": "junk.clear()", "list": "Tensor([2.0, 4.0])", "array": "Tensor(a)",
+    "copy": "y.copy()", "cast": "y.astype('float64')", "to a list": "y.tolist()",
+    "to an array": "y.asnumpy()", "zeros": "ops.full(2, 3.0) - Tensor([1.0, -1.0])",
+    "view": "m[0]", "index": "m[Tensor([0])][0]", "mask": "m[m > 1]", "item": "m[0, 0].item()",
+    "assignment": "y.__setitem__(0, 2.0)", "join": "ops.concat([m, m])[2]",
+    "reduction": "m.max(0)", "host op": "ops.inverse(identity) @ y", "product": "identity @ y",
+    "gather": "ops.gather(y, k, 0)", "a message": "operators.small_message(y, 16384)",
+    "a tensor of a message": "operators.small_tensor(0, packed)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CALLS)
 def test_a_holder_of_the_gil_never_waits_for_a_fork(what: str) -> None:
     """While a fork has the locks, another hook of it wants the GIL."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", PROGRAM, CALLS[what]], capture_output=True, text=True, timeout=60,
         env=os.environ,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "[[2.0, 4.0]] 0\n"), done.stderr

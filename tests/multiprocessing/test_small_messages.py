@@ -37,6 +37,13 @@ def quick(value: Any) -> Any:
     return operators.small_message(value, 1 << 14)
 
 
+@pytest.fixture
+def short_way() -> None:
+    """Skip in a process in which a test has held a thread of the core: the short way is off."""
+    if quick(Tensor([1.0])) is None:
+        pytest.skip("a test of races has run in this process before")
+
+
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda inner: st.tuples(inner, inner) | st.lists(inner, max_size=3),
@@ -80,7 +87,7 @@ def test_other_types_arrive_as_they_are(queues: list[Any], value: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["bool_", "int64", "float16", "bfloat16", "complex64"])
-def test_tensors_of_each_dtype(queues: list[Any], dtype: str) -> None:
+def test_tensors_of_each_dtype(short_way: None, queues: list[Any], dtype: str) -> None:
     whole = ops.ones((7, 3), getattr(mt, dtype))
     for t in (whole, whole.T, whole[1], whole[::2], whole[::-1], whole[2, 1], whole[:0]):
         assert (quick(t) is None) == (t.size == 0)
@@ -93,7 +100,7 @@ def test_tensors_of_each_dtype(queues: list[Any], dtype: str) -> None:
 
 
 @pytest.mark.parametrize("n", [MOST // 4 - 1, MOST // 4, MOST // 4 + 1])
-def test_tensors_at_the_limit(queues: list[Any], n: int) -> None:
+def test_tensors_at_the_limit(short_way: None, queues: list[Any], n: int) -> None:
     t = Tensor(np.arange(n, dtype=np.float32))
     assert (quick(t) is None) == (4 * n > MOST)
     assert pickle.loads(quick(t) or dumps(t)).tolist() == list(range(n))

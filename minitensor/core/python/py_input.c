@@ -101,8 +101,8 @@ static char *read_leaves(const list_data *l, PyObject *data, int depth, bool to_
     return to + step;
 }
 
-/* Makes the tensor of a number or of lists.  No other code of Python runs meanwhile, so the lists
- * stay what they are. */
+/* Makes the tensor of a number or of lists.  No other code of Python runs until all numbers are
+ * read, so the lists stay what they are. */
 static mt_ref from_lists(PyObject *data, int dtype, int device) {
     enum { FEW = 64 };
     number few[FEW];
@@ -118,7 +118,7 @@ static mt_ref from_lists(PyObject *data, int dtype, int device) {
     char *buffer = l.size <= FEW ? (char *)few : PyMem_Malloc((size_t)l.size * step);
     mt_ref result = 0;
     if (buffer && read_leaves(&l, data, 0, natural && l.kind == 'f', (int)step, buffer)) {
-        result = mt_empty(device, dtype, l.ndim, l.shape);
+        MT_PY_CALL(mt_keeps_gil(), result = mt_empty(device, dtype, l.ndim, l.shape))
         if (result < 0) result = mt_py_end_of(result);
         if (result)
             cast(mt_tensor_data(mt_t(result)), MT_ITEMSIZE[dtype], buffer, (int64_t)step, l.size);
@@ -134,7 +134,8 @@ static mt_ref from_array(const mt_py_array_fields *a, int dtype, int device) {
     int64_t size = mt_size(a->ndim, a->shape);
     if (!a->aligned || size <= 0 || (dtype != a->dtype && !mt_cast_find(a->dtype, dtype))) return 0;
     if (MT_KIND[dtype] != MT_KIND[a->dtype] && strchr("fc", MT_KIND[a->dtype])) return 0;
-    mt_ref result = mt_empty(device, dtype, a->ndim, a->shape);
+    mt_ref result;
+    MT_PY_CALL(mt_keeps_gil(), result = mt_empty(device, dtype, a->ndim, a->shape))
     if (result < 0) result = mt_py_end_of(result);
     if (!result) return 0;
     mt_operand in = {.data = a->data, .dtype = a->dtype},
