@@ -624,7 +624,7 @@ class Engine:
             )
             error.__cause__ = self._told(value, message.text, worker, "the initializer")
             return
-        task = worker.has.popleft()
+        task = worker.take(message.number)
         worker.did_something = True
         now = time.monotonic()
         if now > worker.since + LONG:
@@ -647,7 +647,11 @@ class Engine:
         return error
 
     def _take_back(self, worker: Worker) -> None:
-        """Take back the tasks that a worker has not begun; they wait again, as the first."""
+        """Take back the tasks that a worker has not begun; they wait again, as the first.
+
+        The worker may read its next task between two reads of the engine, so what is taken back
+        need not be the end of what the worker has: each message says which task it is.
+        """
         if worker.unread is None:
             return
         with contextlib.suppress(task_pipe.Gone):
@@ -655,8 +659,8 @@ class Engine:
                 message.drop()
                 if message.number == task_pipe.END:
                     worker.leaving = False
-                else:  # the oldest is read first; so many, from the end on, are back
-                    self._back.appendleft(worker.has.pop())
+                else:
+                    self._back.append(worker.take(message.number))
         worker.given -= len(self._back)
         while self._back:
             self._waiting.appendleft(self._back.pop())

@@ -81,6 +81,15 @@ class Worker:
         self.listed = False  # in the engine's list of workers with room
         self.verdict: Exception | None = None  # the error of the running task, if it is ended
 
+    def take(self, number: int) -> Task:
+        """Take the task of a message from those that the worker has, by its number.
+
+        A message that cannot be read has no number: a result is the running task's.
+        """
+        task = next((task for task in self.has if task.number == number), self.has[0])
+        self.has.remove(task)
+        return task
+
     def start(
         self,
         context: Any,
