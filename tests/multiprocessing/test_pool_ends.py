@@ -15,9 +15,12 @@ PROGRAM = """
 import os, sys, threading, time
 import minitensor.multiprocessing as mp
 
+def say(*lines):  # in one write: workers write to the same pipe
+    os.write(1, "".join(f"{line}\\n" for line in lines).encode())
+
 def keep_the_gil():
     # a loop in C, which lets no other thread run
-    print(os.getpid(), flush=True)
+    say(os.getpid())
     sum(1 for _ in iter(int, 1))
 
 def pools():
@@ -25,7 +28,7 @@ def pools():
     kept = pool = mp.get_context(METHOD).Pool(3)
     idle = [worker.pid for worker in pool._pool]
     pool.map(abs, range(9))
-    print(*idle, sep="\\n", flush=True)
+    say(*idle)
     pool.apply_async(time.sleep, (60,))
     pool.apply_async(keep_the_gil)
 
@@ -34,7 +37,7 @@ if __name__ == "__main__":
     thread = threading.Thread(target=pools)  # the thread that starts the workers ends before them
     thread.start()
     thread.join()
-    print("ready", flush=True)
+    say("ready")
     WAIT
 """
 
