@@ -32,7 +32,7 @@ test-pythons: build/wheels/.made ## test the wheel on every other installed CPyt
 	@tools/each_python.sh build/wheels/*.whl 300 python -m pytest -q -n auto --dist=worksteal \
 	    -p no:cacheprovider tests/test_scenarios.py tests/test_tensor.py tests/test_fork.py \
 	    tests/test_fork_ways.py tests/sharing tests/multiprocessing \
-	    -k "not model_is_right" # the model of the protocol has the same states on each version
+	    -k "not (test_arena or test_membership or test_sharing_machine)" # C, the same on each version
 
 test-cpython: .venv/.installed build/wheels/.made ## run CPython's own tests on ours; METHODS=, OTHERS=
 	@$(BIN)/python tests/stress/cpython.py $(METHODS)
