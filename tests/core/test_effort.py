@@ -187,3 +187,11 @@ def test_costs_name_ops() -> None:
     assert COSTS.keys() <= OPS.keys()
     assert all(0 < cost < 256 for cost in COSTS.values())
     assert all(0 <= cost < 256 for costs in ARRAY_COSTS.values() for cost in costs)
+
+
+@pytest.mark.parametrize("exponent", [2, 3, -1, 0.5, -0.5, 2.5, 4, 1.5])
+def test_a_simple_power_is_as_cheap_as_an_addition(exponent: float) -> None:
+    simple = exponent in (2, 3, -1, 0.5, -0.5)
+    x, y = floats(LIMIT), floats(LIMIT + 1)
+    assert is_queued(lambda: x**exponent) == (not simple)
+    assert is_queued(lambda: y**exponent)

@@ -3,7 +3,8 @@
  * The problem.  A hand-off to a worker costs some 5 to 10 us.  An op of less work than some 20 us
  * is done sooner in its submitter's thread, but the number of its elements tells little: a row of a
  * large matrix is copied in a microsecond, and what an addition does in 20 us takes a sort
- * milliseconds.  A long op must go to the worker, or its submitter would stand still.  And ops that run at their call, one by one, are no chain that a worker could fuse.
+ * milliseconds.  A long op must go to the worker, or its submitter would stand still.  And ops that
+ * run at their call, one by one, are no chain that a worker could fuse.
  *
  * The solution.  The effort of a task is an estimate in additions of float32, some 0.1 ns each:
  * elements that it reads or makes, by the cost of its op in the op table.  Up to inline_limit, a
@@ -44,9 +45,19 @@ static double of_arrays(const mt_task *task) {
     return effort * words(task->out[0]->dtype);
 }
 
+/* Returns true for an exponent whose powers are multiplications, divisions or roots (powers.h). */
+static bool simple_exponent(mt_tensor *exponent) {
+    mt_cast_fn cast = exponent->storage ? NULL : mt_cast_find(exponent->dtype, MT_DT_float64);
+    double e = 0.25;
+    if (cast) cast((char *)&e, 0, mt_tensor_data(exponent), 0, 1);
+    return e == -1 || e == -0.5 || e == 0 || e == 0.5 || e == 1 || e == 2 || e == 3;
+}
+
 double mt_effort(const mt_task *task) {
     switch (task->kind) {
     case MT_TASK_ELEMENTWISE:
+        if (task->op == MT_OP_pow && simple_exponent(task->in[1]))
+            return words(task->compute) * (double)task->out[0]->size;
         return MT_OP_COST[task->op] * words(task->compute) * (double)task->out[0]->size;
     case MT_TASK_REDUCE:
         return MT_OP_COST[task->op] * words(task->in[0]->dtype) * (double)task->in[0]->size;
