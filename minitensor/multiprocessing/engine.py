@@ -709,13 +709,17 @@ class Engine:
 
     def _drop(self, tasks_of: Callable[[Task], bool]) -> None:
         for worker in [*self._workers.values()]:
-            if any(map(tasks_of, worker.has)):
-                running = worker.has[0]
+            # Again, since the worker may have begun another one of them meanwhile.
+            while any(map(tasks_of, worker.has)) and worker.verdict is None:
+                running, count = worker.has[0], len(worker.has)
                 if tasks_of(running):
                     error = CancelledError(f"[{self.name}] {running} was cancelled while it ran")
                     self._end_task(worker, error)
                 else:
                     self._take_back(worker)
+                    self._take_results(worker)
+                    if len(worker.has) == count:
+                        break
         for queue in (self._waiting, self._submitted):
             for task in [task for task in queue if tasks_of(task)]:
                 with contextlib.suppress(ValueError):
