@@ -661,7 +661,9 @@ class Engine:
                     worker.leaving = False
                 else:
                     self._back.append(worker.take(message.number))
-        worker.given -= len(self._back)
+        if self._back:
+            worker.given -= len(self._back)
+            self._list(worker)  # it has room again
         while self._back:
             self._waiting.appendleft(self._back.pop())
 

@@ -50,7 +50,10 @@ def test_tasks_are_taken_back_by_their_numbers(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         engine.task_pipe, "read", lambda reader: messages.pop(0) if messages else None
     )
-    of_engine = SimpleNamespace(_back=deque(), _waiting=deque([Numbered(9)]))
+    listed: list[Any] = []
+    of_engine = SimpleNamespace(
+        _back=deque(), _waiting=deque([Numbered(9)]), _list=listed.append
+    )
     worker = handles.Worker(0)
     try:
         worker.has.extend(map(Numbered, range(5)))
@@ -58,6 +61,7 @@ def test_tasks_are_taken_back_by_their_numbers(monkeypatch: pytest.MonkeyPatch) 
         engine.Engine._take_back(of_engine, worker)  # type: ignore[arg-type]
         assert [task.number for task in worker.has] == [0, 2, 4]
         assert [task.number for task in of_engine._waiting] == [1, 3, 9]
+        assert listed == [worker]
         assert worker.given == 3 and worker.take(2).number == 2
         assert worker.take(engine.task_pipe.UNREADABLE).number == 0
     finally:
