@@ -418,7 +418,7 @@ class ArrayKernel(NamedTuple):
     """Declare a kernel that is neither elementwise nor a reduction: it computes on whole arrays.
 
     The build compiles core/kernels/arrays/<file>.h once for each instruction set; the file defines
-    MT_ARRAY_KERNEL(<name>).  `run` of ops/_arrays.py calls the kernel by its name.
+    MT_ARRAY_KERNEL(<name>). `array_op` of ops/_dispatch.py calls it by its code.
     """
 
     name: str

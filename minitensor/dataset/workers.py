@@ -115,7 +115,7 @@ def _receive(tasks: Connection, inbox: Any, reading: Reading) -> None:
             inbox.put(error)
     reading.ended = True
     inbox.put(None)
-    time.sleep(GRACE)
+    time.sleep(GRACE)  # for the present sample; one that does not end by then is cut off
     os._exit(1)
 
 

@@ -49,7 +49,7 @@ class Task:
 
     def done(self, good: bool, value: Any) -> None:
         """Take the value, or the exception; called once, in the engine's thread."""
-        raise NotImplementedError
+        raise NotImplementedError(f"[Task] {type(self).__name__} must define done")
 
     def __str__(self) -> str:
         """Return what errors call the task."""

@@ -120,7 +120,12 @@ class Pool(_standard.Pool):
 
     # --- the ways to call -------------------------------------------------------------------------
     def apply(
-        self, func: Any, args: Any = (), kwds: Any = {}, *, task_timeout: float | None = None  # noqa: B006
+        self,
+        func: Any,
+        args: Any = (),
+        kwds: Any = {},  # noqa: B006
+        *,
+        task_timeout: float | None = None,
     ) -> Any:
         """Return `func(*args, **kwds)`, computed by a worker."""
         return self.apply_async(func, args, kwds, task_timeout=task_timeout).get()

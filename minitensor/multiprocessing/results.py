@@ -42,7 +42,13 @@ class PoolTask(Task):
     __slots__ = ("index", "job", "limit", "size")
 
     def __init__(
-        self, job: Any, index: int, function: Any, args: Any, kwds: Any = {}, size: int = 1  # noqa: B006
+        self,
+        job: Any,
+        index: int,
+        function: Any,
+        args: Any,
+        kwds: Any = {},  # noqa: B006
+        size: int = 1,
     ) -> None:
         self.function, self.args, self.kwds = function, args, kwds
         self.job, self.index, self.size = job, index, size
@@ -97,7 +103,7 @@ class _Job:
 
     def _fail(self, error: BaseException) -> None:
         """End the call by an error, whatever its tasks do."""
-        raise NotImplementedError
+        raise NotImplementedError(f"[Pool] {type(self).__name__} must define _fail")
 
     def cancel(self) -> bool:
         """End the call: `get` and `next` raise CancelledError.

@@ -1,8 +1,8 @@
 /* The executor: streams, their workers, and the order of tasks.
  *
  * Files: submit.c queues tasks, order.c computes the marks that a task waits for, effort.c
- * estimates how much work it is, worker.c and task_run.c run tasks, wait.c implements waiting, errors.c keeps the errors of streams, fork.c
- * implements fork and shutdown.
+ * estimates how much work it is, worker.c and task_run.c run tasks, wait.c implements waiting,
+ * errors.c keeps the errors of streams, fork.c implements fork and shutdown.
  *
  * Problem.  A call of an op should cost its submitter less than a microsecond and return before
  * the work is done.  Values must be the same as if each op had run at its call.  This must hold

@@ -9,8 +9,8 @@
  * The solution.  The path of every call is in C, and short: an operator is a slot of the type, so
  * `x + y` comes here without a look-up; the result is an object of Tensor whose only content is its
  * reference; it is given back where the object dies.  All else (an operand that is no tensor,
- * number, array or list, a full queue, an error) leaves for Python: `dispatch_slow` and `complete`, as the
- * other ops do.
+ * number, array or list, a full queue, an error) leaves for Python: `dispatch_slow` and `complete`,
+ * as the other ops do.
  *
  * One module more in the shared object of the core, minitensor.backend._operators, against the
  * stable ABI of 3.10.  What it defines comes from the op table: operators_gen.h has one line for
